@@ -1,0 +1,223 @@
+// Package history is what a run leaves behind: operations, samples and marks,
+// all as offsets from one monotonic start. Signals and the judge read nothing
+// else, so a recorded run can be judged again without a Redis, years later.
+package history
+
+import (
+	"fmt"
+	"time"
+)
+
+// Never is the offset of something that did not happen.
+const Never time.Duration = -1
+
+// Outcome of an operation. Unknown is a first-class answer: an operation that
+// is still in flight when the run is cut off may or may not take effect, and a
+// deadlock consists of nothing else. The numbers are in every journal: append
+// to them, never renumber.
+type Outcome uint8
+
+const (
+	OK Outcome = iota
+	Fail
+	Unknown
+	outcomes // the number of outcomes
+)
+
+var outcomeNames = [outcomes]string{OK: "ok", Fail: "fail", Unknown: "unknown"}
+
+// String returns the name that files and reports use.
+func (o Outcome) String() string {
+	if o < outcomes {
+		return outcomeNames[o]
+	}
+	return fmt.Sprintf("outcome(%d)", uint8(o))
+}
+
+// MarshalText returns the name; an outcome that is none of the three is an
+// error.
+func (o Outcome) MarshalText() ([]byte, error) {
+	if o >= outcomes {
+		return nil, fmt.Errorf("history: no outcome has the number %d", uint8(o))
+	}
+	return []byte(outcomeNames[o]), nil
+}
+
+// UnmarshalText reads a name that MarshalText wrote.
+func (o *Outcome) UnmarshalText(text []byte) error {
+	for i, name := range outcomeNames {
+		if name == string(text) {
+			*o = Outcome(i)
+			return nil
+		}
+	}
+	return fmt.Errorf("history: %q is no outcome", text)
+}
+
+// Class says why an attempt failed, from the client's side. Classes are told
+// apart by what happened on the connection, not by the text of an error: see
+// swarm.Classify. The numbers are in every journal: append to them, never
+// renumber.
+type Class uint8
+
+const (
+	None        Class = iota
+	Refused           // the server was full and turned the connection away
+	PoolTimeout       // the client's own pool had no free turn
+	Deadline          // a dial, read, write or acquire deadline passed
+	Reset             // an established connection was cut
+	Unreachable       // nobody listened: the server is down
+	Conflict          // the lock was not ours any more at release
+	Rejected          // the server answered with an error (OOM, LOADING, NOPERM, ...)
+	Crashed           // the worker died in the middle of it
+	Other
+	classes // the number of classes
+)
+
+// Classes is how many classes there are; every class is below it.
+const Classes = int(classes)
+
+var classNames = [classes]string{
+	None:        "none",
+	Refused:     "refused",
+	PoolTimeout: "pool_timeout",
+	Deadline:    "deadline",
+	Reset:       "reset",
+	Unreachable: "unreachable",
+	Conflict:    "conflict",
+	Rejected:    "rejected",
+	Crashed:     "crashed",
+	Other:       "other",
+}
+
+// String returns the name that files and reports use.
+func (c Class) String() string {
+	if c < classes {
+		return classNames[c]
+	}
+	return fmt.Sprintf("class(%d)", uint8(c))
+}
+
+// MarshalText returns the name; a number that is no class is an error.
+func (c Class) MarshalText() ([]byte, error) {
+	if c >= classes {
+		return nil, fmt.Errorf("history: no class has the number %d", uint8(c))
+	}
+	return []byte(classNames[c]), nil
+}
+
+// UnmarshalText reads a name that MarshalText wrote.
+func (c *Class) UnmarshalText(text []byte) error {
+	for i, name := range classNames {
+		if name == string(text) {
+			*c = Class(i)
+			return nil
+		}
+	}
+	return fmt.Errorf("history: %q is no class of errors", text)
+}
+
+// Op is one rate-limit decision, from the moment it was meant to start. A
+// journal keeps its times to the microsecond, cut off, not rounded.
+type Op struct {
+	Worker   int32         // the worker's id; a replaced worker has a new one
+	Tenant   int32         // whose lock and counter
+	Tries    int32         // attempts at the lock
+	Outcome  Outcome       //
+	Class    Class         // of the last error, None if there was none
+	Admitted bool          // the limiter's answer
+	Intended time.Duration // when the arrival process meant it to start
+	Begun    time.Duration // when a worker took it up
+	Granted  time.Duration // when SET NX answered OK; Never if it did not
+	Worked   time.Duration // when the work under the lock was done: until then it relied on the lock; Never
+	Released time.Duration // when the release was confirmed; Never if it was not
+	Ended    time.Duration // when the worker was done with it, or was cut off
+	Fence    int64         // the fencing token of the grant; 0 without a grant
+	Window   int64         // index of the counter's window
+	Count    int64         // the counter's value that this operation wrote; 0 if it wrote none
+}
+
+// Sample is one reading of the server, over a control connection, and of the
+// swarm. Counters are cumulative and start at 0 with the server or the swarm.
+type Sample struct {
+	At     time.Duration // when the sample was complete
+	Took   time.Duration // how long the server took to answer the sampler
+	Stolen time.Duration // since the last sample: how long a goroutine that only sleeps was woken late, all told
+	Server *Server       // nil when the server did not answer
+	Error  string        // why it did not
+	Swarm  Swarm
+}
+
+// Server is what INFO and CONFIG GET say.
+type Server struct {
+	RunID       string // changes with every restart: counters start again
+	Connected   int64  // connected_clients
+	MaxClients  int64
+	Rejected    int64         // rejected_connections
+	Received    int64         // total_connections_received
+	Commands    int64         // total_commands_processed
+	Calls       int64         // calls of the swarm's own commands, from commandstats
+	CommandTime time.Duration // time that the server spent in them
+}
+
+// Swarm is the workers' own count of what they did and what they are doing.
+type Swarm struct {
+	Workers int64 // alive
+	Idle    int64 // between two decisions
+	Waiting int64 // for a lock, with or without a connection
+	Dialing int64 // holding a lock, waiting for a connection to go on with
+	Holding int64 // holding a lock and at work
+
+	Decisions   int64         // completed
+	Failed      int64         // given up
+	Dropped     int64         // open arrivals that found the queue full
+	Grants      int64         //
+	Releases    int64         // confirmed
+	Crashes     int64         // workers that died holding a lock
+	Dials       int64         // attempts to open a connection
+	Commands    int64         // that were answered
+	CommandTime time.Duration // between sending them and their answers, the pool's queue included
+	Errors      [Classes]int64
+}
+
+// MarkKind says what a mark stands for.
+type MarkKind string
+
+const (
+	PhaseMark   MarkKind = "phase"   // a phase begins; Name is its name, or End
+	TriggerMark MarkKind = "trigger" // the incident is started; Name is the trigger's
+	RemedyMark  MarkKind = "remedy"  // the remedy begins or ends: Applied, Blocked or Begun
+	StepMark    MarkKind = "step"    // one step of a remedy, with the server's answer
+	NoteMark    MarkKind = "note"    // anything else worth reading
+)
+
+// Names of phases and of a remedy's marks.
+const (
+	Warmup   = "warmup" // connecting; not judged
+	Baseline = "baseline"
+	Incident = "incident"
+	Recovery = "recovery"
+	End      = "end"
+
+	Begun   = "begun"
+	Applied = "applied"
+	Blocked = "blocked"
+	NotOurs = "not-ours" // not tried: the server is somebody else's
+)
+
+// Mark is a moment that the harness made.
+type Mark struct {
+	At     time.Duration
+	Kind   MarkKind
+	Name   string
+	Detail string
+}
+
+// Header opens a journal.
+type Header struct {
+	Schema   string    // "lockjam/history/v1"; Create fills it in
+	Scenario string    //
+	Arm      string    //
+	Seed     uint64    // every random choice of the arm comes from it
+	Started  time.Time // wall clock at offset 0; nothing is computed from it
+}

@@ -1,0 +1,192 @@
+package history
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// The lines of a journal that are objects. They are rare, so encoding/json will
+// do. Names carry their units and are there for jq; a text that is not UTF-8 is
+// made so.
+
+type headerLine struct {
+	Schema   string    `json:"schema"`
+	Scenario string    `json:"scenario"`
+	Arm      string    `json:"arm"`
+	Seed     uint64    `json:"seed"`
+	Started  time.Time `json:"started"`
+	Op       []string  `json:"op"` // opColumns
+}
+
+// otherLine is any line but the header and the operations: one of its fields is
+// set.
+type otherLine struct {
+	Sample *sampleLine `json:"sample,omitempty"`
+	Mark   *markLine   `json:"mark,omitempty"`
+	Batch  *batchLine  `json:"batch,omitempty"`
+	End    *endLine    `json:"end,omitempty"`
+}
+
+// batchLine closes a batch: how many lines it has, without this one, and their
+// checksum, newlines included.
+type batchLine struct {
+	Lines  int64  `json:"lines"`
+	CRC32C uint32 `json:"crc32c"`
+}
+
+// endLine is the last line of a journal that was closed with nothing missing.
+type endLine struct {
+	Ops int64 `json:"ops"`
+}
+
+type markLine struct {
+	At     int64    `json:"at_us"`
+	Kind   MarkKind `json:"kind"`
+	Name   string   `json:"name,omitempty"`
+	Detail string   `json:"detail,omitempty"`
+}
+
+type sampleLine struct {
+	At     int64       `json:"at_us"`
+	Took   int64       `json:"took_us"`
+	Stolen int64       `json:"stolen_us,omitempty"`
+	Server *serverLine `json:"server,omitempty"`
+	Error  string      `json:"error,omitempty"`
+	Swarm  swarmLine   `json:"swarm"`
+}
+
+type serverLine struct {
+	RunID       string `json:"run_id"`
+	Connected   int64  `json:"connected"`
+	MaxClients  int64  `json:"max_clients"`
+	Rejected    int64  `json:"rejected"`
+	Received    int64  `json:"received"`
+	Commands    int64  `json:"commands"`
+	Calls       int64  `json:"calls"`
+	CommandTime int64  `json:"command_time_us"`
+}
+
+type swarmLine struct {
+	Workers     int64           `json:"workers"`
+	Idle        int64           `json:"idle"`
+	Waiting     int64           `json:"waiting"`
+	Dialing     int64           `json:"dialing"`
+	Holding     int64           `json:"holding"`
+	Decisions   int64           `json:"decisions"`
+	Failed      int64           `json:"failed"`
+	Dropped     int64           `json:"dropped"`
+	Grants      int64           `json:"grants"`
+	Releases    int64           `json:"releases"`
+	Crashes     int64           `json:"crashes"`
+	Dials       int64           `json:"dials"`
+	Commands    int64           `json:"commands"`
+	CommandTime int64           `json:"command_time_us"`
+	Errors      map[Class]int64 `json:"errors,omitempty"` // without the zeros
+}
+
+// encodeLine returns the line of v, with its newline.
+func encodeLine(v any) ([]byte, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	if len(b) >= maxLine {
+		return nil, fmt.Errorf("a line of %d bytes: at most %d fit", len(b), maxLine-1)
+	}
+	return append(b, '\n'), nil
+}
+
+func encodeHeader(h Header) ([]byte, error) {
+	return encodeLine(headerLine{
+		Schema: Schema, Scenario: h.Scenario, Arm: h.Arm, Seed: h.Seed,
+		// Without the monotonic reading, and alike wherever it is recorded.
+		Started: h.Started.Round(0).UTC(), Op: opColumns[:],
+	})
+}
+
+// decodeHeader tells a journal of another format from what is no journal.
+func decodeHeader(line []byte) (Header, error) {
+	var format struct {
+		Schema *string `json:"schema"`
+	}
+	if err := json.Unmarshal(line, &format); err != nil || format.Schema == nil {
+		return Header{}, errors.New("not a lockjam journal: its first line is no journal header")
+	}
+	if *format.Schema != Schema {
+		return Header{}, fmt.Errorf("its schema is %q, but this lockjam reads %q", *format.Schema, Schema)
+	}
+	var h headerLine
+	if err := json.Unmarshal(line, &h); err != nil {
+		return Header{}, fmt.Errorf("not a lockjam journal: its header cannot be read: %w", err)
+	}
+	return Header{Schema: h.Schema, Scenario: h.Scenario, Arm: h.Arm, Seed: h.Seed, Started: h.Started}, nil
+}
+
+func encodeMark(m Mark) ([]byte, error) {
+	return encodeLine(otherLine{Mark: &markLine{
+		At: toMicros(m.At), Kind: m.Kind, Name: m.Name, Detail: m.Detail,
+	}})
+}
+
+func decodeMark(l *markLine) (m Mark, ok bool) {
+	at, ok := fromMicros(l.At)
+	return Mark{At: at, Kind: l.Kind, Name: l.Name, Detail: l.Detail}, ok
+}
+
+func encodeSample(s Sample) ([]byte, error) {
+	l := sampleLine{At: toMicros(s.At), Took: toMicros(s.Took), Stolen: toMicros(s.Stolen), Error: s.Error}
+	if v := s.Server; v != nil {
+		l.Server = &serverLine{
+			RunID: v.RunID, Connected: v.Connected, MaxClients: v.MaxClients,
+			Rejected: v.Rejected, Received: v.Received,
+			Commands: v.Commands, Calls: v.Calls, CommandTime: toMicros(v.CommandTime),
+		}
+	}
+	w := s.Swarm
+	l.Swarm = swarmLine{
+		Workers: w.Workers, Idle: w.Idle, Waiting: w.Waiting, Dialing: w.Dialing, Holding: w.Holding,
+		Decisions: w.Decisions, Failed: w.Failed, Dropped: w.Dropped,
+		Grants: w.Grants, Releases: w.Releases, Crashes: w.Crashes,
+		Dials: w.Dials, Commands: w.Commands, CommandTime: toMicros(w.CommandTime),
+	}
+	for class, n := range w.Errors {
+		if n == 0 {
+			continue
+		}
+		if l.Swarm.Errors == nil {
+			l.Swarm.Errors = make(map[Class]int64)
+		}
+		l.Swarm.Errors[Class(class)] = n
+	}
+	return encodeLine(otherLine{Sample: &l})
+}
+
+func decodeSample(l *sampleLine) (s Sample, ok bool) {
+	at, ok := fromMicros(l.At)
+	took, tookOK := fromMicros(l.Took)
+	stolen, stolenOK := fromMicros(l.Stolen)
+	spent, spentOK := fromMicros(l.Swarm.CommandTime)
+	w := l.Swarm
+	s = Sample{At: at, Took: took, Stolen: stolen, Error: l.Error, Swarm: Swarm{
+		Workers: w.Workers, Idle: w.Idle, Waiting: w.Waiting, Dialing: w.Dialing, Holding: w.Holding,
+		Decisions: w.Decisions, Failed: w.Failed, Dropped: w.Dropped,
+		Grants: w.Grants, Releases: w.Releases, Crashes: w.Crashes,
+		Dials: w.Dials, Commands: w.Commands, CommandTime: spent,
+	}}
+	for class, n := range w.Errors {
+		s.Swarm.Errors[class] = n
+	}
+	ok = ok && tookOK && stolenOK && spentOK
+	if v := l.Server; v != nil {
+		spent, spentOK := fromMicros(v.CommandTime)
+		s.Server = &Server{
+			RunID: v.RunID, Connected: v.Connected, MaxClients: v.MaxClients,
+			Rejected: v.Rejected, Received: v.Received,
+			Commands: v.Commands, Calls: v.Calls, CommandTime: spent,
+		}
+		ok = ok && spentOK
+	}
+	return s, ok
+}

@@ -1,0 +1,299 @@
+package history
+
+import (
+	"bufio"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// History is a whole run in memory: what signals and the judge work on. Ops are
+// in the order of Ended, samples and marks in the order of At; of the same moment,
+// the operations of one worker, the samples and the marks are each in the order
+// in which they were recorded.
+type History struct {
+	Header  Header
+	Ops     []Op
+	Samples []Sample
+	Marks   []Mark
+
+	// Truncated says that the journal does not end as Close ends one: the
+	// process was killed, the disk was full, or the file was cut or damaged
+	// since. What is here was recorded; something may be missing at the end.
+	Truncated bool
+}
+
+// Visitor is told what Each reads. A nil func skips its kind. The pointers are
+// good until the func returns.
+type Visitor struct {
+	Op     func(*Op)
+	Sample func(*Sample)
+	Mark   func(*Mark)
+}
+
+// Load reads the journal at path into memory, some 80 bytes per operation. It
+// fails as Each does.
+func Load(path string) (*History, error) {
+	h := new(History)
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("history: %w", err)
+	}
+	// An operation takes 11 to 16 bytes on disk. To grow step by step would copy
+	// each several times, and room that is not used costs no memory; but a large
+	// file may be anything.
+	h.Ops = make([]Op, 0, min(info.Size()/11, 1<<22))
+	h.Header, h.Truncated, err = Each(path, Visitor{
+		Op:     func(op *Op) { h.Ops = append(h.Ops, *op) },
+		Sample: func(s *Sample) { h.Samples = append(h.Samples, *s) },
+		Mark:   func(m *Mark) { h.Marks = append(h.Marks, *m) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	sortByEnd(h.Ops)
+	slices.SortStableFunc(h.Samples, func(a, b Sample) int { return cmp.Compare(a.At, b.At) })
+	slices.SortStableFunc(h.Marks, func(a, b Mark) int { return cmp.Compare(a.At, b.At) })
+	return h, nil
+}
+
+// Each reads the journal at path in little memory and tells v what is in it, in
+// the order of the disk, which is nearly that of time; within a batch of some
+// thousand lines, operations come before samples and those before marks.
+//
+// What it tells has been checked: of a journal that was cut off or damaged it
+// reads the part before that, returns truncated and no error. An error, which
+// names the path, means that there was nothing to read: no file, no journal,
+// one of another schema, or one without as much as a header.
+func Each(path string, v Visitor) (h Header, truncated bool, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Header{}, false, fmt.Errorf("history: %w", err)
+	}
+	defer f.Close()
+	h, truncated, err = unpack(f, v)
+	if err != nil {
+		return Header{}, false, fmt.Errorf("history: %s: %w", path, err)
+	}
+	return h, truncated, nil
+}
+
+// maxWindow admits what `zstd -19` makes of a journal.
+const maxWindow = 8 << 20
+
+func unpack(src io.Reader, v Visitor) (Header, bool, error) {
+	disk := &faultReader{src: src}
+	// Concurrency 1 starts no goroutines.
+	unpacker, err := zstd.NewReader(disk, zstd.WithDecoderConcurrency(1),
+		zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
+	if err != nil {
+		return Header{}, false, err
+	}
+	defer unpacker.Close()
+	h, truncated, err := read(unpacker, v)
+	if disk.err != nil {
+		// A disk that cannot be read says nothing about the journal.
+		return Header{}, false, disk.err
+	}
+	return h, truncated, err
+}
+
+// faultReader remembers why src could not be read, so that a fault of the disk
+// is not taken for the journal's end.
+type faultReader struct {
+	src io.Reader
+	err error
+}
+
+func (f *faultReader) Read(p []byte) (int, error) {
+	n, err := f.src.Read(p)
+	if err != nil && err != io.EOF {
+		f.err = err
+	}
+	return n, err
+}
+
+// read reads the lines of a journal. It stops at the first thing that is not as
+// it should be.
+func read(src io.Reader, v Visitor) (h Header, truncated bool, err error) {
+	in := &lineReader{src: bufio.NewReaderSize(src, 64<<10)}
+	first, err := in.line()
+	switch {
+	case errors.Is(err, zstd.ErrMagicMismatch):
+		return h, false, errors.New("not a lockjam journal: it is not packed with zstd")
+	case err == io.EOF, err == io.ErrUnexpectedEOF:
+		return h, false, errors.New("no lockjam journal, or one cut off before its header: nothing can be read")
+	case err != nil:
+		return h, false, fmt.Errorf("not a lockjam journal, or damaged: its first line cannot be read: %w", err)
+	}
+	if h, err = decodeHeader(first); err != nil {
+		return h, false, err
+	}
+	b := batch{visit: v}
+	b.sum(first)
+	for !b.ended {
+		line, err := in.line()
+		if err != nil || !b.line(line) {
+			truncated = true
+			break
+		}
+	}
+	if b.batches == 0 {
+		return h, false, errors.New("cut off or damaged before its header was complete: nothing can be read")
+	}
+	if !truncated {
+		// The last line is not the end if there is more, or if the stream's own
+		// checksum is missing.
+		_, err = in.src.ReadByte()
+		truncated = err != io.EOF
+	}
+	return h, truncated, nil
+}
+
+// lineReader reads lines of at most maxLine bytes, in little memory as long as
+// they are short.
+type lineReader struct {
+	src  *bufio.Reader
+	long []byte
+}
+
+var errLongLine = fmt.Errorf("it has more than %d bytes", maxLine)
+
+// line returns the next line with its newline. It is good until the next call.
+func (l *lineReader) line() ([]byte, error) {
+	part, err := l.src.ReadSlice('\n')
+	if err != bufio.ErrBufferFull {
+		return part, err
+	}
+	l.long = append(l.long[:0], part...)
+	for err == bufio.ErrBufferFull && len(l.long) <= maxLine {
+		part, err = l.src.ReadSlice('\n')
+		l.long = append(l.long, part...)
+	}
+	if len(l.long) > maxLine {
+		return nil, errLongLine
+	}
+	return l.long, err
+}
+
+// batch is what has been read and not yet been checked.
+type batch struct {
+	visit   Visitor
+	tenants tenants
+	ops     []Op
+	samples []Sample
+	marks   []Mark
+	lines   int64
+	opLines int64
+	crc     uint32
+
+	batches int64 // checked
+	total   int64 // operations in them
+	ended   bool  // the last line was read
+}
+
+func (b *batch) sum(line []byte) {
+	b.crc = crc32.Update(b.crc, castagnoli, line)
+	b.lines++
+}
+
+// line takes in the next line, with its newline, and reports whether it is good.
+func (b *batch) line(line []byte) bool {
+	text := line[:len(line)-1]
+	if len(text) == 0 || b.lines >= maxBatch {
+		return false
+	}
+	if text[0] != '[' {
+		return b.object(line)
+	}
+	b.sum(line)
+	b.opLines++
+	if b.visit.Op == nil {
+		return true
+	}
+	b.ops = append(b.ops, Op{})
+	return b.tenants.readOp(text, &b.ops[len(b.ops)-1])
+}
+
+func (b *batch) object(line []byte) bool {
+	var l otherLine
+	if json.Unmarshal(line, &l) != nil {
+		return false
+	}
+	switch {
+	case l.Sample != nil:
+		s, ok := decodeSample(l.Sample)
+		b.samples = append(b.samples, s)
+		b.sum(line)
+		return ok
+	case l.Mark != nil:
+		m, ok := decodeMark(l.Mark)
+		b.marks = append(b.marks, m)
+		b.sum(line)
+		return ok
+	case l.Batch != nil:
+		return b.check(l.Batch)
+	case l.End != nil:
+		b.ended = b.lines == 0 && l.End.Ops == b.total
+		return b.ended
+	}
+	return false
+}
+
+// check closes the batch: what it holds is passed on if it is what was written.
+func (b *batch) check(l *batchLine) bool {
+	if l.Lines != b.lines || l.CRC32C != b.crc {
+		return false
+	}
+	for i := range b.ops {
+		b.visit.Op(&b.ops[i])
+	}
+	for i := range b.samples {
+		if b.visit.Sample != nil {
+			b.visit.Sample(&b.samples[i])
+		}
+	}
+	for i := range b.marks {
+		if b.visit.Mark != nil {
+			b.visit.Mark(&b.marks[i])
+		}
+	}
+	b.batches++
+	b.total += b.opLines
+	b.ops, b.samples, b.marks = b.ops[:0], b.samples[:0], b.marks[:0]
+	b.lines, b.opLines, b.crc = 0, 0, 0
+	return true
+}
+
+// sortByEnd sorts ops by Ended, stably. A journal is nearly in order: an
+// operation is recorded as it ends, so what is out of place is so by little, and
+// to insert it is cheaper than to sort. A journal in disorder is sorted.
+func sortByEnd(ops []Op) {
+	budget := 16 * len(ops) // operations that may be moved
+	for i := 1; i < len(ops); i++ {
+		if ops[i-1].Ended <= ops[i].Ended {
+			continue
+		}
+		op := ops[i]
+		at, _ := slices.BinarySearchFunc(ops[:i], op.Ended, func(o Op, end time.Duration) int {
+			if o.Ended <= end {
+				return -1
+			}
+			return 1
+		})
+		if budget -= i - at; budget < 0 {
+			slices.SortStableFunc(ops, func(a, b Op) int { return cmp.Compare(a.Ended, b.Ended) })
+			return
+		}
+		copy(ops[at+1:i+1], ops[at:i])
+		ops[at] = op
+	}
+}

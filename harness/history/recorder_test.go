@@ -1,0 +1,410 @@
+package history
+
+import (
+	"bufio"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"pgregory.net/rapid"
+)
+
+// recordForever makes the test binary a process to be killed: see TestKilled.
+const recordForever = "LOCKJAM_TEST_RECORD_FOREVER"
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv(recordForever); path != "" {
+		recordUntilKilled(path)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// tempJournal is the path of a journal to be.
+func tempJournal(t testing.TB) string { return filepath.Join(t.TempDir(), "history.ndjson.zst") }
+
+func create(t testing.TB) (*Recorder, string) {
+	t.Helper()
+	path := tempJournal(t)
+	r, err := Create(path, Header{Scenario: "slot-lock-deadlock", Arm: "none", Seed: 7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, path
+}
+
+func load(t testing.TB, path string) *History {
+	t.Helper()
+	h, err := Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// byAll puts operations into one order, whatever they went through.
+func byAll(a, b Op) int {
+	return cmp.Or(cmp.Compare(a.Ended, b.Ended), cmp.Compare(a.Worker, b.Worker),
+		strings.Compare(fmt.Sprint(a), fmt.Sprint(b)))
+}
+
+func TestRoundTrip(t *testing.T) {
+	dir, n := t.TempDir(), 0
+	times := genTime()
+	server := rapid.Custom(func(t *rapid.T) *Server {
+		v := rapid.SliceOfN(rapid.Int64(), 6, 6).Draw(t, "server")
+		return &Server{rapid.String().Draw(t, "run"), v[0], v[1], v[2], v[3], v[4], v[5], times.Draw(t, "spent")}
+	})
+	sample := rapid.Custom(func(t *rapid.T) Sample {
+		v := rapid.SliceOfN(rapid.Int64(), 13, 13).Draw(t, "swarm")
+		s := Sample{At: times.Draw(t, "at"), Took: times.Draw(t, "took"), Stolen: times.Draw(t, "stolen"), Error: rapid.String().Draw(t, "error")}
+		s.Swarm = Swarm{v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10], v[11], v[12], times.Draw(t, "spent"), [Classes]int64{}}
+		copy(s.Swarm.Errors[:], rapid.SliceOfN(rapid.Int64(), 0, Classes).Draw(t, "errors"))
+		if rapid.Bool().Draw(t, "answered") {
+			s.Server = server.Draw(t, "server")
+		}
+		return s
+	})
+	mark := rapid.Custom(func(t *rapid.T) Mark {
+		return Mark{times.Draw(t, "at"), MarkKind(rapid.String().Draw(t, "kind")), rapid.String().Draw(t, "name"), rapid.String().Draw(t, "detail")}
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		want := History{
+			Header: Header{
+				Schema: Schema, Scenario: rapid.String().Draw(t, "scenario"), Arm: rapid.String().Draw(t, "arm"),
+				Seed: rapid.Uint64().Draw(t, "seed"), Started: time.Unix(0, rapid.Int64().Draw(t, "started")).UTC(),
+			},
+			Ops:     rapid.SliceOf(genOp(times)).Draw(t, "ops"),
+			Samples: rapid.SliceOf(sample).Draw(t, "samples"),
+			Marks:   rapid.SliceOf(mark).Draw(t, "marks"),
+		}
+		n++
+		path := filepath.Join(dir, fmt.Sprint(n))
+		r, err := Create(path, want.Header)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, op := range want.Ops {
+			r.Op(op)
+		}
+		for _, s := range want.Samples {
+			r.Sample(s)
+		}
+		for _, m := range want.Marks {
+			r.Mark(m)
+		}
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+		got, err := Load(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.IsSortedFunc(got.Ops, func(a, b Op) int { return cmp.Compare(a.Ended, b.Ended) }) {
+			t.Fatal("operations are not in the order of their ends")
+		}
+		slices.SortStableFunc(want.Samples, func(a, b Sample) int { return cmp.Compare(a.At, b.At) })
+		slices.SortStableFunc(want.Marks, func(a, b Mark) int { return cmp.Compare(a.At, b.At) })
+		slices.SortFunc(want.Ops, byAll)
+		slices.SortFunc(got.Ops, byAll)
+		if got.Truncated || got.Header != want.Header || !slices.Equal(got.Ops, want.Ops) ||
+			!slices.Equal(got.Marks, want.Marks) ||
+			len(got.Samples) != len(want.Samples) || len(want.Samples) > 0 && !reflect.DeepEqual(got.Samples, want.Samples) {
+			t.Fatalf("got %+v\nwant %+v", got, want)
+		}
+	})
+}
+
+// One worker's operations keep their order, even those that end together.
+func TestOrderOfOneWorker(t *testing.T) {
+	r, path := create(t)
+	for i := range 5000 {
+		r.Op(Op{Worker: 3, Fence: int64(i), Ended: time.Duration(i/100) * time.Millisecond})
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for i, op := range load(t, path).Ops {
+		if op.Fence != int64(i) {
+			t.Fatalf("operation %d stands at %d", op.Fence, i)
+		}
+	}
+}
+
+func TestConcurrentRecording(t *testing.T) {
+	const workers, each = 64, 500
+	r, path := create(t)
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for i := range each {
+				r.Op(Op{Worker: int32(w), Tenant: int32(w % 4), Fence: int64(i), Ended: time.Duration(i) * time.Millisecond})
+				if i%50 == 0 {
+					r.Sample(Sample{At: time.Duration(i), Swarm: Swarm{Workers: workers}})
+					r.Mark(Mark{At: time.Duration(i), Kind: NoteMark, Name: "here"})
+					time.Sleep(time.Millisecond)
+				}
+				if r.Err() != nil {
+					t.Error(r.Err())
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	h := load(t, path)
+	if h.Truncated || len(h.Ops) != workers*each || len(h.Samples) != workers*10 || len(h.Marks) != workers*10 {
+		t.Fatalf("truncated %t, %d operations, %d samples, %d marks", h.Truncated, len(h.Ops), len(h.Samples), len(h.Marks))
+	}
+	var next [workers]int64
+	for _, op := range h.Ops {
+		if op.Fence != next[op.Worker] {
+			t.Fatalf("worker %d: operation %d where %d was due", op.Worker, op.Fence, next[op.Worker])
+		}
+		next[op.Worker]++
+	}
+}
+
+func TestOpDoesNotAllocate(t *testing.T) {
+	r, _ := create(t)
+	ops := realistic(1000, 96, 4)
+	i := 0
+	// Enough to fill chunks and hand them over many times.
+	allocs := testing.AllocsPerRun(100_000, func() {
+		r.Op(ops[i%len(ops)])
+		i++
+	})
+	if allocs != 0 {
+		t.Errorf("%v allocations per operation", allocs)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestCloseTwice(t *testing.T) {
+	r, path := create(t)
+	r.Op(Op{Ended: time.Second})
+	for range 2 {
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	select {
+	case <-r.Failed():
+		t.Error("failed without an error")
+	default:
+	}
+	if h := load(t, path); h.Truncated || len(h.Ops) != 1 {
+		t.Errorf("truncated %t, %d operations", h.Truncated, len(h.Ops))
+	}
+
+	// A worker that comes too late must not go unnoticed.
+	r.Op(Op{})
+	r.Mark(Mark{})
+	<-r.Failed()
+	err := r.Close()
+	if err == nil || !strings.Contains(err.Error(), "recorded after Close (0 operations not written, 2 records refused)") {
+		t.Error(err)
+	}
+}
+
+func TestCreateRefuses(t *testing.T) {
+	r, path := create(t)
+	r.Close()
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Create(path, Header{}); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("over another journal: %v", err)
+	}
+	if after, _ := os.ReadFile(path); !slices.Equal(before, after) {
+		t.Error("the other journal has changed")
+	}
+	if _, err := Create(filepath.Join(t.TempDir(), "none", "x"), Header{}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("without a folder: %v", err)
+	}
+	path = tempJournal(t)
+	if _, err := Create(path, Header{Scenario: strings.Repeat("x", maxLine)}); err == nil {
+		t.Error("takes a header that nobody can read")
+	}
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("leaves a file that nobody can read: %v", err)
+	}
+}
+
+func TestLongestLine(t *testing.T) {
+	room := maxLine - 1 - len(`{"mark":{"at_us":0,"kind":"note","detail":""}}`)
+	longest := Mark{Kind: NoteMark, Detail: strings.Repeat("x", room)}
+	r, path := create(t)
+	r.Mark(longest)
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if h := load(t, path); h.Truncated || len(h.Marks) != 1 || h.Marks[0] != longest {
+		t.Error("the longest line does not come back")
+	}
+
+	r, path = create(t)
+	longest.Detail += "x"
+	r.Mark(longest)
+	<-r.Failed()
+	if err := r.Close(); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "at most 1048575 fit") {
+		t.Error(err)
+	}
+	if h := load(t, path); !h.Truncated {
+		t.Error("a mark is missing, and the journal does not say so")
+	}
+}
+
+// A pipe that nobody reads is a disk that has stopped: recording must go on for
+// its callers, in bounded memory, and say what was lost.
+func TestDiskTooSlow(t *testing.T) {
+	const limit = 3 * shards
+	out, in, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	r, err := record(in, Header{}, limit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	recorded := int64(0)
+	for rnd, failed := rand.New(rand.NewPCG(1, 2)), false; !failed; {
+		select {
+		case <-r.Failed():
+			failed = true
+		default:
+			// Random numbers cannot be packed, so that the pipe fills soon.
+			r.Op(Op{Worker: int32(recorded), Fence: rnd.Int64(), Window: rnd.Int64(), Count: rnd.Int64(), Ended: time.Duration(recorded)})
+			recorded++
+		}
+	}
+	for range 10 {
+		r.Op(Op{})
+	}
+	r.mu.Lock()
+	chunks := r.chunks
+	r.mu.Unlock()
+	if chunks > limit {
+		t.Errorf("%d chunks, at most %d are allowed", chunks, limit)
+	}
+
+	packed := make(chan []byte)
+	go func() {
+		b, _ := io.ReadAll(out)
+		packed <- b
+	}()
+	err = r.Close()
+	if err == nil || !strings.Contains(err.Error(), "the disk is too slow") || !strings.Contains(err.Error(), "(0 operations not written, 11 records refused)") {
+		t.Error(err)
+	}
+	path := tempJournal(t)
+	if err := os.WriteFile(path, <-packed, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// What was taken is there; what was not, shows.
+	if h := load(t, path); !h.Truncated || int64(len(h.Ops)) != recorded-1 {
+		t.Errorf("truncated %t, %d operations of %d", h.Truncated, len(h.Ops), recorded-1)
+	}
+}
+
+func TestTooManyMarks(t *testing.T) {
+	out, in, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := record(in, Header{}, shards)
+	if err != nil {
+		t.Fatal(err)
+	}
+	noise := make([]byte, 32<<10)
+	for rnd, failed := rand.New(rand.NewPCG(1, 2)), false; !failed; {
+		select {
+		case <-r.Failed():
+			failed = true
+		default:
+			for i := range noise {
+				noise[i] = byte(' ' + rnd.IntN(90))
+			}
+			r.Mark(Mark{Kind: NoteMark, Detail: string(noise)})
+		}
+	}
+	out.Close() // the writer gets EPIPE and goes on to the end
+	if err := r.Close(); err == nil || !strings.Contains(err.Error(), "of samples and marks wait for it") {
+		t.Error(err)
+	}
+}
+
+// recordUntilKilled records and says on stdout, from time to time, how many
+// operations it had recorded a while ago.
+func recordUntilKilled(path string) {
+	r, err := Create(path, Header{Scenario: "killed"})
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	start := time.Now()
+	for n := int64(0); ; n++ {
+		r.Op(Op{Worker: int32(n % 96), Fence: n, Ended: time.Since(start)})
+		if n%1000 == 0 {
+			fmt.Println(n)
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+}
+
+// SIGKILL leaves no time for anything: what is older than 250 ms must be there
+// already.
+func TestKilled(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := tempJournal(t)
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), recordForever+"="+path)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	said := bufio.NewScanner(out)
+	for said.Scan() && said.Text() != "50000" { // half a second, or more
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // it was killed: we know
+
+	h := load(t, path)
+	if !h.Truncated || h.Header.Scenario != "killed" || len(h.Ops) == 0 {
+		t.Fatalf("truncated %t, %d operations, scenario %q", h.Truncated, len(h.Ops), h.Header.Scenario)
+	}
+	for i, op := range h.Ops {
+		if op.Fence != int64(i) {
+			t.Fatalf("operation %d stands at %d", op.Fence, i)
+		}
+	}
+	if len(h.Ops) < 50_000/4 {
+		t.Errorf("of 50,000 operations in half a second or more, %d are left", len(h.Ops))
+	}
+}
