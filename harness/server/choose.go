@@ -1,0 +1,71 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+// Choose picks a starter.
+//
+// The kind is auto, container, process, or the URL of a server that runs already (redis://, rediss://). auto is a container
+// where Docker answers and the image is there or can be pulled, else a process where redis-server or valkey-server is on
+// PATH. An image that is asked for by name is used or the choice fails; an empty one stands for DefaultImage, with LocalImage
+// as its stand-in. The image that was settled on goes into Spec.Image; it is empty for other kinds.
+//
+// say, which may be nil, is told of what takes long and of what was passed over. An unknown kind or a bad URL is an ErrUsage,
+// everything that is missing an ErrUnavailable.
+func Choose(ctx context.Context, kind, image string, say func(string)) (start Starter, resolvedImage string, err error) {
+	if say == nil {
+		say = func(string) {}
+	}
+	switch {
+	case strings.HasPrefix(kind, "redis://"), strings.HasPrefix(kind, "rediss://"):
+		if _, err := parseURL(kind); err != nil {
+			return nil, "", err
+		}
+		return Attach(kind), "", nil
+	case kind == KindContainer:
+		resolvedImage, err = chooseImage(ctx, image, say)
+		return StartContainer, resolvedImage, err
+	case kind == KindProcess:
+		_, err = findBinary()
+		return StartProcess, "", err
+	case kind == KindAuto:
+		return chooseAuto(ctx, image, say)
+	}
+	return nil, "", fmt.Errorf("%w: unknown kind of server %q: it is auto, container, process, redis://HOST:PORT or rediss://HOST:PORT", ErrUsage, kind)
+}
+
+// chooseImage settles on an image that is there by the time it returns.
+func chooseImage(ctx context.Context, image string, say func(string)) (string, error) {
+	docker, err := dialDocker(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer docker.Close()
+	return ensureImage(ctx, docker, image, say)
+}
+
+func chooseAuto(ctx context.Context, image string, say func(string)) (Starter, string, error) {
+	resolved, noContainer := chooseImage(ctx, image, say)
+	if noContainer == nil {
+		return StartContainer, resolved, nil
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, "", context.Cause(ctx)
+	}
+	binary, noProcess := findBinary()
+	if noProcess == nil {
+		say(fmt.Sprintf("no container (%s), so %s", reason(noContainer), binary))
+		return StartProcess, "", nil
+	}
+	if image == "" {
+		image = DefaultImage
+	}
+	return nil, "", fmt.Errorf("%w: no container (%s) and no process (neither redis-server nor valkey-server is on PATH): "+
+		"start Docker with access to %s, or install a server (%s)", ErrUnavailable, reason(noContainer), image, installWords)
+}
+
+// reason strips the sentinel off a message that is put into another one with the same sentinel.
+func reason(err error) string { return strings.TrimPrefix(err.Error(), ErrUnavailable.Error()+": ") }

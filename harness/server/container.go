@@ -1,0 +1,514 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/pkg/stdcopy"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/client"
+	"github.com/testcontainers/testcontainers-go"
+	"github.com/testcontainers/testcontainers-go/log"
+)
+
+const (
+	// Labels on everything that is made in Docker. Sweep goes by them.
+	labelRun       = "dev.lockjam.run"
+	labelHost      = "dev.lockjam.host"
+	labelWorkspace = "dev.lockjam.workspace"
+
+	// containerPort is where Redis listens inside.
+	containerPort = 6379
+
+	// containerGate is where a restarted Redis listens first; see reservation. It is published, too.
+	containerGate = 16379
+
+	// containerConf lies in the folder that the official image's entrypoint gives to the user that Redis runs as.
+	containerConf = "/data/redis.conf"
+
+	// containerFiles suffices for a maxclients of 10,000. A scenario that asks for more gets more.
+	containerFiles = 20000
+
+	containerMemory = 512 << 20 // bytes
+
+	// cleanupLimit bounds the removal of a container after everything else has failed or was cancelled.
+	cleanupLimit = 20 * time.Second
+)
+
+// containerServer is a server in a container of its own, published on 127.0.0.1.
+type containerServer struct {
+	docker    *client.Client
+	container *testcontainers.DockerContainer
+	workspace *Workspace
+	name      string
+	image     string
+	port      int
+	gate      int
+	endpoint  atomic.Pointer[Endpoint] // the password may change with a Restart
+
+	mu       sync.Mutex
+	stopped  bool
+	noGate   bool   // see reservation
+	finalLog []byte // what Log returns after Stop
+}
+
+// StartContainer starts the server in a container, from spec.Image (empty: as Choose would pick it). It fails with
+// ErrUnavailable where Docker does not answer or the image is not to be had.
+func StartContainer(ctx context.Context, spec Spec) (Server, error) {
+	docker, err := dialDocker(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s, err := startInDocker(ctx, docker, spec)
+	if err != nil {
+		return nil, errors.Join(err, docker.Close())
+	}
+	return s, nil
+}
+
+func startInDocker(ctx context.Context, docker *client.Client, spec Spec) (Server, error) {
+	image, err := ensureImage(ctx, docker, spec.Image, func(string) {})
+	if err != nil {
+		return nil, err
+	}
+	binary, err := binaryOf(ctx, docker, image)
+	if err != nil {
+		return nil, err
+	}
+	if err := spec.Workspace.recordContainers(); err != nil {
+		return nil, err
+	}
+	return withPort(spec.Port, func(port int) (Server, error) {
+		gate, err := freePort()
+		if err != nil {
+			return nil, err
+		}
+		plan := containerPlan{
+			spec: spec, image: image, binary: binary, port: port, gate: gate, files: filesFor(spec.Config),
+			name: fmt.Sprintf("lockjam-%s-%s-%08x", spec.Workspace.RunID(), safeName(spec.Name), rand.Uint32()),
+		}
+		s, err := plan.start(ctx, docker)
+		if err != nil && strings.Contains(err.Error(), "rlimit") {
+			// A rootless Docker may not raise the limit. Its own default may do; VerifyMaxClients will tell.
+			plan.files = 0
+			s, err = plan.start(ctx, docker)
+		}
+		return s, err
+	})
+}
+
+// binaryOf returns the server that the image has: valkey-server where its own command mentions Valkey.
+func binaryOf(ctx context.Context, docker *client.Client, image string) (string, error) {
+	found, err := docker.ImageInspect(ctx, image)
+	if err != nil {
+		return "", fmt.Errorf("inspect image %s: %w", image, oneLine(err))
+	}
+	if found.Config == nil {
+		return serverBinaries[0], nil
+	}
+	for _, word := range slices.Concat(found.Config.Entrypoint, found.Config.Cmd) {
+		if strings.Contains(word, "valkey") {
+			return "valkey-server", nil
+		}
+	}
+	return serverBinaries[0], nil
+}
+
+// filesFor returns the limit of open files for a container.
+func filesFor(c Config) int64 {
+	maxclients, err := strconv.ParseInt(c["maxclients"], 10, 64)
+	if err != nil {
+		return containerFiles
+	}
+	return max(containerFiles, maxclients+1000)
+}
+
+// containerPlan is what is to be started.
+type containerPlan struct {
+	spec   Spec
+	name   string
+	image  string
+	binary string
+	port   int
+	gate   int
+	files  int64 // 0: Docker's default
+}
+
+// start creates and starts the container. After an error there is none.
+func (p containerPlan) start(ctx context.Context, docker *client.Client) (Server, error) {
+	s := &containerServer{docker: docker, workspace: p.spec.Workspace, name: p.name, image: p.image, port: p.port, gate: p.gate}
+	s.workspace.enter(s.name)
+	s.endpoint.Store(&Endpoint{Addr: loopback(p.port), Password: p.spec.Config.password(), reserved: &reservation{}})
+	err := s.create(ctx, p)
+	if err == nil {
+		_, err = s.launch(ctx, s.Endpoint(), 0)
+	}
+	if err == nil {
+		return s, nil
+	}
+	if message := err.Error(); strings.Contains(message, "address already in use") || strings.Contains(message, "port is already allocated") {
+		err = portTakenError(p.port)
+	}
+	return nil, errors.Join(fmt.Errorf("start a container of %s for %s: %w", p.image, p.spec.Name, err), s.remove(ctx))
+}
+
+// create makes the container. redis.conf is copied in: a bind mount would stumble over SELinux, a rootless Docker, or a
+// Docker that runs in a virtual machine.
+func (s *containerServer) create(ctx context.Context, p containerPlan) error {
+	prepareTestcontainers()
+	provider, err := testcontainers.ProviderDefault.GetProvider(testcontainers.WithLogger(log.NewNoopLogger()))
+	if err != nil {
+		return oneLine(err)
+	}
+	dockerProvider, ok := provider.(*testcontainers.DockerProvider)
+	if !ok {
+		return fmt.Errorf("testcontainers-go provides containers through %T instead of Docker", provider)
+	}
+	// Our own client: it is known to reach the Docker that was asked for, and closing it closes every idle connection.
+	dockerProvider.SetClient(s.docker)
+
+	labels, err := labelsOf(p.spec.Workspace)
+	if err != nil {
+		return err
+	}
+	// Docker finishes what it has begun, also when nobody waits for it any more: a cancelled create would leave a container
+	// that appears only after we have looked for one to remove.
+	creating, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupLimit)
+	defer cancel()
+	created, err := dockerProvider.CreateContainer(creating, testcontainers.ContainerRequest{
+		Name:         p.name,
+		Image:        canonical(p.image),
+		Cmd:          []string{p.binary, containerConf},
+		ExposedPorts: []string{inside(containerPort).String(), inside(containerGate).String()},
+		Labels:       labels,
+		Files: []testcontainers.ContainerFile{{
+			Reader:            bytes.NewReader(containerConfiguration(p.spec.Config, containerPort).file()),
+			ContainerFilePath: containerConf,
+			FileMode:          0o644,
+		}},
+		HostConfigModifier: func(host *container.HostConfig) { p.limit(host) },
+	})
+	if err != nil {
+		return s.trouble("create", err)
+	}
+	s.container = created.(*testcontainers.DockerContainer)
+	return context.Cause(ctx)
+}
+
+// inside names a port in the container.
+func inside(port int) network.Port { return network.MustParsePort(strconv.Itoa(port) + "/tcp") }
+
+// limit sets what the container may use of this machine: two ports on loopback, files, memory.
+func (p containerPlan) limit(host *container.HostConfig) {
+	publish := func(port int) []network.PortBinding {
+		return []network.PortBinding{{HostIP: netip.AddrFrom4([4]byte{127, 0, 0, 1}), HostPort: strconv.Itoa(port)}}
+	}
+	host.PortBindings = network.PortMap{inside(containerPort): publish(p.port), inside(containerGate): publish(p.gate)}
+	host.Memory = containerMemory
+	if p.files > 0 {
+		host.Ulimits = []*container.Ulimit{{Name: "nofile", Soft: p.files, Hard: p.files}}
+	}
+}
+
+// containerConfiguration adds the directives that are the starter's. Inside, Redis has to listen on every address, and to
+// trust it: the port is published on this machine's loopback address only.
+func containerConfiguration(c Config, port int) Config {
+	return c.With(Config{
+		"bind": "0.0.0.0", "protected-mode": "no", "port": strconv.Itoa(port), "dir": "/data", "daemonize": "no", "supervised": "no", "logfile": `""`,
+	})
+}
+
+func labelsOf(w *Workspace) (map[string]string, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{labelRun: w.RunID(), labelHost: host, labelWorkspace: w.Dir()}, nil
+}
+
+// launch starts the container, makes sure that it is published on loopback alone, and waits for an answer at the endpoint,
+// which is its address or its gate. It returns the connections that it was asked to reserve, or fewer.
+func (s *containerServer) launch(ctx context.Context, e Endpoint, reserve int) ([]net.Conn, error) {
+	if err := s.container.Start(ctx); err != nil {
+		return nil, s.trouble("start", err)
+	}
+	if err := s.onLoopback(ctx); err != nil {
+		return nil, err
+	}
+	return awaitPing(ctx, e, reserve, s.sometimes(s.died))
+}
+
+// relaunch starts the container, which is down, with connections reserved for the next Control: through the gate, or where
+// there can be none by being fast.
+func (s *containerServer) relaunch(ctx context.Context, c Config) error {
+	before := s.Endpoint()
+	s.endpoint.Store(&Endpoint{Addr: before.Addr, Password: c.password(), reserved: before.reserved})
+	if !s.noGate {
+		err := s.launchGated(ctx, c)
+		if !errors.Is(err, errNoGate) {
+			return err
+		}
+		s.noGate = true
+		if err := s.container.Stop(ctx, new(time.Duration)); err != nil {
+			return err
+		}
+	}
+	if err := s.configure(ctx, c, containerPort); err != nil {
+		return err
+	}
+	connections, err := s.launch(ctx, s.Endpoint(), ControlConnections)
+	before.reserved.put(connections)
+	return err
+}
+
+func (s *containerServer) launchGated(ctx context.Context, c Config) error {
+	if err := s.configure(ctx, c, containerGate); err != nil {
+		return err
+	}
+	gate := Endpoint{Addr: loopback(s.gate), Password: c.password()}
+	connections, err := s.launch(ctx, gate, ControlConnections)
+	if err != nil {
+		return err
+	}
+	if err = openGate(connections, containerPort); err == nil {
+		_, err = awaitPing(ctx, s.Endpoint(), 0, s.sometimes(s.died))
+	}
+	if err != nil {
+		closeAll(connections)
+		return err
+	}
+	s.Endpoint().reserved.put(connections)
+	return nil
+}
+
+// configure copies redis.conf into the container, which need not run.
+func (s *containerServer) configure(ctx context.Context, c Config, port int) error {
+	return s.container.CopyToContainer(ctx, containerConfiguration(c, port).file(), containerConf, 0o644)
+}
+
+// onLoopback checks the addresses before anybody dials them.
+func (s *containerServer) onLoopback(ctx context.Context) error {
+	found, err := s.docker.ContainerInspect(ctx, s.name, client.ContainerInspectOptions{})
+	if err != nil {
+		return s.trouble("inspect", err)
+	}
+	published := found.Container.NetworkSettings.Ports
+	for port, want := range map[int]int{containerPort: s.port, containerGate: s.gate} {
+		bindings := published[inside(port)]
+		if len(bindings) == 1 && bindings[0].HostIP.IsLoopback() && bindings[0].HostPort == strconv.Itoa(want) {
+			continue
+		}
+		// A container that has ended already publishes nothing. What it said is of more use.
+		if err := s.died(ctx); err != nil {
+			return err
+		}
+		return fmt.Errorf("container %s publishes its port %d on %v instead of %s", s.name, port, bindings, loopback(want))
+	}
+	return nil
+}
+
+// sometimes lets a costly question through every 50 ms.
+func (s *containerServer) sometimes(ask func(context.Context) error) func(context.Context) error {
+	var asked time.Time
+	return func(ctx context.Context) error {
+		if time.Since(asked) < 50*time.Millisecond {
+			return nil
+		}
+		asked = time.Now()
+		return ask(ctx)
+	}
+}
+
+// died returns an error with the server's last words if the container does not run.
+func (s *containerServer) died(ctx context.Context) error {
+	found, err := s.docker.ContainerInspect(ctx, s.name, client.ContainerInspectOptions{})
+	if err != nil {
+		return s.trouble("inspect", err)
+	}
+	state := found.Container.State
+	if state.Running {
+		return nil
+	}
+	output, err := s.log(ctx, state.StartedAt)
+	if err != nil {
+		return err
+	}
+	cause := fmt.Sprintf("exit code %d", state.ExitCode)
+	if state.OOMKilled {
+		cause = fmt.Sprintf("out of memory, the limit is %d MiB", containerMemory>>20)
+	}
+	return fmt.Errorf("it has ended by itself (%s): %s", cause, lastWords(output))
+}
+
+func (s *containerServer) Endpoint() Endpoint { return *s.endpoint.Load() }
+
+func (s *containerServer) addr() string { return loopback(s.port) }
+
+func (s *containerServer) Info() Info {
+	return Info{Kind: KindContainer, Image: s.image, Addr: s.addr()}
+}
+
+// act does one thing to the container, unless it is gone for good.
+func (s *containerServer) act(verb string, do func() error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return fmt.Errorf("%s: the server at %s is stopped for good", verb, s.addr())
+	}
+	if err := do(); err != nil {
+		return s.trouble(verb, err)
+	}
+	return nil
+}
+
+func (s *containerServer) Kill(ctx context.Context) error {
+	return s.act("kill", func() error {
+		if _, err := s.docker.ContainerKill(ctx, s.name, client.ContainerKillOptions{Signal: "SIGKILL"}); err != nil {
+			return err
+		}
+		s.Endpoint().reserved.put(nil)
+		return s.down(ctx)
+	})
+}
+
+// down waits until nobody answers at the address: Docker's proxy lets go of the port a little after the container's end.
+func (s *containerServer) down(ctx context.Context) error {
+	for range 1000 {
+		connection, err := s.Endpoint().dial(ctx)
+		if err != nil {
+			return ctx.Err()
+		}
+		connection.Close()
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return fmt.Errorf("%s still accepts connections 5 s after the end of the container", s.addr())
+}
+
+func (s *containerServer) Pause(ctx context.Context) error {
+	return s.act("pause", func() error {
+		_, err := s.docker.ContainerPause(ctx, s.name, client.ContainerPauseOptions{})
+		return err
+	})
+}
+
+func (s *containerServer) Resume(ctx context.Context) error {
+	return s.act("unpause", func() error {
+		_, err := s.docker.ContainerUnpause(ctx, s.name, client.ContainerUnpauseOptions{})
+		return err
+	})
+}
+
+func (s *containerServer) Restart(ctx context.Context, c Config) error {
+	return s.act("restart", func() error {
+		found, err := s.docker.ContainerInspect(ctx, s.name, client.ContainerInspectOptions{})
+		if err != nil {
+			return err
+		}
+		if found.Container.State.Paused {
+			// A paused process does not hear SIGTERM; Docker would wait for it and then kill it.
+			if _, err := s.docker.ContainerUnpause(ctx, s.name, client.ContainerUnpauseOptions{}); err != nil {
+				return err
+			}
+		}
+		grace := within(ctx, termGrace)
+		if err := s.container.Stop(ctx, &grace); err != nil {
+			return err
+		}
+		s.Endpoint().reserved.put(nil)
+		return s.relaunch(ctx, c)
+	})
+}
+
+func (s *containerServer) Log(ctx context.Context) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return bytes.Clone(s.finalLog), nil
+	}
+	return s.log(ctx, "")
+}
+
+// log reads what Docker has kept of all lives, or from a time on, at most its first logLimit bytes.
+func (s *containerServer) log(ctx context.Context, since string) ([]byte, error) {
+	stream, err := s.docker.ContainerLogs(ctx, s.name, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Since: since})
+	if err != nil {
+		return nil, s.trouble("read the log of", err)
+	}
+	defer stream.Close()
+	var output bytes.Buffer
+	if _, err := stdcopy.StdCopy(&output, &output, io.LimitReader(stream, logLimit)); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, s.trouble("read the log of", err)
+	}
+	return output.Bytes(), nil
+}
+
+// Stop kills: nothing of the container is kept, so there is nothing to save.
+func (s *containerServer) Stop(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return nil
+	}
+	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupLimit)
+	defer cancel()
+	// A log that cannot be read must not keep the container from being removed.
+	s.finalLog, _ = s.log(cleanup, "")
+	if err := s.remove(cleanup); err != nil {
+		return err
+	}
+	s.stopped = true
+	return s.docker.Close()
+}
+
+// remove kills and removes the container with its volumes, in any state. That there is none is no error.
+func (s *containerServer) remove(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupLimit)
+	defer cancel()
+	s.Endpoint().reserved.put(nil)
+	if err := removeContainer(ctx, s.docker, s.name); err != nil {
+		return err
+	}
+	s.workspace.leave(s.name)
+	return nil
+}
+
+// removeContainer is shared with Sweep.
+func removeContainer(ctx context.Context, docker *client.Client, name string) error {
+	_, err := docker.ContainerRemove(ctx, name, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+	if err == nil || errdefs.IsNotFound(err) {
+		return nil
+	}
+	return dockerTrouble("remove", name, err)
+}
+
+// trouble says what was tried on the container.
+func (s *containerServer) trouble(verb string, err error) error {
+	return dockerTrouble(verb, s.name, err)
+}
+
+// dockerTrouble puts an error of Docker on one line, and says so where it is Docker itself that is gone.
+func dockerTrouble(verb, name string, err error) error {
+	if client.IsErrConnectionFailed(err) {
+		return fmt.Errorf("%s container %s: Docker does not answer any more: %w", verb, name, oneLine(err))
+	}
+	return fmt.Errorf("%s container %s: %w", verb, name, oneLine(err))
+}

@@ -1,0 +1,202 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// ControlConnections is how many of the server's slots a Control takes.
+const ControlConnections = 2
+
+// ErrControlLost is what a control client answers once its connection is gone: it never dials again, since the slot that a
+// new connection needs is the swarm's by then, and every refused attempt would count as one of the swarm's.
+var ErrControlLost = errors.New("control connection lost")
+
+// Control holds the connections that are opened before the swarm and kept: they work when every slot is taken.
+//
+// A call on either client waits as long as the server takes to answer, whatever becomes of its context: giving up would
+// leave a late answer on the wire, and go-redis would close the connection for it. Callers that cannot wait call from a
+// goroutine of their own. [Control.Close] ends every wait.
+type Control struct {
+	Sampler *redis.Client // reads INFO, CLIENT LIST and the like, at short intervals
+	Admin   *redis.Client // applies remedies and undoes them
+
+	connections [ControlConnections]net.Conn
+}
+
+// OpenControl dials both connections now and sees a PING answered on each. They call themselves lockjam-control-sampler and
+// lockjam-control-admin in CLIENT LIST. After a Restart of the server the old Control is to be closed and a new one opened;
+// the endpoint of the restarted server holds connections for it that were made before the swarm could take every slot.
+func OpenControl(ctx context.Context, e Endpoint) (*Control, error) {
+	c := &Control{}
+	clients := [ControlConnections]*redis.Client{}
+	for i, name := range [ControlConnections]string{"lockjam-control-sampler", "lockjam-control-admin"} {
+		connection, err := e.take(ctx)
+		if err == nil {
+			c.connections[i] = connection
+			clients[i], err = openControlClient(ctx, e, name, connection)
+		}
+		if err != nil {
+			for j := range i {
+				err = errors.Join(err, clients[j].Close())
+			}
+			return nil, fmt.Errorf("open control connection %d of %d to %s: %w", i+1, ControlConnections, e.Addr, err)
+		}
+	}
+	c.Sampler, c.Admin = clients[0], clients[1]
+	return c, nil
+}
+
+// openControlClient wraps one connection, which it closes where it fails.
+func openControlClient(ctx context.Context, e Endpoint, name string, connection net.Conn) (*redis.Client, error) {
+	// The client waits without limit, so the context has to close the connection to end the handshake.
+	stop := context.AfterFunc(ctx, func() { connection.Close() })
+	client := redis.NewClient(controlOptions(e, name, connection))
+	err := client.Ping(ctx).Err()
+	if !stop() {
+		err = fmt.Errorf("no answer to PING: %w", context.Cause(ctx))
+	}
+	if err == nil {
+		return client, nil
+	}
+	return nil, errors.Join(err, client.Close(), ignoreClosed(connection.Close()))
+}
+
+// controlOptions sets every option that go-redis would otherwise choose. Two things matter: no timeout may ever make it drop
+// the connection, and it may never open another one (a pipeline has a pool of its own unless PipelinePoolSize is negative).
+func controlOptions(e Endpoint, name string, connection net.Conn) *redis.Options {
+	return &redis.Options{
+		Network:    "tcp",
+		Addr:       e.Addr,
+		ClientName: name,
+		Dialer:     dialOnce(connection),
+		Protocol:   2,
+		Username:   e.Username,
+		Password:   e.Password,
+		DB:         e.DB,
+
+		MaxRetries:         -1,
+		MinRetryBackoff:    -1,
+		MaxRetryBackoff:    -1,
+		DialTimeout:        5 * time.Second, // of no effect: the connection is there
+		DialerRetries:      1,               // 0 would mean 5
+		DialerRetryTimeout: time.Millisecond,
+
+		ReadTimeout:           -1, // none
+		WriteTimeout:          -1,
+		ContextTimeoutEnabled: false,
+		ReadBufferSize:        32 << 10, // CLIENT LIST of a full server is long
+		WriteBufferSize:       4 << 10,
+
+		PoolFIFO:           false,
+		PoolSize:           1,
+		MaxConcurrentDials: 1,
+		MaxActiveConns:     1,
+		PoolTimeout:        time.Hour, // waiting for a turn; the caller's context ends it earlier without harm
+		MinIdleConns:       0,
+		MaxIdleConns:       1,
+		PipelinePoolSize:   -1,
+
+		ConnMaxIdleTime:       -1,
+		ConnMaxLifetime:       -1,
+		ConnMaxLifetimeJitter: -1,
+
+		DisableIdentity:          true,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	}
+}
+
+// dialOnce is a dialer that hands out one connection. From then on it hands out a connection that answers ErrControlLost
+// instead of failing: after a failure go-redis would go on dialling in a goroutine that Close does not wait for.
+func dialOnce(connection net.Conn) func(context.Context, string, string) (net.Conn, error) {
+	var taken atomic.Bool
+	return func(context.Context, string, string) (net.Conn, error) {
+		if taken.CompareAndSwap(false, true) {
+			return connection, nil
+		}
+		return lostConn{connection}, nil
+	}
+}
+
+// lostConn stands for a connection that is gone. It keeps the addresses of the one that it stands for.
+type lostConn struct{ gone net.Conn }
+
+func (lostConn) Read([]byte) (int, error)         { return 0, ErrControlLost }
+func (lostConn) Write([]byte) (int, error)        { return 0, ErrControlLost }
+func (lostConn) Close() error                     { return nil }
+func (c lostConn) LocalAddr() net.Addr            { return c.gone.LocalAddr() }
+func (c lostConn) RemoteAddr() net.Addr           { return c.gone.RemoteAddr() }
+func (lostConn) SetDeadline(time.Time) error      { return nil }
+func (lostConn) SetReadDeadline(time.Time) error  { return nil }
+func (lostConn) SetWriteDeadline(time.Time) error { return nil }
+
+// Close closes both connections and ends every call that still waits on them.
+func (c *Control) Close() error {
+	var errs []error
+	for _, connection := range c.connections {
+		// Before the clients: a call in flight holds the client's only connection until it ends.
+		errs = append(errs, ignoreClosed(connection.Close()))
+	}
+	for _, client := range []*redis.Client{c.Sampler, c.Admin} {
+		errs = append(errs, ignoreClosed(client.Close()))
+	}
+	return errors.Join(errs...)
+}
+
+// ignoreClosed is for a close that may come second: both the Control and its client close the connection.
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) || errors.Is(err, redis.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// MaxClients returns the maxclients that is in force on the server.
+func (c *Control) MaxClients(ctx context.Context) (int, error) {
+	values, err := c.Admin.ConfigGet(ctx, "maxclients").Result()
+	if err != nil {
+		return 0, fmt.Errorf("ask %s for CONFIG GET maxclients: %w", c.Admin.Options().Addr, err)
+	}
+	limit, err := strconv.Atoi(values["maxclients"])
+	if err != nil {
+		return 0, fmt.Errorf("ask %s for CONFIG GET maxclients: the answer %q is not a number", c.Admin.Options().Addr, values["maxclients"])
+	}
+	return limit, nil
+}
+
+// reservedDescriptors is what Redis needs besides those of its clients (CONFIG_MIN_RESERVED_FDS in its server.h).
+const reservedDescriptors = 32
+
+// VerifyMaxClients returns an error unless maxclients is what the caller wants. Redis lowers it silently at the start where
+// it may not open enough files, and every conclusion about a full server would be about another limit.
+func VerifyMaxClients(ctx context.Context, c *Control, want int) error {
+	got, err := c.MaxClients(ctx)
+	if err != nil || got == want {
+		return err
+	}
+	addr := c.Admin.Options().Addr
+	if got < want {
+		return fmt.Errorf("the server at %s runs with maxclients %d instead of %d: Redis lowers it where it may open too few files; "+
+			"it needs %d file descriptors: raise the hard limit (ulimit -Hn; for a container: --ulimit nofile) or ask for fewer clients",
+			addr, got, want, want+reservedDescriptors)
+	}
+	return fmt.Errorf("the server at %s runs with maxclients %d instead of %d: somebody set it since the start", addr, got, want)
+}
+
+// dial opens one connection to the endpoint. The context bounds the dial alone.
+func (e Endpoint) dial(ctx context.Context) (net.Conn, error) {
+	dialer := net.Dialer{Timeout: 5 * time.Second}
+	if e.TLS == nil {
+		return dialer.DialContext(ctx, "tcp", e.Addr)
+	}
+	return (&tls.Dialer{NetDialer: &dialer, Config: e.TLS}).DialContext(ctx, "tcp", e.Addr)
+}

@@ -1,0 +1,76 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strconv"
+)
+
+// errPortTaken says that somebody else listens on the port.
+var errPortTaken = errors.New("address already in use")
+
+// Ports are picked below those that the kernel gives to outgoing connections (from 32768 on Linux, 49152 elsewhere). Above
+// that, one of the swarm's own connections may sit on the port while the server is down, and the server cannot come back.
+const (
+	firstPort = 20000
+	endPort   = 32000
+)
+
+// portTakenError names the port.
+func portTakenError(port int) error {
+	return fmt.Errorf("port %d on 127.0.0.1: %w: choose another port, or stop what listens there", port, errPortTaken)
+}
+
+// probePort returns an error if somebody listens on the port.
+func probePort(port int) error {
+	listener, err := net.Listen("tcp", loopback(port))
+	if err != nil {
+		return portTakenError(port)
+	}
+	return listener.Close()
+}
+
+// freePort picks a port on which nobody listens, this moment.
+func freePort() (int, error) {
+	for range 100 {
+		port := firstPort + rand.IntN(endPort-firstPort)
+		if probePort(port) == nil {
+			return port, nil
+		}
+	}
+	return 0, fmt.Errorf("find a free port on 127.0.0.1 between %d and %d: 100 of 100 tries were taken", firstPort, endPort)
+}
+
+// withPort calls start with the port, or with a free one where it is 0: then it tries another, at most three in all, if
+// somebody else was faster.
+func withPort(port int, start func(port int) (Server, error)) (Server, error) {
+	if port != 0 {
+		return start(port)
+	}
+	var errs []error
+	for range 3 {
+		free, err := freePort()
+		if err != nil {
+			return nil, err
+		}
+		s, err := start(free)
+		if !errors.Is(err, errPortTaken) {
+			return s, err
+		}
+		errs = append(errs, err)
+	}
+	return nil, errors.Join(errs...)
+}
+
+func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+
+// password returns the value of requirepass as clients send it.
+func (c Config) password() string {
+	value := c["requirepass"]
+	if plain, err := strconv.Unquote(value); err == nil {
+		return plain
+	}
+	return value
+}
