@@ -1,0 +1,67 @@
+package swarm
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+)
+
+// request is one call of the rate limiter.
+type request struct {
+	tenant   int32
+	intended time.Duration // when it was meant to start, whether or not a worker was free
+}
+
+// arrivals hands requests to workers. In a closed system a worker makes its
+// own next request; in an open one requests come at their own rate and wait in
+// a bounded queue, with the moment they were meant to start: measuring from
+// the moment a worker took them up would leave out the waiting (coordinated
+// omission).
+type arrivals struct {
+	settings ArrivalSettings
+	tenants  int32
+	queue    chan request // nil in a closed system
+	dropped  atomic.Int64
+}
+
+func newArrivals(s Settings) *arrivals {
+	a := &arrivals{settings: s.Arrivals, tenants: int32(s.Lock.Tenants)}
+	if s.Arrivals.Kind == Open {
+		a.queue = make(chan request, s.Arrivals.Queue)
+	}
+	return a
+}
+
+// next waits for a worker's next request; false ends the worker.
+func (a *arrivals) next(ctx context.Context, w *worker) (request, bool) {
+	if a.queue == nil {
+		ok := sleep(ctx, a.settings.ThinkMS.Duration())
+		tenant := int32(w.place) % a.tenants
+		if a.settings.Tenant == TenantAny {
+			tenant = w.rng.Int32N(a.tenants)
+		}
+		return request{tenant: tenant, intended: w.elapsed()}, ok
+	}
+	select {
+	case <-ctx.Done():
+		return request{}, false
+	case r := <-a.queue:
+		return r, true
+	}
+}
+
+// generate offers requests as a Poisson process until the context ends. It
+// catches up after a late timer, so that the rate holds on a busy machine.
+func (a *arrivals) generate(ctx context.Context, rng *rand.Rand, elapsed func() time.Duration) {
+	gap := func() time.Duration {
+		return time.Duration(rng.ExpFloat64() / a.settings.RatePerS * float64(time.Second))
+	}
+	for at := elapsed() + gap(); sleep(ctx, at-elapsed()); at += gap() {
+		select {
+		case a.queue <- request{tenant: rng.Int32N(a.tenants), intended: at}:
+		default:
+			a.dropped.Add(1)
+		}
+	}
+}

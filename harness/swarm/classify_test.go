@@ -1,0 +1,167 @@
+package swarm
+
+import (
+	"context"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/lockjam/lockjam/harness/history"
+)
+
+func ping(ctx context.Context) func(redis.Cmdable) error {
+	return func(c redis.Cmdable) error { return c.Ping(ctx).Err() }
+}
+
+// go-redis never tells its caller that the server was full. The class must say
+// so all the same, every time, over kept and returned connections alike.
+func TestRefusedByAFullServer(t *testing.T) {
+	b := newBench(t, 12)
+	if n := b.fill(); n != 10 {
+		t.Fatalf("%d slots were free beside the 2 control connections, want 10", n)
+	}
+	for _, keeps := range []bool{false, true} {
+		l := b.oneLink(nil)
+		l.keeps = keeps
+		for i := range 200 {
+			if class := l.do(ping(t.Context())); class != history.Refused {
+				t.Fatalf("keeps %v, try %d: %v, want refused", keeps, i, class)
+			}
+		}
+	}
+}
+
+func TestClassesOfOtherFailures(t *testing.T) {
+	t.Run("pool timeout", func(t *testing.T) {
+		b := newBench(t, 32)
+		l := b.oneLink(func(s *Settings) { s.Client.PoolTimeoutMS = 20 })
+		only := l.client.rdb.Conn() // the pool's single connection
+		if err := only.Ping(t.Context()).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if class := l.do(ping(t.Context())); class != history.PoolTimeout {
+			t.Errorf("%v, want pool timeout", class)
+		}
+		_ = only.Close()
+	})
+	t.Run("deadline", func(t *testing.T) {
+		b := newBench(t, 32)
+		l := b.oneLink(func(s *Settings) { s.Client.ReadTimeoutMS = 50 })
+		if class := l.do(ping(t.Context())); class != history.None {
+			t.Fatal(class)
+		}
+		if err := b.server.Pause(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if class := l.do(ping(t.Context())); class != history.Deadline {
+			t.Errorf("%v, want deadline", class)
+		}
+		if err := b.server.Resume(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+	t.Run("reset", func(t *testing.T) {
+		b := newBench(t, 32)
+		l := b.oneLink(nil)
+		classes := make(chan history.Class)
+		go func() {
+			classes <- l.do(func(c redis.Cmdable) error { return c.BLPop(context.Background(), 0, "nothing").Err() })
+		}()
+		b.eventually("a client blocks, and is cut off", func() bool { return killBlocked(t, b) })
+		if class := <-classes; class != history.Reset {
+			t.Errorf("%v, want reset", class)
+		}
+	})
+	t.Run("unreachable", func(t *testing.T) {
+		b := newBench(t, 32)
+		l := b.oneLink(nil)
+		if err := b.server.Kill(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if class := l.do(ping(t.Context())); class != history.Unreachable {
+			t.Errorf("%v, want unreachable", class)
+		}
+	})
+	t.Run("rejected", func(t *testing.T) {
+		b := newBench(t, 32)
+		l := b.oneLink(nil)
+		if class := l.do(func(c redis.Cmdable) error { return c.Eval(t.Context(), "this is no Lua", nil).Err() }); class != history.Rejected {
+			t.Errorf("%v, want rejected", class)
+		}
+	})
+	t.Run("conflict", func(t *testing.T) {
+		b := newBench(t, 32)
+		set := Defaults()
+		set.Lock.HoldMS = 20
+		s := b.startWith(set, func(int) { b.control.Admin.Del(context.Background(), "lock:t:0") })
+		b.eventually("a decision whose lock was deleted", func() bool { return s.Snapshot().Errors[history.Conflict] > 0 })
+		s.Stop()
+		if op := b.ops[0]; op.Outcome != history.OK || op.Class != history.Conflict || op.Released == history.Never {
+			t.Errorf("%+v, want a completed decision with a conflict at release", op)
+		}
+	})
+}
+
+// killBlocked cuts the connection of a client that is waiting in BLPOP.
+func killBlocked(t *testing.T, b *bench) bool {
+	t.Helper()
+	list, err := b.control.Admin.ClientList(t.Context()).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(list) {
+		if id, ok := strings.CutPrefix(strings.Fields(line)[0], "id="); ok && strings.Contains(line, "cmd=blpop") {
+			return b.control.Admin.ClientKillByFilter(t.Context(), "ID", id).Err() == nil
+		}
+	}
+	return false
+}
+
+// Behind a shut gate a dial fails as it does at a server that is down.
+func TestGate(t *testing.T) {
+	b := newBench(t, 32)
+	set := Defaults()
+	set.Instances = 4
+	set.Holder = HolderRedials
+	s := b.start(set)
+	defer s.Stop()
+	b.eventually("decisions", func() bool { return s.Snapshot().Decisions > 5 })
+	s.Shut()
+	b.eventually("unreachable", func() bool { return s.Snapshot().Errors[history.Unreachable] > 0 })
+	s.Open()
+	was := s.Snapshot().Decisions
+	b.eventually("decisions again", func() bool { return s.Snapshot().Decisions > was })
+}
+
+func TestBackoff(t *testing.T) {
+	l := LockSettings{PollMS: 10, BackoffMaxMS: 50, Backoff: BackoffExponential}
+	for try, want := range map[int32]time.Duration{1: 10, 2: 20, 3: 40, 4: 50, 5: 50, 1 << 30: 50} {
+		if got := l.pause(try, nil); got != want*time.Millisecond {
+			t.Errorf("exponential, try %d: %v, want %v ms", try, got, int64(want))
+		}
+	}
+	l.Backoff = BackoffNone
+	if got := l.pause(9, nil); got != 10*time.Millisecond {
+		t.Errorf("none: %v", got)
+	}
+	l.Backoff = BackoffFullJitter
+	rng := rand.New(rand.NewPCG(1, 2))
+	var low, high int
+	for range 1000 {
+		got := l.pause(3, rng)
+		if got < 0 || got > 40*time.Millisecond {
+			t.Fatalf("full jitter, try 3: %v is not in 0..40 ms", got)
+		}
+		if got < 20*time.Millisecond {
+			low++
+		} else {
+			high++
+		}
+	}
+	if low < 400 || high < 400 {
+		t.Errorf("full jitter is not spread evenly: %d low, %d high", low, high)
+	}
+}

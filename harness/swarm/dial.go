@@ -1,0 +1,118 @@
+package swarm
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// gate stands in front of every dial of the swarm. A restarted server has its
+// control connections opened before the gate opens again, since the first to
+// dial a full server get its slots. Behind a shut gate the swarm sees what it
+// would see of a server that is not up yet: connection refused.
+type gate struct{ shut atomic.Bool }
+
+func (g *gate) check(addr string) error {
+	if !g.shut.Load() {
+		return nil
+	}
+	return &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+}
+
+// dialer opens one client's connections and notices which of them the server
+// turned away because it was full.
+type dialer struct {
+	gate    *gate
+	life    context.Context // the swarm's: go-redis dials on a context of its own
+	timeout time.Duration
+	tls     *tls.Config // nil: plain TCP. With a dialer of one's own go-redis leaves TLS to it.
+	dials   *atomic.Int64
+	refused atomic.Int64 // connections turned away with the server's own words
+}
+
+// dial is a redis.Options.Dialer.
+func (d *dialer) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	d.dials.Add(1)
+	if err := d.gate.check(addr); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, d.timeout)
+	defer cancel()
+	defer context.AfterFunc(d.life, cancel)()
+	c, err := (&net.Dialer{KeepAlive: -1}).DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	w := &watchedConn{TCPConn: c.(*net.TCPConn), refused: &d.refused}
+	w.detach = context.AfterFunc(d.life, func() { _ = w.TCPConn.Close() })
+	if d.tls != nil {
+		return tls.Client(w, d.tls), nil
+	}
+	return w, nil
+}
+
+// refusal is how Redis and Valkey begin their answer to one client too many
+// (networking.c, acceptCommonHandler). In cluster mode more words follow.
+var refusal = []byte("-ERR max number of clients")
+
+// watchedConn reads along until the first answer of the server. It returns the
+// same bytes and the same errors as the connection itself, so that the client
+// library under test behaves as it would without it. The library cannot be
+// asked: it takes the refusal for a server without HELLO, goes on writing, and
+// tells its caller of a broken pipe, a reset or EOF. The embedded TCPConn
+// keeps syscall.Conn, which go-redis uses to find out if an idle connection is
+// still alive.
+type watchedConn struct {
+	*net.TCPConn
+	refused *atomic.Int64
+	once    sync.Once
+	detach  func() bool
+}
+
+// Close also forgets the connection in the swarm's life, which cuts those that
+// are still open when it ends.
+func (c *watchedConn) Close() error {
+	c.detach()
+	return c.TCPConn.Close()
+}
+
+func (c *watchedConn) Read(p []byte) (int, error) {
+	n, err := c.TCPConn.Read(p)
+	if n > 0 {
+		c.once.Do(func() { c.look(p[:n]) })
+	} else if err != nil {
+		c.once.Do(c.salvage)
+	}
+	return n, err
+}
+
+func (c *watchedConn) Write(p []byte) (int, error) {
+	n, err := c.TCPConn.Write(p)
+	if err != nil {
+		c.once.Do(c.salvage)
+	}
+	return n, err
+}
+
+func (c *watchedConn) look(answer []byte) {
+	if bytes.HasPrefix(answer, refusal) {
+		c.refused.Add(1)
+	}
+}
+
+// salvage reads what the server said before the connection broke under the
+// first write: a reset does not take back what had arrived before it.
+func (c *watchedConn) salvage() {
+	buf := make([]byte, 64)
+	if c.SetReadDeadline(time.Now().Add(20*time.Millisecond)) != nil {
+		return
+	}
+	n, _ := c.TCPConn.Read(buf)
+	c.look(buf[:n])
+}

@@ -1,0 +1,132 @@
+package swarm
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"github.com/lockjam/lockjam/harness/history"
+)
+
+// client is one go-redis client of a service instance, and how it dials.
+type client struct {
+	rdb  *redis.Client
+	dial *dialer
+	opts func() *redis.Options
+}
+
+func (s *Swarm) newClient(name string) *client {
+	d := &dialer{gate: &s.gate, life: s.life, timeout: s.settings.Client.DialTimeoutMS.Duration(),
+		tls: s.target.TLS, dials: &s.dials}
+	opts := func() *redis.Options { return redisOptions(s.target, s.settings.Client, name, d) }
+	return &client{rdb: redis.NewClient(opts()), dial: d, opts: opts}
+}
+
+func redisOptions(t Target, c ClientOptions, name string, d *dialer) *redis.Options {
+	return &redis.Options{
+		Network: "tcp", Addr: t.Addr, Username: t.Username, Password: t.Password, DB: t.DB, TLSConfig: t.TLS,
+		ClientName: name, Dialer: d.dial, Protocol: c.Protocol,
+		MaxRetries:      c.MaxRetries,
+		MinRetryBackoff: c.MinRetryBackoffMS.option(), MaxRetryBackoff: c.MaxRetryBackoffMS.option(),
+		DialTimeout: c.DialTimeoutMS.option(), DialerRetries: c.DialerRetries,
+		DialerRetryTimeout: c.DialerRetryMS.option(),
+		ReadTimeout:        c.ReadTimeoutMS.option(), WriteTimeout: c.WriteTimeoutMS.option(),
+		ContextTimeoutEnabled: c.ContextTimeoutEnabled,
+		ReadBufferSize:        c.ReadBufferBytes, WriteBufferSize: c.WriteBufferBytes,
+		PipelinePoolSize: -1, PoolFIFO: c.PoolFIFO, PoolSize: c.PoolSize, MaxConcurrentDials: c.MaxConcurrentDials,
+		PoolTimeout: c.PoolTimeoutMS.option(), MinIdleConns: c.MinIdleConns, MaxIdleConns: c.MaxIdleConns,
+		MaxActiveConns: c.MaxActiveConns, ConnMaxIdleTime: c.ConnMaxIdleTimeMS.option(),
+		ConnMaxLifetime: c.ConnMaxLifetimeMS.option(), DisableIdentity: c.DisableIdentity,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	}
+}
+
+// link is a worker's way to Redis: the client it shares or owns, and, while it
+// waits for a lock, the one connection that it may be keeping.
+type link struct {
+	client *client
+	kept   *redis.Conn
+	tally  *tally
+	keeps  bool
+}
+
+// do sends one command (or pipeline) and counts it. After an error the kept
+// connection is given up: a redis.Conn whose first handshake was refused
+// answers "Conn is in a bad state" for ever after.
+func (l *link) do(send func(redis.Cmdable) error) history.Class {
+	var over redis.Cmdable = l.client.rdb
+	if l.keeps {
+		if l.kept == nil {
+			l.kept = l.client.rdb.Conn()
+		}
+		over = l.kept
+	}
+	refusedBefore := l.client.dial.refused.Load()
+	begun := time.Now()
+	err := send(over)
+	took := time.Since(begun)
+	class := Classify(err, l.client.dial.refused.Load() > refusedBefore)
+	if class == history.None || class == history.Rejected || class == history.Conflict {
+		l.tally.commands.Add(1)
+		l.tally.commandNanos.Add(int64(took))
+	}
+	if class != history.None {
+		l.tally.errors[class].Add(1)
+		l.letGo()
+	}
+	return class
+}
+
+// letGo returns the kept connection to the pool, which discards it if it broke.
+func (l *link) letGo() {
+	if l.kept != nil {
+		_ = l.kept.Close()
+		l.kept = nil
+	}
+}
+
+// hangUp closes every connection of a client that the worker does not share.
+// Redis frees the slot when it reads the end of the stream.
+func (l *link) hangUp() {
+	l.letGo()
+	_ = l.client.rdb.Close()
+	l.client.rdb = redis.NewClient(l.client.opts())
+}
+
+// tally is what one worker counts. It is read while the worker runs.
+type tally struct {
+	decisions, failed, grants, releases, crashes atomic.Int64
+	commands, commandNanos                       atomic.Int64
+	errors                                       [history.Classes]atomic.Int64
+}
+
+func (t *tally) addTo(s *history.Swarm) {
+	s.Decisions += t.decisions.Load()
+	s.Failed += t.failed.Load()
+	s.Grants += t.grants.Load()
+	s.Releases += t.releases.Load()
+	s.Crashes += t.crashes.Load()
+	s.Commands += t.commands.Load()
+	s.CommandTime += time.Duration(t.commandNanos.Load())
+	for i := range t.errors {
+		s.Errors[i] += t.errors[i].Load()
+	}
+}
+
+// sleep waits, and says whether the context is still alive.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}

@@ -1,0 +1,189 @@
+package swarm
+
+import (
+	"time"
+)
+
+// Millis is a duration in milliseconds, as scenario files write it.
+type Millis float64
+
+// Duration converts to nanoseconds.
+func (m Millis) Duration() time.Duration {
+	return time.Duration(float64(m) * float64(time.Millisecond))
+}
+
+// Settings is everything about the swarm that can decide whether a failure
+// happens. It is read from a scenario file; Defaults fills what a file leaves
+// out, and the whole of it is stored with the run.
+type Settings struct {
+	// A service instance is one deployed process: it owns go-redis clients and
+	// runs workers that share them, worker i using client i modulo their number.
+	Instances          int `yaml:"instances" json:"instances"`
+	WorkersPerInstance int `yaml:"workers_per_instance" json:"workers_per_instance"`
+	ClientsPerInstance int `yaml:"clients_per_instance" json:"clients_per_instance"`
+
+	Client ClientOptions `yaml:"client" json:"client"`
+
+	// Waiter says what a worker that waits for a lock does with its connection
+	// between two tries.
+	Waiter Waiter `yaml:"waiter" json:"waiter"`
+	// Holder says what a worker that holds a lock does with its connection
+	// while it works.
+	Holder Holder `yaml:"holder" json:"holder"`
+	// RedialMS is how long a worker waits after a failed command, in
+	// milliseconds, before it tries again.
+	RedialMS Millis `yaml:"redial_ms" json:"redial_ms"`
+
+	Lock     LockSettings    `yaml:"lock" json:"lock"`
+	Limiter  LimiterSettings `yaml:"limiter" json:"limiter"`
+	Arrivals ArrivalSettings `yaml:"arrivals" json:"arrivals"`
+
+	// ReplaceAfterMS is how long an orchestrator takes to put a new worker in
+	// a crashed one's place, in milliseconds.
+	ReplaceAfterMS Millis `yaml:"replace_after_ms" json:"replace_after_ms"`
+}
+
+// Waiter is what a worker does with its connection while it waits for a lock.
+type Waiter string
+
+const (
+	// WaiterKeeps takes one connection out of the pool (redis.Client.Conn)
+	// and keeps it from the first try to the grant.
+	WaiterKeeps Waiter = "keeps-connection"
+	// WaiterReturns takes a connection per command; between two tries it lies
+	// in the pool, where others can use it, but stays open: it still holds
+	// its slot of the server.
+	WaiterReturns Waiter = "returns-connection"
+)
+
+// Holder is what a worker does with its connection while it holds a lock.
+type Holder string
+
+const (
+	// HolderKeeps goes on with the connection that the lock was taken with.
+	HolderKeeps Holder = "keeps-connection"
+	// HolderRedials closes its client while it works and opens a new one to
+	// write its result and release, as services do that open a connection per
+	// unit of work. It needs one client per worker.
+	HolderRedials Holder = "redials"
+)
+
+// LockSettings is how locks are taken and waited for.
+type LockSettings struct {
+	Tenants          int     `yaml:"tenants" json:"tenants"`                       // one lock and one counter each
+	TTLMS            Millis  `yaml:"ttl_ms" json:"ttl_ms"`                         // 0: the lock never expires
+	HoldMS           Millis  `yaml:"hold_ms" json:"hold_ms"`                       // the work that is done inside the lock
+	PollMS           Millis  `yaml:"poll_ms" json:"poll_ms"`                       // between two tries, the base of any backoff
+	Backoff          Backoff `yaml:"backoff" json:"backoff"`                       //
+	BackoffMaxMS     Millis  `yaml:"backoff_max_ms" json:"backoff_max_ms"`         // the longest pause that backoff reaches
+	AcquireTimeoutMS Millis  `yaml:"acquire_timeout_ms" json:"acquire_timeout_ms"` // 0: waits for ever
+}
+
+// Backoff says how the pause between two tries grows.
+type Backoff string
+
+const (
+	BackoffNone        Backoff = "none"        // always PollMS
+	BackoffExponential Backoff = "exponential" // doubles from PollMS up to BackoffMaxMS
+	BackoffFullJitter  Backoff = "full-jitter" // uniform between 0 and what exponential would wait
+)
+
+// LimiterSettings is the fixed-window rate limit that the lock guards.
+type LimiterSettings struct {
+	WindowMS Millis `yaml:"window_ms" json:"window_ms"`
+	Limit    int64  `yaml:"limit" json:"limit"` // requests admitted per tenant and window
+}
+
+// ArrivalSettings says where requests come from.
+type ArrivalSettings struct {
+	Kind     Arrivals `yaml:"kind" json:"kind"`
+	Tenant   Tenant   `yaml:"tenant" json:"tenant"`
+	ThinkMS  Millis   `yaml:"think_ms" json:"think_ms"`     // closed: pause between two decisions of a worker
+	RatePerS float64  `yaml:"rate_per_s" json:"rate_per_s"` // open: Poisson arrivals per second
+	Queue    int      `yaml:"queue" json:"queue"`           // open: requests that may wait for a worker; more are dropped and counted
+}
+
+// Arrivals tells a closed system (a worker's next request waits for its last)
+// from an open one (requests come no matter what).
+type Arrivals string
+
+const (
+	Closed Arrivals = "closed"
+	Open   Arrivals = "open"
+)
+
+// Tenant says whose requests a worker serves.
+type Tenant string
+
+const (
+	// TenantAny draws the tenant of every request. In a closed system the
+	// workers then bunch up behind some locks and leave others idle (a
+	// Gordon-Newell network: with 16 workers and 4 locks each lock is idle a
+	// sixth of the time).
+	TenantAny Tenant = "any"
+	// TenantByWorker serves the same tenant always, workers spread evenly, as
+	// where instances are sharded by tenant: every lock has its waiters.
+	TenantByWorker Tenant = "by-worker"
+)
+
+// ClientOptions is every go-redis option that a scenario can set, passed to
+// redis.Options as it stands, so -1 means what go-redis takes it for. Nothing
+// is left to go-redis's defaults: these multiply load (four dials a command,
+// ten connections a core) and differ between versions.
+type ClientOptions struct {
+	PoolSize              int    `yaml:"pool_size" json:"pool_size"`
+	MinIdleConns          int    `yaml:"min_idle_conns" json:"min_idle_conns"`
+	MaxIdleConns          int    `yaml:"max_idle_conns" json:"max_idle_conns"`
+	MaxActiveConns        int    `yaml:"max_active_conns" json:"max_active_conns"`
+	MaxConcurrentDials    int    `yaml:"max_concurrent_dials" json:"max_concurrent_dials"`
+	PoolFIFO              bool   `yaml:"pool_fifo" json:"pool_fifo"`
+	PoolTimeoutMS         Millis `yaml:"pool_timeout_ms" json:"pool_timeout_ms"`
+	MaxRetries            int    `yaml:"max_retries" json:"max_retries"`
+	MinRetryBackoffMS     Millis `yaml:"min_retry_backoff_ms" json:"min_retry_backoff_ms"`
+	MaxRetryBackoffMS     Millis `yaml:"max_retry_backoff_ms" json:"max_retry_backoff_ms"`
+	DialTimeoutMS         Millis `yaml:"dial_timeout_ms" json:"dial_timeout_ms"`
+	DialerRetries         int    `yaml:"dialer_retries" json:"dialer_retries"`
+	DialerRetryMS         Millis `yaml:"dialer_retry_ms" json:"dialer_retry_ms"`
+	ReadTimeoutMS         Millis `yaml:"read_timeout_ms" json:"read_timeout_ms"`
+	WriteTimeoutMS        Millis `yaml:"write_timeout_ms" json:"write_timeout_ms"`
+	ContextTimeoutEnabled bool   `yaml:"context_timeout_enabled" json:"context_timeout_enabled"`
+	ConnMaxIdleTimeMS     Millis `yaml:"conn_max_idle_time_ms" json:"conn_max_idle_time_ms"` // -1: never closed for idleness
+	ConnMaxLifetimeMS     Millis `yaml:"conn_max_lifetime_ms" json:"conn_max_lifetime_ms"`   // 0: no limit
+	ReadBufferBytes       int    `yaml:"read_buffer_bytes" json:"read_buffer_bytes"`
+	WriteBufferBytes      int    `yaml:"write_buffer_bytes" json:"write_buffer_bytes"`
+	Protocol              int    `yaml:"protocol" json:"protocol"` // RESP 2 or 3
+	DisableIdentity       bool   `yaml:"disable_identity" json:"disable_identity"`
+}
+
+// Defaults is one worker and client per instance, a single connection that is
+// neither retried nor reaped, and buffers that let ten thousand clients fit a
+// laptop (12 KiB each instead of go-redis's 80).
+func Defaults() Settings {
+	return Settings{
+		Instances: 1, WorkersPerInstance: 1, ClientsPerInstance: 1,
+		Client: ClientOptions{
+			PoolSize: 1, MaxRetries: -1, MinRetryBackoffMS: 8, MaxRetryBackoffMS: 512,
+			DialTimeoutMS: 1000, DialerRetries: 1, DialerRetryMS: 1,
+			ReadTimeoutMS: 1000, WriteTimeoutMS: 1000, PoolTimeoutMS: 1000,
+			ConnMaxIdleTimeMS: -1, ReadBufferBytes: 512, WriteBufferBytes: 512,
+			Protocol: 2, DisableIdentity: true,
+		},
+		Waiter: WaiterReturns, Holder: HolderKeeps, RedialMS: 10,
+		Lock:           LockSettings{Tenants: 1, HoldMS: 5, PollMS: 5, Backoff: BackoffNone, BackoffMaxMS: 100},
+		Limiter:        LimiterSettings{WindowMS: 1000, Limit: 1 << 20},
+		Arrivals:       ArrivalSettings{Kind: Closed, Tenant: TenantAny, Queue: 1024},
+		ReplaceAfterMS: 100,
+	}
+}
+
+// option passes a duration on to go-redis, where -1 is a word of its own and
+// not a length of time.
+func (m Millis) option() time.Duration {
+	if m == -1 {
+		return -1
+	}
+	return m.Duration()
+}
+
+// Workers is how many run before any trigger.
+func (s Settings) Workers() int { return s.Instances * s.WorkersPerInstance }

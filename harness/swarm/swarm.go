@@ -1,0 +1,177 @@
+// Package swarm is the load: service instances whose workers answer requests
+// of a distributed rate limiter with go-redis, each decision under a lock in
+// Redis. Everything that decides whether the limiter deadlocks is a setting.
+package swarm
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/lockjam/lockjam/harness/history"
+)
+
+// Target is the server that the swarm works against.
+type Target struct {
+	Addr, Username, Password string
+	DB                       int
+	TLS                      *tls.Config
+}
+
+// Config is what a swarm is made of.
+type Config struct {
+	Target   Target
+	Settings Settings
+	Prefix   string               // of every key, after the kind: lock:PREFIX:TENANT
+	Seed     uint64               // every random choice of every worker follows from it
+	Elapsed  func() time.Duration // since the run's one start
+	Record   func(history.Op)     // called by many workers at once
+	OnWork   func(worker int)     // called when a worker begins the work under its lock; may be nil
+}
+
+// Swarm is a set of running workers.
+type Swarm struct {
+	settings Settings
+	target   Target
+	config   Config
+	keys     []keys
+	life     context.Context
+	end      context.CancelFunc
+	gate     gate
+	dials    atomic.Int64
+	crashes  *crashes
+	arrivals *arrivals
+	failed   chan error
+	running  sync.WaitGroup
+
+	mu        sync.Mutex
+	instances int
+	clients   []*client
+	workers   []*worker
+}
+
+// Start runs the settings' instances and returns at once. Stop ends them; so
+// does the end of ctx.
+func Start(ctx context.Context, c Config) *Swarm {
+	s := &Swarm{settings: c.Settings, target: c.Target, config: c, arrivals: newArrivals(c.Settings), failed: make(chan error, 1)}
+	s.life, s.end = context.WithCancel(ctx)
+	s.crashes = newCrashes(c.Settings.Lock.Tenants)
+	for t := range int32(c.Settings.Lock.Tenants) {
+		s.keys = append(s.keys, tenantKeys(c.Prefix, t))
+	}
+	if s.arrivals.queue != nil {
+		rng := rand.New(rand.NewPCG(c.Seed, 0))
+		s.running.Go(func() { s.arrivals.generate(s.life, rng, c.Elapsed) })
+	}
+	s.Scale(c.Settings.Instances)
+	return s
+}
+
+// Scale adds instances until there are n, as an autoscaler does. It takes none
+// away.
+func (s *Swarm) Scale(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for ; s.instances < n; s.instances++ {
+		clients := make([]*client, s.settings.ClientsPerInstance)
+		for i := range clients {
+			clients[i] = s.newClient(fmt.Sprintf("lockjam-%d-%d", s.instances, i))
+		}
+		s.clients = append(s.clients, clients...)
+		for i := range s.settings.WorkersPerInstance {
+			s.startWorker(clients[i%len(clients)], s.instances*s.settings.WorkersPerInstance+i)
+		}
+	}
+}
+
+// startWorker needs s.mu.
+func (s *Swarm) startWorker(c *client, place int) {
+	id := len(s.workers) + 1
+	w := &worker{
+		id: id, place: place, settings: s.settings, keys: s.keys, rng: rand.New(rand.NewPCG(s.config.Seed, uint64(id))),
+		elapsed: s.config.Elapsed, record: s.config.Record, hook: s.config.OnWork, crashes: s.crashes,
+		owns: s.settings.WorkersPerInstance <= s.settings.ClientsPerInstance,
+	}
+	w.link = &link{client: c, tally: &w.tally}
+	s.workers = append(s.workers, w)
+	s.running.Go(func() {
+		crashed, err := w.run(s.life, s.arrivals.next)
+		if err != nil {
+			s.fail(err)
+		}
+		if crashed && sleep(s.life, s.settings.ReplaceAfterMS.Duration()) {
+			s.replace(w)
+		}
+	})
+}
+
+// replace starts a new worker in a crashed one's place. It knows nothing of
+// the lock that the old one held.
+func (s *Swarm) replace(old *worker) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := old.link.client
+	if old.owns {
+		c = s.newClient(fmt.Sprintf("lockjam-r%d", len(s.workers)+1))
+		s.clients = append(s.clients, c)
+	}
+	s.startWorker(c, old.place)
+}
+
+func (s *Swarm) fail(err error) {
+	select {
+	case s.failed <- err:
+	default: // the first fault is the one to tell of
+	}
+}
+
+// Failed delivers the first fault of lockjam's own in a worker (a panic). What
+// Redis or the network does to a worker is data, never a fault.
+func (s *Swarm) Failed() <-chan error { return s.failed }
+
+// Shut lets no new connection through: dials are answered "connection
+// refused", as by a server that is down. Open ends that. In between a
+// restarted server's control connections are opened.
+func (s *Swarm) Shut() { s.gate.shut.Store(true) }
+
+// Open lets connections through again.
+func (s *Swarm) Open() { s.gate.shut.Store(false) }
+
+// Snapshot adds up what the workers have counted and what each is doing now.
+func (s *Swarm) Snapshot() history.Swarm {
+	s.mu.Lock()
+	workers := s.workers
+	s.mu.Unlock()
+	sum := history.Swarm{Dials: s.dials.Load(), Dropped: s.arrivals.dropped.Load()}
+	for _, w := range workers {
+		w.tally.addTo(&sum)
+		switch State(w.stance.Load() & 0xff) {
+		case Idle:
+			sum.Idle++
+		case Waiting:
+			sum.Waiting++
+		case Holding:
+			sum.Holding++
+		case Dialing:
+			sum.Dialing++
+		}
+	}
+	sum.Workers = sum.Idle + sum.Waiting + sum.Holding + sum.Dialing
+	return sum
+}
+
+// Stop cuts every worker off where it stands, records what was in flight as
+// unknown, and closes all connections. Nothing of the swarm runs after it.
+func (s *Swarm) Stop() {
+	s.end()
+	s.running.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.clients {
+		_ = c.rdb.Close()
+	}
+}

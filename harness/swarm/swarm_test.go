@@ -1,0 +1,222 @@
+package swarm
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lockjam/lockjam/harness/history"
+)
+
+// Every way to hold and share connections must make decisions and keep the
+// lock's promise: fencing tokens rise from grant to grant, and of two holds of
+// one lock the first is over before the second begins.
+func TestStrategies(t *testing.T) {
+	for name, change := range map[string]func(*Settings){
+		"one client each, returned":  func(s *Settings) { s.Instances = 8 },
+		"one client each, kept":      func(s *Settings) { s.Instances = 8; s.Waiter = WaiterKeeps },
+		"one client each, redialled": func(s *Settings) { s.Instances = 8; s.Holder = HolderRedials },
+		"shared pool, returned":      func(s *Settings) { s.WorkersPerInstance = 8; s.Client.PoolSize = 4 },
+		"shared pool, kept": func(s *Settings) {
+			s.WorkersPerInstance = 8
+			s.Waiter = WaiterKeeps
+			s.Client.PoolSize = 8
+		},
+		"open arrivals": func(s *Settings) {
+			s.Instances = 8
+			s.Arrivals = ArrivalSettings{Kind: Open, RatePerS: 200, Queue: 100}
+		},
+		"full jitter and a TTL": func(s *Settings) {
+			s.Instances = 8
+			s.Lock.Backoff = BackoffFullJitter
+			s.Lock.TTLMS = 5000
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, 64)
+			set := Defaults()
+			set.Lock.Tenants = 2
+			change(&set)
+			s := b.start(set)
+			b.eventually("50 decisions", func() bool { return s.Snapshot().Decisions >= 50 })
+			s.Stop()
+			checkGrants(t, b.ops)
+			b.eventually("all connections are closed", func() bool {
+				list, _ := b.control.Admin.ClientList(t.Context()).Result()
+				return strings.Count(list, "\n") == 2
+			})
+		})
+	}
+}
+
+func checkGrants(t *testing.T, ops []history.Op) {
+	t.Helper()
+	fence := map[int32]int64{}
+	worked := map[int32]time.Duration{}
+	granted := map[string]bool{}
+	for _, op := range ops {
+		if op.Granted == history.Never || op.Worked == history.Never {
+			continue // cut off at the end
+		}
+		if op.Granted < worked[op.Tenant] {
+			t.Errorf("tenant %d: granted at %v while another still worked, until %v", op.Tenant, op.Granted, worked[op.Tenant])
+		}
+		if op.Fence <= fence[op.Tenant] {
+			t.Errorf("tenant %d: token %d after %d", op.Tenant, op.Fence, fence[op.Tenant])
+		}
+		count := fmt.Sprint(op.Tenant, op.Window, op.Count)
+		if granted[count] {
+			t.Errorf("tenant %d: count %d of window %d was written twice", op.Tenant, op.Count, op.Window)
+		}
+		granted[count] = true
+		fence[op.Tenant], worked[op.Tenant] = op.Fence, op.Worked
+	}
+}
+
+func TestTTLIsSetOnlyWhereAsked(t *testing.T) {
+	for ttl, want := range map[Millis]func(time.Duration) bool{
+		0:    func(d time.Duration) bool { return d == -1 },
+		5000: func(d time.Duration) bool { return d > 0 && d <= 5*time.Second },
+	} {
+		b := newBench(t, 32)
+		set := Defaults()
+		set.Lock.TTLMS, set.Lock.HoldMS = ttl, 10_000
+		s := b.start(set)
+		b.eventually("a lock", func() bool { return s.Snapshot().Grants == 1 })
+		if d := b.control.Admin.PTTL(t.Context(), "lock:t:0").Val(); !want(d) {
+			t.Errorf("ttl_ms %v: PTTL is %v", ttl, d)
+		}
+		s.Stop()
+	}
+}
+
+func TestAcquireTimeoutFailsTheRequest(t *testing.T) {
+	b := newBench(t, 32)
+	b.control.Admin.Set(t.Context(), "lock:t:0", "somebody", 0)
+	set := Defaults()
+	set.Lock.AcquireTimeoutMS = 30
+	s := b.start(set)
+	b.eventually("failures", func() bool { return s.Snapshot().Failed >= 3 })
+	s.Stop()
+	if op := b.ops[0]; op.Outcome != history.Fail || op.Class != history.Deadline || op.Tries < 2 || op.Ended-op.Begun > 100*time.Millisecond {
+		t.Errorf("%+v, want a failure by deadline after about 30 ms of tries", op)
+	}
+}
+
+// A crash leaves the lock, drops the connection, and brings a replacement.
+func TestCrashHolders(t *testing.T) {
+	b := newBench(t, 32)
+	set := Defaults()
+	set.Instances, set.Lock.Tenants, set.ReplaceAfterMS = 9, 3, 10
+	set.Arrivals.Tenant = TenantByWorker
+	s := b.start(set)
+	b.eventually("decisions", func() bool { return s.Snapshot().Decisions > 20 })
+	if err := s.CrashHolders(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.eventually("replacements", func() bool { return s.Snapshot().Workers == 9 })
+	b.eventually("everybody waits", func() bool { return s.Snapshot().Waiting == 9 })
+	if n := b.control.Admin.Exists(t.Context(), "lock:t:0", "lock:t:1", "lock:t:2").Val(); n != 3 {
+		t.Errorf("%d of 3 orphaned locks are there", n)
+	}
+	if c := s.Snapshot().Crashes; c != 3 {
+		t.Errorf("%d crashes, want one per lock", c)
+	}
+	s.Stop()
+	crashed := 0
+	for _, op := range b.ops {
+		if op.Class == history.Crashed {
+			crashed++
+			if op.Outcome != history.Unknown || op.Released != history.Never {
+				t.Errorf("a crashed operation has an unknown outcome and no release: %+v", op)
+			}
+		}
+	}
+	if crashed != 3 {
+		t.Errorf("%d crashed operations recorded, want 3", crashed)
+	}
+}
+
+// A fault of lockjam's own in a worker is told, and takes nothing else with it.
+func TestPanicInAWorker(t *testing.T) {
+	b := newBench(t, 32)
+	set := Defaults()
+	set.Instances = 4
+	s := b.startWith(set, func(worker int) {
+		if worker == 2 {
+			panic("planted")
+		}
+	})
+	select {
+	case err := <-s.Failed():
+		if !strings.Contains(err.Error(), "worker 2 panicked: planted") {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("nobody was told")
+	}
+	s.Stop()
+}
+
+// What is in flight at the end is recorded, and a server that answers nobody
+// does not keep the swarm from stopping.
+func TestStopAtAFrozenServer(t *testing.T) {
+	b := newBench(t, 32)
+	set := Defaults()
+	set.Instances = 8
+	set.Client.ReadTimeoutMS = 60_000
+	s := b.start(set)
+	b.eventually("decisions", func() bool { return s.Snapshot().Decisions > 20 })
+	if err := b.server.Pause(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	before := len(b.ops)
+	stopped := make(chan struct{})
+	go func() { s.Stop(); close(stopped) }()
+	select {
+	case <-stopped:
+	case <-time.After(5 * time.Second):
+		t.Fatal("the swarm waits for a frozen server")
+	}
+	unknown := 0
+	for _, op := range b.ops[min(before, len(b.ops)):] {
+		if op.Outcome == history.Unknown {
+			unknown++
+		}
+	}
+	if unknown == 0 {
+		t.Error("nothing in flight was recorded as unknown")
+	}
+	if err := b.server.Resume(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Open arrivals keep their rate and their intended start whether or not
+// anybody is there to serve them.
+func TestOpenArrivals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begun := time.Now()
+		elapsed := func() time.Duration { return time.Since(begun) }
+		set := Defaults()
+		set.Arrivals = ArrivalSettings{Kind: Open, RatePerS: 100, Queue: 50}
+		a := newArrivals(set)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		a.generate(ctx, rand.New(rand.NewPCG(7, 7)), elapsed)
+		if total := int64(len(a.queue)) + a.dropped.Load(); total < 900 || total > 1100 {
+			t.Errorf("%d arrivals in 10 s at 100/s", total)
+		}
+		if len(a.queue) != 50 {
+			t.Errorf("the queue holds %d, want it full at 50", len(a.queue))
+		}
+		first, ok := a.next(t.Context(), nil)
+		if !ok || first.intended > time.Second {
+			t.Errorf("the oldest request was meant to start at %v; the wait since then must not be lost", first.intended)
+		}
+	})
+}

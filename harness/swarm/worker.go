@@ -1,0 +1,84 @@
+package swarm
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/lockjam/lockjam/harness/history"
+)
+
+// State is what a worker is doing. The states of all workers, with the locks
+// they are about, are the edges of the wait-for graph.
+type State uint8
+
+const (
+	Idle    State = iota // between two decisions
+	Waiting              // for a lock
+	Holding              // a lock, and working
+	Dialing              // holding a lock, and waiting for a connection to go on with
+	Gone                 // ended
+)
+
+// worker makes one decision after the other.
+type worker struct {
+	id       int
+	place    int // its number in the deployment, which a replacement takes over
+	settings Settings
+	keys     []keys
+	link     *link
+	owns     bool // the link's client is this worker's alone
+	rng      *rand.Rand
+	elapsed  func() time.Duration
+	record   func(history.Op)
+	hook     func(worker int)
+	crashes  *crashes
+	tally    tally
+	stance   atomic.Uint64 // State in the low byte, tenant above it
+	seq      int
+	token    string
+}
+
+func (w *worker) stand(s State, tenant int32) { w.stance.Store(uint64(tenant)<<8 | uint64(s)) }
+
+// run ends when the context does, when the worker crashes, or with an error
+// when there is a fault in lockjam itself.
+func (w *worker) run(ctx context.Context, next func(context.Context, *worker) (request, bool)) (crashed bool, err error) {
+	op := history.Op{}
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("worker %d panicked: %v\n%s", w.id, r, debug.Stack())
+		}
+		w.stand(Gone, 0)
+		w.link.letGo()
+		if w.owns {
+			_ = w.link.client.rdb.Close()
+		}
+	}()
+	for {
+		w.stand(Idle, 0)
+		req, ok := next(ctx, w)
+		if !ok {
+			return false, nil
+		}
+		op = history.Op{
+			Worker: int32(w.id), Tenant: req.tenant, Outcome: history.Unknown, Intended: req.intended,
+			Begun: w.elapsed(), Granted: history.Never, Worked: history.Never, Released: history.Never,
+		}
+		goOn := w.decide(ctx, &op)
+		op.Ended = w.elapsed()
+		w.record(op)
+		switch op.Outcome {
+		case history.OK:
+			w.tally.decisions.Add(1)
+		case history.Fail:
+			w.tally.failed.Add(1)
+		}
+		if !goOn {
+			return op.Class == history.Crashed, nil
+		}
+	}
+}
