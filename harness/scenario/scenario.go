@@ -1,0 +1,132 @@
+// Package scenario reads scenario files: one failure each, with the server and
+// swarm that it takes, what starts it, and what is expected of every signal
+// and remedy. Loading is strict: an unknown key or a bad value is an error with
+// file, line and column, before anything starts.
+package scenario
+
+import (
+	"github.com/lockjam/lockjam/harness/swarm"
+)
+
+// Scenario is one failure. See scenarios/*.yaml for worked ones.
+type Scenario struct {
+	Name    string `yaml:"name"`    // the mechanism, in lower-case words joined by hyphens
+	Title   string `yaml:"title"`   // one line for lists and tables
+	Summary string `yaml:"summary"` // a paragraph: what happens and why
+
+	Server   Server            `yaml:"server"`
+	Swarm    swarm.Settings    `yaml:"swarm"`
+	Trigger  Trigger           `yaml:"trigger"`
+	Phases   Phases            `yaml:"phases"`
+	Incident Incident          `yaml:"incident"`
+	Cure     Cure              `yaml:"cure"`
+	Signals  map[string]Signal `yaml:"signals"` // by name; a signal that is not named may do as it likes
+	Arms     []Arm             `yaml:"arms"`
+
+	Path   string `yaml:"-"` // where it was read from, for messages
+	Source []byte `yaml:"-"` // the file as it was read, stored with every run
+}
+
+// Server is the Redis that every arm starts afresh.
+type Server struct {
+	MaxClients int               `yaml:"maxclients"` // control connections included
+	Config     map[string]string `yaml:"config"`     // further redis.conf directives
+}
+
+// Trigger is what starts the incident.
+type Trigger struct {
+	Kind      TriggerKind `yaml:"kind"`
+	Instances int         `yaml:"instances"` // surge: how many service instances run from then on
+}
+
+// TriggerKind names a trigger.
+type TriggerKind string
+
+const (
+	// NoTrigger lets the swarm run on as it is: a control for false alarms.
+	NoTrigger TriggerKind = "none"
+	// Surge scales the swarm out to Instances, as an autoscaler does.
+	Surge TriggerKind = "surge"
+	// CrashHolders kills one holder of every lock in the middle of its work.
+	CrashHolders TriggerKind = "crash-holders"
+)
+
+// Phases says how long each phase runs, in milliseconds.
+type Phases struct {
+	BaselineMS    swarm.Millis `yaml:"baseline_ms"`     // the stretch that has to be steady
+	BaselineMaxMS swarm.Millis `yaml:"baseline_max_ms"` // how long to wait for such a stretch
+	IncidentMS    swarm.Millis `yaml:"incident_ms"`     // from the trigger to the remedy
+	RecoveryMS    swarm.Millis `yaml:"recovery_ms"`     // from the end of the remedy
+}
+
+// Incident says when the failure counts as reproduced: goodput over the last
+// ForMS milliseconds of the incident phase is at most GoodputRatio of the
+// baseline's. Without a trigger there is no incident to reproduce.
+type Incident struct {
+	GoodputRatio float64      `yaml:"goodput_ratio"`
+	ForMS        swarm.Millis `yaml:"for_ms"`
+}
+
+// Cure says when goodput counts as restored: the lower bound of the 95%
+// interval of goodput over baseline is at least Ratio from some moment on, and
+// no window of RelapseWindowMS falls under RelapseRatio. At least HoldMS of the
+// recovery must lie behind that moment.
+type Cure struct {
+	Ratio           float64      `yaml:"ratio"`
+	RelapseRatio    float64      `yaml:"relapse_ratio"`
+	RelapseWindowMS swarm.Millis `yaml:"relapse_window_ms"`
+	HoldMS          swarm.Millis `yaml:"hold_ms"`
+}
+
+// Signal is what a scenario expects of one signal during the incident, and how
+// the signal's parameters differ from its defaults here.
+type Signal struct {
+	Expect   Expect             `yaml:"expect"`
+	WithinMS swarm.Millis       `yaml:"within_ms"` // fire: from the trigger; 0: any time in the incident
+	Params   map[string]float64 `yaml:"params"`
+}
+
+// Expect is what a signal should do.
+type Expect string
+
+const (
+	Fire   Expect = "fire"
+	Silent Expect = "silent"
+	Any    Expect = "any"
+)
+
+// Arm is one run of the scenario on a fresh server.
+type Arm struct {
+	Name   string            `yaml:"name"`
+	Why    string            `yaml:"why"`    // what this arm is there to tell
+	Remedy string            `yaml:"remedy"` // "" is the same as none
+	Params map[string]string `yaml:"params"` // the remedy's
+	Expect ArmExpect         `yaml:"expect"`
+}
+
+// ArmExpect is what was measured, repeatedly, for this arm.
+type ArmExpect struct {
+	Verdict string `yaml:"verdict"` // of the remedy; "" expects nothing
+	Unsafe  *bool  `yaml:"unsafe"`  // whether it breaks safety; null expects nothing
+}
+
+// Defaults are the values of what a file leaves out.
+func Defaults() Scenario {
+	return Scenario{
+		Swarm:    swarm.Defaults(),
+		Trigger:  Trigger{Kind: NoTrigger},
+		Phases:   Phases{BaselineMS: 1000, BaselineMaxMS: 8000, IncidentMS: 2000, RecoveryMS: 3000},
+		Incident: Incident{GoodputRatio: 0.1, ForMS: 1000},
+		Cure:     Cure{Ratio: 0.9, RelapseRatio: 0.5, RelapseWindowMS: 500, HoldMS: 1500},
+	}
+}
+
+// Arm finds an arm by name.
+func (s *Scenario) Arm(name string) (Arm, bool) {
+	for _, a := range s.Arms {
+		if a.Name == name {
+			return a, true
+		}
+	}
+	return Arm{}, false
+}

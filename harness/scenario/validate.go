@@ -1,0 +1,487 @@
+package scenario
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/lockjam/lockjam/harness/swarm"
+)
+
+const (
+	maxServerClients = 100_000
+	maxWorkers       = 20_000
+	maxTenants       = 10_000
+	maxAdmitted      = 1_000_000_000 // requests per tenant and window
+	maxQueue         = 1_000_000
+	maxRate          = 1_000_000 // arrivals per second
+	maxAttempts      = 1_000     // of go-redis, per command or dial
+	maxBufferBytes   = 1 << 20
+
+	maxPhaseMS = 10 * 60 * 1000
+	minPhaseMS = 200
+	maxPauseMS = 60 * 60 * 1000 // anything that a worker or a client waits for
+	maxTTLMS   = 24 * 60 * 60 * 1000
+
+	// A worker that polls or dials again more often than this only spins.
+	minPauseMS = 0.1
+)
+
+const (
+	noRemedy   = "none"
+	controlArm = "control"
+)
+
+var (
+	namePattern      = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+	directivePattern = regexp.MustCompile(`^[a-z][a-z0-9._-]*$`)
+)
+
+const maxName = 64
+
+// reserved are the directives that a scenario may not set, and why.
+var reserved = map[string]string{
+	"maxclients":     "server.maxclients sets it",
+	"port":           "lockjam picks a free one when it starts the server",
+	"bind":           "lockjam binds the server to loopback",
+	"protected-mode": "lockjam sets it, together with the address",
+	"unixsocket":     "lockjam talks TCP, for a socket file has no slot to fight for",
+	"dir":            "lockjam gives every server a folder of its own",
+	"logfile":        "lockjam keeps the log with the run",
+	"pidfile":        "lockjam keeps track of the process itself",
+	"daemonize":      "lockjam keeps the server in the foreground",
+	"include":        "a scenario is one file",
+	"loadmodule":     "a scenario does not load code",
+}
+
+// checker validates what the decoder has read. All of it is looked at, and
+// what the decoder could not use is not complained about twice.
+type checker struct {
+	*decoder
+	known  Known
+	failed map[string]bool // keys that were complained about
+}
+
+// scenario checks everything. It takes the name that the scenario must have;
+// "" leaves it free.
+func (c *checker) scenario(s *Scenario, name string) {
+	c.head(s, name)
+	c.server(&s.Server)
+	c.swarm(&s.Swarm)
+	c.client(&s.Swarm)
+	c.lock(&s.Swarm)
+	c.arrivals(&s.Swarm.Arrivals)
+	c.trigger(s)
+	c.measures(s)
+	c.phases(s)
+	c.signals(s)
+	c.arms(s)
+}
+
+// fail complains about the first of the keys. The others are what it was
+// compared with: if one of them is no good, there is nothing to compare, and
+// if the first is not in the file, the message points at the one that is.
+func (c *checker) fail(keys []string, format string, args ...any) {
+	if slices.ContainsFunc(keys, func(key string) bool { return c.failed[key] || c.spoilt(key) }) {
+		return
+	}
+	c.failed[keys[0]] = true
+	at := keys[max(0, slices.IndexFunc(keys, c.has))]
+	c.complain(c.place(at), "%s: %s", keys[0], fmt.Sprintf(format, args...))
+}
+
+func on(keys ...string) []string { return keys }
+
+// limit is the range of one setting, both ends allowed.
+type limit struct {
+	key       string
+	value     float64
+	low, high float64
+	why       string // what is wrong below the low end, where it does not go without saying
+}
+
+func (c *checker) within(limits ...limit) {
+	for _, l := range limits {
+		if l.value >= l.low && l.value <= l.high {
+			continue
+		}
+		why := ""
+		if l.why != "" && l.value < l.low {
+			why = " (" + l.why + ")"
+		}
+		c.fail(on(l.key), "%s: want %s to %s%s", c.shown(l.key, l.value), figure(l.low), figure(l.high), why)
+	}
+}
+
+// shown is a number for a message; one that is not in the file is missing.
+func (c *checker) shown(key string, value float64) string {
+	if !c.has(key) && value == 0 {
+		return "missing"
+	}
+	return figure(value)
+}
+
+func figure(v float64) string {
+	if math.Abs(v) >= 1e15 {
+		return strconv.FormatFloat(v, 'g', -1, 64)
+	}
+	return strconv.FormatFloat(v, 'f', -1, 64)
+}
+
+// oneOf refuses a word that is none of the allowed ones.
+func oneOf[T ~string](c *checker, key string, value T, allowed ...T) {
+	if slices.Contains(allowed, value) {
+		return
+	}
+	shown := quote(string(value))
+	if !c.has(key) {
+		shown = "missing"
+	}
+	c.fail(on(key), "%s: want %s", shown, words(allowed))
+}
+
+func words[T ~string](allowed []T) string {
+	var b strings.Builder
+	for i, word := range allowed {
+		switch {
+		case i == 0:
+		case i == len(allowed)-1:
+			b.WriteString(" or ")
+		default:
+			b.WriteString(", ")
+		}
+		b.WriteString(string(word))
+	}
+	return b.String()
+}
+
+// name refuses what is no name. Names become names of folders and containers.
+func (c *checker) name(key, name string) {
+	switch {
+	case !c.has(key):
+		c.fail(on(key), "missing")
+	case len(name) > maxName || !namePattern.MatchString(name):
+		c.fail(on(key), "%s: want lower-case words joined by hyphens, at most %d letters", quote(name), maxName)
+	}
+}
+
+// line refuses a text of several lines.
+func (c *checker) line(key, text string) {
+	if strings.Contains(text, "\n") {
+		c.fail(on(key), "%s: want one line", quote(text))
+	}
+}
+
+func (c *checker) head(s *Scenario, name string) {
+	c.name("name", s.Name)
+	if name != "" && s.Name != name {
+		c.fail(on("name"), "%s: want %q, as the file is called", quote(s.Name), name)
+	}
+	switch title := strings.TrimSpace(s.Title); {
+	case !c.has("title"):
+		c.fail(on("title"), "missing")
+	case title == "":
+		c.fail(on("title"), "empty: want a line that says what happens")
+	}
+	c.line("title", s.Title)
+}
+
+func (c *checker) server(s *Server) {
+	c.within(limit{"server.maxclients", float64(s.MaxClients), float64(c.known.ControlConnections + 1), maxServerClients,
+		fmt.Sprintf("too small to hold the %d control connections", c.known.ControlConnections)})
+	for directive, value := range s.Config {
+		key := join("server.config", directive)
+		if !directivePattern.MatchString(directive) {
+			c.fail(on(key), "want a directive of redis.conf, in lower case")
+		}
+		if why, ok := reserved[directive]; ok {
+			c.fail(on(key), "a scenario cannot set it: %s", why)
+		}
+		if strings.TrimSpace(value) == "" {
+			c.fail(on(key), `empty: write '""' for an empty value`)
+		}
+		c.line(key, value)
+	}
+}
+
+func (c *checker) swarm(s *swarm.Settings) {
+	c.within(
+		limit{"swarm.instances", float64(s.Instances), 1, maxWorkers, ""},
+		limit{"swarm.workers_per_instance", float64(s.WorkersPerInstance), 1, maxWorkers, ""},
+		limit{"swarm.clients_per_instance", float64(s.ClientsPerInstance), 1, maxWorkers, ""},
+		limit{"swarm.redial_ms", float64(s.RedialMS), minPauseMS, maxPauseMS, "a shorter pause would spin"},
+		limit{"swarm.replace_after_ms", float64(s.ReplaceAfterMS), 0, maxPauseMS, ""},
+		limit{"swarm.limiter.window_ms", float64(s.Limiter.WindowMS), 1, maxPauseMS, ""},
+		limit{"swarm.limiter.limit", float64(s.Limiter.Limit), 1, maxAdmitted, ""},
+	)
+	oneOf(c, "swarm.waiter", s.Waiter, swarm.WaiterReturns, swarm.WaiterKeeps)
+	oneOf(c, "swarm.holder", s.Holder, swarm.HolderKeeps, swarm.HolderRedials)
+	c.workers("swarm.instances", s.Instances, s)
+	if s.ClientsPerInstance > s.WorkersPerInstance {
+		c.fail(on("swarm.clients_per_instance", "swarm.workers_per_instance"),
+			"%d: more clients than the %d workers per instance leaves some idle", s.ClientsPerInstance, s.WorkersPerInstance)
+	}
+	if s.Holder != swarm.HolderRedials {
+		return
+	}
+	if s.ClientsPerInstance < s.WorkersPerInstance {
+		c.fail(on("swarm.clients_per_instance", "swarm.workers_per_instance", "swarm.holder"),
+			"%d: a holder that redials closes its client, so each of the %d workers per instance needs its own",
+			s.ClientsPerInstance, s.WorkersPerInstance)
+	}
+	if s.Client.PoolSize != 1 {
+		c.fail(on("swarm.client.pool_size", "swarm.holder"),
+			"%d: want 1, for a holder that redials has one connection to close", s.Client.PoolSize)
+	}
+}
+
+// workers bounds how many workers so many instances have.
+func (c *checker) workers(key string, instances int, s *swarm.Settings) {
+	// A factor so large that the product overflows has failed by itself.
+	if n := instances * s.WorkersPerInstance; n > maxWorkers {
+		c.fail(on(key, "swarm.workers_per_instance"), "%d instances of %d workers are %d workers: want at most %d",
+			instances, s.WorkersPerInstance, n, maxWorkers)
+	}
+}
+
+// client keeps out the zeros that go-redis replaces by defaults of its own,
+// which no run would have on record, and negative durations: go-redis knows -1
+// nanosecond, but not -1 millisecond.
+func (c *checker) client(s *swarm.Settings) {
+	const (
+		defaulted = "go-redis would take its own default"
+		endless   = "go-redis would take its own default; -1 is no limit"
+		untried   = "go-redis would take 0 for 3 retries; -1 is none"
+	)
+	o := s.Client
+	c.within(
+		limit{"swarm.client.pool_size", float64(o.PoolSize), 1, maxWorkers, defaulted},
+		limit{"swarm.client.min_idle_conns", float64(o.MinIdleConns), 0, maxWorkers, ""},
+		limit{"swarm.client.max_idle_conns", float64(o.MaxIdleConns), 0, maxWorkers, ""},
+		limit{"swarm.client.max_active_conns", float64(o.MaxActiveConns), 0, maxWorkers, ""},
+		limit{"swarm.client.max_concurrent_dials", float64(o.MaxConcurrentDials), 0, maxWorkers, ""},
+		limit{"swarm.client.pool_timeout_ms", float64(o.PoolTimeoutMS), minPauseMS, maxPauseMS, defaulted},
+		limit{"swarm.client.min_retry_backoff_ms", float64(o.MinRetryBackoffMS), minPauseMS, maxPauseMS, defaulted},
+		limit{"swarm.client.max_retry_backoff_ms", float64(o.MaxRetryBackoffMS), minPauseMS, maxPauseMS, defaulted},
+		limit{"swarm.client.dial_timeout_ms", float64(o.DialTimeoutMS), minPauseMS, maxPauseMS, defaulted},
+		limit{"swarm.client.dialer_retries", float64(o.DialerRetries), 1, maxAttempts, defaulted},
+		limit{"swarm.client.dialer_retry_ms", float64(o.DialerRetryMS), minPauseMS, maxPauseMS, defaulted},
+		limit{"swarm.client.conn_max_lifetime_ms", float64(o.ConnMaxLifetimeMS), 0, maxPauseMS, ""},
+	)
+	for _, l := range []limit{
+		{"swarm.client.max_retries", float64(o.MaxRetries), 1, maxAttempts, untried},
+		{"swarm.client.read_timeout_ms", float64(o.ReadTimeoutMS), minPauseMS, maxPauseMS, endless},
+		{"swarm.client.write_timeout_ms", float64(o.WriteTimeoutMS), minPauseMS, maxPauseMS, endless},
+		{"swarm.client.conn_max_idle_time_ms", float64(o.ConnMaxIdleTimeMS), minPauseMS, maxPauseMS, endless},
+	} {
+		if l.value != -1 {
+			c.within(l)
+		}
+	}
+	for _, l := range []limit{
+		{"swarm.client.read_buffer_bytes", float64(o.ReadBufferBytes), 64, maxBufferBytes, ""},
+		{"swarm.client.write_buffer_bytes", float64(o.WriteBufferBytes), 64, maxBufferBytes, ""},
+	} {
+		if l.value != 0 { // go-redis's own size, which is worth comparing with
+			c.within(l)
+		}
+	}
+	if o.MinRetryBackoffMS > o.MaxRetryBackoffMS {
+		c.fail(on("swarm.client.min_retry_backoff_ms", "swarm.client.max_retry_backoff_ms"), "%s: more than max_retry_backoff_ms, %s",
+			figure(float64(o.MinRetryBackoffMS)), figure(float64(o.MaxRetryBackoffMS)))
+	}
+	if o.Protocol != 2 && o.Protocol != 3 {
+		c.fail(on("swarm.client.protocol"), "%d: want 2 or 3", o.Protocol)
+	}
+}
+
+func (c *checker) lock(s *swarm.Settings) {
+	l := s.Lock
+	c.within(
+		limit{"swarm.lock.tenants", float64(l.Tenants), 1, maxTenants, ""},
+		limit{"swarm.lock.hold_ms", float64(l.HoldMS), 0, maxPauseMS, ""},
+		limit{"swarm.lock.poll_ms", float64(l.PollMS), minPauseMS, maxPauseMS, "a shorter pause would spin"},
+		limit{"swarm.lock.backoff_max_ms", float64(l.BackoffMaxMS), 0, maxPauseMS, ""},
+		limit{"swarm.lock.acquire_timeout_ms", float64(l.AcquireTimeoutMS), 0, maxPauseMS, ""},
+	)
+	if l.TTLMS != 0 { // Redis counts in whole milliseconds
+		c.within(limit{"swarm.lock.ttl_ms", float64(l.TTLMS), 1, maxTTLMS, "0 is a lock that never expires"})
+	}
+	oneOf(c, "swarm.lock.backoff", l.Backoff, swarm.BackoffNone, swarm.BackoffExponential, swarm.BackoffFullJitter)
+	if l.Backoff != swarm.BackoffNone && l.BackoffMaxMS < l.PollMS {
+		c.fail(on("swarm.lock.backoff_max_ms", "swarm.lock.poll_ms", "swarm.lock.backoff"), "%s: want at least poll_ms, %s",
+			figure(float64(l.BackoffMaxMS)), figure(float64(l.PollMS)))
+	}
+}
+
+func (c *checker) arrivals(a *swarm.ArrivalSettings) {
+	const kind, rate, queue, think = "swarm.arrivals.kind", "swarm.arrivals.rate_per_s", "swarm.arrivals.queue", "swarm.arrivals.think_ms"
+	const tenant = "swarm.arrivals.tenant"
+	oneOf(c, kind, a.Kind, swarm.Closed, swarm.Open)
+	oneOf(c, tenant, a.Tenant, swarm.TenantAny, swarm.TenantByWorker)
+	c.within(limit{think, float64(a.ThinkMS), 0, maxPauseMS, ""})
+	switch a.Kind {
+	case swarm.Open:
+		if a.Tenant == swarm.TenantByWorker {
+			c.fail(on(tenant, kind), "only closed arrivals are by worker; an open one is taken up by whoever is free")
+		}
+		c.within(limit{rate, a.RatePerS, 0.01, maxRate, "open arrivals need a rate"}, limit{queue, float64(a.Queue), 1, maxQueue, ""})
+		if c.has(think) {
+			c.fail(on(think, kind), "only closed arrivals pause between two requests")
+		}
+	case swarm.Closed:
+		for _, key := range []string{rate, queue} {
+			if c.has(key) {
+				c.fail(on(key, kind), "only open arrivals have one")
+			}
+		}
+	}
+}
+
+func (c *checker) trigger(s *Scenario) {
+	const kind, instances = "trigger.kind", "trigger.instances"
+	oneOf(c, kind, s.Trigger.Kind, NoTrigger, Surge, CrashHolders)
+	if s.Trigger.Kind == CrashHolders && (s.Swarm.Arrivals.Tenant != swarm.TenantByWorker || s.Swarm.Workers() < s.Swarm.Lock.Tenants) {
+		c.fail(on(kind, "swarm.arrivals.tenant"), "crash-holders needs a holder for every lock: set swarm.arrivals.tenant to by-worker, and as many workers as tenants")
+	}
+	if s.Trigger.Kind != Surge {
+		if c.has(instances) {
+			c.fail(on(instances, kind), "only a surge has instances; this trigger is %s", quote(string(s.Trigger.Kind)))
+		}
+		return
+	}
+	c.within(limit{instances, float64(s.Trigger.Instances), 1, maxWorkers, "a surge needs instances"})
+	if n := s.Trigger.Instances; n <= s.Swarm.Instances {
+		c.fail(on(instances, "swarm.instances"), "%d: want more than the %d that run before the surge", n, s.Swarm.Instances)
+	}
+	c.workers(instances, s.Trigger.Instances, &s.Swarm)
+}
+
+// measures checks what counts as reproduced and as cured. Some ranges are open
+// at an end: no cure at a ratio of 0, no incident at the baseline's goodput.
+func (c *checker) measures(s *Scenario) {
+	c.within(
+		limit{"incident.for_ms", float64(s.Incident.ForMS), 1, maxPhaseMS, ""},
+		limit{"cure.relapse_window_ms", float64(s.Cure.RelapseWindowMS), 1, maxPhaseMS, ""},
+		limit{"cure.hold_ms", float64(s.Cure.HoldMS), 0, maxPhaseMS, ""},
+	)
+	if r := s.Incident.GoodputRatio; r < 0 || r >= 1 {
+		c.fail(on("incident.goodput_ratio"), "%s: want 0 or more, and less than 1", figure(r))
+	}
+	if r := s.Cure.Ratio; r <= 0 || r > 2 {
+		c.fail(on("cure.ratio"), "%s: want more than 0, and at most 2", figure(r))
+	}
+	if r := s.Cure.RelapseRatio; r < 0 || r >= s.Cure.Ratio {
+		c.fail(on("cure.relapse_ratio", "cure.ratio"), "%s: want 0 or more, and less than cure.ratio, %s", figure(r), figure(s.Cure.Ratio))
+	}
+}
+
+func (c *checker) phases(s *Scenario) {
+	const baseline, baselineMax, incident, recovery = "phases.baseline_ms", "phases.baseline_max_ms", "phases.incident_ms", "phases.recovery_ms"
+	p := s.Phases
+	c.within(
+		limit{baseline, float64(p.BaselineMS), minPhaseMS, maxPhaseMS, ""},
+		limit{baselineMax, float64(p.BaselineMaxMS), minPhaseMS, maxPhaseMS, ""},
+		limit{incident, float64(p.IncidentMS), minPhaseMS, maxPhaseMS, ""},
+		limit{recovery, float64(p.RecoveryMS), 0, maxPhaseMS, ""},
+	)
+	if p.BaselineMaxMS < p.BaselineMS {
+		c.fail(on(baselineMax, baseline), "%s: want at least baseline_ms, %s", figure(float64(p.BaselineMaxMS)), figure(float64(p.BaselineMS)))
+	}
+	triggered := s.Trigger.Kind != NoTrigger
+	if triggered && p.IncidentMS < s.Incident.ForMS {
+		c.fail(on(incident, "incident.for_ms", "trigger.kind"), "%s: want at least incident.for_ms, %s",
+			figure(float64(p.IncidentMS)), figure(float64(s.Incident.ForMS)))
+	}
+	if (triggered || slices.ContainsFunc(s.Arms, remedied)) && p.RecoveryMS < s.Cure.HoldMS {
+		c.fail(on(recovery, "cure.hold_ms", "trigger.kind", "arms"), "%s: want at least cure.hold_ms, %s",
+			figure(float64(p.RecoveryMS)), figure(float64(s.Cure.HoldMS)))
+	}
+}
+
+func (c *checker) signals(s *Scenario) {
+	for name, signal := range s.Signals {
+		key := join("signals", name)
+		params, ok := c.known.Signals[name]
+		if !ok {
+			c.fail(on(key), "unknown signal; %s", hint(name, slices.Sorted(maps.Keys(c.known.Signals))))
+			continue
+		}
+		oneOf(c, key+".expect", signal.Expect, Fire, Silent, Any)
+		within := key + ".within_ms"
+		switch {
+		case c.has(within) && signal.Expect != Fire:
+			c.fail(on(within, key+".expect"), "only a signal that is to fire has a time to fire within")
+		case signal.WithinMS < 0:
+			c.fail(on(within), "%s: want 0 or more", figure(float64(signal.WithinMS)))
+		case signal.WithinMS > s.Phases.IncidentMS:
+			c.fail(on(within, "phases.incident_ms"), "%s: the incident is over after %s",
+				figure(float64(signal.WithinMS)), figure(float64(s.Phases.IncidentMS)))
+		}
+		for param := range signal.Params {
+			c.param(key, param, params)
+		}
+	}
+}
+
+// param refuses a parameter that the signal or remedy at key does not have.
+func (c *checker) param(key, param string, known []string) {
+	if !slices.Contains(known, param) {
+		c.fail(on(join(key+".params", param)), "unknown parameter; %s", hint(param, known))
+	}
+}
+
+func remedied(a Arm) bool { return a.Remedy != "" && a.Remedy != noRemedy }
+
+func (c *checker) arms(s *Scenario) {
+	if len(s.Arms) == 0 {
+		c.fail(on("arms"), "missing: want at least a %s arm", controlArm)
+		return
+	}
+	first := map[string]int{}
+	for i := range s.Arms {
+		a, key := &s.Arms[i], fmt.Sprintf("arms[%d]", i)
+		if a.Remedy == "" {
+			a.Remedy = noRemedy
+		}
+		c.name(key+".name", a.Name)
+		if before, twice := first[a.Name]; twice && a.Name != "" {
+			c.fail(on(key+".name"), "%s: arms[%d] has this name already", quote(a.Name), before)
+		} else {
+			first[a.Name] = i
+		}
+		c.remedy(key, a)
+	}
+	if _, controlled := first[controlArm]; !controlled && slices.ContainsFunc(s.Arms, remedied) {
+		c.fail(on("arms"), "no arm is called %s: without it no remedy can earn credit", controlArm)
+	}
+}
+
+// remedy checks what is done in one arm, and the verdict that is expected of it.
+func (c *checker) remedy(key string, a *Arm) {
+	if a.Name == controlArm && remedied(*a) {
+		c.fail(on(key+".remedy", key+".name"), "%s: want none, for the %s shows what happens without a remedy", quote(a.Remedy), controlArm)
+		return
+	}
+	params, ok := c.known.Remedies[a.Remedy]
+	if !ok && remedied(*a) {
+		c.fail(on(key+".remedy"), "unknown remedy %s; %s", quote(a.Remedy), hint(a.Remedy, slices.Sorted(maps.Keys(c.known.Remedies))))
+		return
+	}
+	for param, value := range a.Params {
+		c.param(key, param, params)
+		if c.known.CheckParam == nil || !slices.Contains(params, param) {
+			continue
+		}
+		if err := c.known.CheckParam(a.Remedy, param, value); err != nil {
+			c.fail(on(join(key+".params", param)), "%v", err)
+		}
+	}
+	if v := a.Expect.Verdict; v != "" && !slices.Contains(c.known.Verdicts, v) {
+		c.fail(on(key+".expect.verdict"), "unknown verdict %s; %s", quote(v), hint(v, c.known.Verdicts))
+	}
+}
