@@ -1,0 +1,51 @@
+package harness_test
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/lockjam/lockjam/"
+
+// allowed says which of our packages each of our packages may import. Imports
+// go one way: what records knows nothing of what judges, and what judges knows
+// nothing of what reports.
+var allowed = map[string][]string{
+	"scenarios":         {},
+	"harness/history":   {},
+	"harness/server":    {},
+	"harness/waitgraph": {},
+	"harness/swarm":     {"harness/history"},
+	"harness/signals":   {"harness/history"},
+	"harness/remedies":  {"harness/server", "harness/swarm"},
+	"harness/scenario":  {"harness/swarm", "scenarios"},
+	"harness":           {"harness/history", "harness/server", "harness/waitgraph", "harness/swarm", "harness/signals", "harness/remedies", "harness/scenario"},
+	"harness/report":    {"harness", "harness/history"},
+	"cmd/lockjam":       {"harness", "harness/history", "harness/server", "harness/swarm", "harness/signals", "harness/remedies", "harness/scenario", "harness/report", "harness/waitgraph", "scenarios"},
+}
+
+func TestImportsGoOneWay(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}}:{{join .Imports " "}}`, module+"...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	for line := range strings.Lines(string(out)) {
+		path, imports, _ := strings.Cut(strings.TrimSpace(line), ":")
+		pkg := strings.TrimPrefix(path, module)
+		may, known := allowed[pkg]
+		if !known {
+			t.Errorf("package %s has no place in the house: say in this test what it may import", pkg)
+		}
+		for _, imported := range strings.Fields(imports) {
+			ours, isOurs := strings.CutPrefix(imported, module)
+			if isOurs && !slices.Contains(may, ours) {
+				t.Errorf("%s imports %s, which it must not", pkg, ours)
+			}
+			if imported == "testing" {
+				t.Errorf("%s imports testing outside of tests", pkg)
+			}
+		}
+	}
+}

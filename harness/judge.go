@@ -1,0 +1,300 @@
+package harness
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+	"gonum.org/v1/gonum/stat"
+
+	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/remedies"
+	"github.com/lockjam/lockjam/harness/scenario"
+	"github.com/lockjam/lockjam/harness/signals"
+)
+
+// Judge says what a recorded arm shows. It is pure: the same scenario and
+// history give the same result, with or without a Redis, now or years later.
+func Judge(sc *scenario.Scenario, arm scenario.Arm, h *history.History) ArmResult {
+	j := judge{sc: sc, arm: arm, h: h, t: readTimeline(h.Marks, lastMoment(h))}
+	remedy, _ := remedies.Find(arm.Remedy)
+	j.r = ArmResult{
+		Name: arm.Name, Why: arm.Why, Remedy: remedy.Name, Outcome: Pass, Reasons: []string{},
+		Expected: Verdict(arm.Expect.Verdict), Steps: j.t.steps, Truncated: h.Truncated, Signals: []SignalResult{},
+	}
+	j.phases()
+	if !j.assumptionsHold() {
+		return j.r
+	}
+	j.signals()
+	j.deadlock()
+	j.safety()
+	j.remedy()
+	j.levels()
+	j.expectations()
+	return j.r
+}
+
+type judge struct {
+	sc  *scenario.Scenario
+	arm scenario.Arm
+	h   *history.History
+	t   timeline
+	r   ArmResult
+}
+
+// fail and doubt give a reason why the outcome is not pass. Doubt weighs more:
+// where an assumption did not hold, an expectation that was missed means nothing.
+func (j *judge) fail(format string, args ...any) {
+	j.r.Reasons = append(j.r.Reasons, fmt.Sprintf(format, args...))
+	if j.r.Outcome == Pass {
+		j.r.Outcome = Fail
+	}
+}
+
+func (j *judge) doubt(format string, args ...any) {
+	j.r.Reasons = append(j.r.Reasons, fmt.Sprintf(format, args...))
+	j.r.Outcome = Inconclusive
+}
+
+func lastMoment(h *history.History) time.Duration {
+	var last time.Duration
+	if n := len(h.Ops); n > 0 {
+		last = max(last, h.Ops[n-1].Ended)
+	}
+	if n := len(h.Samples); n > 0 {
+		last = max(last, h.Samples[n-1].At)
+	}
+	if n := len(h.Marks); n > 0 {
+		last = max(last, h.Marks[n-1].At)
+	}
+	return last
+}
+
+func (j *judge) phases() {
+	for _, p := range j.t.phases() {
+		r := PhaseResult{Name: p.name, StartMS: millis(p.from), EndMS: millis(p.to), Classes: map[string]int64{}}
+		response := hdrhistogram.New(1, time.Hour.Microseconds(), 3)
+		for _, op := range j.h.Ops {
+			// What was cut off at the end of the run belongs to its last phase.
+			if !p.holds(op.Ended) && (p.to != j.t.end || op.Ended < p.to) {
+				continue
+			}
+			switch op.Outcome {
+			case history.OK:
+				r.Operations.OK++
+				_ = response.RecordValue(max((op.Ended - op.Intended).Microseconds(), 1))
+			case history.Fail:
+				r.Operations.Fail++
+			case history.Unknown:
+				r.Operations.Unknown++
+			}
+		}
+		r.GoodputPerS = round(float64(r.Operations.OK)/(p.to-p.from).Seconds(), 1)
+		us := func(v int64) float64 { return float64(v) / 1000 }
+		if r.Operations.OK > 0 {
+			r.ResponseMS = Percentiles{us(response.ValueAtQuantile(50)), us(response.ValueAtQuantile(99)), us(response.Max())}
+		}
+		first, last := j.sampleAt(p.from), j.sampleAt(p.to)
+		for c := range history.Classes {
+			if n := last.Errors[c] - first.Errors[c]; n > 0 {
+				r.Classes[history.Class(c).String()] = n
+			}
+		}
+		r.DroppedCount = last.Dropped - first.Dropped
+		j.r.Phases = append(j.r.Phases, r)
+	}
+}
+
+// sampleAt is the swarm's count at the first sample that is not older than at.
+// The harness takes one at every phase mark.
+func (j *judge) sampleAt(at time.Duration) history.Swarm {
+	if len(j.h.Samples) == 0 {
+		return history.Swarm{}
+	}
+	i, _ := slices.BinarySearchFunc(j.h.Samples, at, func(s history.Sample, at time.Duration) int { return int(s.At - at) })
+	return j.h.Samples[min(i, len(j.h.Samples)-1)].Swarm
+}
+
+// assumptionsHold checks what everything else stands on: a complete history,
+// a steady baseline, and an incident that took place.
+func (j *judge) assumptionsHold() bool {
+	for _, note := range j.t.notes {
+		j.doubt("%s", note)
+	}
+	if j.h.Truncated {
+		j.doubt("the recording ends in the middle: the run was interrupted")
+	}
+	if j.t.baseline.empty() || j.t.incident.empty() {
+		j.doubt("no steady baseline within %v", j.sc.Phases.BaselineMaxMS.Duration())
+		return false
+	}
+	if at, share := j.busiest(); share > tooBusy {
+		j.r.Noisy = true
+		j.doubt("the machine was too busy: lockjam was kept from running for %.0f%% of the half second up to %.1f s, and goodput with it", 100*share, at.Seconds())
+	}
+	if j.sc.Trigger.Kind == scenario.NoTrigger {
+		return true
+	}
+	tail := span{j.t.incident.to - j.sc.Incident.ForMS.Duration(), j.t.incident.to}
+	left := mean(goodput(j.h.Ops, tail)) / mean(goodput(j.h.Ops, j.t.baseline))
+	reproduced := j.t.trigger != history.Never && left <= j.sc.Incident.GoodputRatio
+	j.r.Reproduced = &reproduced
+	if !reproduced {
+		j.doubt("the incident was not reproduced: goodput was still %.0f%% of the baseline's (at most %.0f%% was to be left)",
+			100*left, 100*j.sc.Incident.GoodputRatio)
+	}
+	return reproduced && !j.h.Truncated
+}
+
+// tooBusy is the share of a half second above which lockjam was stalled for so
+// long that a loss of goodput may be the machine's and not the server's.
+const tooBusy = 0.25
+
+// busiest finds the half second in which lockjam was kept from running most.
+// The incident does not count: it is over before anything is compared.
+func (j *judge) busiest() (at time.Duration, share float64) {
+	const window = 500 * time.Millisecond
+	samples := j.h.Samples
+	first := 0
+	var stolen time.Duration
+	for i, s := range samples {
+		if s.At < j.t.baseline.from || j.t.trigger != history.Never && j.t.incident.holds(s.At) {
+			first, stolen = i+1, 0
+			continue
+		}
+		stolen += s.Stolen
+		for s.At-samples[first].At > window {
+			stolen -= samples[first].Stolen
+			first++
+		}
+		if v := stolen.Seconds() / window.Seconds(); v > share {
+			at, share = s.At, v
+		}
+	}
+	return at, share
+}
+
+func (j *judge) signals() {
+	names := make([]string, 0, len(j.sc.Signals))
+	for _, s := range signals.All() {
+		names = append(names, s.Name)
+	}
+	for _, name := range names {
+		j.signal(name)
+	}
+}
+
+func (j *judge) signal(name string) {
+	s, _ := signals.Find(name)
+	want, named := j.sc.Signals[name]
+	if !named || want.Expect == "" {
+		want.Expect = scenario.Any
+	}
+	r := SignalResult{Name: name, Claim: s.Claim, Expected: string(want.Expect), Met: true, Cleared: true}
+	from := j.t.incident.from
+	if j.t.trigger != history.Never {
+		from = j.t.trigger
+	}
+	for _, f := range s.Firings(j.t.view(j.h.Samples), s.Params.With(want.Params)) {
+		if f.From < j.t.incident.from && (f.To >= j.t.baseline.from || f.Open) {
+			r.BaselineFirings++
+		}
+		if f.From < j.t.incident.to && (f.To > from || f.Open) && !r.Fired {
+			r.Fired = true
+			after := max(millis(f.From-from), 0)
+			r.DetectMS = &after
+		}
+		if f.Open {
+			r.Cleared = false
+		}
+	}
+	switch {
+	case want.Expect == scenario.Any:
+	case r.BaselineFirings > 0:
+		r.Met = false
+		j.fail("signal %s fired in the baseline, where nothing was wrong", name)
+	case want.Expect == scenario.Silent && r.Fired:
+		r.Met = false
+		j.fail("signal %s was to stay silent and fired after %.0f ms", name, *r.DetectMS)
+	case want.Expect == scenario.Fire && !r.Fired:
+		r.Met = false
+		j.fail("signal %s was to fire and stayed silent", name)
+	case want.Expect == scenario.Fire && want.WithinMS > 0 && *r.DetectMS > float64(want.WithinMS):
+		r.Met = false
+		j.fail("signal %s fired after %.0f ms, later than the %.0f ms expected", name, *r.DetectMS, float64(want.WithinMS))
+	}
+	j.r.Signals = append(j.r.Signals, r)
+}
+
+// deadlock tells of a stall that stands when the incident ends, and of whom it
+// holds. From counters alone it is a stall, not a proof.
+func (j *judge) deadlock() {
+	for _, s := range j.r.Signals {
+		if s.Name != "deadlock" || !s.Fired {
+			continue
+		}
+		now := j.sampleAt(j.t.incident.to)
+		last := j.t.trigger
+		for _, op := range j.h.Ops {
+			for _, at := range []time.Duration{op.Granted, op.Released} {
+				if at > last && at < j.t.incident.to {
+					last = at
+				}
+			}
+		}
+		j.r.Deadlock = &Deadlock{
+			Kind: "stall", AfterMS: max(millis(last-j.t.trigger), 0),
+			Residue: Residue{Workers: now.Waiting + now.Dialing, Locks: int64(j.sc.Swarm.Lock.Tenants)},
+		}
+	}
+}
+
+// levels sums an arm up in three figures. Means over whole phases would mix
+// the collapse with what came before it, and the cure with the outage.
+func (j *judge) levels() {
+	per := func(s span) *float64 {
+		v := round(mean(goodput(j.h.Ops, s))*float64(time.Second/bin), 1)
+		return &v
+	}
+	tail := j.sc.Incident.ForMS.Duration()
+	j.r.Goodput.Before = per(j.t.baseline)
+	j.r.Goodput.During = per(span{max(j.t.incident.from, j.t.incident.to-tail), j.t.incident.to})
+	if j.t.recovery.empty() {
+		return
+	}
+	from := max(j.t.recovery.from, j.t.end-tail)
+	if r := j.r.Recovery; r != nil && r.RestoredAfterMS != nil && j.r.Verdict != Relapsed {
+		from = j.t.remedyBegun + time.Duration(*r.RestoredAfterMS*float64(time.Millisecond))
+	}
+	j.r.Goodput.After = per(span{from, j.t.end})
+}
+
+// expectations compares the verdict with what was measured when the scenario
+// was written.
+func (j *judge) expectations() {
+	if want := j.arm.Expect.Unsafe; want != nil && j.r.Verdict != "" && *want != j.r.Unsafe {
+		j.fail("remedy %s was expected to be %s and was %s: %+v", j.r.Remedy, safeWord(*want), safeWord(j.r.Unsafe), j.r.Safety)
+	}
+	want := j.r.Expected
+	if want == "" || j.r.Verdict == "" || want == j.r.Verdict {
+		return
+	}
+	j.fail("remedy %s was expected to be %s and was %s: %s", j.r.Remedy, want, j.r.Verdict, strings.TrimSuffix(j.r.Because, "."))
+}
+
+func safeWord(unsafe bool) string {
+	if unsafe {
+		return "unsafe"
+	}
+	return "safe"
+}
+
+func mean(bins []float64) float64 {
+	if len(bins) == 0 {
+		return 0
+	}
+	return stat.Mean(bins, nil)
+}

@@ -1,0 +1,130 @@
+package harness
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/lockjam/lockjam/harness/history"
+)
+
+// remedy gives the verdict on what was done about the incident.
+func (j *judge) remedy() {
+	if j.t.recovery.empty() || j.r.Reproduced == nil {
+		return
+	}
+	if j.t.notOurs {
+		j.doubt("the remedy was not tried: %s", j.t.blocked)
+		return
+	}
+	if j.t.isBlocked {
+		j.r.Verdict, j.r.Because = Blocked, "It could not be applied: "+j.t.blocked+"."
+		return
+	}
+	before := goodput(j.h.Ops, j.t.baseline)
+	normal := mean(before)
+	all := span{j.t.remedyBegun, j.t.end}
+	after := goodput(j.h.Ops, all)
+	whole := ratio(goodput(j.h.Ops, j.t.recovery), before)
+	j.r.Recovery = &Recovery{Ratio: round(whole.mid, 3), Low: round(whole.low, 3), High: round(whole.high, 3)}
+
+	window := int(j.sc.Cure.RelapseWindowMS.Duration() / bin)
+	restored := firstWindow(after, window, j.sc.Cure.Ratio*normal)
+	if restored < 0 {
+		j.notRestored(after, normal)
+		return
+	}
+	ms := millis(time.Duration(restored) * bin)
+	j.r.Recovery.RestoredAfterMS = &ms
+	lasted := after[restored:]
+	held := ratio(lasted, before)
+	j.r.Recovery.Ratio, j.r.Recovery.Low, j.r.Recovery.High = round(held.mid, 3), round(held.low, 3), round(held.high, 3)
+	lost := firstWindowUnder(lasted, window, j.sc.Cure.RelapseRatio*normal)
+	need := j.sc.Cure.Ratio
+	switch {
+	case lost >= 0:
+		j.r.Verdict = Relapsed
+		j.r.Because = fmt.Sprintf("Goodput was back after %.1f s and fell under %.0f%% of the baseline %.1f s later.",
+			ms/1000, 100*j.sc.Cure.RelapseRatio, (time.Duration(lost) * bin).Seconds())
+	case time.Duration(len(lasted))*bin < j.sc.Cure.HoldMS.Duration():
+		j.doubt("goodput came back after %.1f s, too late to see whether it lasts: lengthen recovery_ms", ms/1000)
+	case held.low >= need:
+		j.r.Verdict = Cured
+		j.r.Because = fmt.Sprintf("Goodput was back after %.1f s and stayed at %.0f%% of the baseline (95%% interval %.0f to %.0f%%).",
+			ms/1000, 100*held.mid, 100*held.low, 100*held.high)
+	case held.high >= need:
+		j.r.Noisy = true
+		j.doubt("the 95%% interval of goodput after the remedy, %.0f to %.0f%% of the baseline, straddles the threshold of %.0f%%",
+			100*held.low, 100*held.high, 100*need)
+	default:
+		j.r.Verdict = Partial
+		j.r.Because = fmt.Sprintf("Goodput stayed at %.0f%% of the baseline (95%% interval %.0f to %.0f%%), under the %.0f%% that count as cured.",
+			100*held.mid, 100*held.low, 100*held.high, 100*need)
+	}
+}
+
+// notRestored tells apart what all looks like a failure from far away: work
+// that went on and stopped again, work that goes on at a lower level, and none.
+func (j *judge) notRestored(after []float64, normal float64) {
+	grants, last := 0, history.Never
+	for _, op := range j.h.Ops {
+		if op.Granted >= j.t.remedyBegun {
+			grants++
+			last = max(last, op.Granted)
+		}
+	}
+	tail := span{j.t.end - j.sc.Incident.ForMS.Duration(), j.t.end}
+	stalled := mean(goodput(j.h.Ops, tail)) <= j.sc.Incident.GoodputRatio*normal
+	before := mean(goodput(j.h.Ops, span{j.t.incident.to - j.sc.Incident.ForMS.Duration(), j.t.incident.to}))
+	switch {
+	case stalled && grants > 0 && j.grantsIn(span{j.t.incident.to - j.sc.Incident.ForMS.Duration(), j.t.incident.to}) == 0:
+		j.r.Verdict = Relapsed
+		j.r.Because = fmt.Sprintf("Work went on for %d grants and stood still again %.1f s after the remedy was begun.",
+			grants, (last - j.t.remedyBegun).Seconds())
+	case !stalled && mean(after) > 2*math.Max(before, j.sc.Incident.GoodputRatio*normal):
+		j.r.Verdict = Partial
+		j.r.Because = fmt.Sprintf("Goodput rose to %.0f%% of the baseline and no further.", 100*mean(goodput(j.h.Ops, tail))/normal)
+	default:
+		j.r.Verdict = NoEffect
+		j.r.Because = fmt.Sprintf("%d grants in the %.1f s that followed.", grants, (j.t.end - j.t.remedyBegun).Seconds())
+	}
+}
+
+func (j *judge) grantsIn(s span) (n int) {
+	for _, op := range j.h.Ops {
+		if op.Granted != history.Never && s.holds(op.Granted) {
+			n++
+		}
+	}
+	return n
+}
+
+// firstWindow returns the first bin at which a window of n bins has this mean
+// at least, or -1.
+func firstWindow(bins []float64, n int, atLeast float64) int {
+	for i := 0; i+n <= len(bins); i++ {
+		if mean(bins[i:i+n]) >= atLeast {
+			return i
+		}
+	}
+	return -1
+}
+
+// firstWindowUnder returns the first bin at which a window of n bins has a mean
+// below the limit, or -1.
+func firstWindowUnder(bins []float64, n int, limit float64) int {
+	for i := 0; i+n <= len(bins); i++ {
+		if mean(bins[i:i+n]) < limit {
+			return i
+		}
+	}
+	return -1
+}
+
+func round(v float64, digits int) float64 {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return 0
+	}
+	p := math.Pow(10, float64(digits))
+	return math.Round(v*p) / p
+}

@@ -1,0 +1,101 @@
+package harness
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/lockjam/lockjam/harness/history"
+)
+
+// safety counts what a lock and a limiter must never let happen, from the
+// remedy on (or from the start, where there is none): a remedy that restores
+// goodput and breaks one of these is unsafe.
+func (j *judge) safety() {
+	from := max(j.t.remedyBegun, 0)
+	byTenant := map[int32][]history.Op{}
+	for _, op := range j.h.Ops {
+		if op.Granted != history.Never {
+			byTenant[op.Tenant] = append(byTenant[op.Tenant], op)
+		}
+	}
+	s := &j.r.Safety
+	for _, grants := range byTenant {
+		slices.SortFunc(grants, func(a, b history.Op) int { return cmp.Compare(a.Granted, b.Granted) })
+		s.Overlaps += overlaps(grants, from)
+		s.FencingRegressions += fencingRegressions(grants, from)
+		lost, over := counterFaults(grants, from, j.sc.Swarm.Limiter.Limit)
+		s.LostUpdates += lost
+		s.OverAdmitted += over
+		for _, op := range grants {
+			// Its token was gone when it came to release: somebody deleted a
+			// living worker's lock, or let it expire.
+			if op.Released >= from && op.Class == history.Conflict {
+				s.ForeignReleases++
+			}
+		}
+	}
+	j.r.Unsafe = j.t.remedyBegun != history.Never && *s != (Safety{})
+}
+
+// overlaps counts grants that fell into another's hold. A hold is counted from
+// the moment its grant was known to the worker to the moment its work was done:
+// in between it relied on the lock without doubt. A crashed worker relies on
+// nothing.
+func overlaps(grants []history.Op, from time.Duration) (n int64) {
+	relied := history.Never // until when some earlier holder relied on the lock
+	for _, op := range grants {
+		if op.Granted >= from && op.Granted < relied {
+			n++
+		}
+		until := op.Worked
+		if until == history.Never {
+			until = op.Ended
+		}
+		relied = max(relied, until)
+	}
+	return n
+}
+
+// fencingRegressions counts grants whose fencing token is not higher than an
+// earlier grant's. A storage that checks tokens would turn their writes away.
+func fencingRegressions(grants []history.Op, from time.Duration) (n int64) {
+	var highest int64
+	for _, op := range grants {
+		if op.Fence == 0 {
+			continue // cut off before it had a token
+		}
+		if op.Granted >= from && op.Fence <= highest {
+			n++
+		}
+		highest = max(highest, op.Fence)
+	}
+	return n
+}
+
+// counterFaults looks at what was written to the request counters. Two writes
+// of the same count in one window are one update lost; admissions beyond the
+// limit are what the limiter is there to prevent.
+func counterFaults(grants []history.Op, from time.Duration, limit int64) (lost, over int64) {
+	written := map[int64]map[int64]bool{}
+	admitted := map[int64]int64{}
+	for _, op := range grants {
+		if !op.Admitted || op.Count == 0 {
+			continue
+		}
+		counts := written[op.Window]
+		if counts == nil {
+			counts = map[int64]bool{}
+			written[op.Window] = counts
+		}
+		if counts[op.Count] && op.Ended >= from {
+			lost++
+		}
+		counts[op.Count] = true
+		admitted[op.Window]++
+		if admitted[op.Window] > limit && op.Ended >= from {
+			over++
+		}
+	}
+	return lost, over
+}

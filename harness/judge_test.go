@@ -1,0 +1,226 @@
+package harness
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/scenario"
+)
+
+const second = time.Second
+
+// literal builds the history of an arm: a steady baseline until 1 s, an
+// incident until 3 s, a recovery until 6 s, and whatever rate of decisions per
+// second is given for each stretch.
+type literal struct {
+	h    history.History
+	next int64
+}
+
+func newLiteral() *literal {
+	l := &literal{}
+	l.mark(0, history.PhaseMark, history.Warmup, "")
+	l.mark(0, history.PhaseMark, history.Baseline, "")
+	l.mark(1*second, history.PhaseMark, history.Incident, "")
+	l.mark(1*second, history.TriggerMark, "surge", "")
+	l.mark(3*second, history.PhaseMark, history.Recovery, "")
+	l.mark(3*second, history.RemedyMark, history.Begun, "")
+	l.mark(6*second, history.PhaseMark, history.End, "")
+	return l
+}
+
+func (l *literal) mark(at time.Duration, kind history.MarkKind, name, detail string) {
+	l.h.Marks = append(l.h.Marks, history.Mark{At: at, Kind: kind, Name: name, Detail: detail})
+}
+
+// work adds decisions at an even rate, one after the other on one tenant.
+func (l *literal) work(from, to time.Duration, perSecond float64) *literal {
+	gap := time.Duration(float64(second) / perSecond)
+	for at := from; at+gap <= to; at += gap {
+		l.next++
+		l.h.Ops = append(l.h.Ops, history.Op{
+			Worker: 1, Outcome: history.OK, Admitted: true, Intended: at, Begun: at, Granted: at + gap/4, Worked: at + gap/2,
+			Released: at + gap*3/4, Ended: at + gap - 1, Fence: l.next, Window: 0, Count: l.next,
+		})
+	}
+	return l
+}
+
+// sampled adds a sample every 100 ms that agrees with the operations.
+func (l *literal) sampled() *history.History {
+	for at := time.Duration(0); at <= 6*second; at += 100 * time.Millisecond {
+		s := history.Sample{At: at, Server: &history.Server{RunID: "a", Connected: 10, MaxClients: 32}}
+		for _, op := range l.h.Ops {
+			if op.Ended <= at {
+				s.Swarm.Decisions++
+			}
+			if op.Granted != history.Never && op.Granted <= at {
+				s.Swarm.Grants++
+			}
+		}
+		s.Swarm.Waiting = 12
+		l.h.Samples = append(l.h.Samples, s)
+	}
+	return &l.h
+}
+
+func testScenario() (*scenario.Scenario, scenario.Arm) {
+	sc := scenario.Defaults()
+	sc.Name = "literal"
+	sc.Trigger.Kind = scenario.Surge
+	arm := scenario.Arm{Name: "a", Remedy: "restart-server"}
+	sc.Arms = []scenario.Arm{arm}
+	return &sc, arm
+}
+
+func TestVerdicts(t *testing.T) {
+	baseline := func() *literal { return newLiteral().work(0, second, 200) }
+	for _, c := range []struct {
+		name    string
+		history *history.History
+		verdict Verdict
+		outcome Outcome
+	}{
+		{"back at once and for good", baseline().work(3*second, 6*second, 200).sampled(), Cured, Pass},
+		{"back after a second and for good", baseline().work(4*second, 6*second, 210).sampled(), Cured, Pass},
+		// A tenth is the threshold; two tenths below it are better than nothing, and no cure.
+		{"back at eighty percent", baseline().work(3*second, 6*second, 160).sampled(), Partial, Pass},
+		{"never back", baseline().sampled(), NoEffect, Pass},
+		{"back for a second, then gone", baseline().work(3*second, 4*second, 200).sampled(), Relapsed, Pass},
+		// The grants of a few freed locks are work, but no goodput to speak of.
+		{"a handful of grants, then still", baseline().work(3*second, 3*second+40*time.Millisecond, 200).sampled(), Relapsed, Pass},
+		// What comes back in the last moment may last or not: nobody saw.
+		{"back too late to tell", baseline().work(5*second, 6*second, 200).sampled(), "", Inconclusive},
+		{"no incident at all", baseline().work(second, 6*second, 200).sampled(), "", Inconclusive},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			sc, arm := testScenario()
+			r := Judge(sc, arm, c.history)
+			if r.Verdict != c.verdict || r.Outcome != c.outcome {
+				t.Errorf("verdict %q (%s), outcome %s %v; want %q, %s", r.Verdict, r.Because, r.Outcome, r.Reasons, c.verdict, c.outcome)
+			}
+		})
+	}
+}
+
+func TestStraddlingIntervalIsInconclusive(t *testing.T) {
+	l := newLiteral().work(0, second, 200)
+	// 92% on average, and uneven: the interval reaches under 90%.
+	for i := range 30 {
+		from := 3*second + time.Duration(i)*100*time.Millisecond
+		l.work(from, from+100*time.Millisecond, map[bool]float64{true: 240, false: 130}[i%2 == 0])
+	}
+	sc, arm := testScenario()
+	r := Judge(sc, arm, l.sampled())
+	if r.Outcome != Inconclusive || !r.Noisy {
+		t.Errorf("outcome %s, noisy %v, verdict %q %+v; want inconclusive", r.Outcome, r.Noisy, r.Verdict, r.Recovery)
+	}
+}
+
+func TestBlockedAndForeignRemedies(t *testing.T) {
+	sc, arm := testScenario()
+	l := newLiteral().work(0, second, 200)
+	l.mark(5*second, history.RemedyMark, history.Blocked, "no connection in 20 tries")
+	if r := Judge(sc, arm, l.sampled()); r.Verdict != Blocked || !strings.Contains(r.Because, "20 tries") {
+		t.Errorf("verdict %q because %q; want blocked, with the reason", r.Verdict, r.Because)
+	}
+	l = newLiteral().work(0, second, 200)
+	l.mark(3*second, history.RemedyMark, history.NotOurs, "somebody else's")
+	if r := Judge(sc, arm, l.sampled()); r.Verdict != "" || r.Outcome != Inconclusive {
+		t.Errorf("verdict %q, outcome %s; a remedy that was not tried has no verdict", r.Verdict, r.Outcome)
+	}
+}
+
+func TestExpectations(t *testing.T) {
+	sc, arm := testScenario()
+	arm.Expect.Verdict = string(NoEffect)
+	cured := newLiteral().work(0, second, 200).work(3*second, 6*second, 200).sampled()
+	if r := Judge(sc, arm, cured); r.Outcome != Fail {
+		t.Errorf("outcome %s; a cure where none was expected is a failed expectation", r.Outcome)
+	}
+	sc.Signals = map[string]scenario.Signal{
+		"goodput-collapse":     {Expect: scenario.Fire, WithinMS: 1500},
+		"client-saturation":    {Expect: scenario.Silent},
+		"rejected-connections": {Expect: scenario.Fire},
+	}
+	arm.Expect.Verdict = string(Cured)
+	r := Judge(sc, arm, cured)
+	want := "signal rejected-connections was to fire and stayed silent"
+	if r.Outcome != Fail || fmt.Sprint(r.Reasons) != "["+want+"]" {
+		t.Errorf("outcome %s, reasons %v; want just %q", r.Outcome, r.Reasons, want)
+	}
+}
+
+// A run that was killed leaves a prefix. It says what it can and concludes nothing.
+func TestTruncatedHistoryIsInconclusive(t *testing.T) {
+	h := newLiteral().work(0, second, 200).work(3*second, 6*second, 200).sampled()
+	h.Truncated = true
+	sc, arm := testScenario()
+	if r := Judge(sc, arm, h); r.Outcome != Inconclusive || r.Verdict != "" {
+		t.Errorf("outcome %s, verdict %q", r.Outcome, r.Verdict)
+	}
+	if r := Judge(sc, arm, &history.History{}); r.Outcome != Inconclusive {
+		t.Errorf("an empty history is %s", r.Outcome)
+	}
+}
+
+func TestSafetyCountsPlantedFaults(t *testing.T) {
+	grant := func(at, until time.Duration, fence, count int64) history.Op {
+		return history.Op{Outcome: history.OK, Admitted: true, Begun: at, Granted: at, Worked: until, Released: until + 1, Ended: until + 2, Fence: fence, Count: count}
+	}
+	const ms = time.Millisecond
+	for _, c := range []struct {
+		name string
+		ops  []history.Op
+		want Safety
+	}{
+		{"one after the other", []history.Op{grant(10*ms, 20*ms, 1, 1), grant(20*ms, 30*ms, 2, 2)}, Safety{}},
+		{"one inside the other", []history.Op{grant(10*ms, 40*ms, 1, 1), grant(20*ms, 30*ms, 2, 2)}, Safety{Overlaps: 1}},
+		{"the token went back", []history.Op{grant(10*ms, 20*ms, 5, 1), grant(20*ms, 30*ms, 1, 2)}, Safety{FencingRegressions: 1}},
+		{"both wrote the same count", []history.Op{grant(10*ms, 20*ms, 1, 1), grant(20*ms, 30*ms, 2, 1)}, Safety{LostUpdates: 1}},
+		{"one more than the limit", []history.Op{grant(1*ms, 2*ms, 1, 1), grant(2*ms, 3*ms, 2, 2), grant(3*ms, 4*ms, 3, 3), grant(4*ms, 5*ms, 4, 4)}, Safety{OverAdmitted: 1}},
+		{"deleted from under its holder", []history.Op{func() history.Op { op := grant(10*ms, 20*ms, 1, 1); op.Class = history.Conflict; return op }()}, Safety{ForeignReleases: 1}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			sc, arm := testScenario()
+			sc.Swarm.Limiter.Limit = 3
+			j := judge{sc: sc, arm: arm, h: &history.History{Ops: c.ops}, t: timeline{remedyBegun: history.Never}}
+			j.safety()
+			if j.r.Safety != c.want {
+				t.Errorf("got %+v, want %+v", j.r.Safety, c.want)
+			}
+		})
+	}
+}
+
+// Without a control arm that stays down, nobody knows whether the remedy did it.
+func TestNoCreditWhereTheControlRecovers(t *testing.T) {
+	run := Run{Status: Completed, Scenarios: []ScenarioResult{{Arms: []ArmResult{
+		{Name: "control", Remedy: "none", Repeat: 1, Outcome: Pass, Verdict: Cured},
+		{Name: "r", Remedy: "restart-server", Repeat: 1, Outcome: Pass, Verdict: Cured},
+		{Name: "r", Remedy: "restart-server", Repeat: 2, Outcome: Pass, Verdict: Cured},
+	}}}}
+	conclude(&run)
+	arms := run.Scenarios[0].Arms
+	if arms[1].Outcome != Inconclusive || arms[2].Outcome != Pass || run.Outcome != Inconclusive {
+		t.Errorf("outcomes %s, %s and run %s; want inconclusive only beside the control that recovered", arms[1].Outcome, arms[2].Outcome, run.Outcome)
+	}
+}
+
+func TestRatioInterval(t *testing.T) {
+	even := []float64{20, 20, 20, 20, 20, 20}
+	if r := ratio(even, even); r.mid != 1 || r.low != 1 || r.high != 1 {
+		t.Errorf("equal bins without noise: %+v", r)
+	}
+	noisy := []float64{15, 25, 14, 26, 20, 20}
+	r := ratio(noisy, even)
+	if r.mid != 1 || r.low >= 1 || r.high <= 1 || r.low < 0.6 {
+		t.Errorf("noise must widen the interval around 1: %+v", r)
+	}
+	if r := ratio([]float64{0, 0, 0}, even); r.mid != 0 || r.high != 0 {
+		t.Errorf("nothing after: %+v", r)
+	}
+}

@@ -1,0 +1,121 @@
+package harness
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+
+	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/remedies"
+	"github.com/lockjam/lockjam/harness/scenario"
+	"github.com/lockjam/lockjam/harness/server"
+	"github.com/lockjam/lockjam/harness/signals"
+)
+
+// Known is what scenario files may name.
+func Known() scenario.Known {
+	k := scenario.Known{
+		Signals: map[string][]string{}, Remedies: map[string][]string{}, ControlConnections: server.ControlConnections,
+	}
+	for _, s := range signals.All() {
+		for p := range s.Params {
+			k.Signals[s.Name] = append(k.Signals[s.Name], p)
+		}
+	}
+	for _, r := range remedies.All() {
+		k.Remedies[r.Name] = nil
+		for _, p := range r.Params {
+			k.Remedies[r.Name] = append(k.Remedies[r.Name], p.Name)
+		}
+	}
+	k.CheckParam = func(remedy, param, value string) error {
+		r, _ := remedies.Find(remedy)
+		for _, p := range r.Params {
+			if p.Name == param && p.Check != nil {
+				return p.Check(value)
+			}
+		}
+		return nil
+	}
+	for _, v := range Verdicts {
+		k.Verdicts = append(k.Verdicts, string(v))
+	}
+	return k
+}
+
+// judgeFolder judges an arm from what is on disk, as every later judge will.
+func judgeFolder(folder string, sc *scenario.Scenario, arm scenario.Arm) (*ArmResult, error) {
+	h, err := history.Load(filepath.Join(folder, historyFile))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInternal, err)
+	}
+	r := Judge(sc, arm, h)
+	return &r, nil
+}
+
+// LoadRun reads run.json of a run folder.
+func LoadRun(folder string) (*Run, error) {
+	path := filepath.Join(folder, runFile)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s is not a run folder: %w", ErrUsage, folder, err)
+	}
+	var r Run
+	if err := json.Unmarshal(data, &r); err != nil {
+		return nil, fmt.Errorf("%w: %s is damaged: %w", ErrUsage, path, err)
+	}
+	if r.Schema != RunSchema {
+		return nil, fmt.Errorf("%w: %s has schema %q, and this lockjam reads %q", ErrUsage, path, r.Schema, RunSchema)
+	}
+	return &r, nil
+}
+
+// Rejudge judges a recorded run again, from the scenarios and histories in its
+// folder alone, and rewrites its verdicts. It returns the arms whose result
+// changed, as SCENARIO/ARM.
+func Rejudge(folder string) (*Run, []string, error) {
+	r, err := LoadRun(folder)
+	if err != nil {
+		return nil, nil, err
+	}
+	var changed []string
+	for i := range r.Scenarios {
+		for k := range r.Scenarios[i].Arms {
+			was := &r.Scenarios[i].Arms[k]
+			now, err := rejudgeArm(folder, was)
+			if err != nil {
+				return nil, nil, err
+			}
+			if now.Verdict != was.Verdict || !reflect.DeepEqual(now.Signals, was.Signals) {
+				changed = append(changed, was.Folder)
+			}
+			*was = *now
+		}
+	}
+	conclude(r)
+	return r, changed, writeJSON(filepath.Join(folder, runFile), r)
+}
+
+// rejudgeArm writes verdict.json anew.
+func rejudgeArm(folder string, was *ArmResult) (*ArmResult, error) {
+	if !filepath.IsLocal(was.Folder) {
+		return nil, fmt.Errorf("%w: %s names an arm folder outside of itself: %q", ErrUsage, folder, was.Folder)
+	}
+	dir := filepath.Join(folder, was.Folder)
+	sc, err := scenario.Load(filepath.Join(dir, scenarioFile), Known())
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
+	}
+	arm, ok := sc.Arm(was.Name)
+	if !ok {
+		return nil, fmt.Errorf("%w: %s has no arm %q", ErrUsage, sc.Path, was.Name)
+	}
+	now, err := judgeFolder(dir, sc, arm)
+	if err != nil {
+		return nil, err
+	}
+	now.Repeat, now.Attempts, now.Folder = was.Repeat, was.Attempts, was.Folder
+	return now, writeJSON(filepath.Join(dir, verdictFile), now)
+}

@@ -1,0 +1,210 @@
+package harness
+
+import (
+	"time"
+
+	"github.com/lockjam/lockjam/harness/server"
+)
+
+// RunSchema is the version of run.json. Fields may be added under it; a field
+// that changes its meaning or goes away makes a new one.
+const RunSchema = "lockjam/run/v1"
+
+// Status says how far a run came.
+type Status string
+
+const (
+	Completed   Status = "completed"
+	Interrupted Status = "interrupted" // stopped by a signal; also what a killed run left behind
+	Aborted     Status = "aborted"     // could not go on
+)
+
+// Outcome of an arm, a scenario or a run.
+type Outcome string
+
+const (
+	Pass         Outcome = "pass"
+	Fail         Outcome = "fail"         // an expectation was not met
+	Inconclusive Outcome = "inconclusive" // an assumption did not hold, so nothing can be said
+)
+
+// Verdict on a remedy.
+type Verdict string
+
+const (
+	Cured    Verdict = "cured"     // restored, and it lasted
+	Relapsed Verdict = "relapsed"  // work went on for a moment, and stopped again
+	Partial  Verdict = "partial"   // better than the incident, worse than the baseline
+	NoEffect Verdict = "no-effect" //
+	Blocked  Verdict = "blocked"   // it could not be applied
+)
+
+// Verdicts lists them all.
+var Verdicts = []Verdict{Cured, Relapsed, Partial, NoEffect, Blocked}
+
+// Run is run.json. Units are in the names.
+type Run struct {
+	Schema      string           `json:"schema"`
+	ID          string           `json:"id"`
+	Started     time.Time        `json:"started"`
+	Finished    *time.Time       `json:"finished"`
+	Seed        uint64           `json:"seed"`
+	Repeat      int              `json:"repeat"`
+	Status      Status           `json:"status"`
+	Because     string           `json:"because,omitempty"` // why it did not complete
+	Outcome     Outcome          `json:"outcome"`
+	Environment Environment      `json:"environment"`
+	Scenarios   []ScenarioResult `json:"scenarios"`
+	Claims      []Claim          `json:"claims"`
+}
+
+// Environment is what a run ran on.
+type Environment struct {
+	Lockjam string            `json:"lockjam"`
+	GoRedis string            `json:"go_redis"`
+	Go      string            `json:"go"`
+	OS      string            `json:"os"`
+	CPUs    int               `json:"cpus"`
+	Server  ServerEnvironment `json:"server"`
+}
+
+// ServerEnvironment is the server that an arm ran against.
+type ServerEnvironment struct {
+	server.Info
+	Version    string `json:"version,omitempty"` // redis_version or valkey_version
+	MaxClients int    `json:"maxclients,omitempty"`
+}
+
+// ScenarioResult holds the arms of one scenario.
+type ScenarioResult struct {
+	Name  string      `json:"name"`
+	Title string      `json:"title"`
+	Arms  []ArmResult `json:"arms"`
+}
+
+// ArmResult is verdict.json: everything that the judge has to say of one arm.
+type ArmResult struct {
+	Name       string         `json:"name"`
+	Repeat     int            `json:"repeat"` // 1 and up
+	Folder     string         `json:"folder"` // within the run folder
+	Why        string         `json:"why,omitempty"`
+	Remedy     string         `json:"remedy"`
+	Prevention string         `json:"prevention,omitempty"`
+	Attempts   int            `json:"attempts"` // runs it took to get a clear answer
+	Outcome    Outcome        `json:"outcome"`
+	Reasons    []string       `json:"reasons"`    // why the outcome is not pass
+	Reproduced *bool          `json:"reproduced"` // null without a trigger
+	Goodput    Goodput        `json:"goodput_per_s"`
+	Phases     []PhaseResult  `json:"phases"`
+	Signals    []SignalResult `json:"signals"`
+	Steps      []Step         `json:"steps,omitempty"`
+	Verdict    Verdict        `json:"verdict,omitempty"`
+	Expected   Verdict        `json:"expected,omitempty"`
+	Because    string         `json:"because,omitempty"` // the verdict in a sentence
+	Recovery   *Recovery      `json:"recovery,omitempty"`
+	Unsafe     bool           `json:"unsafe"`
+	Safety     Safety         `json:"safety"`
+	Deadlock   *Deadlock      `json:"deadlock,omitempty"`
+	Truncated  bool           `json:"truncated,omitempty"` // the history ends in the middle
+	Noisy      bool           `json:"-"`                   // inconclusive for noise alone: worth another attempt
+}
+
+// Goodput at the three moments that matter, in decisions per second; null
+// where an arm did not come to it.
+type Goodput struct {
+	Before *float64 `json:"before"` // the baseline
+	During *float64 `json:"during"` // the end of the incident
+	After  *float64 `json:"after"`  // from the restoration on, or the end of the recovery if there was none
+}
+
+// PhaseResult is what happened between two phase marks.
+type PhaseResult struct {
+	Name         string           `json:"name"`
+	StartMS      float64          `json:"start_ms"`
+	EndMS        float64          `json:"end_ms"`
+	GoodputPerS  float64          `json:"goodput_per_s"`
+	ResponseMS   Percentiles      `json:"response_ms"`
+	Operations   Operations       `json:"operations"`
+	Classes      map[string]int64 `json:"classes"`       // failed attempts, by class
+	DroppedCount int64            `json:"dropped_count"` // open arrivals that no worker had time for
+}
+
+// Percentiles of response time, in milliseconds, over completed operations.
+type Percentiles struct {
+	P50 float64 `json:"p50"`
+	P99 float64 `json:"p99"`
+	Max float64 `json:"max"`
+}
+
+// Operations by outcome.
+type Operations struct {
+	OK      int64 `json:"ok"`
+	Fail    int64 `json:"fail"`
+	Unknown int64 `json:"unknown"`
+}
+
+// SignalResult is what one signal did.
+type SignalResult struct {
+	Name            string   `json:"name"`
+	Claim           string   `json:"claim,omitempty"`
+	Expected        string   `json:"expected"` // fire, silent or any
+	Met             bool     `json:"met"`
+	Fired           bool     `json:"fired"`            // during the incident
+	DetectMS        *float64 `json:"detect_ms"`        // from the trigger; null if it did not fire
+	BaselineFirings int      `json:"baseline_firings"` // false alarms
+	Cleared         bool     `json:"cleared"`          // silent at the end
+}
+
+// Step is one line of a remedy's log.
+type Step struct {
+	AtMS   float64 `json:"at_ms"`
+	Did    string  `json:"did"`
+	Answer string  `json:"answer"`
+}
+
+// Recovery compares goodput after the remedy with the baseline's.
+type Recovery struct {
+	Ratio           float64  `json:"ratio"`
+	Low             float64  `json:"low"`  // 95% interval
+	High            float64  `json:"high"` //
+	RestoredAfterMS *float64 `json:"restored_after_ms"`
+}
+
+// Safety counts what must not happen, from the remedy on where there is one.
+type Safety struct {
+	Overlaps           int64 `json:"overlaps"`
+	LostUpdates        int64 `json:"lost_updates"`
+	OverAdmitted       int64 `json:"over_admitted"`
+	ForeignReleases    int64 `json:"foreign_releases"`
+	FencingRegressions int64 `json:"fencing_regressions"`
+}
+
+// Deadlock is what is known of a stall at the end of the incident.
+type Deadlock struct {
+	Proved  bool    `json:"proved"`
+	Kind    string  `json:"kind"`
+	AfterMS float64 `json:"after_ms"` // from the trigger to the last grant or release
+	Residue Residue `json:"residue"`
+}
+
+// Residue is who is stuck.
+type Residue struct {
+	Workers int64 `json:"workers"`
+	Locks   int64 `json:"locks"`
+	Slots   int64 `json:"slots"`
+}
+
+// Claim is the evidence on one line of the runbook.
+type Claim struct {
+	ID       string     `json:"id"`
+	Verdict  string     `json:"verdict"` // confirmed, refuted, conditional or untested
+	Because  string     `json:"because"`
+	Evidence []Evidence `json:"evidence"`
+}
+
+// Evidence points at a field of an arm's result.
+type Evidence struct {
+	Scenario string `json:"scenario"`
+	Arm      string `json:"arm"`
+	Field    string `json:"field"`
+}

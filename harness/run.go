@@ -1,0 +1,363 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/remedies"
+	"github.com/lockjam/lockjam/harness/scenario"
+	"github.com/lockjam/lockjam/harness/server"
+	"github.com/lockjam/lockjam/harness/swarm"
+)
+
+// Bounds on what is not the scenario's to say.
+const (
+	startWithin   = time.Minute
+	triggerWithin = 10 * time.Second
+	remedyWithin  = 30 * time.Second
+	stopWithin    = 20 * time.Second
+)
+
+// armRun is one arm on its way from a fresh server to a closed journal. This
+// file is the only one that knows the order of the phases.
+type armRun struct {
+	sc      *scenario.Scenario
+	arm     scenario.Arm
+	remedy  remedies.Remedy
+	options *Options
+	folder  string // on disk
+	prefix  string // of every key
+	seed    uint64
+	observe func(Event)
+
+	started  time.Time
+	server   server.Server
+	config   server.Config
+	control  *server.Control
+	recorder *history.Recorder
+	sampler  *sampler
+	swarm    *swarm.Swarm
+	undo     []func(context.Context) error
+}
+
+func (a *armRun) elapsed() time.Duration { return time.Since(a.started) }
+
+func (a *armRun) mark(kind history.MarkKind, name, detail string) {
+	a.markAt(a.elapsed(), kind, name, detail)
+}
+
+func (a *armRun) markAt(at time.Duration, kind history.MarkKind, name, detail string) {
+	a.recorder.Mark(history.Mark{At: at, Kind: kind, Name: name, Detail: detail})
+	a.observe(Event{Kind: EventKind(kind), Name: name, Detail: detail, AtMS: millis(at)})
+}
+
+// run starts everything, goes through the phases, and takes everything down
+// again, whatever happens in between.
+func (a *armRun) run(ctx context.Context) (env ServerEnvironment, err error) {
+	defer func() { err = errors.Join(err, a.takeDown(ctx)) }()
+	if env, err = a.setUp(ctx); err != nil {
+		return env, err
+	}
+	sampling, stopSampling := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { a.sampler.run(sampling) })
+	defer wg.Wait()
+	defer stopSampling()
+	err = a.phases(ctx)
+	a.swarm.Stop()
+	return env, err
+}
+
+// phases is baseline, trigger, incident, remedy, recovery.
+func (a *armRun) phases(ctx context.Context) error {
+	defer func() {
+		a.mark(history.PhaseMark, history.End, "")
+		a.sampler.now(ctx)
+	}()
+	a.mark(history.PhaseMark, history.Warmup, "")
+	stretch, ok, err := a.baseline(ctx)
+	if err != nil || !ok {
+		return err
+	}
+	a.markAt(stretch.from, history.PhaseMark, history.Baseline, "")
+	a.mark(history.PhaseMark, history.Incident, "")
+	a.sampler.now(ctx)
+	if err := a.trigger(ctx); err != nil {
+		return err
+	}
+	if err := a.wait(ctx, a.sc.Phases.IncidentMS.Duration()); err != nil {
+		return err
+	}
+	if a.sc.Phases.RecoveryMS == 0 {
+		return nil
+	}
+	a.mark(history.PhaseMark, history.Recovery, "")
+	a.sampler.now(ctx)
+	if err := a.applyRemedy(ctx); err != nil {
+		return err
+	}
+	return a.wait(ctx, a.sc.Phases.RecoveryMS.Duration())
+}
+
+// baseline waits until goodput has been steady for long enough to compare with.
+func (a *armRun) baseline(ctx context.Context) (span, bool, error) {
+	length := a.sc.Phases.BaselineMS.Duration()
+	for a.elapsed() < a.sc.Phases.BaselineMaxMS.Duration() {
+		if err := a.wait(ctx, sampleEvery); err != nil {
+			return span{}, false, err
+		}
+		if s, ok := steadyStretch(a.sampler.seen(), length); ok {
+			return s, true, nil
+		}
+	}
+	return span{}, false, nil
+}
+
+func (a *armRun) trigger(ctx context.Context) error {
+	t := a.sc.Trigger
+	switch t.Kind {
+	case scenario.Surge:
+		a.mark(history.TriggerMark, string(t.Kind), fmt.Sprintf("%d instances become %d", a.sc.Swarm.Instances, t.Instances))
+		a.swarm.Scale(t.Instances)
+	case scenario.CrashHolders:
+		a.mark(history.TriggerMark, string(t.Kind), fmt.Sprintf("one holder of each of %d locks crashes", a.sc.Swarm.Lock.Tenants))
+		bounded, cancel := context.WithTimeout(ctx, triggerWithin)
+		defer cancel()
+		if err := a.swarm.CrashHolders(bounded); err != nil && ctx.Err() == nil {
+			a.mark(history.NoteMark, "", fmt.Sprintf("not every lock had a holder to crash within %v", triggerWithin))
+		}
+	}
+	return ctx.Err()
+}
+
+func (a *armRun) applyRemedy(ctx context.Context) error {
+	a.mark(history.RemedyMark, history.Begun, a.remedy.Name)
+	bounded, cancel := context.WithTimeout(ctx, remedyWithin)
+	defer cancel()
+	err := a.remedy.Apply(bounded, a.incident())
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, server.ErrNotOurs):
+		a.mark(history.RemedyMark, history.NotOurs, reason(err))
+	case errors.Is(err, remedies.ErrBlocked):
+		a.mark(history.RemedyMark, history.Blocked, reason(err))
+	case errors.Is(err, context.DeadlineExceeded):
+		a.mark(history.RemedyMark, history.Blocked, fmt.Sprintf("it was not done after %v", remedyWithin))
+	case err != nil:
+		return a.lost(ctx, err)
+	default:
+		a.mark(history.RemedyMark, history.Applied, a.remedy.Name)
+	}
+	return nil
+}
+
+// reason is what stood in a remedy's way, without the word "blocked" in front.
+func reason(err error) string {
+	return strings.TrimPrefix(err.Error(), remedies.ErrBlocked.Error()+": ")
+}
+
+// incident is what the remedy may act on.
+func (a *armRun) incident() *remedies.Incident {
+	in := &remedies.Incident{
+		Server: a.server, Config: a.config, Params: a.remedy.Complete(a.arm.Params), Pattern: "lock:*",
+		Admin:   func() *redis.Client { return a.control.Admin },
+		Restart: a.restart,
+		Step:    func(did, answer string) { a.mark(history.StepMark, did, answer) },
+	}
+	if a.attached() {
+		in.Pattern = swarm.LockPattern(a.prefix)
+		if !a.options.AllowDestructive {
+			in.Reconfigurable = fmt.Errorf("%w: its settings are changed only with --allow-destructive", server.ErrNotOurs)
+		}
+	}
+	return in
+}
+
+// restart keeps the swarm out until the control connections are back: the
+// first to dial a full server get its slots. The server reserves them where it
+// can (Redis 7.0 and up, CONFIG allowed); behind the gate they are safe anywhere.
+func (a *armRun) restart(ctx context.Context, c server.Config) error {
+	a.swarm.Shut()
+	defer a.swarm.Open()
+	a.sampler.use(nil)
+	_ = a.control.Close()
+	restarted := a.server.Restart(ctx, c)
+	control, err := server.OpenControl(ctx, a.server.Endpoint())
+	if err != nil {
+		return errors.Join(restarted, err)
+	}
+	a.control = control
+	a.sampler.use(control.Sampler)
+	return restarted
+}
+
+// wait lets time pass, unless something happens that ends the arm.
+func (a *armRun) wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case err := <-a.swarm.Failed():
+		return fmt.Errorf("%w: %w", ErrInternal, err)
+	case <-a.recorder.Failed():
+		return fmt.Errorf("%w: %w", ErrInternal, a.recorder.Err())
+	case err := <-a.sampler.lost:
+		return a.lost(ctx, err)
+	}
+}
+
+// lost records that the server went away. It is no fault of lockjam's, and
+// nothing can be said of the arm.
+func (a *armRun) lost(ctx context.Context, cause error) error {
+	said := ""
+	if log, err := a.server.Log(ctx); err == nil {
+		lines := strings.Split(strings.TrimSpace(string(log)), "\n")
+		said = "; the last line of its log: " + lines[len(lines)-1]
+	}
+	a.mark(history.NoteMark, "", fmt.Sprintf("the server went away in mid-run: %v%s", cause, said))
+	return errServerLost
+}
+
+// errServerLost ends an arm early whose history says why.
+var errServerLost = errors.New("the server went away")
+
+// setUp starts the server, opens the control connections, and only then the swarm.
+func (a *armRun) setUp(ctx context.Context) (ServerEnvironment, error) {
+	a.config = server.Config{"maxclients": strconv.Itoa(a.sc.Server.MaxClients)}.With(a.sc.Server.Config)
+	bounded, cancel := context.WithTimeout(ctx, startWithin)
+	defer cancel()
+	var err error
+	a.server, err = a.options.Start(bounded, server.Spec{
+		Config: a.config, Image: a.options.Image, Workspace: a.options.workspace, Name: filepath.Base(filepath.Dir(a.folder)) + "-" + filepath.Base(a.folder),
+	})
+	if err != nil {
+		return ServerEnvironment{}, err
+	}
+	if a.control, err = server.OpenControl(bounded, a.server.Endpoint()); err != nil {
+		return ServerEnvironment{}, err
+	}
+	if err := a.limit(bounded); err != nil {
+		return ServerEnvironment{}, err
+	}
+	env, err := a.environment(bounded)
+	if err != nil {
+		return env, err
+	}
+	a.recorder, err = history.Create(filepath.Join(a.folder, historyFile), history.Header{
+		Schema: history.Schema, Scenario: a.sc.Name, Arm: a.arm.Name, Seed: a.seed, Started: time.Now().UTC(),
+	})
+	if err != nil {
+		return env, fmt.Errorf("%w: %w", ErrInternal, err)
+	}
+	a.started = time.Now()
+	e := a.server.Endpoint()
+	a.swarm = swarm.Start(ctx, swarm.Config{
+		Target:   swarm.Target{Addr: e.Addr, Username: e.Username, Password: e.Password, DB: e.DB, TLS: e.TLS},
+		Settings: a.sc.Swarm, Prefix: a.prefix, Seed: a.seed, Elapsed: a.elapsed, Record: a.recorder.Op, OnWork: a.options.OnWork,
+	})
+	a.sampler = &sampler{elapsed: a.elapsed, swarm: a.swarm.Snapshot, client: a.control.Sampler, lost: make(chan error, 1), record: a.sampled}
+	return env, nil
+}
+
+func (a *armRun) sampled(s history.Sample) {
+	a.recorder.Sample(s)
+	a.observe(sampleEvent(s))
+}
+
+// attached says whether the server is somebody else's.
+func (a *armRun) attached() bool { return a.server.Info().Kind == server.KindAddress }
+
+// limit makes sure that the server lets in as many clients as the scenario says.
+func (a *armRun) limit(ctx context.Context) error {
+	if a.attached() {
+		if err := a.borrow(ctx); err != nil {
+			return err
+		}
+	}
+	return server.VerifyMaxClients(ctx, a.control, a.sc.Server.MaxClients)
+}
+
+// borrow readies somebody else's server: the run's own keys are removed when
+// the arm is over, and its limit is changed only if that is allowed, and put back.
+func (a *armRun) borrow(ctx context.Context) error {
+	a.undo = append(a.undo, a.removeKeys)
+	was, err := a.control.MaxClients(ctx)
+	if err != nil || was == a.sc.Server.MaxClients || !a.options.AllowDestructive {
+		return err
+	}
+	set := func(ctx context.Context, n int) error {
+		return a.control.Admin.ConfigSet(ctx, "maxclients", strconv.Itoa(n)).Err()
+	}
+	a.undo = append(a.undo, func(ctx context.Context) error { return set(ctx, was) })
+	return set(ctx, a.sc.Server.MaxClients)
+}
+
+// removeKeys deletes what the swarm wrote, and nothing else.
+func (a *armRun) removeKeys(ctx context.Context) error {
+	for _, pattern := range swarm.Patterns(a.prefix) {
+		for it := a.control.Admin.Scan(ctx, 0, pattern, 1000).Iterator(); ; {
+			if !it.Next(ctx) {
+				if err := it.Err(); err != nil {
+					return fmt.Errorf("removing keys %s: %w", pattern, err)
+				}
+				break
+			}
+			if err := a.control.Admin.Del(ctx, it.Val()).Err(); err != nil {
+				return fmt.Errorf("removing key %s: %w", it.Val(), err)
+			}
+		}
+	}
+	return nil
+}
+
+// takeDown closes what setUp opened, in the opposite order. It runs on a
+// context of its own: an interrupted run is taken down like any other.
+func (a *armRun) takeDown(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+	defer cancel()
+	var errs []error
+	if a.swarm != nil {
+		a.swarm.Stop()
+	}
+	if a.recorder != nil {
+		if err := a.recorder.Close(); err != nil {
+			errs = append(errs, fmt.Errorf("%w: %w", ErrInternal, err))
+		}
+	}
+	if a.control != nil {
+		for i := len(a.undo) - 1; i >= 0; i-- {
+			if err := a.undo[i](ctx); err != nil {
+				errs = append(errs, fmt.Errorf("%w: %w", ErrCleanup, err))
+			}
+		}
+		_ = a.control.Close()
+	}
+	if a.sampler != nil {
+		a.sampler.queries.Wait()
+	}
+	if a.server != nil {
+		if err := a.server.Stop(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("%w: %w", ErrCleanup, err))
+		}
+		if log, err := a.server.Log(ctx); err == nil {
+			if err := os.WriteFile(filepath.Join(a.folder, logFile), log, 0o644); err != nil {
+				errs = append(errs, fmt.Errorf("%w: %w", ErrInternal, err))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}

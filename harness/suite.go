@@ -1,0 +1,363 @@
+// Package harness runs scenarios and judges what they recorded: run.go knows
+// the order of the phases of one arm, suite.go which arms run, judge.go what a
+// history shows.
+package harness
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/remedies"
+	"github.com/lockjam/lockjam/harness/scenario"
+	"github.com/lockjam/lockjam/harness/server"
+)
+
+// Files of a run folder.
+const (
+	runFile         = "run.json"
+	scenarioFile    = "scenario.yaml"
+	environmentFile = "environment.json"
+	historyFile     = "history.ndjson.zst"
+	verdictFile     = "verdict.json"
+	logFile         = "server.log"
+)
+
+var (
+	// ErrInternal is a fault of lockjam's own, or of the disk it records on.
+	ErrInternal = errors.New("internal error")
+	// ErrCleanup says that something that was started could not be removed.
+	ErrCleanup = errors.New("could not clean up")
+	// ErrUsage says that what was asked for does not exist.
+	ErrUsage = errors.New("usage")
+)
+
+// Options is what to run, on what.
+type Options struct {
+	Scenarios        []*scenario.Scenario
+	Arms             []string // by name; empty: all
+	Start            server.Starter
+	Image            string // container only
+	Parallel         int    // arms side by side
+	Repeat           int    // times that every arm runs
+	Seed             uint64
+	Out              string // run folders are made in it
+	AllowDestructive bool   // on a server that lockjam did not start
+	Observe          func(Event)
+	OnWork           func(worker int) // see swarm.Config; may be nil
+
+	workspace *server.Workspace
+}
+
+// attempts bounds how often an arm is run again because its interval straddled
+// the threshold.
+const attempts = 3
+
+// task is one arm to run, and where its result goes.
+type task struct {
+	sc     *scenario.Scenario
+	arm    scenario.Arm
+	repeat int
+	result *ArmResult
+}
+
+// suite is a run under way.
+type suite struct {
+	options Options
+	folder  string
+	mu      sync.Mutex
+	run     Run
+	tasks   []*task
+}
+
+// RunSuite runs the arms and writes the run folder. The error says why the run did
+// not complete: it wraps server.ErrUnavailable, ErrInternal, ErrCleanup,
+// ErrUsage or the context's. The Run is what was recorded until then.
+func RunSuite(ctx context.Context, o Options) (_ *Run, folder string, err error) {
+	s := &suite{options: o}
+	if s.tasks, err = plan(o); err != nil {
+		return nil, "", err
+	}
+	if err := s.open(); err != nil {
+		return nil, "", err
+	}
+	if s.options.workspace, err = server.NewWorkspace(s.run.ID); err != nil {
+		return nil, s.folder, s.finish(Aborted, fmt.Errorf("%w: %w", ErrInternal, err))
+	}
+	s.observe(Event{Kind: RunStarted, Run: &s.run, Folder: s.folder})
+	group, running := errgroup.WithContext(ctx)
+	group.SetLimit(max(o.Parallel, 1))
+	for _, t := range s.tasks {
+		group.Go(func() error {
+			if running.Err() != nil {
+				return nil // not begun: the first error says why
+			}
+			return s.runTask(running, t)
+		})
+	}
+	err = group.Wait()
+	if closeErr := s.options.workspace.Close(); closeErr != nil {
+		err = errors.Join(err, fmt.Errorf("%w: %w", ErrCleanup, closeErr))
+	}
+	switch {
+	case ctx.Err() != nil:
+		err = s.finish(Interrupted, errors.Join(context.Cause(ctx), err))
+	case err != nil:
+		err = s.finish(Aborted, err)
+	default:
+		err = s.finish(Completed, nil)
+	}
+	s.observe(Event{Kind: RunFinished, Run: &s.run, Folder: s.folder})
+	return &s.run, s.folder, err
+}
+
+// plan lists the arms to run: scenario by scenario, repeat by repeat.
+func plan(o Options) ([]*task, error) {
+	var tasks []*task
+	used := map[string]bool{}
+	for _, sc := range o.Scenarios {
+		for repeat := 1; repeat <= max(o.Repeat, 1); repeat++ {
+			for _, arm := range sc.Arms {
+				if len(o.Arms) > 0 && !slices.Contains(o.Arms, arm.Name) {
+					continue
+				}
+				used[arm.Name] = true
+				tasks = append(tasks, &task{sc: sc, arm: arm, repeat: repeat})
+			}
+		}
+	}
+	for _, name := range o.Arms {
+		if !used[name] {
+			return nil, fmt.Errorf("%w: no scenario of this run has an arm %q", ErrUsage, name)
+		}
+	}
+	return tasks, nil
+}
+
+// open makes the run folder and a run.json that says interrupted: that is what
+// it is until it is finished, whatever ends lockjam in between.
+func (s *suite) open() error {
+	now := time.Now()
+	suffix := make([]byte, 2)
+	_, _ = rand.Read(suffix)
+	s.run = Run{
+		Schema: RunSchema, ID: fmt.Sprintf("%s-%x", now.UTC().Format("20060102-150405"), suffix), Started: now.UTC(),
+		Seed: s.options.Seed, Repeat: max(s.options.Repeat, 1), Status: Interrupted, Outcome: Inconclusive,
+		Environment: ThisEnvironment(), Scenarios: []ScenarioResult{}, Claims: []Claim{},
+	}
+	s.folder = filepath.Join(s.options.Out, s.run.ID)
+	if err := os.MkdirAll(s.folder, 0o755); err != nil {
+		return fmt.Errorf("%w: cannot write results: %w", ErrUsage, err)
+	}
+	if err := s.save(); err != nil {
+		return fmt.Errorf("%w: cannot write results: %w", ErrUsage, err)
+	}
+	return s.pointLatest()
+}
+
+// pointLatest makes OUT/latest lead to this run, in one step.
+func (s *suite) pointLatest() error {
+	tmp := filepath.Join(s.options.Out, ".latest-"+s.run.ID)
+	if err := os.Symlink(s.run.ID, tmp); err != nil {
+		return fmt.Errorf("%w: cannot write results: %w", ErrUsage, err)
+	}
+	if err := os.Rename(tmp, filepath.Join(s.options.Out, "latest")); err != nil {
+		_ = os.Remove(tmp)
+		return fmt.Errorf("%w: cannot point %s/latest to the run: %w", ErrUsage, s.options.Out, err)
+	}
+	return nil
+}
+
+// runTask runs one arm until its answer is clear, at most attempts times.
+func (s *suite) runTask(ctx context.Context, t *task) error {
+	observe := func(e Event) {
+		e.Scenario, e.Arm, e.Repeat = t.sc.Name, t.arm.Name, t.repeat
+		s.observe(e)
+	}
+	for attempt := 1; ; attempt++ {
+		r, env, err := s.runArm(ctx, t, attempt, observe)
+		if r != nil {
+			r.Repeat, r.Attempts, r.Folder = t.repeat, attempt, s.armFolder(t)
+			if saveErr := s.keep(t, r, env); err == nil {
+				err = saveErr
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("%s, arm %s: %w", t.sc.Name, t.arm.Name, err)
+		}
+		if !r.Noisy || attempt == attempts {
+			observe(Event{Kind: ArmFinished, Result: r})
+			return nil
+		}
+		observe(Event{Kind: ArmRepeated, Detail: r.Reasons[len(r.Reasons)-1]})
+		old := filepath.Join(s.folder, s.armFolder(t))
+		if err := os.Rename(old, fmt.Sprintf("%s.attempt-%d", old, attempt)); err != nil {
+			return fmt.Errorf("%w: %w", ErrInternal, err)
+		}
+	}
+}
+
+// armFolder is within the run folder. Repeats after the first have a number.
+func (s *suite) armFolder(t *task) string {
+	if t.repeat == 1 {
+		return filepath.Join(t.sc.Name, t.arm.Name)
+	}
+	return filepath.Join(t.sc.Name, fmt.Sprintf("%s@%d", t.arm.Name, t.repeat))
+}
+
+// runArm runs and judges one attempt. The result is nil if nothing was recorded.
+func (s *suite) runArm(ctx context.Context, t *task, attempt int, observe func(Event)) (*ArmResult, ServerEnvironment, error) {
+	folder := filepath.Join(s.folder, s.armFolder(t))
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return nil, ServerEnvironment{}, fmt.Errorf("%w: %w", ErrInternal, err)
+	}
+	if err := history.WriteFile(filepath.Join(folder, scenarioFile), t.sc.Source); err != nil {
+		return nil, ServerEnvironment{}, fmt.Errorf("%w: %w", ErrInternal, err)
+	}
+	remedy, _ := remedies.Find(t.arm.Remedy)
+	a := &armRun{
+		sc: t.sc, arm: t.arm, remedy: remedy, options: &s.options, folder: folder, observe: observe,
+		prefix: fmt.Sprintf("lj-%s-%d", s.run.ID, slices.Index(s.tasks, t)), seed: armSeed(s.run.Seed, t, attempt),
+	}
+	observe(Event{Kind: ArmStarted, Name: remedy.Name})
+	env, err := a.run(ctx)
+	if a.recorder == nil {
+		return nil, env, err
+	}
+	if errors.Is(err, errServerLost) {
+		err = onlyCleanup(err)
+	}
+	r, judgeErr := judgeFolder(folder, t.sc, t.arm)
+	if err == nil {
+		err = judgeErr
+	}
+	return r, env, err
+}
+
+// onlyCleanup drops the loss of the server, which the history tells of, and
+// keeps what went wrong after it.
+func onlyCleanup(err error) error {
+	if errors.Is(err, ErrInternal) || errors.Is(err, ErrCleanup) {
+		return err
+	}
+	return nil
+}
+
+// armSeed makes every arm, repeat and attempt draw numbers of its own, the same
+// ones in every run with the same seed.
+func armSeed(seed uint64, t *task, attempt int) uint64 {
+	h := fnv.New64a()
+	_, _ = fmt.Fprintf(h, "%d/%s/%s/%d/%d", seed, t.sc.Name, t.arm.Name, t.repeat, attempt)
+	return h.Sum64()
+}
+
+// keep stores a verdict and brings run.json up to date.
+func (s *suite) keep(t *task, r *ArmResult, env ServerEnvironment) error {
+	if err := writeJSON(filepath.Join(s.folder, r.Folder, verdictFile), r); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t.result = r
+	s.run.Environment.Server = env
+	s.run.Environment.Server.Addr = "" // one per arm; environment.json has it
+	s.collect()
+	return s.save()
+}
+
+// collect puts the results so far in the order of the plan. It needs s.mu.
+func (s *suite) collect() {
+	s.run.Scenarios = s.run.Scenarios[:0]
+	for _, t := range s.tasks {
+		if t.result == nil {
+			continue
+		}
+		i := slices.IndexFunc(s.run.Scenarios, func(r ScenarioResult) bool { return r.Name == t.sc.Name })
+		if i < 0 {
+			s.run.Scenarios = append(s.run.Scenarios, ScenarioResult{Name: t.sc.Name, Title: t.sc.Title})
+			i = len(s.run.Scenarios) - 1
+		}
+		s.run.Scenarios[i].Arms = append(s.run.Scenarios[i].Arms, *t.result)
+	}
+}
+
+// finish gives the run its last status. Errors while it does so join err.
+func (s *suite) finish(status Status, err error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now().UTC()
+	s.run.Finished, s.run.Status = &now, status
+	if err != nil {
+		s.run.Because = err.Error()
+	}
+	s.collect()
+	conclude(&s.run)
+	return errors.Join(err, s.save())
+}
+
+func (s *suite) save() error { return writeJSON(filepath.Join(s.folder, runFile), s.run) }
+
+func (s *suite) observe(e Event) {
+	if s.options.Observe != nil {
+		s.options.Observe(e)
+	}
+}
+
+// conclude draws what follows from the arms taken together.
+func conclude(r *Run) {
+	r.Outcome = Pass
+	for i := range r.Scenarios {
+		attribute(r.Scenarios[i].Arms)
+		for _, arm := range r.Scenarios[i].Arms {
+			r.Outcome = worse(r.Outcome, arm.Outcome)
+		}
+	}
+	if r.Status != Completed || len(r.Scenarios) == 0 {
+		r.Outcome = worse(r.Outcome, Inconclusive)
+	}
+}
+
+// attribute denies remedies the credit for a recovery that the control arm made
+// too, in the same repeat.
+func attribute(arms []ArmResult) {
+	for _, control := range arms {
+		if control.Remedy != "none" || control.Verdict == "" || control.Verdict == NoEffect {
+			continue
+		}
+		for i := range arms {
+			if a := &arms[i]; a.Repeat == control.Repeat && a.Remedy != "none" && a.Verdict == Cured {
+				a.Outcome = Inconclusive
+				a.Reasons = append(a.Reasons, fmt.Sprintf("the control arm was %s with no remedy at all, so the remedy earns no credit", control.Verdict))
+			}
+		}
+	}
+}
+
+// worse is the outcome of two together: a failure is one whatever else is open.
+func worse(a, b Outcome) Outcome {
+	rank := map[Outcome]int{Pass: 0, Inconclusive: 1, Fail: 2}
+	return slices.MaxFunc([]Outcome{a, b}, func(x, y Outcome) int { return cmp.Compare(rank[x], rank[y]) })
+}
+
+func writeJSON(path string, v any) error {
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrInternal, err)
+	}
+	if err := history.WriteFile(path, append(data, '\n')); err != nil {
+		return fmt.Errorf("%w: %w", ErrInternal, err)
+	}
+	return nil
+}

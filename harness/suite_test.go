@@ -1,0 +1,289 @@
+package harness
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+
+	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/scenario"
+	"github.com/lockjam/lockjam/harness/server"
+)
+
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
+
+func TestMain(m *testing.M) {
+	redis.SetLogger(silent{})
+	os.Exit(m.Run())
+}
+
+// nothingLeft runs after a test that started servers: no goroutine, no folder.
+// A go-redis pool that could not dial sleeps for up to a second before it
+// notices that it was closed.
+func nothingLeft(t *testing.T) {
+	t.Helper()
+	tmp := t.TempDir()
+	t.Setenv("TMPDIR", tmp)
+	before := goleak.IgnoreCurrent()
+	t.Cleanup(func() {
+		var leak error
+		for deadline := time.Now().Add(3 * time.Second); time.Now().Before(deadline); {
+			if leak = goleak.Find(before); leak == nil {
+				break
+			}
+		}
+		if leak != nil {
+			t.Error(leak)
+		}
+		if left, _ := filepath.Glob(filepath.Join(tmp, "*")); len(left) > 0 {
+			t.Errorf("left behind: %v", left)
+		}
+	})
+}
+
+// quick is a scenario of a second: short phases, few workers.
+const quick = `
+name: quick
+title: A small deadlock
+server: {maxclients: 16, config: {save: '""'}}
+swarm:
+  instances: 8
+  holder: redials
+  redial_ms: 10
+  lock: {tenants: 2, hold_ms: 5, poll_ms: 5}
+  arrivals: {tenant: by-worker, think_ms: 5}
+trigger: {kind: surge, instances: 32}
+phases: {baseline_ms: 500, incident_ms: 800, recovery_ms: 1000}
+incident: {for_ms: 500}
+cure: {hold_ms: 500}
+signals:
+  goodput-collapse: {expect: fire}
+  rejected-connections: {expect: fire}
+arms:
+  - {name: control, remedy: none, expect: {verdict: VERDICT}}
+`
+
+func quickOptions(t *testing.T, verdict string) Options {
+	t.Helper()
+	sc, err := scenario.Parse("quick.yaml", []byte(strings.Replace(quick, "VERDICT", verdict, 1)), Known())
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := func(ctx context.Context, spec server.Spec) (server.Server, error) {
+		s, err := server.StartProcess(ctx, spec)
+		if errors.Is(err, server.ErrUnavailable) {
+			t.Skipf("this test needs a redis-server or valkey-server on PATH; scripts/setup.sh --tests installs one: %v", err)
+		}
+		return s, err
+	}
+	return Options{Scenarios: []*scenario.Scenario{sc}, Start: start, Out: filepath.Join(t.TempDir(), "results"), Seed: 1}
+}
+
+func needRedis(t *testing.T) {
+	t.Helper()
+	if _, _, err := server.Choose(t.Context(), "process", "", func(string) {}); err != nil {
+		t.Skipf("this test needs a redis-server or valkey-server on PATH; scripts/setup.sh --tests installs one: %v", err)
+	}
+}
+
+func TestRunThatPasses(t *testing.T) {
+	needRedis(t)
+	nothingLeft(t)
+	run, folder, err := RunSuite(t.Context(), quickOptions(t, "no-effect"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	arm := run.Scenarios[0].Arms[0]
+	if run.Status != Completed || run.Outcome != Pass || arm.Verdict != NoEffect || !*arm.Reproduced {
+		t.Errorf("status %s, outcome %s, %+v", run.Status, run.Outcome, arm)
+	}
+	if last := arm.Phases[len(arm.Phases)-1]; last.Operations.Unknown == 0 || last.Classes["refused"] == 0 {
+		t.Errorf("a deadlock leaves operations in flight and refused dials: %+v", last)
+	}
+	for _, name := range []string{scenarioFile, environmentFile, historyFile, verdictFile, logFile} {
+		if _, err := os.Stat(filepath.Join(folder, "quick", "control", name)); err != nil {
+			t.Error(err)
+		}
+	}
+	if to, err := os.Readlink(filepath.Join(filepath.Dir(folder), "latest")); err != nil || to != run.ID {
+		t.Errorf("latest leads to %q, %v", to, err)
+	}
+	rejudgeGivesTheSameBytes(t, folder)
+}
+
+func rejudgeGivesTheSameBytes(t *testing.T, folder string) {
+	t.Helper()
+	files := []string{filepath.Join(folder, runFile), filepath.Join(folder, "quick", "control", verdictFile)}
+	var before [][]byte
+	for _, f := range files {
+		data, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before = append(before, data)
+	}
+	_, changed, err := Rejudge(folder)
+	if err != nil || len(changed) > 0 {
+		t.Fatalf("judged again: %v, changed %v", err, changed)
+	}
+	for i, f := range files {
+		after, err := os.ReadFile(f)
+		if err != nil || !bytes.Equal(before[i], after) {
+			t.Errorf("%s is not the same to the byte: %v", f, err)
+		}
+	}
+}
+
+func TestRunThatFailsAnExpectation(t *testing.T) {
+	needRedis(t)
+	nothingLeft(t)
+	run, _, err := RunSuite(t.Context(), quickOptions(t, "cured"))
+	if err != nil || run.Outcome != Fail {
+		t.Fatalf("%v, outcome %s; want a completed run that failed", err, run.Outcome)
+	}
+	if why := strings.Join(run.Scenarios[0].Arms[0].Reasons, "; "); !strings.Contains(why, "expected to be cured and was no-effect") {
+		t.Errorf("reasons: %s", why)
+	}
+}
+
+func TestPanicInAWorkerEndsTheRun(t *testing.T) {
+	needRedis(t)
+	nothingLeft(t)
+	o := quickOptions(t, "no-effect")
+	o.OnWork = func(worker int) {
+		if worker == 3 {
+			panic("planted")
+		}
+	}
+	run, folder, err := RunSuite(t.Context(), o)
+	if !errors.Is(err, ErrInternal) || !strings.Contains(err.Error(), "worker 3 panicked: planted") {
+		t.Fatalf("%v; want an internal error that names the worker", err)
+	}
+	if run.Status != Aborted || run.Outcome == Pass {
+		t.Errorf("status %s, outcome %s", run.Status, run.Outcome)
+	}
+	if _, err := history.Load(filepath.Join(folder, "quick", "control", historyFile)); err != nil {
+		t.Errorf("what was recorded until then is lost: %v", err)
+	}
+}
+
+func TestInterruptedRun(t *testing.T) {
+	needRedis(t)
+	nothingLeft(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	o := quickOptions(t, "no-effect")
+	o.Observe = func(e Event) {
+		if e.Kind == EventKind(history.TriggerMark) {
+			cancel()
+		}
+	}
+	begun := time.Now()
+	run, folder, err := RunSuite(ctx, o)
+	if !errors.Is(err, context.Canceled) || run.Status != Interrupted {
+		t.Fatalf("%v, status %s", err, run.Status)
+	}
+	if took := time.Since(begun); took > 10*time.Second {
+		t.Errorf("it took %v to stop", took)
+	}
+	stored, err := LoadRun(folder)
+	if err != nil || stored.Status != Interrupted || stored.Outcome != Inconclusive {
+		t.Errorf("run.json: %+v, %v", stored, err)
+	}
+}
+
+// A server that dies in mid-run leaves an arm of which nothing can be said, with
+// the reason, and a run that goes on.
+func TestServerDiesInMidRun(t *testing.T) {
+	needRedis(t)
+	nothingLeft(t)
+	o := quickOptions(t, "no-effect")
+	start := o.Start
+	var victim server.Server
+	o.Start = func(ctx context.Context, spec server.Spec) (server.Server, error) {
+		s, err := start(ctx, spec)
+		victim = s
+		return s, err
+	}
+	o.Observe = func(e Event) {
+		if e.Kind == EventKind(history.TriggerMark) {
+			if err := victim.Kill(context.Background()); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	run, _, err := RunSuite(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	arm := run.Scenarios[0].Arms[0]
+	if arm.Outcome != Inconclusive || !strings.Contains(strings.Join(arm.Reasons, "; "), "the server went away in mid-run") {
+		t.Errorf("outcome %s, reasons %v", arm.Outcome, arm.Reasons)
+	}
+}
+
+// What a killed lockjam leaves is a run.json that says interrupted, because it
+// says so from the first moment.
+func TestRunFileSaysInterruptedUntilItIsFinished(t *testing.T) {
+	needRedis(t)
+	nothingLeft(t)
+	o := quickOptions(t, "no-effect")
+	seen := false
+	o.Observe = func(e Event) {
+		if e.Kind != PhaseEvent || seen {
+			return
+		}
+		seen = true
+		runs, _ := filepath.Glob(filepath.Join(o.Out, "2*"))
+		r, err := LoadRun(runs[0])
+		if err != nil || r.Status != Interrupted || r.Outcome != Inconclusive {
+			t.Errorf("in mid-run: %+v, %v", r, err)
+		}
+	}
+	if _, _, err := RunSuite(t.Context(), o); err != nil || !seen {
+		t.Error(err, seen)
+	}
+}
+
+func TestUnwritableOut(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o := quickOptions(t, "no-effect")
+	o.Out = filepath.Join(file, "results")
+	if _, _, err := RunSuite(t.Context(), o); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "cannot write results") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestUnknownArm(t *testing.T) {
+	o := quickOptions(t, "no-effect")
+	o.Arms = []string{"nonsense"}
+	if _, _, err := RunSuite(t.Context(), o); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), `"nonsense"`) {
+		t.Errorf("%v", err)
+	}
+}
+
+// A run folder is data from elsewhere: nothing outside of it may be touched.
+func TestHostileRunFolder(t *testing.T) {
+	dir := t.TempDir()
+	run := Run{Schema: RunSchema, Scenarios: []ScenarioResult{{Name: "x", Arms: []ArmResult{{Name: "a", Folder: "../../etc"}}}}}
+	data, _ := json.Marshal(run)
+	if err := os.WriteFile(filepath.Join(dir, runFile), data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Rejudge(dir); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "outside of itself") {
+		t.Errorf("%v", err)
+	}
+}

@@ -1,0 +1,130 @@
+package harness
+
+import (
+	"time"
+
+	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/signals"
+)
+
+// span is a stretch of a run, [from, to).
+type span struct{ from, to time.Duration }
+
+func (s span) holds(at time.Duration) bool { return at >= s.from && at < s.to }
+func (s span) empty() bool                 { return s.to <= s.from }
+
+// timeline is what the marks of a history say about when what happened.
+type timeline struct {
+	warmup, baseline, incident, recovery span
+	trigger                              time.Duration // history.Never without one
+	remedyBegun, remedyApplied           time.Duration // history.Never if it did not come to that
+	blocked                              string        // why the remedy could not be applied
+	isBlocked, notOurs                   bool
+	steps                                []Step
+	notes                                []string
+	end                                  time.Duration
+}
+
+// phases lists the phases that took place, in order.
+func (t timeline) phases() []namedSpan {
+	all := []namedSpan{
+		{history.Warmup, t.warmup}, {history.Baseline, t.baseline},
+		{history.Incident, t.incident}, {history.Recovery, t.recovery},
+	}
+	var some []namedSpan
+	for _, p := range all {
+		if !p.empty() {
+			some = append(some, p)
+		}
+	}
+	return some
+}
+
+type namedSpan struct {
+	name string
+	span
+}
+
+func readTimeline(marks []history.Mark, last time.Duration) timeline {
+	t := timeline{trigger: history.Never, remedyBegun: history.Never, remedyApplied: history.Never, end: last}
+	starts := map[string]time.Duration{}
+	for _, m := range marks {
+		switch m.Kind {
+		case history.PhaseMark:
+			starts[m.Name] = m.At
+			if m.Name == history.End {
+				t.end = m.At
+			}
+		case history.TriggerMark:
+			t.trigger = m.At
+		case history.RemedyMark:
+			switch m.Name {
+			case history.Begun:
+				t.remedyBegun = m.At
+			case history.Applied:
+				t.remedyApplied = m.At
+			case history.Blocked:
+				t.isBlocked, t.blocked = true, m.Detail
+			case history.NotOurs:
+				t.notOurs, t.blocked = true, m.Detail
+			}
+		case history.StepMark:
+			t.steps = append(t.steps, Step{AtMS: millis(m.At), Did: m.Name, Answer: m.Detail})
+		case history.NoteMark:
+			t.notes = append(t.notes, m.Detail)
+		}
+	}
+	end := t.end
+	until := func(name string, to *span) {
+		if at, ok := starts[name]; ok {
+			*to = span{at, end}
+			end = at
+		}
+	}
+	until(history.Recovery, &t.recovery)
+	until(history.Incident, &t.incident)
+	until(history.Baseline, &t.baseline)
+	until(history.Warmup, &t.warmup)
+	return t
+}
+
+// view is what signals may look at.
+func (t timeline) view(samples []history.Sample) signals.View {
+	return signals.View{Samples: samples, Baseline: signals.Span{From: t.baseline.from, To: t.baseline.to}}
+}
+
+// goodput counts completed decisions per bin. The last, incomplete bin of the
+// span is left out.
+func goodput(ops []history.Op, in span) []float64 {
+	bins := make([]float64, max(int((in.to-in.from)/bin), 0))
+	for _, op := range ops {
+		if op.Outcome != history.OK || !in.holds(op.Ended) {
+			continue
+		}
+		if i := int((op.Ended - in.from) / bin); i < len(bins) {
+			bins[i]++
+		}
+	}
+	return bins
+}
+
+// steadyStretch looks at the newest samples for a stretch of this length whose
+// goodput is steady, and returns where it begins and ends.
+func steadyStretch(samples []history.Sample, length time.Duration) (span, bool) {
+	last := len(samples) - 1
+	if last < 0 || samples[0].At > samples[last].At-length {
+		return span{}, false
+	}
+	from := last
+	for from > 0 && samples[last].At-samples[from].At < length {
+		from--
+	}
+	bins := make([]float64, 0, last-from)
+	for i := from + 1; i <= last; i++ {
+		a, b := samples[i-1], samples[i]
+		if b.At > a.At {
+			bins = append(bins, float64(b.Swarm.Decisions-a.Swarm.Decisions)*float64(bin)/float64(b.At-a.At))
+		}
+	}
+	return span{samples[from].At, samples[last].At}, steady(bins)
+}
