@@ -1,0 +1,278 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/lockjam/lockjam/harness"
+)
+
+// Markdown writes report.md: the answer first, in a table that takes ten
+// seconds to read, then the signals, then what was done and what it ran on.
+func Markdown(w io.Writer, r *harness.Run) error {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "# lockjam run %s: %s\n\n", cell(r.ID), strings.ToUpper(string(r.Outcome)))
+	if r.Status != harness.Completed {
+		fmt.Fprintf(&b, "**The run was %s.** What follows is what had been recorded until then. %s\n\n", r.Status, cell(r.Because))
+	}
+	answer(&b, r)
+	doubts(&b, r)
+	signalTables(&b, r)
+	logs(&b, r)
+	ranOn(&b, r)
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+func answer(b *bytes.Buffer, r *harness.Run) {
+	b.WriteString("## Which remedy works\n\n")
+	for _, sc := range r.Scenarios {
+		if s := inShort(rows(&harness.Run{Scenarios: []harness.ScenarioResult{sc}})); s != "" {
+			fmt.Fprintf(b, "- **%s** (%s): %s\n", cell(sc.Name), cell(sc.Title), s)
+		}
+	}
+	b.WriteString("\n")
+	table(b, "scenario", "arm", "verdict", "goodput before", "during", "after", "back after", "as expected")
+	for _, row := range rows(r) {
+		table(b, row.scenario, row.arm, bold(row.verdict()), row.before(), row.during(), row.after(), row.restored(), row.asExpected())
+	}
+	b.WriteString("\nGoodput is rate-limit decisions completed per second: in the baseline, at the end of the incident, and after the remedy.\n")
+	b.WriteString("*cured*: back at the baseline's level, and it lasted. *relapsed*: work went on for a moment and stopped again. " +
+		"*no-effect*: nothing moved. *blocked*: the remedy could not be applied. *UNSAFE*: two workers held one lock, or updates were lost.\n")
+	if len(r.Scenarios) > 0 {
+		b.WriteString("\n")
+	}
+	for _, row := range rows(r) {
+		a := row.repeats[0]
+		if a.Because != "" {
+			fmt.Fprintf(b, "- `%s` / `%s`: %s%s\n", code(row.scenario), code(row.arm), cell(a.Because), harm(a))
+		}
+	}
+	b.WriteString("\n")
+}
+
+// inShort says in a line what to do about a scenario, and what not to.
+func inShort(arms []row) string {
+	groups := []struct {
+		words string
+		is    func(verdict harness.Verdict, unsafe bool) bool
+	}{
+		{"cured by", func(v harness.Verdict, unsafe bool) bool { return v == harness.Cured && !unsafe }},
+		{"cured, at the price of safety, by", func(v harness.Verdict, unsafe bool) bool { return v == harness.Cured && unsafe }},
+		{"better but not cured with", func(v harness.Verdict, _ bool) bool { return v == harness.Partial }},
+		{"back for a moment only after", func(v harness.Verdict, _ bool) bool { return v == harness.Relapsed }},
+		{"no help:", func(v harness.Verdict, _ bool) bool { return v == harness.NoEffect }},
+		{"could not be carried out:", func(v harness.Verdict, _ bool) bool { return v == harness.Blocked }},
+	}
+	var parts []string
+	for _, g := range groups {
+		var names []string
+		for _, arm := range arms {
+			a := arm.repeats[0]
+			if a.Remedy != "none" && g.is(a.Verdict, a.Unsafe) {
+				names = append(names, "`"+code(arm.arm)+"`")
+			}
+		}
+		if len(names) > 0 {
+			parts = append(parts, g.words+" "+strings.Join(names, ", "))
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+// harm puts the safety counts that are not zero into words.
+func harm(a harness.ArmResult) string {
+	if !a.Unsafe {
+		return ""
+	}
+	var found []string
+	for _, c := range []struct {
+		n    int64
+		what string
+	}{
+		{a.Safety.Overlaps, "grants of a lock that somebody still relied on"},
+		{a.Safety.LostUpdates, "lost updates"},
+		{a.Safety.OverAdmitted, "requests admitted over the limit"},
+		{a.Safety.ForeignReleases, "locks gone from under their holders"},
+		{a.Safety.FencingRegressions, "fencing tokens that did not rise"},
+	} {
+		if c.n > 0 {
+			found = append(found, fmt.Sprintf("%d %s", c.n, c.what))
+		}
+	}
+	return " **Unsafe:** " + strings.Join(found, ", ") + "."
+}
+
+func doubts(b *bytes.Buffer, r *harness.Run) {
+	first := true
+	for _, sc := range r.Scenarios {
+		for _, a := range sc.Arms {
+			for _, why := range a.Reasons {
+				if first {
+					b.WriteString("## What did not pass\n\n")
+					first = false
+				}
+				fmt.Fprintf(b, "- %s: `%s` / `%s`%s: %s\n", a.Outcome, code(sc.Name), code(a.Name), repeatOf(a, r), cell(why))
+			}
+		}
+	}
+	if !first {
+		b.WriteString("\n")
+	}
+}
+
+func repeatOf(a harness.ArmResult, r *harness.Run) string {
+	if r.Repeat < 2 {
+		return ""
+	}
+	return fmt.Sprintf(" (repeat %d)", a.Repeat)
+}
+
+// signalTables has one table per scenario, quickest signal first. Arms of one
+// scenario share their incident, so their readings are folded together.
+func signalTables(b *bytes.Buffer, r *harness.Run) {
+	b.WriteString("## Which signal fires\n\n")
+	for _, sc := range r.Scenarios {
+		all := row{scenario: sc.Name, repeats: sc.Arms}
+		type line struct {
+			cells  []string
+			detect float64
+		}
+		var lines []line
+		for _, s := range signalNames(sc) {
+			one, fired, detect := all.signal(s)
+			alarms, cleared, cured := 0, 0, 0
+			fastest := 1e12
+			for _, a := range sc.Arms {
+				for _, x := range a.Signals {
+					if x.Name != s {
+						continue
+					}
+					alarms += x.BaselineFirings
+					if x.DetectMS != nil {
+						fastest = min(fastest, *x.DetectMS)
+					}
+					if a.Verdict == harness.Cured && x.Fired {
+						cured++
+						if x.Cleared {
+							cleared++
+						}
+					}
+				}
+			}
+			clear := "-"
+			if cured > 0 {
+				clear = fmt.Sprintf("%d of %d", cleared, cured)
+			}
+			lines = append(lines, line{[]string{s, orDash(one.Claim), one.Expected, fmt.Sprintf("%d of %d", fired, len(sc.Arms)), detect,
+				fmt.Sprint(alarms), clear}, fastest})
+		}
+		slices.SortStableFunc(lines, func(a, b line) int {
+			switch {
+			case a.detect < b.detect:
+				return -1
+			case a.detect > b.detect:
+				return 1
+			}
+			return 0
+		})
+		fmt.Fprintf(b, "### %s\n\n", cell(sc.Name))
+		table(b, "signal", "claim", "expected", "fired in", "time to detect", "false alarms before", "cleared after a cure")
+		for _, l := range lines {
+			table(b, l.cells...)
+		}
+		b.WriteString("\n")
+	}
+}
+
+func signalNames(sc harness.ScenarioResult) []string {
+	var names []string
+	for _, a := range sc.Arms {
+		for _, s := range a.Signals {
+			if !slices.Contains(names, s.Name) {
+				names = append(names, s.Name)
+			}
+		}
+	}
+	return names
+}
+
+// logs reads like an incident log: what each remedy did, and the answers.
+func logs(b *bytes.Buffer, r *harness.Run) {
+	b.WriteString("## What the remedies did\n\n")
+	for _, row := range rows(r) {
+		a := row.repeats[0]
+		if len(a.Steps) == 0 {
+			continue
+		}
+		fmt.Fprintf(b, "`%s` / `%s`\n\n", code(row.scenario), code(row.arm))
+		table(b, "at", "did", "answer")
+		for _, s := range a.Steps {
+			table(b, fmt.Sprintf("%.1f s", s.AtMS/1000), s.Did, s.Answer)
+		}
+		b.WriteString("\n")
+	}
+}
+
+func ranOn(b *bytes.Buffer, r *harness.Run) {
+	e := r.Environment
+	b.WriteString("## What it ran on\n\n")
+	server := e.Server.Version + ", " + e.Server.Kind
+	if e.Server.Image != "" {
+		server += " " + e.Server.Image
+	}
+	table(b, "what", "")
+	table(b, "server", server)
+	table(b, "client", "go-redis "+e.GoRedis)
+	table(b, "lockjam", e.Lockjam+", "+e.Go)
+	table(b, "machine", fmt.Sprintf("%s, %d cores", e.OS, e.CPUs))
+	table(b, "seed", fmt.Sprint(r.Seed))
+	if r.Finished != nil {
+		table(b, "took", fmt.Sprintf("%.0f s, from %s", r.Finished.Sub(r.Started).Seconds(), r.Started.Format("2006-01-02 15:04:05 MST")))
+	}
+	b.WriteString("\nPer arm, beside this file: the scenario, what it ran with, the recorded history, the verdict, the server's log. " +
+		"`lockjam judge` reads these again without a Redis.\n")
+}
+
+// table writes one row; the first row of a table is followed by its rule.
+func table(b *bytes.Buffer, cells ...string) {
+	atStart := b.Len() == 0 || bytes.HasSuffix(b.Bytes(), []byte("\n\n"))
+	for _, c := range cells {
+		b.WriteString("| " + cell(c) + " ")
+	}
+	b.WriteString("|\n")
+	if atStart {
+		b.WriteString(strings.Repeat("|---", len(cells)) + "|\n")
+	}
+}
+
+// unsafe are the characters that mean something to Markdown or HTML. What a
+// server or a scenario file says is text, never markup.
+var unsafe = strings.NewReplacer("|", "\\|", "<", "&lt;", ">", "&gt;", "&", "&amp;", "`", "\\`", "[", "\\[", "]", "\\]", "\r", " ", "\n", " ")
+
+func cell(s string) string {
+	if strings.HasPrefix(s, "**") && strings.HasSuffix(s, "**") && len(s) > 4 {
+		return "**" + unsafe.Replace(s[2:len(s)-2]) + "**"
+	}
+	return strings.ReplaceAll(unsafe.Replace(s), "*", "\\*")
+}
+
+// code is for text between backticks, where nothing but a backtick is special.
+func code(s string) string { return strings.NewReplacer("`", "'", "\n", " ", "\r", " ").Replace(s) }
+
+func bold(s string) string {
+	if s == "-" {
+		return s
+	}
+	return "**" + s + "**"
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}

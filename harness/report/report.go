@@ -1,0 +1,41 @@
+// Package report turns a judged run into something to read, one file per format.
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/lockjam/lockjam/harness"
+)
+
+// format is one way to write a run.
+type format struct {
+	name  string
+	write func(io.Writer, *harness.Run) error
+}
+
+// formats lists the catalogue, sorted by name.
+var formats = []format{
+	{"json", JSON},
+	{"markdown", Markdown},
+}
+
+// Formats lists the names that Write takes.
+func Formats() []string {
+	var names []string
+	for _, f := range formats {
+		names = append(names, f.name)
+	}
+	return names
+}
+
+// Write writes the run in a format by name.
+func Write(w io.Writer, name string, r *harness.Run) error {
+	for _, f := range formats {
+		if f.name == name {
+			return f.write(w, r)
+		}
+	}
+	return fmt.Errorf("%w: format %s is not there; there are: %s", harness.ErrUsage, name, strings.Join(Formats(), ", "))
+}

@@ -1,0 +1,161 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/lockjam/lockjam/harness"
+)
+
+// row is one arm of one scenario, its repeats folded together. It is what
+// every table of every format is made of.
+type row struct {
+	scenario string
+	arm      string
+	remedy   string
+	repeats  []harness.ArmResult
+}
+
+func rows(r *harness.Run) []row {
+	var all []row
+	for _, sc := range r.Scenarios {
+		first := len(all)
+		for _, arm := range sc.Arms {
+			i := slices.IndexFunc(all[first:], func(r row) bool { return r.arm == arm.Name })
+			if i < 0 {
+				all = append(all, row{scenario: sc.Name, arm: arm.Name, remedy: arm.Remedy})
+				i = len(all) - 1 - first
+			}
+			all[first+i].repeats = append(all[first+i].repeats, arm)
+		}
+	}
+	return all
+}
+
+// tally counts what the repeats answer, and joins the answers, most frequent
+// first: "cured", or "cured 19/20, relapsed 1/20".
+func (r row) tally(answer func(harness.ArmResult) string) string {
+	counts := map[string]int{}
+	var order []string
+	for _, a := range r.repeats {
+		s := answer(a)
+		if s == "" {
+			continue
+		}
+		if counts[s] == 0 {
+			order = append(order, s)
+		}
+		counts[s]++
+	}
+	slices.SortStableFunc(order, func(a, b string) int { return counts[b] - counts[a] })
+	for i, s := range order {
+		if len(r.repeats) > 1 {
+			order[i] = fmt.Sprintf("%s %d/%d", s, counts[s], len(r.repeats))
+		}
+	}
+	if len(order) == 0 {
+		return "-"
+	}
+	return strings.Join(order, ", ")
+}
+
+// verdict is the judge's word on the remedy, and whether it did harm.
+func (r row) verdict() string {
+	return r.tally(func(a harness.ArmResult) string {
+		if a.Verdict != "" && a.Unsafe {
+			return string(a.Verdict) + ", UNSAFE"
+		}
+		return string(a.Verdict)
+	})
+}
+
+// asExpected compares with what the scenario says was measured before.
+func (r row) asExpected() string {
+	return r.tally(func(a harness.ArmResult) string {
+		switch a.Outcome {
+		case harness.Pass:
+			return "yes"
+		case harness.Fail:
+			return "NO"
+		default:
+			return string(a.Outcome)
+		}
+	})
+}
+
+func (r row) reproduced() string {
+	n := 0
+	for _, a := range r.repeats {
+		if a.Reproduced == nil {
+			return "-"
+		}
+		if *a.Reproduced {
+			n++
+		}
+	}
+	if len(r.repeats) == 1 {
+		return map[bool]string{true: "yes", false: "NO"}[n == 1]
+	}
+	return fmt.Sprintf("%d of %d", n, len(r.repeats))
+}
+
+// before, during and after are medians over the repeats, in decisions per second.
+func (r row) before() string {
+	return r.perSecond(func(g harness.Goodput) *float64 { return g.Before })
+}
+
+func (r row) during() string {
+	return r.perSecond(func(g harness.Goodput) *float64 { return g.During })
+}
+
+func (r row) after() string { return r.perSecond(func(g harness.Goodput) *float64 { return g.After }) }
+
+func (r row) perSecond(of func(harness.Goodput) *float64) string {
+	return r.median("%.0f/s", func(a harness.ArmResult) (float64, bool) {
+		if v := of(a.Goodput); v != nil {
+			return *v, true
+		}
+		return 0, false
+	})
+}
+
+func (r row) restored() string {
+	return r.median("%.1f s", func(a harness.ArmResult) (float64, bool) {
+		if a.Recovery == nil || a.Recovery.RestoredAfterMS == nil || a.Verdict != harness.Cured {
+			return 0, false
+		}
+		return *a.Recovery.RestoredAfterMS / 1000, true
+	})
+}
+
+func (r row) median(format string, of func(harness.ArmResult) (float64, bool)) string {
+	var values []float64
+	for _, a := range r.repeats {
+		if v, ok := of(a); ok {
+			values = append(values, v)
+		}
+	}
+	if len(values) == 0 {
+		return "-"
+	}
+	slices.Sort(values)
+	return fmt.Sprintf(format, values[len(values)/2])
+}
+
+// signal answers for all repeats: how many fired, and the median time to detect.
+func (r row) signal(name string) (s harness.SignalResult, fired int, detect string) {
+	detect = r.median("%.0f ms", func(a harness.ArmResult) (float64, bool) {
+		for _, x := range a.Signals {
+			if x.Name == name {
+				s = x
+				if x.DetectMS != nil {
+					fired++
+					return *x.DetectMS, true
+				}
+			}
+		}
+		return 0, false
+	})
+	return s, fired, detect
+}
