@@ -131,10 +131,6 @@ func (j *judge) assumptionsHold() bool {
 		j.doubt("no steady baseline within %v", j.sc.Phases.BaselineMaxMS.Duration())
 		return false
 	}
-	if at, share := j.busiest(); share > tooBusy {
-		j.r.Noisy = true
-		j.doubt("the machine was too busy: lockjam was kept from running for %.0f%% of the half second up to %.1f s, and goodput with it", 100*share, at.Seconds())
-	}
 	if j.sc.Trigger.Kind == scenario.NoTrigger {
 		return true
 	}
@@ -153,15 +149,15 @@ func (j *judge) assumptionsHold() bool {
 // long that a loss of goodput may be the machine's and not the server's.
 const tooBusy = 0.25
 
-// busiest finds the half second in which lockjam was kept from running most.
-// The incident does not count: it is over before anything is compared.
-func (j *judge) busiest() (at time.Duration, share float64) {
+// busiest finds the half second of a span in which lockjam was kept from
+// running most.
+func (j *judge) busiest(in span) (at time.Duration, share float64) {
 	const window = 500 * time.Millisecond
 	samples := j.h.Samples
 	first := 0
 	var stolen time.Duration
 	for i, s := range samples {
-		if s.At < j.t.baseline.from || j.t.trigger != history.Never && j.t.incident.holds(s.At) {
+		if !in.holds(s.At) {
 			first, stolen = i+1, 0
 			continue
 		}
@@ -175,6 +171,30 @@ func (j *judge) busiest() (at time.Duration, share float64) {
 		}
 	}
 	return at, share
+}
+
+// blame fails an expectation, unless the machine was so busy meanwhile that it
+// may be the machine's doing: then nothing can be said, and another attempt is
+// worth its time. What a busy machine cannot explain (work that goes on, or
+// stands still altogether) does not come here.
+func (j *judge) blame(in span, format string, args ...any) {
+	if !j.tooBusy(in) {
+		j.fail(format, args...)
+		return
+	}
+	j.r.Reasons = append(j.r.Reasons, fmt.Sprintf(format, args...))
+}
+
+// tooBusy says whether goodput may have been lost to the machine, and if so
+// that nothing can be concluded.
+func (j *judge) tooBusy(in span) bool {
+	at, share := j.busiest(in)
+	if share <= tooBusy {
+		return false
+	}
+	j.r.Noisy = true
+	j.doubt("the machine was too busy: lockjam was kept from running for %.0f%% of the half second up to %.1f s, and goodput with it", 100*share, at.Seconds())
+	return true
 }
 
 func (j *judge) signals() {
@@ -215,16 +235,16 @@ func (j *judge) signal(name string) {
 	case want.Expect == scenario.Any:
 	case r.BaselineFirings > 0:
 		r.Met = false
-		j.fail("signal %s fired in the baseline, where nothing was wrong", name)
+		j.blame(j.t.baseline, "signal %s fired in the baseline, where nothing was wrong", name)
 	case want.Expect == scenario.Silent && r.Fired:
 		r.Met = false
-		j.fail("signal %s was to stay silent and fired after %.0f ms", name, *r.DetectMS)
+		j.blame(j.t.incident, "signal %s was to stay silent and fired after %.0f ms", name, *r.DetectMS)
 	case want.Expect == scenario.Fire && !r.Fired:
 		r.Met = false
-		j.fail("signal %s was to fire and stayed silent", name)
+		j.blame(j.t.incident, "signal %s was to fire and stayed silent", name)
 	case want.Expect == scenario.Fire && want.WithinMS > 0 && *r.DetectMS > float64(want.WithinMS):
 		r.Met = false
-		j.fail("signal %s fired after %.0f ms, later than the %.0f ms expected", name, *r.DetectMS, float64(want.WithinMS))
+		j.blame(j.t.incident, "signal %s fired after %.0f ms, later than the %.0f ms expected", name, *r.DetectMS, float64(want.WithinMS))
 	}
 	j.r.Signals = append(j.r.Signals, r)
 }
@@ -282,7 +302,7 @@ func (j *judge) expectations() {
 	if want == "" || j.r.Verdict == "" || want == j.r.Verdict {
 		return
 	}
-	j.fail("remedy %s was expected to be %s and was %s: %s", j.r.Remedy, want, j.r.Verdict, strings.TrimSuffix(j.r.Because, "."))
+	j.blame(span{j.t.baseline.from, j.t.end}, "remedy %s was expected to be %s and was %s: %s", j.r.Remedy, want, j.r.Verdict, strings.TrimSuffix(j.r.Because, "."))
 }
 
 func safeWord(unsafe bool) string {

@@ -42,6 +42,7 @@ func (j *judge) remedy() {
 	lost := firstWindowUnder(lasted, window, j.sc.Cure.RelapseRatio*normal)
 	need := j.sc.Cure.Ratio
 	switch {
+	case (lost >= 0 || held.high < need) && j.tooBusy(j.t.recovery):
 	case lost >= 0:
 		j.r.Verdict = Relapsed
 		j.r.Because = fmt.Sprintf("Goodput was back after %.1f s and fell under %.0f%% of the baseline %.1f s later.",
@@ -81,6 +82,7 @@ func (j *judge) notRestored(after []float64, normal float64) {
 		j.r.Verdict = Relapsed
 		j.r.Because = fmt.Sprintf("Work went on for %d grants and stood still again %.1f s after the remedy was begun.",
 			grants, (last - j.t.remedyBegun).Seconds())
+	case !stalled && j.tooBusy(j.t.recovery):
 	case !stalled && mean(after) > 2*math.Max(before, j.sc.Incident.GoodputRatio*normal):
 		j.r.Verdict = Partial
 		j.r.Because = fmt.Sprintf("Goodput rose to %.0f%% of the baseline and no further.", 100*mean(goodput(j.h.Ops, tail))/normal)

@@ -224,3 +224,34 @@ func TestRatioInterval(t *testing.T) {
 		t.Errorf("nothing after: %+v", r)
 	}
 }
+
+// A machine that does not let lockjam run takes goodput away. That is no
+// relapse; but it cannot make goodput, and a standstill is one on any machine.
+func TestBusyMachineExplainsALossAndNothingElse(t *testing.T) {
+	busy := func(h *history.History, from, to time.Duration) *history.History {
+		for i := range h.Samples {
+			if s := &h.Samples[i]; s.At > from && s.At <= to {
+				s.Stolen = 60 * time.Millisecond
+			}
+		}
+		return h
+	}
+	gap := func() *literal {
+		return newLiteral().work(0, second, 200).work(3*second, 4*second, 200).work(5*second, 6*second, 200)
+	}
+	sc, arm := testScenario()
+	if r := Judge(sc, arm, gap().sampled()); r.Verdict != Relapsed {
+		t.Errorf("a second without goodput on an idle machine is %q, want relapsed", r.Verdict)
+	}
+	if r := Judge(sc, arm, busy(gap().sampled(), 4*second, 5*second)); r.Verdict != "" || r.Outcome != Inconclusive || !r.Noisy {
+		t.Errorf("the same on a busy machine is %q, %s; want inconclusive", r.Verdict, r.Outcome)
+	}
+	still := newLiteral().work(0, second, 200)
+	if r := Judge(sc, arm, busy(still.sampled(), 3*second, 6*second)); r.Verdict != NoEffect || r.Outcome != Pass {
+		t.Errorf("a standstill on a busy machine is %q, %s; want no-effect", r.Verdict, r.Outcome)
+	}
+	on := newLiteral().work(0, second, 200).work(3*second, 6*second, 200)
+	if r := Judge(sc, arm, busy(on.sampled(), 3*second, 6*second)); r.Verdict != Cured || r.Outcome != Pass {
+		t.Errorf("a cure on a busy machine is %q, %s; want cured", r.Verdict, r.Outcome)
+	}
+}

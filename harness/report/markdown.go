@@ -251,7 +251,7 @@ func table(b *bytes.Buffer, cells ...string) {
 
 // unsafe are the characters that mean something to Markdown or HTML. What a
 // server or a scenario file says is text, never markup.
-var unsafe = strings.NewReplacer("|", "\\|", "<", "&lt;", ">", "&gt;", "&", "&amp;", "`", "\\`", "[", "\\[", "]", "\\]", "\r", " ", "\n", " ")
+var unsafe = strings.NewReplacer("\\", "\\\\", "|", "\\|", "<", "&lt;", ">", "&gt;", "&", "&amp;", "`", "\\`", "[", "\\[", "]", "\\]", "\r", " ", "\n", " ")
 
 func cell(s string) string {
 	if strings.HasPrefix(s, "**") && strings.HasSuffix(s, "**") && len(s) > 4 {

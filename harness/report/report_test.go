@@ -1,0 +1,147 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lockjam/lockjam/harness"
+)
+
+func num(v float64) *float64 { return &v }
+
+func yes() *bool { b := true; return &b }
+
+// sample is a run with one of everything that reports have to say.
+func sample() *harness.Run {
+	finished := time.Date(2026, 5, 4, 3, 3, 1, 0, time.UTC)
+	signal := func(fired bool, after float64) []harness.SignalResult {
+		s := harness.SignalResult{Name: "client-saturation", Claim: "A1", Expected: "fire", Met: fired, Fired: fired, Cleared: true}
+		if fired {
+			s.DetectMS = num(after)
+		}
+		return []harness.SignalResult{s}
+	}
+	return &harness.Run{
+		Schema: harness.RunSchema, ID: "20260504-030201-beef", Started: finished.Add(-time.Minute), Finished: &finished, Seed: 7,
+		Repeat: 1, Status: harness.Completed, Outcome: harness.Fail,
+		Scenarios: []harness.ScenarioResult{{Name: "slot-lock-deadlock", Title: "Slots and locks", Arms: []harness.ArmResult{
+			{Name: "control", Remedy: "none", Repeat: 1, Outcome: harness.Pass, Reproduced: yes(), Verdict: harness.NoEffect, Because: "0 grants in the 3.5 s that followed.",
+				Goodput: harness.Goodput{Before: num(200), During: num(0), After: num(0)}, Signals: signal(true, 120)},
+			{Name: "raise", Remedy: "raise-maxclients-restart", Repeat: 1, Outcome: harness.Pass, Reproduced: yes(), Verdict: harness.Cured, Because: "Goodput was back.",
+				Unsafe: true, Safety: harness.Safety{Overlaps: 4, LostUpdates: 2}, Recovery: &harness.Recovery{Ratio: 1, RestoredAfterMS: num(840)},
+				Goodput: harness.Goodput{Before: num(201.4), During: num(0), After: num(213)}, Signals: signal(true, 80),
+				Steps: []harness.Step{{AtMS: 3100, Did: "CONFIG GET maxclients", Answer: "10000"}}},
+			{Name: "restart", Remedy: "restart-server", Repeat: 1, Outcome: harness.Fail, Reproduced: yes(), Verdict: harness.Relapsed,
+				Reasons: []string{"remedy restart-server was expected to be cured and was relapsed"}, Signals: signal(false, 0)},
+		}}},
+	}
+}
+
+func TestMarkdownOpensWithTheAnswer(t *testing.T) {
+	var b bytes.Buffer
+	if err := Markdown(&b, sample()); err != nil {
+		t.Fatal(err)
+	}
+	got := b.String()
+	for _, want := range []string{
+		"# lockjam run 20260504-030201-beef: FAIL\n",
+		"| slot-lock-deadlock | raise | **cured, UNSAFE** | 201/s | 0/s | 213/s | 0.8 s | yes |\n",
+		"| slot-lock-deadlock | restart | **relapsed** | - | - | - | - | NO |\n",
+		"cured, at the price of safety, by `raise`; back for a moment only after `restart`",
+		"**Unsafe:** 4 grants of a lock that somebody still relied on, 2 lost updates.",
+		"- fail: `slot-lock-deadlock` / `restart`: remedy restart-server was expected to be cured and was relapsed\n",
+		"| client-saturation | A1 | fire | 2 of 3 | 120 ms | 0 | 1 of 1 |\n",
+		"| 3.1 s | CONFIG GET maxclients | 10000 |\n",
+		"| took | 60 s, from 2026-05-04 03:02:01 UTC |\n",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+	order := []int{strings.Index(got, "## Which remedy"), strings.Index(got, "## What did not pass"), strings.Index(got, "## Which signal"), strings.Index(got, "## What the remedies did"), strings.Index(got, "## What it ran on")}
+	if !slices.IsSorted(order) || order[0] < 0 {
+		t.Errorf("sections are out of order: %v", order)
+	}
+}
+
+// Scenario files, servers and run folders come from anywhere. Nothing of what
+// they say may turn into markup, or break a table.
+func TestMarkdownIsHostileProof(t *testing.T) {
+	evil := "<script>alert(1)</script>|`rm`[x](javascript:y)\n# owned"
+	r := sample()
+	r.ID, r.Because, r.Status = evil, evil, harness.Aborted
+	sc := &r.Scenarios[0]
+	sc.Name, sc.Title = evil, evil
+	for i := range sc.Arms {
+		a := &sc.Arms[i]
+		a.Name, a.Because, a.Reasons = evil+string(rune('a'+i)), evil, []string{evil}
+		a.Steps = []harness.Step{{Did: evil, Answer: evil}}
+		a.Signals[0].Name = evil
+	}
+	r.Environment.Server.Version = evil
+	var b bytes.Buffer
+	if err := Markdown(&b, r); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(b.String()) {
+		// Between backticks nothing is markup, and a backtick cannot be in there.
+		var outside strings.Builder
+		for i, part := range strings.Split(strings.NewReplacer("\\`", "", "\\]", "").Replace(line), "`") {
+			if i%2 == 0 {
+				outside.WriteString(part)
+			}
+		}
+		if text := outside.String(); strings.Contains(text, "<script") || strings.Contains(text, "](") || strings.HasPrefix(line, "# owned") {
+			t.Errorf("markup got through: %s", line)
+		}
+	}
+}
+
+func TestRepeatsAreFolded(t *testing.T) {
+	r := sample()
+	r.Repeat = 3
+	arm := r.Scenarios[0].Arms[0]
+	no := false
+	again, odd := arm, arm
+	again.Repeat, odd.Repeat, odd.Verdict, odd.Outcome, odd.Reproduced = 2, 3, harness.Relapsed, harness.Fail, &no
+	r.Scenarios[0].Arms = []harness.ArmResult{arm, again, odd}
+	var b bytes.Buffer
+	if err := Table(&b, r); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"no-effect 2/3, relapsed 1/3", "yes 2/3, NO 1/3", "2 of 3"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
+}
+
+func TestJSONIsTheRun(t *testing.T) {
+	var b bytes.Buffer
+	if err := JSON(&b, sample()); err != nil {
+		t.Fatal(err)
+	}
+	var back harness.Run
+	if err := json.Unmarshal(b.Bytes(), &back); err != nil || back.Schema != harness.RunSchema || len(back.Scenarios[0].Arms) != 3 {
+		t.Errorf("%v, %+v", err, back)
+	}
+}
+
+func TestFormats(t *testing.T) {
+	if !slices.IsSorted(Formats()) {
+		t.Errorf("not sorted: %v", Formats())
+	}
+	for _, name := range Formats() {
+		if err := Write(&bytes.Buffer{}, name, &harness.Run{}); err != nil {
+			t.Errorf("%s of an empty run: %v", name, err)
+		}
+	}
+	if err := Write(&bytes.Buffer{}, "pdf", sample()); !errors.Is(err, harness.ErrUsage) || !strings.Contains(err.Error(), "markdown") {
+		t.Errorf("%v", err)
+	}
+}
