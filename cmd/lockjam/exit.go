@@ -1,0 +1,173 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/scenario"
+	"github.com/lockjam/lockjam/harness/server"
+)
+
+// exitCode is what the shell gets. The numbers are part of the contract; those
+// from 64 on are sysexits.h's.
+type exitCode int
+
+const (
+	exitPass         exitCode = 0
+	exitFail         exitCode = 1
+	exitInconclusive exitCode = 2
+	exitUsage        exitCode = 64  // EX_USAGE
+	exitUnavailable  exitCode = 69  // EX_UNAVAILABLE
+	exitInternal     exitCode = 70  // EX_SOFTWARE
+	exitInterrupted  exitCode = 130 // what a shell reports for SIGINT
+)
+
+// usageError is a command line, environment or file that cannot be meant.
+type usageError struct {
+	message string
+	command string // whose help explains it; "" if no help does
+}
+
+func (e *usageError) Error() string { return e.message }
+
+// badUsage is an error in how cmd was called, with a hint at its help.
+func badUsage(cmd *cobra.Command, format string, args ...any) error {
+	return &usageError{message: fmt.Sprintf(format, args...), command: cmd.CommandPath()}
+}
+
+// outcomeError carries the outcome of a completed run to the exit code. There
+// is nothing to print: the summary has said it.
+type outcomeError harness.Outcome
+
+func (e outcomeError) Error() string { return "outcome: " + string(e) }
+
+// outcomeOf is nil for a pass.
+func outcomeOf(r *harness.Run) error {
+	if r.Outcome == harness.Pass {
+		return nil
+	}
+	return outcomeError(r.Outcome)
+}
+
+// codeOf says how an error ends lockjam. What was left behind comes first: it
+// matters more than why.
+func codeOf(err error) exitCode {
+	var (
+		outcome outcomeError
+		stopped *interrupted
+	)
+	switch {
+	case err == nil:
+		return exitPass
+	case errors.As(err, &outcome):
+		return codeOfOutcome(harness.Outcome(outcome))
+	case errors.Is(err, harness.ErrCleanup):
+		return exitInternal
+	case errors.As(err, &stopped):
+		if errors.Is(err, harness.ErrInternal) {
+			return exitInternal
+		}
+		return exitInterrupted
+	case errors.Is(err, server.ErrUnavailable):
+		return exitUnavailable
+	case isUsage(err):
+		return exitUsage
+	}
+	return exitInternal
+}
+
+func codeOfOutcome(o harness.Outcome) exitCode {
+	switch o {
+	case harness.Pass:
+		return exitPass
+	case harness.Fail:
+		return exitFail
+	}
+	return exitInconclusive
+}
+
+// isUsage comes before ErrInternal, which harness adds to any file that it
+// cannot write: the folder that it cannot write to was the user's choice.
+func isUsage(err error) bool {
+	var (
+		usage *usageError
+		file  scenario.Errors
+	)
+	return errors.As(err, &usage) || errors.As(err, &file) || errors.Is(err, scenario.ErrUnknown) ||
+		errors.Is(err, harness.ErrUsage) || errors.Is(err, server.ErrUsage)
+}
+
+// complain prints an error, a line for each of the errors that it joins.
+func complain(w io.Writer, err error) {
+	for _, line := range complaints(err) {
+		_, _ = fmt.Fprintln(w, line)
+	}
+}
+
+func complaints(err error) []string {
+	var lines []string
+	for _, e := range flatten(err) {
+		var (
+			outcome outcomeError
+			usage   *usageError
+			file    scenario.Errors
+		)
+		switch {
+		case errors.As(e, &outcome):
+		case errors.As(e, &file):
+			// Bare FILE:LINE:COLUMN, which editors and CI logs turn into a link.
+			lines = append(lines, strings.Split(printable(file.Error()), "\n")...)
+		case errors.As(e, &usage) && usage.command != "":
+			lines = append(lines, fmt.Sprintf("lockjam: %s; run `%s --help`", printable(usage.message), usage.command))
+		default:
+			text := printable(e.Error())
+			for _, sentinel := range []error{harness.ErrUsage, server.ErrUsage} {
+				text = strings.TrimPrefix(text, sentinel.Error()+": ") // it is for errors.Is, not for people
+			}
+			for line := range strings.Lines(text) {
+				lines = append(lines, "lockjam: "+strings.TrimSuffix(line, "\n"))
+			}
+		}
+	}
+	return lines
+}
+
+// flatten takes apart what errors.Join joined, a line each. An error that wraps
+// several with %w is one sentence, and stays one.
+func flatten(err error) []error {
+	if err == nil {
+		return nil
+	}
+	joined, ok := err.(interface{ Unwrap() []error })
+	if _, file := err.(scenario.Errors); !ok || file {
+		return []error{err}
+	}
+	var texts []string
+	for _, e := range joined.Unwrap() {
+		texts = append(texts, e.Error())
+	}
+	if strings.Join(texts, "\n") != err.Error() {
+		return []error{err}
+	}
+	var flat []error
+	for _, e := range joined.Unwrap() {
+		flat = append(flat, flatten(e)...)
+	}
+	return flat
+}
+
+// printable replaces what a terminal would act upon: file names, answers of
+// servers and scenario files come from elsewhere. Line ends stay.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && (r < ' ' || r >= 0x7f && r < 0xa0) {
+			return '�'
+		}
+		return r
+	}, s)
+}

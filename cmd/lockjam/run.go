@@ -1,0 +1,206 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/report"
+	"github.com/lockjam/lockjam/harness/scenario"
+	"github.com/lockjam/lockjam/harness/server"
+	"github.com/lockjam/lockjam/scenarios"
+)
+
+const runHelp = `Run scenarios and judge what they show. Without names it runs the suite of the
+runbook, all claims that its scenarios can answer, in under a minute. A name
+that ends in .yaml or has a slash in it is a file.
+
+The summary goes to stdout, progress to stderr, and everything that was recorded
+to a folder of its own in the folder that --out names; latest there is the last.
+
+A server that runs already (--server redis://HOST:PORT) belongs to you: only
+keys of the run's own are written to it, and none of its settings is changed
+without --allow-destructive. Arms run one after the other there.
+
+Ctrl-C stops a run and cleans up; what was recorded until then is kept.`
+
+// limits of flags, both ends included.
+const (
+	maxParallel = 64
+	maxRepeat   = 1000
+)
+
+// runFlags are the flags of run.
+type runFlags struct {
+	all              bool
+	arms             []string
+	server           string
+	image            string
+	parallel         int
+	repeat           int
+	seed             uint64
+	out              string
+	json             bool
+	quiet            bool
+	allowDestructive bool
+}
+
+func newRun() *cobra.Command {
+	f := &runFlags{}
+	cmd := &cobra.Command{
+		Use:   "run [SCENARIO | FILE.yaml ...]",
+		Short: "Run scenarios and judge what they show",
+		Long:  runHelp,
+		Example: `  lockjam run
+  lockjam run slot-lock-deadlock --arm control --repeat 20
+  lockjam run mine.yaml --server process --seed 7`,
+		Args:              cobra.ArbitraryArgs,
+		ValidArgsFunction: completeScenarios,
+		RunE:              func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
+	}
+	flags := cmd.Flags()
+	flags.BoolVar(&f.all, "all", false, "run the whole catalogue")
+	flags.StringSliceVar(&f.arms, "arm", nil, "run only the arms with this `NAME`; may be repeated")
+	flags.StringVar(&f.server, "server", "auto", "`KIND` of server: auto, container, process or redis://HOST:PORT")
+	flags.StringVar(&f.image, "image", "", "`REF` of the container's image; default "+server.DefaultImage)
+	flags.IntVar(&f.parallel, "parallel", 2, fmt.Sprintf("run up to `N` arms side by side, 1 to %d", maxParallel))
+	flags.IntVar(&f.repeat, "repeat", 1, fmt.Sprintf("run every arm `N` times, 1 to %d", maxRepeat))
+	flags.Uint64Var(&f.seed, "seed", 0, "seed `N` of every random choice; 0 draws one, prints and stores it")
+	flags.StringVar(&f.out, "out", "results", "make the run's folder in `DIR`")
+	flags.BoolVar(&f.json, "json", false, "print a stream of events, one JSON object a line, and no summary")
+	flags.BoolVar(&f.quiet, "quiet", false, "no progress, the summary only")
+	flags.BoolVar(&f.allowDestructive, "allow-destructive", false, "let remedies change the settings of a server that lockjam did not start")
+	return cmd
+}
+
+// attached says whether the server is somebody else's: its kind is a URL then.
+func (f *runFlags) attached() bool { return strings.Contains(f.server, "://") }
+
+// check refuses what cannot be meant, before anything starts.
+func (f *runFlags) check(cmd *cobra.Command) error {
+	for _, limit := range []struct {
+		flag      string
+		value, to int
+	}{{"parallel", f.parallel, maxParallel}, {"repeat", f.repeat, maxRepeat}} {
+		if limit.value < 1 || limit.value > limit.to {
+			return badUsage(cmd, "%s: %d is not between 1 and %d", origin(cmd, limit.flag), limit.value, limit.to)
+		}
+	}
+	if given(cmd, "arm") && len(f.arms) == 0 { // --arm "$ARM", and it is not set
+		return badUsage(cmd, "%s: want the name of an arm", origin(cmd, "arm"))
+	}
+	if f.out == "" {
+		return badUsage(cmd, "%s: want the name of a folder", origin(cmd, "out"))
+	}
+	// From the environment it may be there for docker-compose alone.
+	if cmd.Flags().Changed("image") && (f.attached() || f.server == server.KindProcess) {
+		return badUsage(cmd, "--image: a server of kind %s has no image", map[bool]string{true: "address", false: f.server}[f.attached()])
+	}
+	return nil
+}
+
+// choose loads what is to be run.
+func (f *runFlags) choose(cmd *cobra.Command, args []string) ([]*scenario.Scenario, error) {
+	switch {
+	case f.all && len(args) > 0 && cmd.Flags().Changed("all"):
+		return nil, badUsage(cmd, "--all runs every scenario: leave out %q, or --all", args[0])
+	case len(args) > 0: // names on the command line win over LOCKJAM_ALL
+		return loadScenarios(args)
+	case f.all:
+		return loadScenarios(scenarios.Names)
+	}
+	return loadScenarios(scenarios.Runbook)
+}
+
+func (f *runFlags) run(cmd *cobra.Command, args []string) error {
+	if err := f.check(cmd); err != nil {
+		return err
+	}
+	chosen, err := f.choose(cmd, args)
+	if err != nil {
+		return err
+	}
+	// Before a server is looked for: an image may take minutes to come.
+	if err := os.MkdirAll(f.out, 0o755); err != nil {
+		return badUsage(cmd, "%s: cannot write results: %v", origin(cmd, "out"), err)
+	}
+	ctx, fail := context.WithCancelCause(cmd.Context())
+	watch := newProgress(f.json, f.quiet, cmd.OutOrStdout(), cmd.ErrOrStderr(), fail)
+	defer onSignals(fail, watch.say)()
+	r, folder, err := f.start(ctx, cmd, chosen, watch)
+	watch.close()
+	err = because(ctx, err)
+	if r == nil {
+		return err
+	}
+	return errors.Join(err, f.conclude(cmd, r, folder, err == nil))
+}
+
+// start finds a server and runs the scenarios on it.
+func (f *runFlags) start(ctx context.Context, cmd *cobra.Command, chosen []*scenario.Scenario, watch progress) (*harness.Run, string, error) {
+	note := watch.say
+	if f.json || f.quiet {
+		note = func(string) {}
+	}
+	f.sweep(ctx, note)
+	if f.attached() && f.parallel > 1 {
+		if given(cmd, "parallel") {
+			note(fmt.Sprintf("%s: arms run one after the other on a server that lockjam did not start", origin(cmd, "parallel")))
+		}
+		f.parallel = 1
+	}
+	starter, image, err := server.Choose(ctx, f.server, f.image, note)
+	if err != nil {
+		return nil, "", err
+	}
+	for f.seed == 0 {
+		// Programs that read JSON numbers as floats keep 53 bits.
+		f.seed = rand.Uint64N(1 << 53)
+	}
+	return harness.RunSuite(ctx, harness.Options{
+		Scenarios: chosen, Arms: f.arms, Start: starter, Image: image, Parallel: f.parallel, Repeat: f.repeat,
+		Seed: f.seed, Out: f.out, AllowDestructive: f.allowDestructive, Observe: watch.observe,
+	})
+}
+
+// sweep removes what runs left behind that were killed. That it could not is
+// no reason not to run.
+func (f *runFlags) sweep(ctx context.Context, note func(string)) {
+	swept, err := server.Sweep(ctx, func(string) {})
+	if swept != (server.Swept{}) {
+		note(fmt.Sprintf("removed what %s had left behind: %s, %s, %s", count(swept.Runs, "killed run"),
+			count(swept.Processes, "server process"), count(swept.Containers, "container"), count(swept.Folders, "folder")))
+	}
+	if err != nil && ctx.Err() == nil {
+		note(fmt.Sprintf("a killed run left something behind that cannot be removed (lockjam clean says what): %v", err))
+	}
+}
+
+// conclude writes report.md, also of a run that did not complete, and the summary.
+func (f *runFlags) conclude(cmd *cobra.Command, r *harness.Run, folder string, completed bool) error {
+	path, err := writeReport(folder, r)
+	if err != nil {
+		return err
+	}
+	if !f.json {
+		var b bytes.Buffer
+		if err := report.Table(&b, r); err != nil {
+			return err
+		}
+		fmt.Fprintf(&b, "seed: %d\nreport: %s\n", r.Seed, path)
+		if err := put(cmd.OutOrStdout(), []byte(printable(b.String()))); err != nil {
+			return err
+		}
+	}
+	if !completed {
+		return nil // why it did not says more than an outcome
+	}
+	return outcomeOf(r)
+}

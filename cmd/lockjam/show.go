@@ -1,0 +1,180 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/scenario"
+	"github.com/lockjam/lockjam/harness/signals"
+	"github.com/lockjam/lockjam/harness/swarm"
+)
+
+const showHelp = `Show what a scenario does and what is expected of every signal and remedy in
+it. SCENARIO is a name from "lockjam list scenarios" or a file.
+
+With --source the file itself is printed: a start for a scenario of your own.`
+
+func newShow() *cobra.Command {
+	var source bool
+	cmd := &cobra.Command{
+		Use:   "show SCENARIO",
+		Short: "Show what a scenario does and expects",
+		Long:  showHelp,
+		Example: `  lockjam show slot-lock-deadlock
+  lockjam show slot-lock-deadlock --source > mine.yaml`,
+		Args:              exactly(1, "SCENARIO"),
+		ValidArgsFunction: completeScenarios,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			sc, err := loadScenario(args[0], harness.Known())
+			if err != nil {
+				return err
+			}
+			if source {
+				return put(cmd.OutOrStdout(), sc.Source)
+			}
+			return put(cmd.OutOrStdout(), []byte(printable(page(sc))))
+		},
+	}
+	cmd.Flags().BoolVar(&source, "source", false, "print the YAML itself")
+	return cmd
+}
+
+// pageWidth is what fits every terminal.
+const pageWidth = 80
+
+func page(sc *scenario.Scenario) string {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s\n%s (%s)\n\n", sc.Title, sc.Name, sc.Path)
+	for _, line := range wrap(sc.Summary, pageWidth) {
+		fmt.Fprintln(&b, line)
+	}
+	if why := firstComment(string(sc.Source)); why != "" {
+		fmt.Fprintf(&b, "\n%s\n", why)
+	}
+	fmt.Fprintln(&b)
+	facts(&b, sc)
+	expectedSignals(&b, sc)
+	arms(&b, sc)
+	return b.String()
+}
+
+// firstComment is the block of comments at the top of a file, which says why
+// the scenario is there.
+func firstComment(source string) string {
+	var lines []string
+	for line := range strings.Lines(strings.TrimPrefix(source, "\uFEFF")) {
+		text, comment := strings.CutPrefix(strings.TrimRight(line, "\r\n"), "#")
+		if !comment {
+			break
+		}
+		lines = append(lines, strings.TrimPrefix(text, " "))
+	}
+	return strings.TrimSpace(strings.Join(lines, "\n"))
+}
+
+func facts(b *bytes.Buffer, sc *scenario.Scenario) {
+	s := sc.Swarm
+	fmt.Fprintf(b, "Server   maxclients %d, lockjam's own %d connections included\n", sc.Server.MaxClients, harness.Known().ControlConnections)
+	if len(sc.Server.Config) > 0 {
+		fmt.Fprintf(b, "         %s\n", settings(sc.Server.Config))
+	}
+	fmt.Fprintf(b, "Swarm    %s with %s and %s each\n", count(s.Instances, "instance"), count(s.WorkersPerInstance, "worker"), count(s.ClientsPerInstance, "client"))
+	fmt.Fprintf(b, "         waiter %s, holder %s\n", s.Waiter, s.Holder)
+	fmt.Fprintf(b, "Locks    %d, %s, held for %v, tried every %v, backoff %s\n",
+		s.Lock.Tenants, orNot(s.Lock.TTLMS, "no TTL", "TTL %v"), s.Lock.HoldMS.Duration(), s.Lock.PollMS.Duration(), s.Lock.Backoff)
+	trigger := string(sc.Trigger.Kind)
+	if sc.Trigger.Kind == scenario.Surge {
+		trigger = fmt.Sprintf("surge: %s become %d", count(s.Instances, "instance"), sc.Trigger.Instances)
+	}
+	fmt.Fprintf(b, "Trigger  %s\n", trigger)
+	p := sc.Phases
+	fmt.Fprintf(b, "Phases   baseline %v, incident %v, recovery %s\n",
+		p.BaselineMS.Duration(), p.IncidentMS.Duration(), orNot(p.RecoveryMS, "none", "%v"))
+}
+
+func expectedSignals(b *bytes.Buffer, sc *scenario.Scenario) {
+	fmt.Fprintln(b)
+	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(t, "SIGNAL\tCLAIM\tEXPECTED\tWITHIN")
+	for _, s := range signals.All() {
+		want, named := sc.Signals[s.Name]
+		if !named || want.Expect == "" {
+			want.Expect = scenario.Any
+		}
+		within := orNot(want.WithinMS, "-", "%v")
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", s.Name, dash(s.Claim), want.Expect, within)
+	}
+	_ = t.Flush()
+}
+
+func arms(b *bytes.Buffer, sc *scenario.Scenario) {
+	fmt.Fprintf(b, "\n%s, each on a fresh server:\n", count(len(sc.Arms), "arm"))
+	for _, a := range sc.Arms {
+		remedy := a.Remedy
+		if remedy == "" {
+			remedy = "none"
+		}
+		if len(a.Params) > 0 {
+			remedy += " (" + settings(a.Params) + ")"
+		}
+		fmt.Fprintf(b, "\n  %s\n    remedy    %s\n    expected  %s\n", a.Name, remedy, expectation(a.Expect))
+		for _, line := range wrap(a.Why, pageWidth-4) {
+			fmt.Fprintf(b, "    %s\n", line)
+		}
+	}
+}
+
+func expectation(e scenario.ArmExpect) string {
+	var all []string
+	if e.Verdict != "" {
+		all = append(all, e.Verdict)
+	}
+	if e.Unsafe != nil {
+		all = append(all, map[bool]string{true: "unsafe", false: "safe"}[*e.Unsafe])
+	}
+	return dash(strings.Join(all, ", "))
+}
+
+// orNot words a duration of which 0 means that there is none.
+func orNot(m swarm.Millis, none, format string) string {
+	if m == 0 {
+		return none
+	}
+	return fmt.Sprintf(format, m.Duration())
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	if strings.HasSuffix(what, "s") {
+		what += "e"
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// wrap breaks a paragraph into lines of at most width characters, where its
+// words are not longer.
+func wrap(s string, width int) []string {
+	var lines []string
+	line := ""
+	for _, word := range strings.Fields(s) {
+		if line != "" && len([]rune(line))+1+len([]rune(word)) > width {
+			lines = append(lines, line)
+			line = ""
+		}
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	if line != "" {
+		lines = append(lines, line)
+	}
+	return lines
+}
