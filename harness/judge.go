@@ -127,6 +127,12 @@ func (j *judge) assumptionsHold() bool {
 	if j.h.Truncated {
 		j.doubt("the recording ends in the middle: the run was interrupted")
 	}
+	if j.t.cut != "" && len(j.t.notes) == 0 {
+		j.doubt("the arm was cut short: %s", j.t.cut)
+	}
+	if j.t.cut != "" {
+		return false
+	}
 	if j.t.baseline.empty() || j.t.incident.empty() {
 		j.doubt("no steady baseline within %v", j.sc.Phases.BaselineMaxMS.Duration())
 		return false

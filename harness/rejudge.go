@@ -6,6 +6,9 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/lockjam/lockjam/harness/history"
 	"github.com/lockjam/lockjam/harness/remedies"
@@ -49,7 +52,7 @@ func Known() scenario.Known {
 func judgeFolder(folder string, sc *scenario.Scenario, arm scenario.Arm) (*ArmResult, error) {
 	h, err := history.Load(filepath.Join(folder, historyFile))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInternal, err)
+		return nil, err
 	}
 	r := Judge(sc, arm, h)
 	return &r, nil
@@ -80,6 +83,11 @@ func Rejudge(folder string) (*Run, []string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if r.Status != Completed {
+		if err := addUnlisted(folder, r); err != nil {
+			return nil, nil, err
+		}
+	}
 	var changed []string
 	for i := range r.Scenarios {
 		for k := range r.Scenarios[i].Arms {
@@ -98,6 +106,50 @@ func Rejudge(folder string) (*Run, []string, error) {
 	return r, changed, writeJSON(filepath.Join(folder, runFile), r)
 }
 
+// addUnlisted adds the arms that were under way when lockjam was killed: they
+// have a history, and run.json does not know of them.
+func addUnlisted(folder string, r *Run) error {
+	found, err := filepath.Glob(filepath.Join(folder, "*", "*", historyFile))
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUsage, err)
+	}
+	for _, path := range found {
+		within, err := filepath.Rel(folder, filepath.Dir(path))
+		if err != nil || r.lists(within) || strings.Contains(within, ".attempt-") {
+			continue
+		}
+		header, _, err := history.Each(path, history.Visitor{})
+		if err != nil {
+			continue // killed before anything was recorded
+		}
+		arm := ArmResult{Name: header.Arm, Folder: within, Repeat: 1, Attempts: 1}
+		if _, n, ok := strings.Cut(filepath.Base(within), "@"); ok {
+			arm.Repeat, _ = strconv.Atoi(n)
+		}
+		r.scenario(header.Scenario).Arms = append(r.scenario(header.Scenario).Arms, arm)
+	}
+	return nil
+}
+
+func (r *Run) lists(armFolder string) bool {
+	for _, sc := range r.Scenarios {
+		if slices.ContainsFunc(sc.Arms, func(a ArmResult) bool { return a.Folder == armFolder }) {
+			return true
+		}
+	}
+	return false
+}
+
+// scenario finds a scenario's results, or begins them.
+func (r *Run) scenario(name string) *ScenarioResult {
+	i := slices.IndexFunc(r.Scenarios, func(s ScenarioResult) bool { return s.Name == name })
+	if i < 0 {
+		r.Scenarios = append(r.Scenarios, ScenarioResult{Name: name, Title: name})
+		i = len(r.Scenarios) - 1
+	}
+	return &r.Scenarios[i]
+}
+
 // rejudgeArm writes verdict.json anew.
 func rejudgeArm(folder string, was *ArmResult) (*ArmResult, error) {
 	if !filepath.IsLocal(was.Folder) {
@@ -114,7 +166,7 @@ func rejudgeArm(folder string, was *ArmResult) (*ArmResult, error) {
 	}
 	now, err := judgeFolder(dir, sc, arm)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
 	}
 	now.Repeat, now.Attempts, now.Folder = was.Repeat, was.Attempts, was.Folder
 	return now, writeJSON(filepath.Join(dir, verdictFile), now)

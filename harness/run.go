@@ -26,6 +26,7 @@ const (
 	triggerWithin = 10 * time.Second
 	remedyWithin  = 30 * time.Second
 	stopWithin    = 20 * time.Second
+	hurryWithin   = 2 * time.Second // to put somebody else's server back, when a signal has ended the run
 )
 
 // armRun is one arm on its way from a fresh server to a closed journal. This
@@ -79,9 +80,15 @@ func (a *armRun) run(ctx context.Context) (env ServerEnvironment, err error) {
 }
 
 // phases is baseline, trigger, incident, remedy, recovery.
-func (a *armRun) phases(ctx context.Context) error {
+func (a *armRun) phases(ctx context.Context) (err error) {
 	defer func() {
-		a.mark(history.PhaseMark, history.End, "")
+		// An arm that was cut short says so, or it would be judged for what it
+		// had no time to show.
+		cut := ""
+		if err != nil {
+			cut = err.Error()
+		}
+		a.mark(history.PhaseMark, history.End, cut)
 		a.sampler.now(ctx)
 	}()
 	a.mark(history.PhaseMark, history.Warmup, "")
@@ -144,16 +151,20 @@ func (a *armRun) applyRemedy(ctx context.Context) error {
 	a.mark(history.RemedyMark, history.Begun, a.remedy.Name)
 	bounded, cancel := context.WithTimeout(ctx, remedyWithin)
 	defer cancel()
+	// A command over a control connection waits for its answer, whatever its
+	// context says: cutting the connection is what ends it.
+	admin := a.control.Admin
+	defer context.AfterFunc(bounded, func() { _ = admin.Close() })()
 	err := a.remedy.Apply(bounded, a.incident())
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
+	case bounded.Err() != nil:
+		a.mark(history.RemedyMark, history.Blocked, fmt.Sprintf("it was not done after %v", remedyWithin))
 	case errors.Is(err, server.ErrNotOurs):
 		a.mark(history.RemedyMark, history.NotOurs, reason(err))
 	case errors.Is(err, remedies.ErrBlocked):
 		a.mark(history.RemedyMark, history.Blocked, reason(err))
-	case errors.Is(err, context.DeadlineExceeded):
-		a.mark(history.RemedyMark, history.Blocked, fmt.Sprintf("it was not done after %v", remedyWithin))
 	case err != nil:
 		return a.lost(ctx, err)
 	default:
@@ -250,6 +261,7 @@ func (a *armRun) setUp(ctx context.Context) (ServerEnvironment, error) {
 	if a.control, err = server.OpenControl(bounded, a.server.Endpoint()); err != nil {
 		return ServerEnvironment{}, err
 	}
+	defer context.AfterFunc(bounded, func() { _ = a.control.Close() })()
 	if err := a.limit(bounded); err != nil {
 		return ServerEnvironment{}, err
 	}
@@ -327,6 +339,10 @@ func (a *armRun) removeKeys(ctx context.Context) error {
 // takeDown closes what setUp opened, in the opposite order. It runs on a
 // context of its own: an interrupted run is taken down like any other.
 func (a *armRun) takeDown(ctx context.Context) error {
+	undoWithin := stopWithin
+	if ctx.Err() != nil {
+		undoWithin = hurryWithin
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
 	defer cancel()
 	var errs []error
@@ -339,11 +355,7 @@ func (a *armRun) takeDown(ctx context.Context) error {
 		}
 	}
 	if a.control != nil {
-		for i := len(a.undo) - 1; i >= 0; i-- {
-			if err := a.undo[i](ctx); err != nil {
-				errs = append(errs, fmt.Errorf("%w: %w", ErrCleanup, err))
-			}
-		}
+		errs = append(errs, a.putBack(ctx, undoWithin))
 		_ = a.control.Close()
 	}
 	if a.sampler != nil {
@@ -357,6 +369,21 @@ func (a *armRun) takeDown(ctx context.Context) error {
 			if err := os.WriteFile(filepath.Join(a.folder, logFile), log, 0o644); err != nil {
 				errs = append(errs, fmt.Errorf("%w: %w", ErrInternal, err))
 			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// putBack undoes what was done to somebody else's server, last things first.
+// A server that does not answer in time stays as it is, and the user is told.
+func (a *armRun) putBack(ctx context.Context, within time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { _ = a.control.Close() })()
+	var errs []error
+	for i := len(a.undo) - 1; i >= 0; i-- {
+		if err := a.undo[i](ctx); err != nil {
+			errs = append(errs, fmt.Errorf("%w: the server at %s: %w", ErrCleanup, a.server.Endpoint().Addr, err))
 		}
 	}
 	return errors.Join(errs...)

@@ -13,7 +13,9 @@ import (
 	"hash/fnv"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -112,12 +114,12 @@ func RunSuite(ctx context.Context, o Options) (_ *Run, folder string, err error)
 		err = errors.Join(err, fmt.Errorf("%w: %w", ErrCleanup, closeErr))
 	}
 	switch {
+	case err == nil && s.complete(): // a signal that comes after the last arm interrupts nothing
+		err = s.finish(Completed, nil)
 	case ctx.Err() != nil:
 		err = s.finish(Interrupted, errors.Join(context.Cause(ctx), err))
-	case err != nil:
-		err = s.finish(Aborted, err)
 	default:
-		err = s.finish(Completed, nil)
+		err = s.finish(Aborted, err)
 	}
 	s.observe(Event{Kind: RunFinished, Run: &s.run, Folder: s.folder})
 	return &s.run, s.folder, err
@@ -181,7 +183,12 @@ func (s *suite) pointLatest() error {
 }
 
 // runTask runs one arm until its answer is clear, at most attempts times.
-func (s *suite) runTask(ctx context.Context, t *task) error {
+func (s *suite) runTask(ctx context.Context, t *task) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w: %s, arm %s panicked: %v\n%s", ErrInternal, t.sc.Name, t.arm.Name, r, debug.Stack())
+		}
+	}()
 	observe := func(e Event) {
 		e.Scenario, e.Arm, e.Repeat = t.sc.Name, t.arm.Name, t.repeat
 		s.observe(e)
@@ -240,8 +247,8 @@ func (s *suite) runArm(ctx context.Context, t *task, attempt int, observe func(E
 		err = onlyCleanup(err)
 	}
 	r, judgeErr := judgeFolder(folder, t.sc, t.arm)
-	if err == nil {
-		err = judgeErr
+	if err == nil && judgeErr != nil {
+		err = fmt.Errorf("%w: %w", ErrInternal, judgeErr)
 	}
 	return r, env, err
 }
@@ -277,6 +284,13 @@ func (s *suite) keep(t *task, r *ArmResult, env ServerEnvironment) error {
 	return s.save()
 }
 
+// complete says whether every arm has a result.
+func (s *suite) complete() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !slices.ContainsFunc(s.tasks, func(t *task) bool { return t.result == nil })
+}
+
 // collect puts the results so far in the order of the plan. It needs s.mu.
 func (s *suite) collect() {
 	s.run.Scenarios = s.run.Scenarios[:0]
@@ -300,7 +314,7 @@ func (s *suite) finish(status Status, err error) error {
 	now := time.Now().UTC()
 	s.run.Finished, s.run.Status = &now, status
 	if err != nil {
-		s.run.Because = err.Error()
+		s.run.Because = strings.ReplaceAll(err.Error(), "\n", "; ")
 	}
 	s.collect()
 	conclude(&s.run)

@@ -200,6 +200,98 @@ func TestInterruptedRun(t *testing.T) {
 	if err != nil || stored.Status != Interrupted || stored.Outcome != Inconclusive {
 		t.Errorf("run.json: %+v, %v", stored, err)
 	}
+	// It had no time to show what was expected of it.
+	arm := stored.Scenarios[0].Arms[0]
+	if arm.Outcome != Inconclusive || arm.Verdict != "" || !strings.Contains(strings.Join(arm.Reasons, "; "), "cut short") {
+		t.Errorf("the arm: %+v", arm)
+	}
+}
+
+// A fault of lockjam's own anywhere in an arm is an internal error, and what the
+// arm had started is taken down all the same.
+func TestPanicInTheHarness(t *testing.T) {
+	needRedis(t)
+	nothingLeft(t)
+	o := quickOptions(t, "no-effect")
+	o.Observe = func(e Event) {
+		if e.Kind == EventKind(history.TriggerMark) {
+			panic("planted")
+		}
+	}
+	run, _, err := RunSuite(t.Context(), o)
+	if !errors.Is(err, ErrInternal) || !strings.Contains(err.Error(), "panicked: planted") || run.Status != Aborted {
+		t.Errorf("%v, status %s", err, run.Status)
+	}
+}
+
+// Somebody else's server that answers nobody does not keep lockjam from ending.
+func TestInterruptAtAFrozenServerOfSomebodyElse(t *testing.T) {
+	needRedis(t)
+	nothingLeft(t)
+	o := quickOptions(t, "no-effect")
+	ws, err := server.NewWorkspace("somebody-else")
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := o.Start(t.Context(), server.Spec{Workspace: ws, Name: "theirs", Config: server.Config{"maxclients": "16"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := errors.Join(theirs.Stop(context.Background()), ws.Close()); err != nil {
+			t.Error(err)
+		}
+	}()
+	ctx, cancel := context.WithCancel(t.Context())
+	o.Start = server.Attach("redis://" + theirs.Endpoint().Addr)
+	var begun time.Time
+	o.Observe = func(e Event) {
+		if e.Kind == EventKind(history.TriggerMark) {
+			if err := theirs.Pause(context.Background()); err != nil {
+				t.Error(err)
+			}
+			begun = time.Now()
+			cancel()
+		}
+	}
+	_, _, err = RunSuite(ctx, o)
+	if took := time.Since(begun); took > hurryWithin+time.Second {
+		t.Errorf("it took %v to end", took)
+	}
+	if !errors.Is(err, ErrCleanup) {
+		t.Errorf("%v; want to be told that the server was not put back", err)
+	}
+}
+
+// An arm that was under way when lockjam was killed has a history, and no place
+// in run.json yet.
+func TestRejudgeFindsTheArmThatWasUnderWay(t *testing.T) {
+	needRedis(t)
+	nothingLeft(t)
+	_, folder, err := RunSuite(t.Context(), quickOptions(t, "no-effect"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	killed, _ := LoadRun(folder)
+	killed.Status, killed.Scenarios = Interrupted, []ScenarioResult{}
+	if err := writeJSON(filepath.Join(folder, runFile), killed); err != nil {
+		t.Fatal(err)
+	}
+	history := filepath.Join(folder, "quick", "control", historyFile)
+	whole, err := os.ReadFile(history)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(history, whole[:len(whole)*2/3], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, _, err := Rejudge(folder)
+	if err != nil || len(r.Scenarios) != 1 {
+		t.Fatalf("%v, %+v", err, r)
+	}
+	if arm := r.Scenarios[0].Arms[0]; arm.Name != "control" || arm.Outcome != Inconclusive || !arm.Truncated || len(arm.Phases) == 0 {
+		t.Errorf("%+v", arm)
+	}
 }
 
 // A server that dies in mid-run leaves an arm of which nothing can be said, with

@@ -22,6 +22,7 @@ type timeline struct {
 	isBlocked, notOurs                   bool
 	steps                                []Step
 	notes                                []string
+	cut                                  string // why the arm ended before its time
 	end                                  time.Duration
 }
 
@@ -53,7 +54,7 @@ func readTimeline(marks []history.Mark, last time.Duration) timeline {
 		case history.PhaseMark:
 			starts[m.Name] = m.At
 			if m.Name == history.End {
-				t.end = m.At
+				t.end, t.cut = m.At, m.Detail
 			}
 		case history.TriggerMark:
 			t.trigger = m.At

@@ -251,9 +251,10 @@ func table(b *bytes.Buffer, cells ...string) {
 
 // unsafe are the characters that mean something to Markdown or HTML. What a
 // server or a scenario file says is text, never markup.
-var unsafe = strings.NewReplacer("\\", "\\\\", "|", "\\|", "<", "&lt;", ">", "&gt;", "&", "&amp;", "`", "\\`", "[", "\\[", "]", "\\]", "\r", " ", "\n", " ")
+var unsafe = strings.NewReplacer("\\", "\\\\", "|", "\\|", "<", "&lt;", ">", "&gt;", "&", "&amp;", "`", "\\`", "[", "\\[", "]", "\\]")
 
 func cell(s string) string {
+	s = plain(s)
 	if strings.HasPrefix(s, "**") && strings.HasSuffix(s, "**") && len(s) > 4 {
 		return "**" + unsafe.Replace(s[2:len(s)-2]) + "**"
 	}
@@ -261,7 +262,17 @@ func cell(s string) string {
 }
 
 // code is for text between backticks, where nothing but a backtick is special.
-func code(s string) string { return strings.NewReplacer("`", "'", "\n", " ", "\r", " ").Replace(s) }
+func code(s string) string { return strings.ReplaceAll(plain(s), "`", "'") }
+
+// plain replaces what a terminal would act upon.
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return ' '
+		}
+		return r
+	}, s)
+}
 
 func bold(s string) string {
 	if s == "-" {

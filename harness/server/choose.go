@@ -10,7 +10,7 @@ import (
 //
 // The kind is auto, container, process, or the URL of a server that runs already (redis://, rediss://). auto is a container
 // where Docker answers and the image is there or can be pulled, else a process where redis-server or valkey-server is on
-// PATH. An image that is asked for by name is used or the choice fails; an empty one stands for DefaultImage, with LocalImage
+// PATH. An image that is asked for by name is used or the choice fails, also under auto; an empty one stands for DefaultImage, with LocalImage
 // as its stand-in. The image that was settled on goes into Spec.Image; it is empty for other kinds.
 //
 // say, which may be nil, is told of what takes long and of what was passed over. An unknown kind or a bad URL is an ErrUsage,
@@ -55,16 +55,16 @@ func chooseAuto(ctx context.Context, image string, say func(string)) (Starter, s
 	if err := ctx.Err(); err != nil {
 		return nil, "", context.Cause(ctx)
 	}
+	if image != "" {
+		return nil, "", noContainer
+	}
 	binary, noProcess := findBinary()
 	if noProcess == nil {
 		say(fmt.Sprintf("no container (%s), so %s", reason(noContainer), binary))
 		return StartProcess, "", nil
 	}
-	if image == "" {
-		image = DefaultImage
-	}
 	return nil, "", fmt.Errorf("%w: no container (%s) and no process (neither redis-server nor valkey-server is on PATH): "+
-		"start Docker with access to %s, or install a server (%s)", ErrUnavailable, reason(noContainer), image, installWords)
+		"start Docker with access to %s, or install a server (%s)", ErrUnavailable, reason(noContainer), DefaultImage, installWords)
 }
 
 // reason strips the sentinel off a message that is put into another one with the same sentinel.

@@ -1,0 +1,28 @@
+# Every target does its own set-up: scripts/setup.sh makes a Redis available.
+GO ?= go
+
+.PHONY: demo test test-race lint bench build
+
+build:
+	$(GO) build -o bin/lockjam ./cmd/lockjam
+
+# Runs the runbook suite: reproduces both failures on a real Redis and judges
+# both immediate remedies.
+demo: build
+	./scripts/setup.sh
+	./bin/lockjam run
+
+# One package at a time: some tests measure, and two at once would measure each other.
+test: lint
+	./scripts/setup.sh --tests
+	$(GO) test -race -p 1 ./...
+
+# The same without the linters, for a quick look while you work.
+test-race:
+	$(GO) test -race -p 1 ./...
+
+lint:
+	./scripts/lint.sh
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./...
