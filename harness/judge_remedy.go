@@ -29,7 +29,7 @@ func (j *judge) remedy() {
 	j.r.Recovery = &Recovery{Ratio: round(whole.mid, 3), Low: round(whole.low, 3), High: round(whole.high, 3)}
 
 	window := int(j.sc.Cure.RelapseWindowMS.Duration() / bin)
-	restored := firstWindow(after, window, j.sc.Cure.Ratio*normal)
+	restored := firstRestored(after, window, j.sc.Cure.Ratio*normal, j.sc.Cure.RelapseRatio*normal)
 	if restored < 0 {
 		j.notRestored(after, normal)
 		return
@@ -101,11 +101,12 @@ func (j *judge) grantsIn(s span) (n int) {
 	return n
 }
 
-// firstWindow returns the first bin at which a window of n bins has this mean
-// at least, or -1.
-func firstWindow(bins []float64, n int, atLeast float64) int {
+// firstRestored returns the first bin at which a window of n bins has this mean
+// at least, or -1. The bin itself must not be down any more: a burst after an
+// outage would make the window look good before the outage is over.
+func firstRestored(bins []float64, n int, atLeast, down float64) int {
 	for i := 0; i+n <= len(bins); i++ {
-		if mean(bins[i:i+n]) >= atLeast {
+		if bins[i] >= down && mean(bins[i:i+n]) >= atLeast {
 			return i
 		}
 	}

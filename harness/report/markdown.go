@@ -90,17 +90,20 @@ func harm(a harness.ArmResult) string {
 	}
 	var found []string
 	for _, c := range []struct {
-		n    int64
-		what string
+		n         int64
+		one, many string
 	}{
-		{a.Safety.Overlaps, "grants of a lock that somebody still relied on"},
-		{a.Safety.LostUpdates, "lost updates"},
-		{a.Safety.OverAdmitted, "requests admitted over the limit"},
-		{a.Safety.ForeignReleases, "locks gone from under their holders"},
-		{a.Safety.FencingRegressions, "fencing tokens that did not rise"},
+		{a.Safety.Overlaps, "grant of a lock that somebody still relied on", "grants of a lock that somebody still relied on"},
+		{a.Safety.LostUpdates, "lost update", "lost updates"},
+		{a.Safety.OverAdmitted, "request admitted over the limit", "requests admitted over the limit"},
+		{a.Safety.ForeignReleases, "lock gone from under its holder", "locks gone from under their holders"},
+		{a.Safety.FencingRegressions, "fencing token that did not rise", "fencing tokens that did not rise"},
 	} {
-		if c.n > 0 {
-			found = append(found, fmt.Sprintf("%d %s", c.n, c.what))
+		switch {
+		case c.n == 1:
+			found = append(found, "1 "+c.one)
+		case c.n > 1:
+			found = append(found, fmt.Sprintf("%d %s", c.n, c.many))
 		}
 	}
 	return " **Unsafe:** " + strings.Join(found, ", ") + "."
