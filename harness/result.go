@@ -197,8 +197,10 @@ type Residue struct {
 // Claim is the evidence on one line of the runbook.
 type Claim struct {
 	ID       string     `json:"id"`
+	Words    string     `json:"words"`   // the runbook's, in short
 	Verdict  string     `json:"verdict"` // confirmed, refuted, conditional or untested
 	Because  string     `json:"because"`
+	Instead  string     `json:"instead,omitempty"` // what to do where it does not hold
 	Evidence []Evidence `json:"evidence"`
 }
 

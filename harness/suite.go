@@ -341,6 +341,7 @@ func conclude(r *Run) {
 	if r.Status != Completed || len(r.Scenarios) == 0 {
 		r.Outcome = worse(r.Outcome, Inconclusive)
 	}
+	r.Claims = Scorecard(r)
 }
 
 // attribute denies remedies the credit for a recovery that the control arm made

@@ -14,6 +14,7 @@ var Names = []string{
 	"slot-lock-deadlock",
 	"orphaned-lock",
 	"healthy",
+	"near-limit",
 }
 
 // Runbook is the suite that `lockjam run` runs when it is given no names.

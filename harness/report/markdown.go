@@ -19,6 +19,7 @@ func Markdown(w io.Writer, r *harness.Run) error {
 		fmt.Fprintf(&b, "**The run was %s.** What follows is what had been recorded until then. %s\n\n", r.Status, cell(r.Because))
 	}
 	answer(&b, r)
+	scorecard(&b, r)
 	doubts(&b, r)
 	signalTables(&b, r)
 	logs(&b, r)
@@ -107,6 +108,24 @@ func harm(a harness.ArmResult) string {
 		}
 	}
 	return " **Unsafe:** " + strings.Join(found, ", ") + "."
+}
+
+// scorecard holds the runbook's claims against what was measured.
+func scorecard(b *bytes.Buffer, r *harness.Run) {
+	var untested []string
+	b.WriteString("## What the runbook says, and what was measured\n\n")
+	table(b, "claim", "the runbook", "verdict", "because", "instead")
+	for _, c := range r.Claims {
+		if c.Verdict == harness.Untested {
+			untested = append(untested, c.ID)
+			continue
+		}
+		table(b, c.ID, c.Words, bold(c.Verdict), c.Because, c.Instead)
+	}
+	if len(untested) > 0 {
+		fmt.Fprintf(b, "\nUntested by this run: %s.\n", cell(strings.Join(untested, ", ")))
+	}
+	b.WriteString("\n")
 }
 
 func doubts(b *bytes.Buffer, r *harness.Run) {

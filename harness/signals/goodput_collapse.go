@@ -21,16 +21,8 @@ var goodputCollapse = Signal{
 
 // goodputWithin is the decisions per second of the baseline, 0 if there was none.
 func goodputWithin(h View) float64 {
-	first, last := -1, -1
-	for i, s := range h.Samples {
-		if s.At >= h.Baseline.From && first < 0 {
-			first = i
-		}
-		if s.At <= h.Baseline.To {
-			last = i
-		}
-	}
-	if first < 0 || last <= first {
+	first, last := within(h.Samples, h.Baseline)
+	if last <= first {
 		return 0
 	}
 	return rate(h, first, last)

@@ -58,9 +58,11 @@ type Firing struct {
 // All lists the catalogue, sorted by name.
 func All() []Signal {
 	return []Signal{
+		clientErrors,
 		clientSaturation,
 		commandLatencyClient,
 		commandLatencyServer,
+		commandThroughput,
 		deadlock,
 		goodputCollapse,
 		rejectedConnections,

@@ -117,6 +117,31 @@ func TestSignals(t *testing.T) {
 			s.Swarm.CommandTime += 10 * map[bool]time.Duration{true: 20 * ms, false: ms}[i >= 10 && i < 30]
 		}, "1400-3500"},
 
+		{"commands fall to a third", "command-throughput", nil, func(i int, s *history.Sample) {
+			s.Server.Commands += map[bool]int64{true: 30, false: 10}[i < 15]
+		}, "2200-"},
+		// Polling goes on in a deadlock: that is why it misleads.
+		{"commands fall by a quarter", "command-throughput", nil, func(i int, s *history.Sample) {
+			s.Server.Commands += map[bool]int64{true: 40, false: 30}[i < 15]
+		}, ""},
+		{"commands go on over a restart", "command-throughput", nil, func(i int, s *history.Sample) {
+			s.Server.Commands += 30
+			if i == 20 {
+				s.Server.RunID, s.Server.Commands = "b", 30
+			}
+		}, ""},
+
+		{"20 errors a second for a second", "client-errors", nil, func(i int, s *history.Sample) {
+			if i >= 10 && i < 20 {
+				s.Swarm.Errors[history.Refused]++
+				s.Swarm.Errors[history.Reset]++
+			}
+		}, "1500-2400"},
+		{"conflicts and the server's own errors are none of the connection's", "client-errors", nil, func(i int, s *history.Sample) {
+			s.Swarm.Errors[history.Conflict] += 10
+			s.Swarm.Errors[history.Rejected] += 10
+		}, ""},
+
 		{"goodput to zero and back", "goodput-collapse", nil, func(i int, s *history.Sample) {
 			if i < 15 || i >= 30 {
 				s.Swarm.Decisions += 20
