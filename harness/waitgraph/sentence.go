@@ -1,0 +1,233 @@
+package waitgraph
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// tellEach is up to how many members a sentence tells of one by one.
+const tellEach = 4
+
+// sentence says the finding in one sentence of plain English.
+func (j *judgement) sentence() string {
+	f, still := j.f, seconds(j.still)
+	stuck := ""
+	if f.Residue != nil {
+		stuck = f.Residue.sentence()
+	}
+	waits := plural(f.Waiting, "worker") + verb(f.Waiting, " waits", " wait")
+	switch f.Kind {
+	case Idle:
+		return "Nobody waits."
+	case Slowness:
+		if j.act.Grants+j.act.Releases == 0 {
+			return fmt.Sprintf("%s, and nothing was granted for %s, but who has what they wait for is alive and not stuck.", waits, still)
+		}
+		return fmt.Sprintf("%s, and %s and %s within %s: it moves.", waits,
+			plural(int(j.act.Grants), "grant"), plural(int(j.act.Releases), "release"), still)
+	case Starvation:
+		return fmt.Sprintf("%s within %s, yet %s.", plural(int(j.act.Grants), "grant"), still, j.starved(stuck))
+	case Livelock:
+		return fmt.Sprintf("%s, and %s within %s brought no grant, though what some of them wait for is free.",
+			waits, plural(int(j.act.Attempts), "attempt"), still)
+	case Transient:
+		what := name(j.first.resource.Kind, j.first.resource.Name)
+		how := plain(j.first.process) + " loses " + what
+		if j.first.wait {
+			how = plain(j.first.process) + " gives up waiting for " + what
+		}
+		return fmt.Sprintf("Stuck for now: %s; the first of this to end by itself does so at %s, when %s.", stuck, seconds(j.first.edge.EndsAt), how)
+	case Deadlock:
+		return "Deadlock: " + stuck + "."
+	case Orphaned:
+		return "Orphaned: " + stuck + "."
+	case Exhausted:
+		return "Exhausted: " + stuck + "."
+	}
+	return fmt.Sprintf("%s, and nothing is proved: %s.", waits, strings.Join(f.Reasons, "; "))
+}
+
+func (j *judgement) starved(stuck string) string {
+	var parts []string
+	if stuck != "" {
+		parts = append(parts, fmt.Sprintf("%s are stuck for good: %s", plural(j.f.Residue.Workers, "worker"), stuck))
+		if j.f.Residue.Workers == 1 {
+			parts[0] = "one worker is stuck for good: " + stuck
+		}
+	}
+	if n := len(j.f.Starved); n > 0 {
+		longest := slices.MaxFunc(j.f.Starved, func(a, b Starved) int { return int(a.WaitedMS - b.WaitedMS) })
+		who := fmt.Sprintf("%d workers were passed by, %s for longest", n, plain(longest.Process))
+		if n == 1 {
+			who = plain(longest.Process) + " was passed by"
+		}
+		parts = append(parts, fmt.Sprintf("%s: it has waited %s for %s while others had %s",
+			who, seconds(time.Duration(longest.WaitedMS*float64(time.Millisecond))), name(longest.Kind, longest.Resource), plural(int(longest.Grants), "grant")))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// sentence tells of every group, or of every member if they are few, without
+// capital letter and full stop.
+func (res *Residue) sentence() string {
+	groups := res.Groups
+	if len(res.Members) <= tellEach {
+		groups = nil
+		index := res.index()
+		for _, i := range slices.Concat(res.alike()...) {
+			groups = append(groups, res.groupOf([]int{i}, index))
+		}
+	}
+	var clauses []string
+	var mentioned []int // the locks that were told of last
+	for _, g := range groups {
+		clauses = append(clauses, g.clause(&mentioned))
+	}
+	return strings.Join(clauses, "; ")
+}
+
+func (g Group) clause(mentioned *[]int) string {
+	who := fmt.Sprintf("%d %s", g.Members, map[Role]string{Worker: "workers", Orphan: "dead owners", Outsider: "outsiders"}[g.Role])
+	if g.Members == 1 {
+		who = map[Role]string{Orphan: "the dead "}[g.Role] + plain(g.Names[0])
+	}
+	holds := join(g.Holds, func(t Tally) string { return t.held(mentioned) })
+	waits := join(g.Waits, func(t Tally) string { return t.waited(g.Members, mentioned) })
+	hold, wait := verb(g.Members, "holds", "hold"), verb(g.Members, "waits", "wait")
+	switch {
+	case g.Role == Outsider:
+		return fmt.Sprintf("%s never %s %s back", who, verb(g.Members, "gives", "give"), holds)
+	case g.Role == Orphan:
+		return fmt.Sprintf("%s still %s %s", who, hold, holds)
+	case holds == "":
+		return fmt.Sprintf("%s %s for %s", who, wait, waits)
+	}
+	return fmt.Sprintf("%s %s %s and %s for %s", who, hold, holds, wait, waits)
+}
+
+// held is "all 30 client slots", "4 locks", "lock a".
+func (t Tally) held(mentioned *[]int) string {
+	switch t.Kind {
+	case Lock:
+		return t.locks(mentioned)
+	case Turn:
+		if t.Resources > 1 {
+			return fmt.Sprintf("%s of %d pools", t.share("turn"), t.Resources)
+		}
+		return t.share("turn") + " of pool " + plain(t.First)
+	}
+	return t.share("client slot")
+}
+
+// share is "all 30 client slots", "7 of 30 client slots", "the only turn".
+func (t Tally) share(noun string) string {
+	switch {
+	case t.Units == t.Total && t.Total == 1:
+		return "the only " + noun
+	case t.Units == t.Total && t.Total == 2:
+		return "both " + noun + "s"
+	case t.Units == t.Total:
+		return fmt.Sprintf("all %d %ss", t.Total, noun)
+	}
+	return fmt.Sprintf("%d of %s", t.Units, plural(t.Total, noun))
+}
+
+// waited is "a client slot", "2 turns each of their pools", "one of 4 locks".
+func (t Tally) waited(members int, mentioned *[]int) string {
+	if t.Kind == Lock {
+		locks := t.locks(mentioned)
+		if members > 1 && t.Resources > 1 && t.Each == 1 {
+			return "one of " + locks
+		}
+		return locks
+	}
+	noun := "client slot"
+	if t.Kind == Turn {
+		noun = "turn"
+	}
+	what := "a " + noun
+	if t.Each > 1 {
+		what = plural(t.Each, noun)
+		if members > 1 {
+			what += " each"
+		}
+	}
+	switch {
+	case t.Kind == Slot:
+		return what
+	case t.Resources == 1:
+		return what + " of pool " + plain(t.First)
+	}
+	return what + " of their pools"
+}
+
+func (t Tally) locks(mentioned *[]int) string {
+	if t.Resources == 1 {
+		return "lock " + plain(t.First)
+	}
+	those := slices.Equal(*mentioned, t.set)
+	*mentioned = t.set
+	if those {
+		return fmt.Sprintf("those %d locks", t.Resources)
+	}
+	return plural(t.Resources, "lock")
+}
+
+func join(tallies []Tally, say func(Tally) string) string {
+	var parts []string
+	for _, t := range tallies {
+		parts = append(parts, say(t))
+	}
+	switch n := len(parts); n {
+	case 0, 1:
+		return strings.Join(parts, "")
+	default:
+		return strings.Join(parts[:n-1], ", ") + " and " + parts[n-1]
+	}
+}
+
+func name(kind ResourceKind, resource string) string {
+	switch kind {
+	case Slot:
+		return "a client slot"
+	case Turn:
+		return "a turn of pool " + plain(resource)
+	}
+	return "lock " + plain(resource)
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+func verb(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
+
+// plain is a name as it may stand in a sentence: quoted if it could be
+// mistaken for words or would break the line.
+func plain(name string) string {
+	quoted := strconv.Quote(name)
+	if name == "" || strings.ContainsAny(name, " ,;") || quoted[1:len(quoted)-1] != name {
+		return quoted
+	}
+	return name
+}
+
+// seconds is a duration as people read it: 1.25 s, 40 ms.
+func seconds(d time.Duration) string {
+	if d < time.Second {
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	}
+	return strconv.FormatFloat(math.Round(d.Seconds()*100)/100, 'f', -1, 64) + " s"
+}

@@ -1,0 +1,75 @@
+package waitgraph
+
+import "math"
+
+// passedBy returns the workers whose wait is the same in both snapshots while
+// more was granted to others than luck explains (see Rules). For a lock the
+// grants of that lock count. For a counted resource, which often nobody counts
+// the grants of, all grants do, if they are more: those who were granted
+// something had their units of it.
+func passedBy(a, b Snapshot, act Activity, rules Rules) []Starved {
+	before := make(map[ref]int, len(a.Resources))
+	for i, r := range a.Resources {
+		before[r.ref()] = i
+	}
+	waitersA, waitersB := waiters(a), waiters(b)
+	grants := make([]int64, len(b.Resources)) // to others, of those that starve their waiters; else 0
+	for i, r := range b.Resources {
+		k, ok := before[r.ref()]
+		if !ok {
+			continue
+		}
+		g := r.Granted - a.Resources[k].Granted
+		if r.Kind != Lock {
+			g = max(g, act.Grants)
+		}
+		n := float64(max(2, max(waitersA[k], waitersB[i])+r.Units))
+		if math.Log(n)+float64(g)*math.Log1p(-1/n) < math.Log(rules.StarvationChance) {
+			grants[i] = g
+		}
+	}
+	old := make(map[string]Process, len(a.Processes))
+	for _, p := range a.Processes {
+		old[p.Name] = p
+	}
+	var starved []Starved
+	for _, p := range b.Processes {
+		if p.Role != Worker {
+			continue
+		}
+		for _, e := range p.Waits {
+			if grants[e.Resource] == 0 || !waitedSince(a, old[p.Name], b.Resources[e.Resource], e) {
+				continue
+			}
+			starved = append(starved, Starved{
+				p.Name, b.Resources[e.Resource].Kind, b.Resources[e.Resource].Name, grants[e.Resource], millis(b.At - e.Since),
+			})
+			break
+		}
+	}
+	return starved
+}
+
+// waitedSince says whether a wait of the second snapshot was there in the first.
+func waitedSince(a Snapshot, before Process, on Resource, e Edge) bool {
+	for _, f := range before.Waits {
+		r := a.Resources[f.Resource]
+		if r.ref() == on.ref() && f.Since == e.Since && e.Since != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// waiters counts the live workers that wait for each resource.
+func waiters(s Snapshot) []int {
+	n := make([]int, len(s.Resources))
+	for _, p := range s.Processes {
+		if p.Role == Worker {
+			for _, e := range p.Waits {
+				n[e.Resource]++
+			}
+		}
+	}
+	return n
+}

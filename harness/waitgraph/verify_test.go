@@ -1,0 +1,83 @@
+package waitgraph
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestVerify(t *testing.T) {
+	// The tokens of a sketch are the names of the processes.
+	graph := draw(slots(4), lock("A"), lock("B")).
+		worker("w1", of("A"), of("server")).
+		worker("w2", of("server"), of("A")).
+		add(Idler, "pool", of("server", "server"), nil).s
+	tests := []struct {
+		name      string
+		seen      Seen
+		confirmed int
+		unchecked int
+		want      []string
+	}{
+		{"it agrees", Seen{Locks: map[string]string{"A": "w1"}, Clients: map[string]int{"w2": 1, "pool": 2}}, 4, 0, nil},
+		{"nobody looked at clients", Seen{Locks: map[string]string{"A": "w1"}}, 1, 3, nil},
+		{"nobody looked at all", Seen{}, 0, 4, nil},
+		{"the lock has expired, or somebody deleted it", Seen{Locks: map[string]string{}}, 0, 3,
+			[]string{`w1 says that it holds lock "A", and Redis has no such key`}},
+		{"the lock is another's", Seen{Locks: map[string]string{"A": "stranger"}}, 0, 3,
+			[]string{`w1 says that it holds lock "A" with token "w1", and Redis has token "stranger"`}},
+		{"a lock is nobody's", Seen{Locks: map[string]string{"A": "w1", "B": "stranger"}}, 1, 3,
+			[]string{`Redis has lock "B" with token "stranger", and nobody says that it is theirs`}},
+		// w2 has the lock and does not know it, since the reply was lost.
+		{"a waiter owns what it waits for", Seen{Locks: map[string]string{"A": "w2"}}, 0, 3,
+			[]string{`w1 says that it holds lock "A" with token "w1", and Redis has token "w2"`, `w2 waits for lock "A", and Redis says that it owns it`}},
+		{"a connection was cut", Seen{Locks: map[string]string{"A": "w1"}, Clients: map[string]int{"pool": 2}}, 3, 0,
+			[]string{`Redis lists 0 connections named "w2", and 1 are claimed`}},
+		{"a connection that nobody claims", Seen{Locks: map[string]string{"A": "w1"}, Clients: map[string]int{"w2": 1, "pool": 3, "": 1}}, 4, 0,
+			[]string{`Redis lists 1 connections named "", and 0 are claimed`, `Redis lists 3 connections named "pool", and 2 are claimed`}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := Verify(graph, tt.seen)
+			var got []string
+			for _, x := range c.Contradictions {
+				got = append(got, x.String())
+			}
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("it says\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(tt.want, "\n"))
+			}
+			if c.Confirmed != tt.confirmed || c.Unchecked != tt.unchecked {
+				t.Errorf("%d confirmed, %d unchecked; want %d and %d", c.Confirmed, c.Unchecked, tt.confirmed, tt.unchecked)
+			}
+		})
+	}
+}
+
+func TestMismatches(t *testing.T) {
+	s := draw(slots(4), lock("A"), lock("B"), lock("C")).
+		worker("w1", of("A", "server"), nil).worker("w2", of("B", "server"), nil).worker("w3", nil, of("C")).s
+	c := Verify(s, Seen{
+		Locks:   map[string]string{"B": "thief", "C": "w3", "D": "stranger"},
+		Clients: map[string]int{"w1": 2},
+	})
+	want := []Contradiction{
+		{LockGone, "w1", "A", "w1", ""}, {LockOfAnother, "w2", "B", "w2", "thief"},
+		{LockOfWaiter, "w3", "C", "", "w3"}, {LockUnclaimed, "", "D", "", "stranger"},
+		{ConnectionsUnclaimed, "w1", "w1", "1", "2"}, {ConnectionsGone, "w2", "w2", "1", "0"},
+	}
+	if !slices.Equal(c.Contradictions, want) {
+		t.Errorf("%+v\nwant\n%+v", c.Contradictions, want)
+	}
+}
+
+// A long list of contradictions is cut short in the reasons.
+func TestManyContradictions(t *testing.T) {
+	s := slotLock(30).s
+	b := later(s)
+	c := Verify(b, Seen{Clients: map[string]int{}})
+	b.Check = &c
+	f := Judge(s, b, Activity{}, rules)
+	if len(c.Contradictions) != 30 || len(f.Reasons) != 4 || f.Reasons[3] != "the second snapshot: 27 more like these" {
+		t.Errorf("%d contradictions, reasons %q", len(c.Contradictions), f.Reasons)
+	}
+}
