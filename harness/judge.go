@@ -43,6 +43,8 @@ type judge struct {
 	h   *history.History
 	t   timeline
 	r   ArmResult
+
+	unproved string // why the wait-for graph proves nothing
 }
 
 // fail and doubt give a reason why the outcome is not pass. Doubt weighs more:
@@ -255,25 +257,26 @@ func (j *judge) signal(name string) {
 	j.r.Signals = append(j.r.Signals, r)
 }
 
-// deadlock tells of a stall that stands when the incident ends, and of whom it
-// holds. From counters alone it is a stall, not a proof.
+// deadlock says what the incident's standstill is, if it is one: proved from
+// the wait-for graph, or a stall that nothing was proved of.
 func (j *judge) deadlock() {
-	for _, s := range j.r.Signals {
-		if s.Name != "deadlock" || !s.Fired {
-			continue
-		}
-		now := j.sampleAt(j.t.incident.to)
-		last := j.t.trigger
-		for _, op := range j.h.Ops {
-			for _, at := range []time.Duration{op.Granted, op.Released} {
-				if at > last && at < j.t.incident.to {
-					last = at
-				}
-			}
-		}
+	f, ok := j.prove()
+	j.unproved = strings.Join(f.Reasons, "; ")
+	if ok && f.Residue != nil {
 		j.r.Deadlock = &Deadlock{
-			Kind: "stall", AfterMS: max(millis(last-j.t.trigger), 0),
-			Residue: Residue{Workers: now.Waiting + now.Dialing, Locks: int64(j.sc.Swarm.Lock.Tenants)},
+			Proved: f.Proved, Kind: string(f.Kind), AfterMS: round(f.AtMS-millis(j.t.trigger), 1), Sentence: f.Sentence,
+			Graph: f.Residue.Mermaid(), Checked: f.Checked,
+			Residue: Residue{Workers: int64(f.Residue.Workers), Locks: int64(f.Residue.Locks), Slots: int64(f.Residue.Slots)},
+		}
+		return
+	}
+	for _, s := range j.r.Signals {
+		if s.Name == "deadlock" && s.Fired {
+			now := j.sampleAt(j.t.incident.to)
+			j.r.Deadlock = &Deadlock{
+				Kind: "stall", AfterMS: *s.DetectMS,
+				Residue: Residue{Workers: now.Waiting + now.Dialing, Locks: int64(j.sc.Swarm.Lock.Tenants)},
+			}
 		}
 	}
 }
@@ -301,6 +304,14 @@ func (j *judge) levels() {
 // expectations compares the verdict with what was measured when the scenario
 // was written.
 func (j *judge) expectations() {
+	if want := j.sc.Incident.Kind; want != "" && j.r.Reproduced != nil {
+		switch d := j.r.Deadlock; {
+		case d == nil || !d.Proved:
+			j.blame(j.t.incident, "the incident was expected to be proved %s, and nothing was proved: %s", want, j.unproved)
+		case d.Kind != want:
+			j.fail("the incident was expected to be proved %s, and was proved %s: %s", want, d.Kind, d.Sentence)
+		}
+	}
 	if want := j.arm.Expect.Unsafe; want != nil && j.r.Verdict != "" && *want != j.r.Unsafe {
 		j.fail("remedy %s was expected to be %s and was %s: %+v", j.r.Remedy, safeWord(*want), safeWord(j.r.Unsafe), j.r.Safety)
 	}

@@ -15,12 +15,14 @@ import (
 	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/server"
 	"github.com/lockjam/lockjam/harness/signals"
+	"github.com/lockjam/lockjam/harness/waitgraph"
 )
 
 // Known is what scenario files may name.
 func Known() scenario.Known {
 	k := scenario.Known{
 		Signals: map[string][]string{}, Remedies: map[string][]string{}, ControlConnections: server.ControlConnections,
+		Kinds: []string{string(waitgraph.Deadlock), string(waitgraph.Exhausted), string(waitgraph.Orphaned), string(waitgraph.Transient)},
 	}
 	for _, s := range signals.All() {
 		for p := range s.Params {

@@ -179,12 +179,15 @@ type Safety struct {
 	FencingRegressions int64 `json:"fencing_regressions"`
 }
 
-// Deadlock is what is known of a stall at the end of the incident.
+// Deadlock is what is known of a standstill.
 type Deadlock struct {
-	Proved  bool    `json:"proved"`
-	Kind    string  `json:"kind"`
-	AfterMS float64 `json:"after_ms"` // from the trigger to the last grant or release
-	Residue Residue `json:"residue"`
+	Proved   bool    `json:"proved"`   // by reduction of the wait-for graph
+	Checked  bool    `json:"checked"`  // Redis agrees with what the workers say
+	Kind     string  `json:"kind"`     // deadlock, transient-deadlock, orphaned, ...; stall where nothing is proved
+	AfterMS  float64 `json:"after_ms"` // from the trigger to the proof
+	Sentence string  `json:"sentence,omitempty"`
+	Graph    string  `json:"graph,omitempty"` // of the residue, in Mermaid
+	Residue  Residue `json:"residue"`
 }
 
 // Residue is who is stuck.

@@ -99,6 +99,7 @@ func (a *armRun) phases(ctx context.Context) (err error) {
 	a.markAt(stretch.from, history.PhaseMark, history.Baseline, "")
 	a.mark(history.PhaseMark, history.Incident, "")
 	a.sampler.now(ctx)
+	a.sampler.counting.Store(a.sc.Trigger.Kind != scenario.NoTrigger)
 	if err := a.trigger(ctx); err != nil {
 		return err
 	}
@@ -108,6 +109,7 @@ func (a *armRun) phases(ctx context.Context) (err error) {
 	if a.sc.Phases.RecoveryMS == 0 {
 		return nil
 	}
+	a.sampler.counting.Store(false)
 	a.mark(history.PhaseMark, history.Recovery, "")
 	a.sampler.now(ctx)
 	if err := a.applyRemedy(ctx); err != nil {
@@ -282,6 +284,7 @@ func (a *armRun) setUp(ctx context.Context) (ServerEnvironment, error) {
 		Settings: a.sc.Swarm, Prefix: a.prefix, Seed: a.seed, Elapsed: a.elapsed, Record: a.recorder.Op, OnWork: a.options.OnWork,
 	})
 	a.sampler = &sampler{elapsed: a.elapsed, swarm: a.swarm.Snapshot, client: a.control.Sampler, lost: make(chan error, 1), record: a.sampled}
+	a.sampler.census = func(c *redis.Client) { a.recorder.Census(a.census(context.Background(), c)) }
 	return env, nil
 }
 

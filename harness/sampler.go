@@ -33,7 +33,11 @@ type sampler struct {
 	answer  reading
 	queries sync.WaitGroup
 	stolen  atomic.Int64 // ns, since the last sample
-	lost    chan error   // the server went away, and not by our doing
+
+	census   func(*redis.Client) // taken with a sample, at most every censusEvery; may be nil
+	counting atomic.Bool         // whether it is taken
+	counted  time.Duration       // when it was taken last
+	lost     chan error          // the server went away, and not by our doing
 }
 
 // reading is one answer of the server.
@@ -140,9 +144,15 @@ func (s *sampler) ask(ctx context.Context) reading {
 func (s *sampler) query(c *redis.Client, done chan struct{}) {
 	begun := time.Now()
 	server, err := readServer(context.Background(), c)
+	took := time.Since(begun)
+	// After the sample's part, over the same connection: it is late, not the sample.
+	if err == nil && s.counting.Load() && s.elapsed()-s.counted >= censusEvery {
+		s.counted = s.elapsed()
+		s.census(c)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.answer = reading{server: server, took: time.Since(begun), err: err}
+	s.answer = reading{server: server, took: took, err: err}
 	s.asked = nil
 	close(done)
 	// A control connection has no timeouts: unless we closed it ourselves, an

@@ -180,6 +180,36 @@ type Swarm struct {
 	Errors      [Classes]int64
 }
 
+// Census is what every worker was doing at one moment, and what Redis said to
+// it: the edges of the wait-for graph.
+type Census struct {
+	At      time.Duration // when it was complete
+	Took    time.Duration // it was begun at At - Took
+	Before  Progress      // counted before anything else was looked at
+	After   Progress      // counted after everything else
+	Workers []Stance
+	Locks   map[string]string // lock key to the token that Redis holds
+	Clients map[string]int64  // name in CLIENT LIST to connections
+	Slots   int64             // of the server, those of control connections left out
+	Error   string            // Redis did not answer; Locks and Clients are missing
+}
+
+// Progress is what has been granted and released since the swarm's start.
+type Progress struct{ Grants, Releases, Attempts int64 }
+
+// Stance is what one worker is doing.
+type Stance struct {
+	Worker    int32         //
+	State     string        // as the swarm names it
+	Lock      string        // the key of the lock that it waits for or holds; "" for none
+	Token     string        // with which it does
+	Since     time.Duration // since when it has been in this state
+	Client    string        // its client's name in CLIENT LIST
+	Connected int64         // connections of that client that the server let in
+	Opened    time.Duration // when the last of them was opened
+	Shared    bool          // the client is not this worker's alone
+}
+
 // MarkKind says what a mark stands for.
 type MarkKind string
 

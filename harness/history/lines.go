@@ -25,6 +25,7 @@ type headerLine struct {
 type otherLine struct {
 	Sample *sampleLine `json:"sample,omitempty"`
 	Mark   *markLine   `json:"mark,omitempty"`
+	Census *censusLine `json:"census,omitempty"`
 	Batch  *batchLine  `json:"batch,omitempty"`
 	End    *endLine    `json:"end,omitempty"`
 }

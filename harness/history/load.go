@@ -24,6 +24,7 @@ type History struct {
 	Ops     []Op
 	Samples []Sample
 	Marks   []Mark
+	Census  []Census
 
 	// Truncated says that the journal does not end as Close ends one: the
 	// process was killed, the disk was full, or the file was cut or damaged
@@ -37,6 +38,7 @@ type Visitor struct {
 	Op     func(*Op)
 	Sample func(*Sample)
 	Mark   func(*Mark)
+	Census func(*Census)
 }
 
 // Load reads the journal at path into memory, some 80 bytes per operation. It
@@ -55,6 +57,7 @@ func Load(path string) (*History, error) {
 		Op:     func(op *Op) { h.Ops = append(h.Ops, *op) },
 		Sample: func(s *Sample) { h.Samples = append(h.Samples, *s) },
 		Mark:   func(m *Mark) { h.Marks = append(h.Marks, *m) },
+		Census: func(c *Census) { h.Census = append(h.Census, *c) },
 	})
 	if err != nil {
 		return nil, err
@@ -62,6 +65,7 @@ func Load(path string) (*History, error) {
 	sortByEnd(h.Ops)
 	slices.SortStableFunc(h.Samples, func(a, b Sample) int { return cmp.Compare(a.At, b.At) })
 	slices.SortStableFunc(h.Marks, func(a, b Mark) int { return cmp.Compare(a.At, b.At) })
+	slices.SortStableFunc(h.Census, func(a, b Census) int { return cmp.Compare(a.At, b.At) })
 	return h, nil
 }
 
@@ -191,6 +195,7 @@ type batch struct {
 	ops     []Op
 	samples []Sample
 	marks   []Mark
+	census  []Census
 	lines   int64
 	opLines int64
 	crc     uint32
@@ -239,6 +244,11 @@ func (b *batch) object(line []byte) bool {
 		b.marks = append(b.marks, m)
 		b.sum(line)
 		return ok
+	case l.Census != nil:
+		c, ok := decodeCensus(l.Census)
+		b.census = append(b.census, c)
+		b.sum(line)
+		return ok
 	case l.Batch != nil:
 		return b.check(l.Batch)
 	case l.End != nil:
@@ -266,9 +276,14 @@ func (b *batch) check(l *batchLine) bool {
 			b.visit.Mark(&b.marks[i])
 		}
 	}
+	for i := range b.census {
+		if b.visit.Census != nil {
+			b.visit.Census(&b.census[i])
+		}
+	}
 	b.batches++
 	b.total += b.opLines
-	b.ops, b.samples, b.marks = b.ops[:0], b.samples[:0], b.marks[:0]
+	b.ops, b.samples, b.marks, b.census = b.ops[:0], b.samples[:0], b.marks[:0], b.census[:0]
 	b.lines, b.opLines, b.crc = 0, 0, 0
 	return true
 }

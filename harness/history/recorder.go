@@ -148,6 +148,12 @@ func (r *Recorder) Mark(m Mark) {
 	r.line(line, err)
 }
 
+// Census records c.
+func (r *Recorder) Census(c Census) {
+	line, err := encodeCensus(c)
+	r.line(line, err)
+}
+
 // Failed is closed at the first error, so that a run can stop rather than go on
 // without its evidence. Err says what it was.
 func (r *Recorder) Failed() <-chan struct{} { return r.failed }

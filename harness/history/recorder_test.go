@@ -408,3 +408,28 @@ func TestKilled(t *testing.T) {
 		t.Errorf("of 50,000 operations in half a second or more, %d are left", len(h.Ops))
 	}
 }
+
+// A census is read back as it was taken, at the journal's precision.
+func TestCensusRoundTrip(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "history.ndjson.zst")
+	want := Census{
+		At: 2 * time.Second, Took: 3 * time.Microsecond, Before: Progress{1, 2, 3}, After: Progress{4, 5, 6}, Slots: 30,
+		Workers: []Stance{
+			{Worker: 7, State: "waiting", Lock: "lock:a", Token: "7:1:f", Since: time.Second, Client: "c", Connected: 1, Opened: 5 * time.Microsecond},
+			{Worker: 8, State: "idle", Shared: true},
+		},
+		Locks: map[string]string{"lock:a": "8:1:e"}, Clients: map[string]int64{"c": 1},
+	}
+	r, err := Create(path, Header{Schema: Schema})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Census(want)
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	h, err := Load(path)
+	if err != nil || h.Truncated || len(h.Census) != 1 || !reflect.DeepEqual(h.Census[0], want) {
+		t.Errorf("%v, %+v\nwant %+v", err, h, want)
+	}
+}

@@ -19,6 +19,7 @@ func Markdown(w io.Writer, r *harness.Run) error {
 		fmt.Fprintf(&b, "**The run was %s.** What follows is what had been recorded until then. %s\n\n", r.Status, cell(r.Because))
 	}
 	answer(&b, r)
+	standstills(&b, r)
 	scorecard(&b, r)
 	doubts(&b, r)
 	signalTables(&b, r)
@@ -108,6 +109,39 @@ func harm(a harness.ArmResult) string {
 		}
 	}
 	return " **Unsafe:** " + strings.Join(found, ", ") + "."
+}
+
+// standstills says of every scenario what its incident is, with a drawing of
+// who waits for whom. Arms of one scenario share their incident: the first that
+// has a proof speaks for them.
+func standstills(b *bytes.Buffer, r *harness.Run) {
+	first := true
+	for _, sc := range r.Scenarios {
+		i := slices.IndexFunc(sc.Arms, func(a harness.ArmResult) bool { return a.Deadlock != nil && a.Deadlock.Proved })
+		if i < 0 {
+			continue
+		}
+		if first {
+			b.WriteString("## What stands still, and why\n\n")
+			first = false
+		}
+		proved, all := 0, 0
+		for _, a := range sc.Arms {
+			if a.Reproduced != nil && *a.Reproduced {
+				all++
+				if a.Deadlock != nil && a.Deadlock.Proved {
+					proved++
+				}
+			}
+		}
+		d := sc.Arms[i].Deadlock
+		fmt.Fprintf(b, "**%s**: %s Proved in %d of %d arms, here %.1f s after the trigger", cell(sc.Name), cell(d.Sentence), proved, all, d.AfterMS/1000)
+		if d.Checked {
+			b.WriteString("; the locks' tokens and CLIENT LIST in Redis agree")
+		}
+		// Waitgraph escapes its labels; a fence would end the drawing early.
+		fmt.Fprintf(b, ".\n\n```mermaid\n%s```\n\n", strings.ReplaceAll(d.Graph, "```", ""))
+	}
 }
 
 // scorecard holds the runbook's claims against what was measured.

@@ -31,7 +31,8 @@ func sample() *harness.Run {
 		Repeat: 1, Status: harness.Completed, Outcome: harness.Fail,
 		Scenarios: []harness.ScenarioResult{{Name: "slot-lock-deadlock", Title: "Slots and locks", Arms: []harness.ArmResult{
 			{Name: "control", Remedy: "none", Repeat: 1, Outcome: harness.Pass, Reproduced: yes(), Verdict: harness.NoEffect, Because: "0 grants in the 3.5 s that followed.",
-				Goodput: harness.Goodput{Before: num(200), During: num(0), After: num(0)}, Signals: signal(true, 120)},
+				Goodput: harness.Goodput{Before: num(200), During: num(0), After: num(0)}, Signals: signal(true, 120),
+				Deadlock: &harness.Deadlock{Proved: true, Checked: true, Kind: "deadlock", AfterMS: 1295, Sentence: "Deadlock: 4 workers wait.", Graph: "flowchart LR\n"}},
 			{Name: "raise", Remedy: "raise-maxclients-restart", Repeat: 1, Outcome: harness.Pass, Reproduced: yes(), Verdict: harness.Cured, Because: "Goodput was back.",
 				Unsafe: true, Safety: harness.Safety{Overlaps: 4, LostUpdates: 2}, Recovery: &harness.Recovery{Ratio: 1, RestoredAfterMS: num(840)},
 				Goodput: harness.Goodput{Before: num(201.4), During: num(0), After: num(213)}, Signals: signal(true, 80),
@@ -49,6 +50,7 @@ func TestMarkdownOpensWithTheAnswer(t *testing.T) {
 	}
 	got := b.String()
 	for _, want := range []string{
+		"**slot-lock-deadlock**: Deadlock: 4 workers wait. Proved in 1 of 3 arms, here 1.3 s after the trigger; the locks' tokens and CLIENT LIST in Redis agree.\n\n```mermaid\nflowchart LR\n```\n",
 		"# lockjam run 20260504-030201-beef: FAIL\n",
 		"| slot-lock-deadlock | raise | **cured, UNSAFE** | 201/s | 0/s | 213/s | 0.8 s | yes |\n",
 		"| slot-lock-deadlock | restart | **relapsed** | - | - | - | - | NO |\n",

@@ -34,6 +34,7 @@ type Known struct {
 	Signals            map[string][]string // signal name -> names of its parameters
 	Remedies           map[string][]string // remedy name -> names of its parameters
 	Verdicts           []string            // of remedies
+	Kinds              []string            // of standstills that can be proved
 	ControlConnections int                 // slots that the control connections take
 
 	// CheckParam says what is wrong with the value of a remedy's parameter; may be nil.

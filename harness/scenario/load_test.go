@@ -18,6 +18,7 @@ import (
 var known = Known{
 	Signals:  map[string][]string{"deadlock": {"after_ms"}, "goodput-collapse": nil},
 	Remedies: map[string][]string{"none": nil, "restart-server": nil, "raise-maxclients-live": {"maxclients"}},
+	Kinds:    []string{"deadlock", "orphaned"},
 	CheckParam: func(_, _, value string) error {
 		if strings.Trim(value, "0123456789") != "" {
 			return fmt.Errorf("%q is no number", value)
@@ -361,7 +362,7 @@ func namedIn(t *testing.T, source []byte) Known {
 	if len(d.errs) > 0 {
 		t.Fatal(d.errs)
 	}
-	k := Known{Signals: map[string][]string{}, Remedies: map[string][]string{}, ControlConnections: 2}
+	k := Known{Kinds: []string{s.Incident.Kind}, Signals: map[string][]string{}, Remedies: map[string][]string{}, ControlConnections: 2}
 	for name, signal := range s.Signals {
 		k.Signals[name] = nil
 		for param := range signal.Params {

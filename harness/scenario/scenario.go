@@ -63,6 +63,9 @@ type Phases struct {
 // ForMS milliseconds of the incident phase is at most GoodputRatio of the
 // baseline's. Without a trigger there is no incident to reproduce.
 type Incident struct {
+	// Kind is what the wait-for graph has to prove (deadlock, orphaned, ...); ""
+	// expects nothing.
+	Kind         string       `yaml:"kind"`
 	GoodputRatio float64      `yaml:"goodput_ratio"`
 	ForMS        swarm.Millis `yaml:"for_ms"`
 }

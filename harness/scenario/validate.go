@@ -369,6 +369,9 @@ func (c *checker) measures(s *Scenario) {
 		limit{"cure.relapse_window_ms", float64(s.Cure.RelapseWindowMS), 1, maxPhaseMS, ""},
 		limit{"cure.hold_ms", float64(s.Cure.HoldMS), 0, maxPhaseMS, ""},
 	)
+	if k := s.Incident.Kind; k != "" && !slices.Contains(c.known.Kinds, k) {
+		c.fail(on("incident.kind"), "unknown kind of standstill %s; %s", quote(k), hint(k, c.known.Kinds))
+	}
 	if r := s.Incident.GoodputRatio; r < 0 || r >= 1 {
 		c.fail(on("incident.goodput_ratio"), "%s: want 0 or more, and less than 1", figure(r))
 	}

@@ -228,6 +228,7 @@ func TestValidationPointsAtTheNearestKey(t *testing.T) {
 		{"reproduced", "arms:", "trigger: {kind: surge, instances: 9}\nincident: {for_ms: 2001}\narms:", "x.yaml:5:20: phases.incident_ms: 2000: want at least incident.for_ms, 2001"},
 		{"clients", "arms:", "swarm: {workers_per_instance: 2, holder: redials}\narms:", "x.yaml:4:31: swarm.clients_per_instance: 1: a holder that redials closes its client, so each of the 2 workers per instance needs its own"},
 		{"parameter", "arms:", "arms:\n  - {name: up, remedy: raise-maxclients-live, params: {maxclients: ten}}", `x.yaml:5:68: arms[0].params.maxclients: "ten" is no number`},
+		{"kind of standstill", "arms:", "incident: {kind: dedlock}\narms:", `x.yaml:4:18: incident.kind: unknown kind of standstill "dedlock"; did you mean "deadlock"?`},
 		// Settings that would do nothing.
 		{"instances without a surge", "arms:", "trigger: {instances: 5}\narms:", `x.yaml:4:22: trigger.instances: only a surge has instances; this trigger is "none"`},
 		{"rate of closed arrivals", "arms:", "swarm: {arrivals: {rate_per_s: 0}}\narms:", "x.yaml:4:32: swarm.arrivals.rate_per_s: only open arrivals have one"},

@@ -34,6 +34,9 @@ type dialer struct {
 	tls     *tls.Config // nil: plain TCP. With a dialer of one's own go-redis leaves TLS to it.
 	dials   *atomic.Int64
 	refused atomic.Int64 // connections turned away with the server's own words
+	elapsed func() time.Duration
+	open    atomic.Int64 // connections that the server has let in and that are not closed
+	opened  atomic.Int64 // ns: when the last of them was let in
 }
 
 // dial is a redis.Options.Dialer.
@@ -49,7 +52,7 @@ func (d *dialer) dial(ctx context.Context, network, addr string) (net.Conn, erro
 	if err != nil {
 		return nil, err
 	}
-	w := &watchedConn{TCPConn: c.(*net.TCPConn), refused: &d.refused}
+	w := &watchedConn{TCPConn: c.(*net.TCPConn), dialer: d}
 	w.detach = context.AfterFunc(d.life, func() { _ = w.TCPConn.Close() })
 	if d.tls != nil {
 		return tls.Client(w, d.tls), nil
@@ -70,15 +73,19 @@ var refusal = []byte("-ERR max number of clients")
 // still alive.
 type watchedConn struct {
 	*net.TCPConn
-	refused *atomic.Int64
-	once    sync.Once
-	detach  func() bool
+	dialer *dialer
+	once   sync.Once
+	letIn  atomic.Bool
+	detach func() bool
 }
 
 // Close also forgets the connection in the swarm's life, which cuts those that
 // are still open when it ends.
 func (c *watchedConn) Close() error {
 	c.detach()
+	if c.letIn.CompareAndSwap(true, false) {
+		c.dialer.open.Add(-1)
+	}
 	return c.TCPConn.Close()
 }
 
@@ -101,8 +108,13 @@ func (c *watchedConn) Write(p []byte) (int, error) {
 }
 
 func (c *watchedConn) look(answer []byte) {
-	if bytes.HasPrefix(answer, refusal) {
-		c.refused.Add(1)
+	switch {
+	case bytes.HasPrefix(answer, refusal):
+		c.dialer.refused.Add(1)
+	case len(answer) > 0:
+		c.letIn.Store(true)
+		c.dialer.opened.Store(int64(c.dialer.elapsed()))
+		c.dialer.open.Add(1)
 	}
 }
 

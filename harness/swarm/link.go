@@ -13,6 +13,7 @@ import (
 
 // client is one go-redis client of a service instance, and how it dials.
 type client struct {
+	name string // in CLIENT LIST
 	rdb  *redis.Client
 	dial *dialer
 	opts func() *redis.Options
@@ -20,9 +21,9 @@ type client struct {
 
 func (s *Swarm) newClient(name string) *client {
 	d := &dialer{gate: &s.gate, life: s.life, timeout: s.settings.Client.DialTimeoutMS.Duration(),
-		tls: s.target.TLS, dials: &s.dials}
+		tls: s.target.TLS, dials: &s.dials, elapsed: s.config.Elapsed}
 	opts := func() *redis.Options { return redisOptions(s.target, s.settings.Client, name, d) }
-	return &client{rdb: redis.NewClient(opts()), dial: d, opts: opts}
+	return &client{name: name, rdb: redis.NewClient(opts()), dial: d, opts: opts}
 }
 
 func redisOptions(t Target, c ClientOptions, name string, d *dialer) *redis.Options {

@@ -149,7 +149,7 @@ func (s *Swarm) Snapshot() history.Swarm {
 	sum := history.Swarm{Dials: s.dials.Load(), Dropped: s.arrivals.dropped.Load()}
 	for _, w := range workers {
 		w.tally.addTo(&sum)
-		switch State(w.stance.Load() & 0xff) {
+		switch w.standing().state {
 		case Idle:
 			sum.Idle++
 		case Waiting:
@@ -162,6 +162,40 @@ func (s *Swarm) Snapshot() history.Swarm {
 	}
 	sum.Workers = sum.Idle + sum.Waiting + sum.Holding + sum.Dialing
 	return sum
+}
+
+// Census lists what every living worker is doing. What Redis says to it is for
+// the caller to add.
+func (s *Swarm) Census() []history.Stance {
+	s.mu.Lock()
+	workers := s.workers
+	s.mu.Unlock()
+	var all []history.Stance
+	for _, w := range workers {
+		st := w.standing()
+		if st.state == Gone {
+			continue
+		}
+		c := w.link.client
+		stance := history.Stance{
+			Worker: int32(w.id), State: st.state.String(), Since: st.since, Client: c.name, Shared: !w.owns,
+			Connected: c.dial.open.Load(), Opened: time.Duration(c.dial.opened.Load()),
+		}
+		if st.state != Idle {
+			stance.Lock, stance.Token = s.keys[st.tenant].lock, st.token
+		}
+		all = append(all, stance)
+	}
+	return all
+}
+
+// Locks are the keys of all locks that the swarm uses.
+func (s *Swarm) Locks() []string {
+	names := make([]string, len(s.keys))
+	for i, k := range s.keys {
+		names[i] = k.lock
+	}
+	return names
 }
 
 // Stop cuts every worker off where it stands, records what was in flight as

@@ -141,6 +141,38 @@ func TestCrashHolders(t *testing.T) {
 	}
 }
 
+// What workers say of themselves must agree with Redis once nothing moves: who
+// holds which lock with which token, and who has a connection.
+func TestCensus(t *testing.T) {
+	b := newBench(t, 32)
+	set := Defaults()
+	set.Instances, set.Lock.HoldMS = 6, 60_000
+	s := b.start(set)
+	defer s.Stop()
+	b.eventually("one holds, five wait", func() bool { x := s.Snapshot(); return x.Holding == 1 && x.Waiting == 5 })
+	b.eventually("all have settled", func() bool {
+		n := int64(0)
+		for _, w := range s.Census() {
+			n += w.Connected
+		}
+		return n == 6
+	})
+	list := b.control.Admin.ClientList(t.Context()).Val()
+	for _, w := range s.Census() {
+		if w.Connected != 1 || w.Opened == 0 || !strings.Contains(list, "name="+w.Client+" ") {
+			t.Errorf("%+v is not in CLIENT LIST:\n%s", w, list)
+		}
+		if w.Lock != "lock:t:0" || w.Since == 0 {
+			t.Errorf("%+v: what does it hold or wait for, and since when?", w)
+		}
+		if w.State == "holding" {
+			if token := b.control.Admin.Get(t.Context(), w.Lock).Val(); token != w.Token {
+				t.Errorf("its token is %q, and Redis has %q", w.Token, token)
+			}
+		}
+	}
+}
+
 // A fault of lockjam's own in a worker is told, and takes nothing else with it.
 func TestPanicInAWorker(t *testing.T) {
 	b := newBench(t, 32)

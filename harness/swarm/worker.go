@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime/debug"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/lockjam/lockjam/harness/history"
@@ -23,6 +23,11 @@ const (
 	Gone                 // ended
 )
 
+var stateNames = [...]string{Idle: "idle", Waiting: "waiting", Holding: "holding", Dialing: "dialing", Gone: "gone"}
+
+// String returns the name that a census has for it.
+func (s State) String() string { return stateNames[s] }
+
 // worker makes one decision after the other.
 type worker struct {
 	id       int
@@ -37,12 +42,37 @@ type worker struct {
 	hook     func(worker int)
 	crashes  *crashes
 	tally    tally
-	stance   atomic.Uint64 // State in the low byte, tenant above it
 	seq      int
 	token    string
+
+	mu     sync.Mutex
+	stance stance
 }
 
-func (w *worker) stand(s State, tenant int32) { w.stance.Store(uint64(tenant)<<8 | uint64(s)) }
+// stance is what a worker is doing, and since when.
+type stance struct {
+	state  State
+	tenant int32
+	token  string // of the lock that it waits for or holds
+	since  time.Duration
+}
+
+// stand enters a state. A state that goes on keeps its beginning.
+func (w *worker) stand(s State, tenant int32) {
+	now := w.elapsed()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stance.state == s && w.stance.tenant == tenant && w.stance.token == w.token {
+		return
+	}
+	w.stance = stance{state: s, tenant: tenant, token: w.token, since: now}
+}
+
+func (w *worker) standing() stance {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.stance
+}
 
 // run ends when the context does, when the worker crashes, or with an error
 // when there is a fault in lockjam itself.

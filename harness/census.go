@@ -1,0 +1,73 @@
+package harness
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/lockjam/lockjam/harness/history"
+)
+
+// censusEvery is how often the workers' own states are held against what Redis
+// says while an incident goes on.
+const censusEvery = 200 * time.Millisecond
+
+// census reads what every worker is doing, then asks Redis who owns which lock
+// and which connections there are.
+func (a *armRun) census(ctx context.Context, c *redis.Client) history.Census {
+	progress := func() history.Progress {
+		s := a.swarm.Snapshot()
+		p := history.Progress{Grants: s.Grants, Releases: s.Releases, Attempts: s.Dials + s.Commands}
+		return p
+	}
+	begun := a.elapsed()
+	got := history.Census{Before: progress(), Workers: a.swarm.Census()}
+	if err := a.askRedis(ctx, c, &got); err != nil {
+		got.Error = err.Error()
+	}
+	got.After = progress()
+	got.At = a.elapsed()
+	got.Took = got.At - begun
+	return got
+}
+
+func (a *armRun) askRedis(ctx context.Context, c *redis.Client, into *history.Census) error {
+	locks := a.swarm.Locks()
+	var values *redis.SliceCmd
+	var list *redis.StringCmd
+	if _, err := c.Pipelined(ctx, func(p redis.Pipeliner) error {
+		values, list = p.MGet(ctx, locks...), p.ClientList(ctx)
+		return nil
+	}); err != nil {
+		return err
+	}
+	into.Locks = map[string]string{}
+	for i, v := range values.Val() {
+		if token, ok := v.(string); ok {
+			into.Locks[locks[i]] = token
+		}
+	}
+	into.Clients = map[string]int64{}
+	into.Slots = int64(a.sc.Server.MaxClients)
+	for line := range strings.Lines(list.Val()) {
+		switch name := clientName(line); {
+		case strings.HasPrefix(name, "lockjam-control-"):
+			into.Slots--
+		default:
+			into.Clients[name]++
+		}
+	}
+	return nil
+}
+
+// clientName reads the name= field of a line of CLIENT LIST.
+func clientName(line string) string {
+	for field := range strings.FieldsSeq(line) {
+		if name, ok := strings.CutPrefix(field, "name="); ok {
+			return name
+		}
+	}
+	return ""
+}

@@ -1,0 +1,65 @@
+package history
+
+// censusLine is a census in the journal. A worker is a line of its own in a
+// table rather than an object: there may be thousands, several times a second.
+type censusLine struct {
+	At      int64             `json:"at_us"`
+	Took    int64             `json:"took_us"`
+	Before  [3]int64          `json:"before"` // grants, releases, attempts
+	After   [3]int64          `json:"after"`
+	Workers []stanceLine      `json:"workers"`
+	Locks   map[string]string `json:"locks,omitempty"`
+	Clients map[string]int64  `json:"clients,omitempty"`
+	Slots   int64             `json:"slots"`
+	Error   string            `json:"error,omitempty"`
+}
+
+type stanceLine struct {
+	Worker    int32  `json:"worker"`
+	State     string `json:"state"`
+	Lock      string `json:"lock,omitempty"`
+	Token     string `json:"token,omitempty"`
+	Since     int64  `json:"since_us"`
+	Client    string `json:"client,omitempty"`
+	Connected int64  `json:"connected,omitempty"`
+	Opened    int64  `json:"opened_us,omitempty"`
+	Shared    bool   `json:"shared,omitempty"`
+}
+
+func (p Progress) array() [3]int64 { return [3]int64{p.Grants, p.Releases, p.Attempts} }
+
+func progressOf(a [3]int64) Progress { return Progress{Grants: a[0], Releases: a[1], Attempts: a[2]} }
+
+func encodeCensus(c Census) ([]byte, error) {
+	l := censusLine{
+		At: toMicros(c.At), Took: toMicros(c.Took), Before: c.Before.array(), After: c.After.array(),
+		Locks: c.Locks, Clients: c.Clients, Slots: c.Slots, Error: c.Error, Workers: make([]stanceLine, len(c.Workers)),
+	}
+	for i, w := range c.Workers {
+		l.Workers[i] = stanceLine{
+			Worker: w.Worker, State: w.State, Lock: w.Lock, Token: w.Token, Since: toMicros(w.Since),
+			Client: w.Client, Connected: w.Connected, Opened: toMicros(w.Opened), Shared: w.Shared,
+		}
+	}
+	return encodeLine(otherLine{Census: &l})
+}
+
+func decodeCensus(l *censusLine) (c Census, ok bool) {
+	at, atOK := fromMicros(l.At)
+	took, tookOK := fromMicros(l.Took)
+	c = Census{
+		At: at, Took: took, Before: progressOf(l.Before), After: progressOf(l.After),
+		Locks: l.Locks, Clients: l.Clients, Slots: l.Slots, Error: l.Error, Workers: make([]Stance, len(l.Workers)),
+	}
+	ok = atOK && tookOK
+	for i, w := range l.Workers {
+		since, sinceOK := fromMicros(w.Since)
+		opened, openedOK := fromMicros(w.Opened)
+		ok = ok && sinceOK && openedOK
+		c.Workers[i] = Stance{
+			Worker: w.Worker, State: w.State, Lock: w.Lock, Token: w.Token, Since: since,
+			Client: w.Client, Connected: w.Connected, Opened: opened, Shared: w.Shared,
+		}
+	}
+	return c, ok
+}
