@@ -88,6 +88,7 @@ func (a *armRun) phases(ctx context.Context) (err error) {
 		if err != nil {
 			cut = err.Error()
 		}
+		a.sampler.count(false)
 		a.mark(history.PhaseMark, history.End, cut)
 		a.sampler.now(ctx)
 	}()
@@ -99,7 +100,7 @@ func (a *armRun) phases(ctx context.Context) (err error) {
 	a.markAt(stretch.from, history.PhaseMark, history.Baseline, "")
 	a.mark(history.PhaseMark, history.Incident, "")
 	a.sampler.now(ctx)
-	a.sampler.counting.Store(a.sc.Trigger.Kind != scenario.NoTrigger)
+	a.sampler.count(a.sc.Trigger.Kind != scenario.NoTrigger)
 	if err := a.trigger(ctx); err != nil {
 		return err
 	}
@@ -109,7 +110,7 @@ func (a *armRun) phases(ctx context.Context) (err error) {
 	if a.sc.Phases.RecoveryMS == 0 {
 		return nil
 	}
-	a.sampler.counting.Store(false)
+	a.sampler.count(false)
 	a.mark(history.PhaseMark, history.Recovery, "")
 	a.sampler.now(ctx)
 	if err := a.applyRemedy(ctx); err != nil {
@@ -284,7 +285,8 @@ func (a *armRun) setUp(ctx context.Context) (ServerEnvironment, error) {
 		Settings: a.sc.Swarm, Prefix: a.prefix, Seed: a.seed, Elapsed: a.elapsed, Record: a.recorder.Op, OnWork: a.options.OnWork,
 	})
 	a.sampler = &sampler{elapsed: a.elapsed, swarm: a.swarm.Snapshot, client: a.control.Sampler, lost: make(chan error, 1), record: a.sampled}
-	a.sampler.census = func(c *redis.Client) { a.recorder.Census(a.census(context.Background(), c)) }
+	a.sampler.census = func(c *redis.Client) history.Census { return a.census(context.Background(), c) }
+	a.sampler.keep = a.recorder.Census
 	return env, nil
 }
 

@@ -34,10 +34,11 @@ type sampler struct {
 	queries sync.WaitGroup
 	stolen  atomic.Int64 // ns, since the last sample
 
-	census   func(*redis.Client) // taken with a sample, at most every censusEvery; may be nil
-	counting atomic.Bool         // whether it is taken
-	counted  time.Duration       // when it was taken last
-	lost     chan error          // the server went away, and not by our doing
+	census   func(*redis.Client) history.Census // taken with a sample, at most every censusEvery
+	keep     func(history.Census)
+	counting bool          // whether it is taken
+	counted  time.Duration // when it was taken last
+	lost     chan error    // the server went away, and not by our doing
 }
 
 // reading is one answer of the server.
@@ -146,12 +147,16 @@ func (s *sampler) query(c *redis.Client, done chan struct{}) {
 	server, err := readServer(context.Background(), c)
 	took := time.Since(begun)
 	// After the sample's part, over the same connection: it is late, not the sample.
-	if err == nil && s.counting.Load() && s.elapsed()-s.counted >= censusEvery {
-		s.counted = s.elapsed()
-		s.census(c)
+	var census *history.Census
+	if err == nil && s.due() {
+		taken := s.census(c)
+		census = &taken
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if census != nil && s.counting { // the recorder may be closed once nobody counts any more
+		s.keep(*census)
+	}
 	s.answer = reading{server: server, took: took, err: err}
 	s.asked = nil
 	close(done)
@@ -164,6 +169,25 @@ func (s *sampler) query(c *redis.Client, done chan struct{}) {
 		default:
 		}
 	}
+}
+
+// count begins or ends the taking of censuses. None is kept after it has ended.
+func (s *sampler) count(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.counting = on
+}
+
+// due says whether it is time for a census.
+func (s *sampler) due() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.elapsed()
+	if !s.counting || now-s.counted < censusEvery {
+		return false
+	}
+	s.counted = now
+	return true
 }
 
 // seen returns the samples so far.
