@@ -128,6 +128,7 @@ func (j *judge) assumptionsHold() bool {
 	}
 	if j.h.Truncated {
 		j.doubt("the recording ends in the middle: the run was interrupted")
+		return false // whatever is missing may only have been cut off
 	}
 	if j.t.cut != "" && len(j.t.notes) == 0 {
 		j.doubt("the arm was cut short: %s", j.t.cut)
@@ -150,7 +151,7 @@ func (j *judge) assumptionsHold() bool {
 		j.doubt("the incident was not reproduced: goodput was still %.0f%% of the baseline's (at most %.0f%% was to be left)",
 			100*left, 100*j.sc.Incident.GoodputRatio)
 	}
-	return reproduced && !j.h.Truncated
+	return reproduced
 }
 
 // tooBusy is the share of a half second above which lockjam was stalled for so
@@ -274,8 +275,7 @@ func (j *judge) deadlock() {
 		if s.Name == "deadlock" && s.Fired {
 			now := j.sampleAt(j.t.incident.to)
 			j.r.Deadlock = &Deadlock{
-				Kind: "stall", AfterMS: *s.DetectMS,
-				Residue: Residue{Workers: now.Waiting + now.Dialing, Locks: int64(j.sc.Swarm.Lock.Tenants)},
+				Kind: "stall", AfterMS: *s.DetectMS, Residue: Residue{Workers: now.Waiting + now.Dialing},
 			}
 		}
 	}
@@ -311,6 +311,9 @@ func (j *judge) expectations() {
 		case d.Kind != want:
 			j.fail("the incident was expected to be proved %s, and was proved %s: %s", want, d.Kind, d.Sentence)
 		}
+	}
+	if j.sc.Trigger.Kind == scenario.NoTrigger && j.r.Safety != (Safety{}) {
+		j.fail("nothing was done to the swarm, and its lock does not exclude: %+v", j.r.Safety)
 	}
 	if want := j.arm.Expect.Unsafe; want != nil && j.r.Verdict != "" && *want != j.r.Unsafe {
 		j.fail("remedy %s was expected to be %s and was %s: %+v", j.r.Remedy, safeWord(*want), safeWord(j.r.Unsafe), j.r.Safety)

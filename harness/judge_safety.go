@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/scenario"
 )
 
 // safety counts what a lock and a limiter must never let happen, from the
@@ -13,6 +14,9 @@ import (
 // goodput and breaks one of these is unsafe.
 func (j *judge) safety() {
 	from := max(j.t.remedyBegun, 0)
+	if j.sc.Trigger.Kind == scenario.NoTrigger {
+		from = 0
+	}
 	byTenant := map[int32][]history.Op{}
 	for _, op := range j.h.Ops {
 		if op.Granted != history.Never {

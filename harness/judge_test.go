@@ -255,3 +255,36 @@ func TestBusyMachineExplainsALossAndNothingElse(t *testing.T) {
 		t.Errorf("a cure on a busy machine is %q, %s; want cured", r.Verdict, r.Outcome)
 	}
 }
+
+func TestSteady(t *testing.T) {
+	for name, c := range map[string]struct {
+		bins []float64
+		want bool
+	}{
+		"even":             {[]float64{20, 21, 19, 20, 20, 21, 19, 20, 20, 20}, true},
+		"too few":          {[]float64{20, 20, 20}, false},
+		"nothing":          {make([]float64, 10), false},
+		"still climbing":   {[]float64{10, 12, 14, 16, 18, 20, 22, 24, 26, 28}, false},
+		"all over":         {[]float64{5, 40, 3, 35, 20, 2, 38, 9, 31, 17}, false},
+		"a step half way":  {[]float64{15, 15, 15, 15, 15, 20, 20, 20, 20, 20}, false},
+		"one bin of ten 0": {[]float64{20, 20, 20, 0, 20, 20, 20, 20, 20, 20}, false},
+	} {
+		if got := steady(c.bins); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+// A lock that does not exclude is no baseline for anything, and no pass.
+func TestBrokenExclusionWithoutATriggerFails(t *testing.T) {
+	sc, arm := testScenario()
+	sc.Trigger.Kind = scenario.NoTrigger
+	h := newLiteral().work(0, 6*second, 200).sampled()
+	if r := Judge(sc, arm, h); r.Outcome != Pass {
+		t.Fatalf("sound: %s %v", r.Outcome, r.Reasons)
+	}
+	h.Ops[5].Worked = h.Ops[7].Ended
+	if r := Judge(sc, arm, h); r.Outcome != Fail || r.Safety.Overlaps == 0 {
+		t.Errorf("overlapping holds: %s, %+v", r.Outcome, r.Safety)
+	}
+}

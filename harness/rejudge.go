@@ -1,11 +1,12 @@
 package harness
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -79,7 +80,8 @@ func LoadRun(folder string) (*Run, error) {
 
 // Rejudge judges a recorded run again, from the scenarios and histories in its
 // folder alone, and rewrites its verdicts. It returns the arms whose result
-// changed, as SCENARIO/ARM.
+// changed, as SCENARIO/ARM. Where the folder cannot be written it returns the
+// run with the error.
 func Rejudge(folder string) (*Run, []string, error) {
 	r, err := LoadRun(folder)
 	if err != nil {
@@ -91,6 +93,7 @@ func Rejudge(folder string) (*Run, []string, error) {
 		}
 	}
 	var changed []string
+	var before []ArmResult
 	for i := range r.Scenarios {
 		for k := range r.Scenarios[i].Arms {
 			was := &r.Scenarios[i].Arms[k]
@@ -98,14 +101,27 @@ func Rejudge(folder string) (*Run, []string, error) {
 			if err != nil {
 				return nil, nil, err
 			}
-			if now.Verdict != was.Verdict || !reflect.DeepEqual(now.Signals, was.Signals) {
-				changed = append(changed, was.Folder)
-			}
+			before = append(before, *was)
 			*was = *now
 		}
 	}
 	conclude(r)
-	return r, changed, writeJSON(filepath.Join(folder, runFile), r)
+	for _, sc := range r.Scenarios {
+		for _, now := range sc.Arms {
+			if !sameJSON(before[0], now) {
+				changed = append(changed, now.Folder)
+			}
+			before = before[1:]
+		}
+	}
+	return r, changed, errors.Join(r.writeVerdicts(folder), writeJSON(filepath.Join(folder, runFile), r))
+}
+
+// sameJSON compares what would be written.
+func sameJSON(a, b ArmResult) bool {
+	x, _ := json.Marshal(a)
+	y, _ := json.Marshal(b)
+	return bytes.Equal(x, y)
 }
 
 // addUnlisted adds the arms that were under way when lockjam was killed: they
@@ -152,7 +168,7 @@ func (r *Run) scenario(name string) *ScenarioResult {
 	return &r.Scenarios[i]
 }
 
-// rejudgeArm writes verdict.json anew.
+// rejudgeArm judges one arm again.
 func rejudgeArm(folder string, was *ArmResult) (*ArmResult, error) {
 	if !filepath.IsLocal(was.Folder) {
 		return nil, fmt.Errorf("%w: %s names an arm folder outside of itself: %q", ErrUsage, folder, was.Folder)
@@ -171,5 +187,5 @@ func rejudgeArm(folder string, was *ArmResult) (*ArmResult, error) {
 		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
 	}
 	now.Repeat, now.Attempts, now.Folder = was.Repeat, was.Attempts, was.Folder
-	return now, writeJSON(filepath.Join(dir, verdictFile), now)
+	return now, nil
 }

@@ -313,14 +313,23 @@ func (a *armRun) limit(ctx context.Context) error {
 func (a *armRun) borrow(ctx context.Context) error {
 	a.undo = append(a.undo, a.removeKeys)
 	was, err := a.control.MaxClients(ctx)
-	if err != nil || was == a.sc.Server.MaxClients || !a.options.AllowDestructive {
+	if err != nil {
 		return err
+	}
+	want := a.sc.Server.MaxClients
+	if !a.options.AllowDestructive {
+		if was != want {
+			return fmt.Errorf("%w: the server at %s has maxclients %d and %s needs %d: set it there, or allow lockjam to with --allow-destructive",
+				ErrUsage, a.server.Endpoint().Addr, was, a.sc.Name, want)
+		}
+		return nil
 	}
 	set := func(ctx context.Context, n int) error {
 		return a.control.Admin.ConfigSet(ctx, "maxclients", strconv.Itoa(n)).Err()
 	}
+	// Also where it is right already: a remedy may change it.
 	a.undo = append(a.undo, func(ctx context.Context) error { return set(ctx, was) })
-	return set(ctx, a.sc.Server.MaxClients)
+	return set(ctx, want)
 }
 
 // removeKeys deletes what the swarm wrote, and nothing else.

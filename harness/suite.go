@@ -318,7 +318,23 @@ func (s *suite) finish(status Status, err error) error {
 	}
 	s.collect()
 	conclude(&s.run)
-	return errors.Join(err, s.save())
+	if saveErr := errors.Join(s.run.writeVerdicts(s.folder), s.save()); saveErr != nil {
+		s.run.Outcome = worse(s.run.Outcome, Inconclusive) // what is not recorded did not pass
+		err = errors.Join(err, saveErr)
+	}
+	return err
+}
+
+// writeVerdicts stores every arm's verdict.json as the arms taken together have
+// left it.
+func (r *Run) writeVerdicts(folder string) error {
+	var errs []error
+	for _, sc := range r.Scenarios {
+		for i := range sc.Arms {
+			errs = append(errs, writeJSON(filepath.Join(folder, sc.Arms[i].Folder, verdictFile), &sc.Arms[i]))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func (s *suite) save() error { return writeJSON(filepath.Join(s.folder, runFile), s.run) }
@@ -345,11 +361,23 @@ func conclude(r *Run) {
 }
 
 // attribute denies remedies the credit for a recovery that the control arm made
-// too, in the same repeat.
+// too, in the same repeat, and says so where no control arm ran.
 func attribute(arms []ArmResult) {
-	for _, control := range arms {
+	for i := range arms {
+		a := &arms[i]
+		alone := !slices.ContainsFunc(arms, func(c ArmResult) bool { return c.Remedy == "none" && c.Repeat == a.Repeat })
+		if alone && a.Verdict == Cured {
+			a.Because += " No control arm ran beside it: whether it was the remedy's doing is not proved."
+		}
+	}
+	for k := range arms {
+		control := &arms[k]
 		if control.Remedy != "none" || control.Verdict == "" || control.Verdict == NoEffect {
 			continue
+		}
+		if control.Expected == "" {
+			control.Outcome = worse(control.Outcome, Inconclusive)
+			control.Reasons = append(control.Reasons, fmt.Sprintf("the incident was %s with nothing done about it: it does not sustain itself", control.Verdict))
 		}
 		for i := range arms {
 			if a := &arms[i]; a.Repeat == control.Repeat && a.Remedy != "none" && a.Verdict == Cured {

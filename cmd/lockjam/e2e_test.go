@@ -606,6 +606,27 @@ func TestServerOfSomebodyElseWithLeave(t *testing.T) {
 	h.nothingLeft()
 }
 
+// It is put back after every arm, also where it was right to begin with: the
+// next arm would take what a remedy left for the server's own setting.
+func TestServerOfSomebodyElseIsPutBackAfterEveryArm(t *testing.T) {
+	h := newHouse(t)
+	other := theirs(t, "32")
+	h.lockjam(0, "run", "short.yaml", "--server", other.url, "--arm", "raise-maxclients-live", "--repeat", "2", "--allow-destructive")
+	other.untouched("32")
+	h.nothingLeft()
+}
+
+// The first thing that somebody sees whose server has the usual 10000.
+func TestServerOfSomebodyElseWithAnotherLimit(t *testing.T) {
+	h := newHouse(t)
+	other := theirs(t, "200")
+	_, stderr := h.lockjam(64, "run", "short.yaml", "--server", other.url, "--arm", "control", "--quiet")
+	if !strings.Contains(stderr, "has maxclients 200 and short needs 32: set it there, or allow lockjam to with --allow-destructive") {
+		t.Errorf("stderr: %s", stderr)
+	}
+	other.untouched("200")
+}
+
 // A signal in mid-run puts the server back as well.
 func TestInterruptOnServerOfSomebodyElse(t *testing.T) {
 	h := newHouse(t)

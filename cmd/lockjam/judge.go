@@ -28,12 +28,16 @@ func newJudge() *cobra.Command {
 
 func judge(cmd *cobra.Command, folder string) error {
 	r, changed, err := harness.Rejudge(folder)
-	if err != nil {
+	if r == nil {
 		return err
 	}
-	path, err := writeReport(folder, r)
-	if err != nil {
-		return err
+	path, reportErr := writeReport(folder, r)
+	if err == nil {
+		err = reportErr
+	}
+	if err != nil { // a folder that is kept read-only: the verdicts are worth reading all the same
+		err = &usageError{message: fmt.Sprintf("%s: the verdicts cannot be stored: %v", folder, strings.SplitN(err.Error(), "\n", 2)[0])}
+		path = "not written"
 	}
 	var b bytes.Buffer
 	if err := report.Table(&b, r); err != nil {
@@ -46,6 +50,9 @@ func judge(cmd *cobra.Command, folder string) error {
 	}
 	fmt.Fprintf(&b, "report: %s\n", path)
 	if err := put(cmd.OutOrStdout(), []byte(printable(b.String()))); err != nil {
+		return err
+	}
+	if err != nil {
 		return err
 	}
 	return outcomeOf(r)

@@ -43,7 +43,7 @@ func answer(b *bytes.Buffer, r *harness.Run) {
 	}
 	b.WriteString("\nGoodput is rate-limit decisions completed per second: in the baseline, at the end of the incident, and after the remedy.\n")
 	b.WriteString("*cured*: back at the baseline's level, and it lasted. *relapsed*: work went on for a moment and stopped again. " +
-		"*no-effect*: nothing moved. *blocked*: the remedy could not be applied. *UNSAFE*: two workers held one lock, or updates were lost.\n")
+		"*no-effect*: nothing moved. *blocked*: the remedy could not be applied. *UNSAFE*: two workers relied on one lock, a lock went from under its holder, an update was lost, or a fencing token did not rise.\n")
 	if len(r.Scenarios) > 0 {
 		b.WriteString("\n")
 	}
@@ -65,7 +65,7 @@ func inShort(arms []row) string {
 		{"cured by", func(v harness.Verdict, unsafe bool) bool { return v == harness.Cured && !unsafe }},
 		{"cured, at the price of safety, by", func(v harness.Verdict, unsafe bool) bool { return v == harness.Cured && unsafe }},
 		{"better but not cured with", func(v harness.Verdict, _ bool) bool { return v == harness.Partial }},
-		{"back for a moment only after", func(v harness.Verdict, _ bool) bool { return v == harness.Relapsed }},
+		{"moved for a moment only after", func(v harness.Verdict, _ bool) bool { return v == harness.Relapsed }},
 		{"no help:", func(v harness.Verdict, _ bool) bool { return v == harness.NoEffect }},
 		{"could not be carried out:", func(v harness.Verdict, _ bool) bool { return v == harness.Blocked }},
 	}

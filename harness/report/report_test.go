@@ -54,7 +54,7 @@ func TestMarkdownOpensWithTheAnswer(t *testing.T) {
 		"# lockjam run 20260504-030201-beef: FAIL\n",
 		"| slot-lock-deadlock | raise | **cured, UNSAFE** | 201/s | 0/s | 213/s | 0.8 s | yes |\n",
 		"| slot-lock-deadlock | restart | **relapsed** | - | - | - | - | NO |\n",
-		"cured, at the price of safety, by `raise`; back for a moment only after `restart`",
+		"cured, at the price of safety, by `raise`; moved for a moment only after `restart`",
 		"**Unsafe:** 4 grants of a lock that somebody still relied on, 2 lost updates.",
 		"- fail: `slot-lock-deadlock` / `restart`: remedy restart-server was expected to be cured and was relapsed\n",
 		"| client-saturation | A1 | fire | 2 of 3 | 120 ms | 0 | 1 of 1 |\n",

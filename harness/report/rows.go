@@ -75,6 +75,9 @@ func (r row) asExpected() string {
 	return r.tally(func(a harness.ArmResult) string {
 		switch a.Outcome {
 		case harness.Pass:
+			if a.Attempts > 1 {
+				return fmt.Sprintf("yes, at attempt %d", a.Attempts)
+			}
 			return "yes"
 		case harness.Fail:
 			return "NO"

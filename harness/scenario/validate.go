@@ -365,8 +365,9 @@ func (c *checker) trigger(s *Scenario) {
 // at an end: no cure at a ratio of 0, no incident at the baseline's goodput.
 func (c *checker) measures(s *Scenario) {
 	c.within(
-		limit{"incident.for_ms", float64(s.Incident.ForMS), 1, maxPhaseMS, ""},
-		limit{"cure.relapse_window_ms", float64(s.Cure.RelapseWindowMS), 1, maxPhaseMS, ""},
+		// Goodput is counted in bins of 100 ms: less than two say nothing.
+		limit{"incident.for_ms", float64(s.Incident.ForMS), 200, maxPhaseMS, ""},
+		limit{"cure.relapse_window_ms", float64(s.Cure.RelapseWindowMS), 200, maxPhaseMS, ""},
 		limit{"cure.hold_ms", float64(s.Cure.HoldMS), 0, maxPhaseMS, ""},
 	)
 	if k := s.Incident.Kind; k != "" && !slices.Contains(c.known.Kinds, k) {

@@ -248,7 +248,7 @@ func (s *sweep) containersOf(ctx context.Context, dir string, used bool) error {
 		}
 		return nil
 	}
-	return s.containers(ctx, client.Filters{}.Add("label", labelWorkspace+"="+dir), func(string) bool { return true })
+	return s.containers(ctx, client.Filters{}.Add("label", labelWorkspace+"="+dir), func(string, time.Time) bool { return true })
 }
 
 // strayContainers removes the containers whose workspace is gone, folder and all.
@@ -256,14 +256,20 @@ func (s *sweep) strayContainers(ctx context.Context) error {
 	if s.docker == nil {
 		return nil
 	}
-	return s.containers(ctx, client.Filters{}.Add("label", labelWorkspace), func(workspace string) bool {
+	return s.containers(ctx, client.Filters{}.Add("label", labelWorkspace), func(workspace string, created time.Time) bool {
 		_, err := os.Lstat(workspace)
-		return errors.Is(err, fs.ErrNotExist)
+		return errors.Is(err, fs.ErrNotExist) && time.Since(created) > strayAge
 	})
 }
 
+// strayAge is how old a container has to be before the lack of its workspace
+// says that its run is dead. A run may live in a /tmp of its own, as services
+// with PrivateTmp do, and use the same Docker: its workspace is not to be seen
+// from here. Runs take minutes.
+var strayAge = 24 * time.Hour // a variable for the tests alone
+
 // containers removes the containers of this host that pass the filters and whose workspace is dead.
-func (s *sweep) containers(ctx context.Context, filters client.Filters, dead func(workspace string) bool) error {
+func (s *sweep) containers(ctx context.Context, filters client.Filters, dead func(workspace string, created time.Time) bool) error {
 	host, err := os.Hostname()
 	if err != nil {
 		return err
@@ -275,7 +281,7 @@ func (s *sweep) containers(ctx context.Context, filters client.Filters, dead fun
 	}
 	var errs []error
 	for _, c := range found.Items {
-		if !dead(c.Labels[labelWorkspace]) {
+		if !dead(c.Labels[labelWorkspace], time.Unix(c.Created, 0)) {
 			continue
 		}
 		if err := removeContainer(ctx, s.docker, c.ID); err != nil {

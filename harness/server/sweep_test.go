@@ -162,7 +162,8 @@ func TestSweepWithDockerGone(t *testing.T) {
 	}
 }
 
-// The folder of a dead run may be cleared away, by a reboot or a cleaner. Its containers are still known by their label.
+// The folder of a dead run may be cleared away, by a reboot or a cleaner. Its containers are still known by their label. But
+// the folder of a live run may lie in a /tmp of its own: only age tells the two apart.
 func TestSweepWithFolderGone(t *testing.T) {
 	needImage(t)
 	t.Setenv("TMPDIR", t.TempDir())
@@ -170,6 +171,10 @@ func TestSweepWithFolderGone(t *testing.T) {
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}
+	if got, err := server.Sweep(t.Context(), nil); err != nil || got != (server.Swept{}) {
+		t.Errorf("a young container was swept: %+v, %v", got, err)
+	}
+	defer server.SetStrayAge(0)()
 	if got, err := server.Sweep(t.Context(), nil); err != nil || got != (server.Swept{Runs: 1, Containers: 1}) {
 		t.Errorf("swept %+v, %v", got, err)
 	}

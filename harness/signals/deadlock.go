@@ -1,11 +1,11 @@
 package signals
 
-// Whether a stall is a deadlock is for the wait-for graph to prove. This is
-// what can be said from counters alone: requests wait, and for longer than any
-// timeout in force could explain nothing was granted and nothing released.
+// Whether a stall is a deadlock, and whether it will end by itself, is for the
+// wait-for graph to prove. This is what can be said from counters alone. A
+// second is the longest timeout that go-redis has in the catalogue's scenarios.
 var deadlock = Signal{
 	Name:    "deadlock",
-	Summary: "requests wait, and no lock was granted or released for for_ms (longer than any timeout in force)",
+	Summary: "requests wait, and no lock was granted or released for for_ms",
 	Params:  Params{"for_ms": 1000},
 	Firings: func(h View, p Params) []Firing {
 		return firings(h.Samples, p.millis("for_ms"), func(i int) reading {

@@ -36,7 +36,11 @@ func cumulative(samples []history.Sample, counter func(*history.Server) int64) [
 			case last.RunID != s.Server.RunID:
 				sum += now
 			default:
-				sum += max(now-counter(last), 0) // CONFIG RESETSTAT
+				if grown := now - counter(last); grown >= 0 {
+					sum += grown
+				} else {
+					sum += now // CONFIG RESETSTAT
+				}
 			}
 			last = s.Server
 		}

@@ -99,6 +99,9 @@ func TestSignals(t *testing.T) {
 		{"CONFIG RESETSTAT is no refusal", "rejected-connections", nil, func(i int, s *history.Sample) {
 			s.Server.Rejected = map[bool]int64{true: 100, false: 0}[i < 15]
 		}, ""},
+		{"refusals since CONFIG RESETSTAT count", "rejected-connections", nil, func(i int, s *history.Sample) {
+			s.Server.Rejected = map[bool]int64{true: 100, false: 5}[i < 15]
+		}, "1500-2500"},
 
 		// The mean over the window is past 10 ms when half the commands in it were slow.
 		{"20 ms a command from 1 s on", "command-latency-server", nil, func(i int, s *history.Sample) {

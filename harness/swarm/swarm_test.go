@@ -173,6 +173,19 @@ func TestCensus(t *testing.T) {
 	}
 }
 
+// A holder whose lock went to somebody else must leave it alone.
+func TestReleaseLeavesTheLocksOfOthers(t *testing.T) {
+	b := newBench(t, 32)
+	set := Defaults()
+	set.Lock.HoldMS = 20
+	s := b.startWith(set, func(int) { b.control.Admin.Set(context.Background(), "lock:t:0", "another's", 0) })
+	b.eventually("a release came too late", func() bool { return s.Snapshot().Errors[history.Conflict] > 0 })
+	s.Stop()
+	if token := b.control.Admin.Get(t.Context(), "lock:t:0").Val(); token != "another's" {
+		t.Errorf("the lock of another is %q now", token)
+	}
+}
+
 // A fault of lockjam's own in a worker is told, and takes nothing else with it.
 func TestPanicInAWorker(t *testing.T) {
 	b := newBench(t, 32)
