@@ -125,18 +125,8 @@ func (h *house) ends(err error, wantCode int, format string, args ...any) {
 		h.t.Fatal(err)
 	}
 	said := fmt.Sprintf(format, args...)
-	skipIfBusy(h.t, said)
 	if code != wantCode {
 		h.t.Fatalf("exit code %d, want %d: %s", code, wantCode, said)
-	}
-}
-
-// skipIfBusy gives up where lockjam could not get the processor for long enough
-// and says that nothing can be said: it has tried three times by then, and is right.
-func skipIfBusy(t *testing.T, said string) {
-	t.Helper()
-	if strings.Contains(said, "the machine was too busy") {
-		t.Skip("the machine is too busy for a verdict")
 	}
 }
 
