@@ -1,7 +1,7 @@
 # Every target does its own set-up: scripts/setup.sh makes a Redis available.
 GO ?= go
 
-.PHONY: demo test test-race lint bench build
+.PHONY: demo test test-race lint bench build false-alarms
 
 build:
 	$(GO) build -o bin/lockjam ./cmd/lockjam
@@ -23,6 +23,14 @@ test-race:
 
 lint:
 	./scripts/lint.sh
+
+# Runs the two controls, in which nothing is wrong, a hundred times each, and
+# records what fired: five minutes.
+false-alarms: build
+	./scripts/setup.sh
+	./bin/lockjam run healthy near-limit --repeat 100 --parallel 4
+	mkdir -p results/false-alarms
+	cp results/latest/report.md results/false-alarms/
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...

@@ -3,16 +3,11 @@ package harness
 import (
 	"context"
 	"strings"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/lockjam/lockjam/harness/history"
 )
-
-// censusEvery is how often the workers' own states are held against what Redis
-// says while an incident goes on.
-const censusEvery = 200 * time.Millisecond
 
 // census reads what every worker is doing, then asks Redis who owns which lock
 // and which connections there are.
@@ -52,7 +47,7 @@ func (a *armRun) askRedis(ctx context.Context, c *redis.Client, into *history.Ce
 	into.Clients = map[string]int64{}
 	into.Slots = int64(a.sc.Server.MaxClients)
 	for line := range strings.Lines(list.Val()) {
-		switch name := clientName(line); {
+		switch name := clientField(line, "name"); {
 		case strings.HasPrefix(name, "lockjam-control-"):
 			into.Slots--
 		default:
@@ -60,14 +55,4 @@ func (a *armRun) askRedis(ctx context.Context, c *redis.Client, into *history.Ce
 		}
 	}
 	return nil
-}
-
-// clientName reads the name= field of a line of CLIENT LIST.
-func clientName(line string) string {
-	for field := range strings.FieldsSeq(line) {
-		if name, ok := strings.CutPrefix(field, "name="); ok {
-			return name
-		}
-	}
-	return ""
 }

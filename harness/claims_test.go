@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lockjam/lockjam/harness/history"
 	"github.com/lockjam/lockjam/harness/remedies"
 	"github.com/lockjam/lockjam/harness/signals"
 )
@@ -27,17 +28,33 @@ func failing(name string, arms ...ArmResult) ScenarioResult {
 	for i := range arms {
 		arms[i].Reproduced, arms[i].Repeat = &yes, 1
 	}
-	return ScenarioResult{Name: name, Arms: arms}
+	return ScenarioResult{Name: name, Arms: arms, Claims: everyClaim()}
+}
+
+func everyClaim() (ids []string) {
+	for _, c := range runbook {
+		ids = append(ids, c.id)
+	}
+	return ids
 }
 
 func armWith(signal string, fired bool) ArmResult {
-	return ArmResult{Name: "control", Remedy: "none", Verdict: NoEffect, Signals: []SignalResult{{Name: signal, Fired: fired}}}
+	s := SignalResult{Name: signal, Fired: fired}
+	if fired {
+		after := 500.0
+		s.DetectMS = &after
+	}
+	return ArmResult{Name: "control", Remedy: "none", Verdict: NoEffect, Signals: []SignalResult{s}}
 }
 
 func TestScorecardOnDetection(t *testing.T) {
 	const a1 = "client-saturation"
-	healthy := ScenarioResult{Name: "healthy", Arms: []ArmResult{armWith(a1, false)}}
-	alarm := ScenarioResult{Name: "healthy", Arms: []ArmResult{armWith(a1, true)}}
+	healthy := ScenarioResult{Name: "healthy", Arms: []ArmResult{armWith(a1, false)}, Claims: everyClaim()}
+	alarm := ScenarioResult{Name: "healthy", Arms: []ArmResult{armWith(a1, true)}, Claims: everyClaim()}
+	elsewhere := failing("z", armWith(a1, true))
+	elsewhere.Claims = []string{"A2"}
+	blind := failing("x", armWith(a1, false))
+	blind.Arms[0].Signals[0].Unavailable = "INFO does not say it"
 	for _, c := range []struct {
 		name      string
 		scenarios []ScenarioResult
@@ -46,10 +63,12 @@ func TestScorecardOnDetection(t *testing.T) {
 	}{
 		{"nothing ran", nil, Untested, "No arm of this run bears on it."},
 		{"only a healthy run", []ScenarioResult{healthy}, Untested, "No arm of this run bears on it."},
-		{"fires wherever it should", []ScenarioResult{failing("x", armWith(a1, true)), healthy}, Confirmed, "It fires in x."},
+		{"a scenario that does not bear on it", []ScenarioResult{elsewhere}, Untested, noArm},
+		{"a signal that could say nothing", []ScenarioResult{blind}, Untested, noArm},
+		{"fires wherever it should", []ScenarioResult{failing("x", armWith(a1, true)), healthy}, Confirmed, "It fires in x (after 0.5 s)."},
 		{"never fires", []ScenarioResult{failing("x", armWith(a1, false))}, Refuted, "It stays silent in x."},
-		{"fires here, not there", []ScenarioResult{failing("x", armWith(a1, true)), failing("y", armWith(a1, false))}, Conditional, "It fires in x; it stays silent in y."},
-		{"fires where nothing is wrong", []ScenarioResult{failing("x", armWith(a1, true)), alarm}, Conditional, "It fires in x; it raises a false alarm in healthy."},
+		{"fires here, not there", []ScenarioResult{failing("x", armWith(a1, true)), failing("y", armWith(a1, false))}, Conditional, "It fires in x (after 0.5 s); it stays silent in y."},
+		{"fires where nothing is wrong", []ScenarioResult{failing("x", armWith(a1, true)), alarm}, Conditional, "It fires in x (after 0.5 s); it raises a false alarm in healthy."},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := card(t, "A1", c.scenarios...)
@@ -60,6 +79,62 @@ func TestScorecardOnDetection(t *testing.T) {
 				t.Errorf("verdict %s, instead %q", got.Verdict, got.Instead)
 			}
 		})
+	}
+}
+
+// S1 speaks of applications: what a raw socket is told is not what they hear.
+func TestScorecardOnTheServersWords(t *testing.T) {
+	for _, c := range []struct {
+		refused, told float64
+		verdict       string
+		because       string
+	}{
+		{100, 0, Refuted, "of 100 commands that go-redis could not send for want of a slot, 0 told"},
+		{100, 100, Confirmed, "100 told"},
+		{0, 0, Confirmed, "It fires in x"},
+	} {
+		arm := armWith("refused-clients", true)
+		arm.Signals[0].Figures = map[string]float64{"refused_count": c.refused, "told_count": c.told}
+		if got := card(t, "S1", failing("x", arm)); got.Verdict != c.verdict || !strings.Contains(got.Because, c.because) {
+			t.Errorf("%+v: %s: %s", c, got.Verdict, got.Because)
+		}
+	}
+}
+
+// D2 is a command line. What it prints as written decides; that MONITOR could tell
+// is said beside it.
+func TestScorecardOnTheCommandAsWritten(t *testing.T) {
+	for _, c := range []struct {
+		probe   Probe
+		verdict string
+	}{
+		{Probe{Name: history.RunbookMonitor, Because: "It could not connect."}, Refuted},
+		{Probe{Name: history.RunbookMonitor, Connected: true, Lines: 900}, Refuted},
+		{Probe{Name: history.RunbookMonitor, Connected: true, Lines: 900, Matches: 30}, Confirmed},
+		{Probe{Name: history.RunbookMonitor, Failed: "no redis-cli to run"}, Confirmed},
+	} {
+		arm := armWith("lock-set-retries", true)
+		arm.Probes = []Probe{c.probe}
+		if got := card(t, "D2", failing("x", arm)); got.Verdict != c.verdict {
+			t.Errorf("%+v: %s: %s", c.probe, got.Verdict, got.Because)
+		}
+	}
+	arm := armWith("lock-set-retries", false)
+	arm.Signals[0].Figures = map[string]float64{"monitored_decisions": 90, "monitored_ms": 1000, "unmonitored_decisions": 400, "unmonitored_ms": 4000}
+	healthy := ScenarioResult{Name: "healthy", Arms: []ArmResult{arm}, Claims: everyClaim()}
+	probed := armWith("lock-set-retries", true)
+	probed.Probes = []Probe{{Name: history.RunbookMonitor, Connected: true}}
+	if got := card(t, "D2", healthy, failing("x", probed)); !strings.Contains(got.Because, "goodput with MONITOR on was 90% of goodput without") {
+		t.Errorf("%s", got.Because)
+	}
+}
+
+// "Rejected connections > 0" stays true after the cure.
+func TestScorecardOnTheCumulativeReading(t *testing.T) {
+	arm := armWith("rejected-connections", true)
+	arm.Verdict, arm.Signals[0].FiguresAfter = Cured, map[string]float64{"cumulative_reading": 900}
+	if got := card(t, "A2", failing("x", arm)); !strings.Contains(got.Because, "over 0 for ever after (1 of 1 cured arms)") {
+		t.Errorf("%s", got.Because)
 	}
 }
 

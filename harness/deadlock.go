@@ -37,10 +37,40 @@ func (j *judge) prove() (waitgraph.Finding, bool) {
 			Attempts: b.After.Attempts - a.Before.Attempts,
 		}, rules)
 		if last.Proved {
+			j.allowed = j.allowedFrom(a, b)
 			return last, true
 		}
 	}
 	return last, len(taken) > 1
+}
+
+// allowedFrom is when the rules first allowed the proof that two censuses gave: the
+// longest timeout after the last grant or release, and after the youngest of the
+// edges that are the same in both.
+func (j *judge) allowedFrom(a, b history.Census) time.Duration {
+	var moved time.Duration
+	for _, op := range j.h.Ops {
+		for _, t := range []time.Duration{op.Granted, op.Released} {
+			if t <= b.At {
+				moved = max(moved, t)
+			}
+		}
+	}
+	stood := make(map[int32]history.Stance, len(a.Workers))
+	for _, w := range a.Workers {
+		stood[w.Worker] = w
+	}
+	for _, w := range b.Workers {
+		was := stood[w.Worker]
+		if was.State != w.State || was.Since != w.Since {
+			continue
+		}
+		moved = max(moved, w.Since)
+		if w.Connected > 0 && was.Opened == w.Opened {
+			moved = max(moved, w.Opened)
+		}
+	}
+	return moved + longestTimeout(j.sc.Swarm)
 }
 
 // longestTimeout is the longest time that a sound swarm with these settings can
@@ -59,12 +89,13 @@ func longestTimeout(s swarm.Settings) time.Duration {
 // snapshot draws the edges of a census. What it is not sure of it gives to an
 // idler, who may let go at any moment: that can hide a deadlock, never feign one.
 func (j *judge) snapshot(c history.Census) waitgraph.Snapshot {
-	d := drawing{judge: j, index: map[string]int{}, claimed: map[string]bool{}, known: map[string]bool{}}
+	d := drawing{judge: j, index: map[resource]int{}, claimed: map[string]bool{}, known: map[string]bool{}}
 	d.g.At, d.g.Took = c.At, c.Took
 	d.g.Resources = []waitgraph.Resource{{Kind: waitgraph.Slot, Name: "slots", Units: int(c.Slots)}}
 	for _, w := range c.Workers {
 		d.worker(w)
 	}
+	d.sharedSlots(c.Workers)
 	for _, name := range slices.Sorted(maps.Keys(c.Locks)) {
 		if !d.claimed[name] {
 			d.ownerless(name, c.Locks[name], c.At)
@@ -72,10 +103,7 @@ func (j *judge) snapshot(c history.Census) waitgraph.Snapshot {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Clients)) {
 		if !d.known[name] {
-			d.g.Processes = append(d.g.Processes, waitgraph.Process{
-				Name: "client " + name, Role: waitgraph.Idler,
-				Holds: []waitgraph.Edge{{Resource: slots, Units: int(c.Clients[name]), Token: name}},
-			})
+			d.idler(name, int(c.Clients[name]))
 		}
 	}
 	if c.Error == "" {
@@ -96,48 +124,110 @@ const slots = 0
 type drawing struct {
 	judge   *judge
 	g       waitgraph.Snapshot
-	index   map[string]int  // of locks
+	index   map[resource]int
 	claimed map[string]bool // locks that a living worker says it holds
 	known   map[string]bool // names of clients, and "worker ID" of the living
 }
 
-func (d *drawing) lock(name string) int {
-	i, ok := d.index[name]
+// resource is what a resource is known by; a lock and a pool may have one name.
+type resource struct {
+	kind waitgraph.ResourceKind
+	name string
+}
+
+func (d *drawing) resource(r resource, units int) int {
+	i, ok := d.index[r]
 	if !ok {
 		i = len(d.g.Resources)
-		d.index[name] = i
-		d.g.Resources = append(d.g.Resources, waitgraph.Resource{Kind: waitgraph.Lock, Name: name, Units: 1})
+		d.index[r] = i
+		d.g.Resources = append(d.g.Resources, waitgraph.Resource{Kind: r.kind, Name: r.name, Units: units})
 	}
 	return i
 }
 
-// worker draws what one living worker holds and waits for. Without a connection
-// it waits for a slot as well.
+func (d *drawing) lock(name string) int { return d.resource(resource{waitgraph.Lock, name}, 1) }
+
+// turn is the pool of a client. A turn that somebody has for the length of one
+// command is free here, for it comes back: that can hide a deadlock for as long
+// as the command takes, and never feign one.
+func (d *drawing) turn(client string) int {
+	return d.resource(resource{waitgraph.Turn, client}, d.judge.sc.Swarm.Client.PoolSize)
+}
+
+// worker draws what one living worker holds and waits for.
 func (d *drawing) worker(w history.Stance) {
 	p := waitgraph.Process{Name: fmt.Sprintf("worker %d", w.Worker)}
 	d.known[p.Name], d.known[w.Client] = true, true
-	if w.Shared {
-		p.Role = waitgraph.Idler // its connections are anybody's who has the same client
-	}
-	if w.Connected > 0 {
+	switch {
+	case w.Shared && w.Kept:
+		p.Holds = append(p.Holds, waitgraph.Edge{Resource: d.turn(w.Client), Units: 1, Since: w.KeptSince})
+	case !w.Shared && w.Connected > 0:
 		p.Holds = append(p.Holds, waitgraph.Edge{Resource: slots, Units: int(w.Connected), Since: w.Opened, Token: w.Client})
 	}
-	slot := waitgraph.Edge{Resource: slots, Units: 1, Since: w.Since}
 	switch w.State {
 	case swarm.Waiting.String():
-		slot.EndsAt = d.judge.gaveUp(w.Since)
-		p.Waits = append(p.Waits, waitgraph.Edge{Resource: d.lock(w.Lock), Units: 1, Since: w.Since, Token: w.Token, EndsAt: slot.EndsAt})
-		if w.Connected == 0 {
-			p.Waits = append(p.Waits, slot)
+		lock := waitgraph.Edge{Resource: d.lock(w.Lock), Units: 1, Since: w.Since, Token: w.Token}
+		p.Waits = append([]waitgraph.Edge{lock}, d.goOn(w)...)
+		for i := range p.Waits {
+			p.Waits[i].EndsAt = d.judge.gaveUp(w.Since)
 		}
 	case swarm.Holding.String(), swarm.Dialing.String():
 		d.claimed[w.Lock] = true
 		p.Holds = append(p.Holds, waitgraph.Edge{Resource: d.lock(w.Lock), Units: 1, Since: w.Since, Token: w.Token, EndsAt: d.judge.expires(w.Since)})
 		if w.State == swarm.Dialing.String() {
-			p.Waits = append(p.Waits, slot)
+			p.Waits = d.goOn(w)
 		}
 	}
 	d.g.Processes = append(d.g.Processes, p)
+}
+
+// goOn is what a worker needs before a command of its can succeed: one that waits
+// for a lock to try for it, a holder whose commands fail to release it. Over a
+// client of its own that is a slot of the server, unless it has one. Over a
+// shared client it is a turn of the pool, unless it keeps one, and nothing else:
+// the connection that comes with the turn may be there already, so that to draw
+// a wait for a slot as well would be a claim that nothing backs. Who has a turn
+// for the command that is under way is drawn as if it waited for one, which is
+// then among those that nobody is known to hold.
+func (d *drawing) goOn(w history.Stance) []waitgraph.Edge {
+	switch {
+	case w.Shared && !w.Kept:
+		return []waitgraph.Edge{{Resource: d.turn(w.Client), Units: 1, Since: w.Since}}
+	case !w.Shared && w.Connected == 0:
+		return []waitgraph.Edge{{Resource: slots, Units: 1, Since: w.Since}}
+	}
+	return nil
+}
+
+// sharedSlots gives the connections of every shared client to an idler: they are
+// anybody's who has the client, and may be closed at any moment. A turn that is
+// kept has a connection, so there are as many of these as kept turns at least,
+// and Redis must list just as many under the client's name: that is how Redis
+// bears the turns out, of which it knows nothing itself.
+func (d *drawing) sharedSlots(workers []history.Stance) {
+	connected, kept := map[string]int{}, map[string]int{}
+	for _, w := range workers {
+		if !w.Shared {
+			continue
+		}
+		connected[w.Client] = max(connected[w.Client], int(w.Connected))
+		if w.Kept {
+			kept[w.Client]++
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(connected)) {
+		if n := max(connected[name], kept[name]); n > 0 {
+			d.idler(name, n)
+		}
+	}
+}
+
+// idler draws connections that may be given back at any moment.
+func (d *drawing) idler(client string, connections int) {
+	d.g.Processes = append(d.g.Processes, waitgraph.Process{
+		Name: "client " + client, Role: waitgraph.Idler,
+		Holds: []waitgraph.Edge{{Resource: slots, Units: connections, Token: client}},
+	})
 }
 
 // ownerless draws a lock that Redis has and no living worker says is its own.

@@ -1,11 +1,22 @@
 package harness
 
 import (
+	"context"
 	"fmt"
+	"maps"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/scenario"
+	"github.com/lockjam/lockjam/harness/server"
+	"github.com/lockjam/lockjam/harness/swarm"
 	"github.com/lockjam/lockjam/harness/waitgraph"
 )
 
@@ -57,8 +68,7 @@ func TestProofOfDeadlock(t *testing.T) {
 		}, waitgraph.Orphaned, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			sc, arm := testScenario()
-			j := judge{sc: sc, arm: arm, h: &history.History{Census: c.census}, t: timeline{incident: span{second, 3 * second}, trigger: second}}
+			j := judgeOf(c.census...)
 			if c.change != nil {
 				c.change(&j)
 			}
@@ -67,6 +77,136 @@ func TestProofOfDeadlock(t *testing.T) {
 				t.Errorf("%s, proved %v: %s %v; want %s, %v", f.Kind, f.Proved, f.Sentence, f.Reasons, c.kind, c.proved)
 			}
 		})
+	}
+}
+
+// judgeOf has an incident from 1 s to 3 s with these censuses.
+func judgeOf(census ...history.Census) judge {
+	sc, arm := testScenario()
+	return judge{sc: sc, arm: arm, h: &history.History{Census: census}, t: timeline{incident: span{second, 3 * second}, trigger: second}}
+}
+
+// sharedPool is the deadlock of a pool with itself, in small: two workers keep
+// both turns of the client that they share and wait for the lock, whose holder
+// waits for a turn. A fourth one waits for the lock and has no turn yet.
+func sharedPool(at time.Duration) history.Census {
+	worker := func(id int32, state string, kept bool) history.Stance {
+		w := history.Stance{
+			Worker: id, State: state, Lock: "lock:0", Token: fmt.Sprintf("%d:1:a", id), Since: 1100 * time.Millisecond,
+			Client: "c", Connected: 2, Opened: 500 * time.Millisecond, Shared: true,
+		}
+		if kept {
+			w.Kept, w.KeptSince = true, 1050*time.Millisecond
+		}
+		return w
+	}
+	return history.Census{
+		At: at, Took: time.Millisecond, Slots: 1000,
+		Workers: []history.Stance{worker(1, "waiting", true), worker(2, "waiting", true), worker(3, "dialing", false), worker(4, "waiting", false)},
+		Locks:   map[string]string{"lock:0": "3:1:a"}, Clients: map[string]int64{"c": 2},
+	}
+}
+
+func TestProofOfPoolDeadlock(t *testing.T) {
+	const sentence = `Deadlock: "worker 1" holds 1 of 2 turns of pool c and waits for lock lock:0; ` +
+		`"worker 2" holds 1 of 2 turns of pool c and waits for lock lock:0; ` +
+		`"worker 3" holds lock lock:0 and waits for a turn of pool c; "worker 4" waits for a turn of pool c and lock lock:0.`
+	each := func(change func(*history.Census)) func(*judge) {
+		return func(j *judge) {
+			for i := range j.h.Census {
+				change(&j.h.Census[i])
+			}
+		}
+	}
+	for _, c := range []struct {
+		name   string
+		change func(*judge)
+		kind   waitgraph.Kind
+		proved bool
+	}{
+		{"every turn is with who waits for who waits for a turn", nil, waitgraph.Deadlock, true},
+		// Nothing follows from how full the server is.
+		{"on a full server as well", each(func(c *history.Census) { c.Slots = 2 }), waitgraph.Deadlock, true},
+		{"a turn is free", func(j *judge) { j.sc.Swarm.Client.PoolSize = 3 }, waitgraph.Livelock, false},
+		{"one waiter may have no turn", each(func(c *history.Census) { c.Workers[1].Kept = false }), waitgraph.Livelock, false},
+		{"one turn was given back and taken again", func(j *judge) {
+			j.h.Census[1].Workers[1].KeptSince = 2 * second
+		}, waitgraph.Unproved, false},
+		{"the holder began to wait anew", func(j *judge) { j.h.Census[1].Workers[2].Since = 2 * second }, waitgraph.Unproved, false},
+		{"the holder is at work", each(func(c *history.Census) { c.Workers[2].State = "holding" }), waitgraph.Slowness, false},
+		// A command of it failed, and since then it has a turn again.
+		{"the holder has a turn", func(j *judge) {
+			j.sc.Swarm.Client.PoolSize = 3
+			each(func(c *history.Census) { c.Workers[2].Kept, c.Clients["c"] = true, 3 })(j)
+		}, waitgraph.Slowness, false},
+		{"the turns are another client's", each(func(c *history.Census) {
+			c.Workers[2].Client, c.Clients["d"] = "d", 2
+		}), waitgraph.Livelock, false},
+		{"whoever waits gives up", func(j *judge) { j.sc.Swarm.Lock.AcquireTimeoutMS = 30_000 }, waitgraph.Transient, true},
+		{"the pool's timeout may explain it", func(j *judge) { j.sc.Swarm.Client.PoolTimeoutMS = 2000 }, waitgraph.Unproved, false},
+		{"the holder is dead", each(func(c *history.Census) { c.Workers = slices.Delete(slices.Clone(c.Workers), 2, 3) }), waitgraph.Orphaned, true},
+		{"Redis lists fewer connections than there are turns kept", each(func(c *history.Census) { c.Clients["c"] = 1 }), waitgraph.Unproved, false},
+		{"the client has fewer connections than there are turns kept", each(func(c *history.Census) {
+			c.Clients["c"] = 1
+			for i := range c.Workers {
+				c.Workers[i].Connected = 1
+			}
+		}), waitgraph.Unproved, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			j := judgeOf(sharedPool(1500*time.Millisecond), sharedPool(2800*time.Millisecond))
+			j.sc.Swarm.Client.PoolSize = 2
+			j.h.Census[1].After.Attempts = 100
+			if c.change != nil {
+				c.change(&j)
+			}
+			f, _ := j.prove()
+			if f.Kind != c.kind || f.Proved != c.proved {
+				t.Errorf("%s, proved %v: %s %v; want %s, %v", f.Kind, f.Proved, f.Sentence, f.Reasons, c.kind, c.proved)
+			}
+			if c.kind != waitgraph.Deadlock {
+				return
+			}
+			if r := f.Residue; f.Sentence != sentence || !f.Checked || r.Workers != 4 || r.Turns != 2 || r.Slots != 0 || r.Locks != 1 {
+				t.Errorf("checked %v, residue %+v:\n%s\nwant\n%s", f.Checked, f.Residue, f.Sentence, sentence)
+			}
+		})
+	}
+}
+
+// The circle may lead through two pools: each holder's turn is with somebody who
+// waits for the other's lock.
+func TestProofOfDeadlockOverTwoPools(t *testing.T) {
+	census := func(at time.Duration) history.Census {
+		c := sharedPool(at)
+		c.Workers[1].Client, c.Workers[3].Client = "d", "d"
+		c.Workers[0].Lock, c.Workers[3].Lock = "lock:1", "lock:1"
+		c.Workers[3].State = "dialing"
+		c.Locks["lock:1"] = "4:1:a"
+		c.Clients = map[string]int64{"c": 1, "d": 1}
+		for i := range c.Workers {
+			c.Workers[i].Connected = 1
+		}
+		return c
+	}
+	j := judgeOf(census(1500*time.Millisecond), census(2800*time.Millisecond))
+	f, _ := j.prove()
+	if f.Kind != waitgraph.Deadlock || !f.Checked || f.Residue.Turns != 2 || f.Residue.Locks != 2 || f.Residue.Workers != 4 {
+		t.Errorf("%s %v", f.Sentence, f.Reasons)
+	}
+}
+
+// A holder whose commands fail over a connection that it has, as with a server
+// that is out of memory, wants no slot: a free one would not help it.
+func TestHolderWithAConnectionWantsNoSlot(t *testing.T) {
+	census := func(at time.Duration) history.Census {
+		c := slotLock(at)
+		c.Slots, c.Workers[2].Connected, c.Clients["c3"] = 3, 1, 1
+		return c
+	}
+	j := judgeOf(census(1500*time.Millisecond), census(2800*time.Millisecond))
+	if f, _ := j.prove(); f.Proved {
+		t.Errorf("%s: %s", f.Kind, f.Sentence)
 	}
 }
 
@@ -86,5 +226,401 @@ func TestProofIsAnExpectation(t *testing.T) {
 	sc.Incident.Kind = "deadlock"
 	if r := Judge(sc, arm, history); r.Outcome != Fail {
 		t.Errorf("without a census: %s %v", r.Outcome, fmt.Sprint(r.Reasons))
+	}
+}
+
+// poolSettings are eight workers who share a client with a pool of four, keep their
+// connections while they wait for a lock, and give them back to work under it.
+func poolSettings() swarm.Settings {
+	set := swarm.Defaults()
+	set.WorkersPerInstance, set.Client.PoolSize, set.Client.PoolTimeoutMS = 8, 4, 100
+	set.Waiter, set.Holder = swarm.WaiterKeeps, swarm.HolderReturns
+	set.Lock.HoldMS = 15
+	return set
+}
+
+// A real pool deadlocks with itself, at a server that is all but empty, and the
+// censuses of the harness prove it.
+func TestRealPoolDeadlockIsProved(t *testing.T) {
+	needRedis(t)
+	nothingLeft(t)
+	ws, err := server.NewWorkspace("pool")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = ws.Close() }()
+	redis, err := server.StartProcess(t.Context(), server.Spec{Workspace: ws, Name: "redis", Config: server.Config{"maxclients": "1000"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = redis.Stop(context.Background()) }()
+	control, err := server.OpenControl(t.Context(), redis.Endpoint())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = control.Close() }()
+
+	j := judgeOf()
+	j.sc.Swarm, j.sc.Server.MaxClients = poolSettings(), 1000
+	j.t.incident, j.t.trigger = span{0, time.Minute}, 0
+	a := &armRun{sc: j.sc, started: time.Now()}
+	a.swarm = swarm.Start(t.Context(), swarm.Config{
+		Target: swarm.Target{Addr: redis.Endpoint().Addr}, Settings: j.sc.Swarm, Prefix: "t", Seed: 1,
+		Elapsed: a.elapsed, Record: func(history.Op) {},
+	})
+	defer a.swarm.Stop()
+	var f waitgraph.Finding
+	for a.elapsed() < 10*time.Second && !f.Proved {
+		time.Sleep(200 * time.Millisecond)
+		j.h.Census = append(j.h.Census, a.census(t.Context(), control.Sampler))
+		f, _ = j.prove()
+	}
+	last := j.h.Census[len(j.h.Census)-1]
+	if f.Kind != waitgraph.Deadlock || !f.Checked {
+		t.Fatalf("%s: %s %v\n%+v", f.Kind, f.Sentence, f.Reasons, last)
+	}
+	if r := f.Residue; r.Workers != 8 || r.Turns != 4 || r.Locks != 1 || r.Slots != 0 || !strings.Contains(f.Sentence, "4 workers hold all 4 turns of pool lockjam-0-0 and wait for lock") {
+		t.Errorf("%s %+v", f.Sentence, r)
+	}
+	if n := last.Clients["lockjam-0-0"]; n != 4 || len(last.Clients) != 1 || last.Slots < 990 {
+		t.Errorf("%v of %d slots are taken, want the pool's four", last.Clients, last.Slots)
+	}
+	t.Logf("%s (%.0f ms after the start)", f.Sentence, f.AtMS)
+}
+
+// surged is one instance whose eight workers have a lock each and never wait, and
+// that becomes eight instances, which makes eight who want each lock.
+const surged = `
+name: quick
+title: A pool that is smaller than those who share it
+server: {maxclients: 1000, config: {save: '""'}}
+swarm:
+  workers_per_instance: 8
+  waiter: keeps-connection
+  holder: returns-connection
+  client: {pool_size: 4, pool_timeout_ms: 100}
+  lock: {tenants: 8, hold_ms: 15, poll_ms: 5}
+  arrivals: {tenant: by-worker, think_ms: 5}
+trigger: {kind: surge, instances: 8}
+phases: {baseline_ms: 500, incident_ms: 2000, recovery_ms: 1000}
+incident: {for_ms: 500, kind: deadlock}
+cure: {hold_ms: 500}
+arms:
+  - {name: control, remedy: none, expect: {verdict: no-effect}}
+`
+
+// More instances, each with room enough at the server, and none can go on.
+func TestPoolDeadlockAfterASurge(t *testing.T) {
+	needRedis(t)
+	nothingLeft(t)
+	o := quickOptions(t, "no-effect")
+	sc, err := scenario.Parse("quick.yaml", []byte(surged), Known())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Scenarios = []*scenario.Scenario{sc}
+	run, folder, err := RunSuite(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	arm := run.Scenarios[0].Arms[0]
+	if run.Outcome != Pass || arm.Deadlock == nil || !arm.Deadlock.Proved || !arm.Deadlock.Checked {
+		t.Fatalf("%s %v %+v", run.Outcome, arm.Reasons, arm.Deadlock)
+	}
+	if d := arm.Deadlock; d.Residue.Slots != 0 || d.Residue.Locks != 8 || !strings.Contains(d.Sentence, "hold all 32 turns of 8 pools") {
+		t.Errorf("%+v", d)
+	}
+	// Who kept a turn since when is in the recording.
+	if _, changed, err := Rejudge(folder); err != nil || len(changed) > 0 {
+		t.Errorf("judged again: %v, changed %v", err, changed)
+	}
+	h, err := history.Load(filepath.Join(folder, "quick", "control", historyFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range h.Samples {
+		if s.Server != nil && s.Server.Connected > 50 {
+			t.Fatalf("%d clients are connected, so that the server may have to do with it", s.Server.Connected)
+		}
+	}
+	t.Logf("%s (%.0f ms after the surge)", arm.Deadlock.Sentence, arm.Deadlock.AfterMS)
+}
+
+// dice is a swarm of workers that share clients, run by dice: who moves next,
+// and whether a command is lost, is chance. A move is as small as what a census
+// can fall between.
+type dice struct {
+	rng      *rand.Rand
+	set      swarm.Settings
+	now      time.Duration
+	workers  []*die
+	free     []int // turns of each client's pool
+	open     []int // connections of each client
+	locks    map[string]string
+	progress history.Progress
+	cuts     bool // connections that are kept by who waits are cut as well
+}
+
+// die is one worker.
+type die struct {
+	history.Stance // as a census reads it
+	client         int
+	next           func(*dice, *die)
+	keeps          bool // it sends over a connection of its own
+	turn           bool // it has a turn of its pool, for a command or kept
+	granted        bool
+	commands       int // that the holder still has to send
+	requests       int
+}
+
+func newDice(t *rapid.T) *dice {
+	// Numbers that rapid draws lean to small ones, so it draws a seed only.
+	s := &dice{rng: rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0)), set: swarm.Defaults(), locks: map[string]string{}}
+	s.set.Client.PoolSize = 1 + s.rng.IntN(4)
+	s.set.Lock.Tenants = 1 + s.rng.IntN(3)
+	s.set.Waiter = []swarm.Waiter{swarm.WaiterKeeps, swarm.WaiterKeeps, swarm.WaiterReturns}[s.rng.IntN(3)]
+	s.set.Holder = []swarm.Holder{swarm.HolderReturns, swarm.HolderReturns, swarm.HolderKeeps}[s.rng.IntN(3)]
+	clients := 1 + s.rng.IntN(3)
+	s.open = make([]int, clients)
+	s.free = slices.Repeat([]int{s.set.Client.PoolSize}, clients)
+	for i := range 2 + s.rng.IntN(7) {
+		w := &die{client: i % clients, next: (*dice).begin}
+		w.Stance = history.Stance{Worker: int32(i + 1), State: "idle", Client: fmt.Sprint("c", w.client), Shared: true}
+		s.workers = append(s.workers, w)
+	}
+	return s
+}
+
+func (s *dice) move() {
+	s.now += time.Millisecond
+	w := s.workers[s.rng.IntN(len(s.workers))]
+	w.next(s, w)
+}
+
+func (s *dice) moves(n int) {
+	for range n {
+		s.move()
+	}
+}
+
+// stand enters a state as a worker of the swarm does.
+func (s *dice) stand(w *die, state string) {
+	if w.State != state {
+		w.State, w.Since = state, s.now
+	}
+}
+
+func (s *dice) begin(w *die) {
+	if s.rng.IntN(4) > 0 {
+		return
+	}
+	w.requests++
+	w.Lock = fmt.Sprint("lock:", s.rng.IntN(s.set.Lock.Tenants))
+	w.Token = fmt.Sprintf("%d:%d:a", w.Worker, w.requests)
+	w.granted, w.keeps = false, s.set.Waiter == swarm.WaiterKeeps
+	s.stand(w, "waiting")
+	w.next = (*dice).send
+}
+
+// send waits for a turn of the pool, until the pool's timeout.
+func (s *dice) send(w *die) {
+	switch {
+	case w.turn:
+	case s.free[w.client] > 0:
+		s.free[w.client]--
+		w.turn = true
+		s.open[w.client] = max(s.open[w.client], s.set.Client.PoolSize-s.free[w.client])
+	case s.rng.IntN(4) == 0:
+		s.lost(w)
+		return
+	default:
+		return
+	}
+	w.next = (*dice).serve
+}
+
+// serve is what Redis does. A command may be lost, and its connection with it. If
+// that befalls one who waits and keeps its connection, it is help from outside
+// for who wants the turn, and a census must not fall between the help and its
+// being noticed: only Redis could tell that it is on its way.
+func (s *dice) serve(w *die) {
+	s.progress.Attempts++
+	if s.rng.IntN(16) == 0 && (w.granted || !w.Kept || s.cuts) {
+		s.open[w.client]--
+		w.next = (*dice).lost
+		if !w.granted {
+			s.lost(w)
+		}
+		return
+	}
+	switch {
+	case !w.granted && s.locks[w.Lock] == "":
+		s.locks[w.Lock] = w.Token
+		w.granted = true
+		w.commands = 1 + s.rng.IntN(3)
+	case w.granted && w.commands == 1:
+		delete(s.locks, w.Lock)
+	}
+	w.next = (*dice).answered
+}
+
+func (s *dice) lost(w *die) {
+	w.Kept, w.KeptSince = false, 0
+	if w.granted {
+		s.stand(w, "dialing")
+	}
+	w.next = (*dice).giveBack
+}
+
+// answered is a worker that hears of what Redis did.
+func (s *dice) answered(w *die) {
+	if w.keeps && !w.Kept {
+		w.Kept, w.KeptSince = true, s.now
+	}
+	w.next = (*dice).send
+	switch {
+	case w.granted && w.State == "waiting":
+		w.next = (*dice).hold
+		if !w.keeps || s.set.Holder != swarm.HolderKeeps {
+			s.letGo(w)
+		}
+		return
+	case w.granted && w.commands == 1:
+		w.commands = 0
+		s.letGo(w)
+		return
+	case w.granted:
+		w.commands--
+		s.stand(w, "holding")
+	}
+	if !w.keeps {
+		w.next = (*dice).giveBack
+	}
+}
+
+// letGo says that the turn is not kept any more, before it is given back.
+func (s *dice) letGo(w *die) {
+	w.keeps = false
+	w.Kept, w.KeptSince = false, 0
+	w.next = (*dice).giveBack
+}
+
+// giveBack returns a turn to the pool.
+func (s *dice) giveBack(w *die) {
+	if w.turn {
+		w.turn = false
+		s.free[w.client]++
+	}
+	w.next = (*dice).send
+	switch {
+	case w.granted && w.State == "waiting":
+		w.next = (*dice).hold
+	case w.granted && w.commands == 0:
+		s.progress.Releases++
+		s.stand(w, "idle")
+		w.next = (*dice).begin
+	}
+}
+
+func (s *dice) hold(w *die) {
+	s.progress.Grants++
+	s.stand(w, "holding")
+	w.next = (*dice).send
+}
+
+// census reads one thing after the other while the swarm goes on.
+func (s *dice) census(between int) history.Census {
+	pause := func() {
+		s.moves(s.rng.IntN(between + 1))
+	}
+	begun := s.now
+	c := history.Census{Before: s.progress, Slots: 1000, Workers: make([]history.Stance, len(s.workers))}
+	for _, i := range s.rng.Perm(len(s.workers)) {
+		w := s.workers[i].Stance
+		pause()
+		w.Kept, w.KeptSince = s.workers[i].Kept, s.workers[i].KeptSince
+		w.Connected = int64(s.open[s.workers[i].client])
+		if w.State == "idle" {
+			w.Lock, w.Token = "", ""
+		}
+		c.Workers[i] = w
+		pause()
+	}
+	c.Locks, c.Clients = maps.Clone(s.locks), map[string]int64{}
+	for i, n := range s.open {
+		c.Clients[fmt.Sprint("c", i)] = int64(n)
+	}
+	if s.rng.IntN(2) == 0 { // then there is nothing to hold it against
+		c.Locks, c.Clients, c.Error = nil, nil, "no answer"
+	}
+	pause()
+	c.After, c.At, c.Took = s.progress, s.now, s.now-begun
+	return c
+}
+
+// Whoever is proved stuck never moves again, whichever two censuses prove it, torn
+// as they are, and even if nobody counts what is granted; and a swarm that never
+// moves again is proved stuck.
+func TestPoolDeadlockIsNeverFeignedNorMissed(t *testing.T) {
+	deadlocks, alive := 0, 0
+	rapid.Check(t, func(t *rapid.T) {
+		s := newDice(t)
+		j := judgeOf()
+		j.sc.Swarm = s.set
+		between := []int{0, 2, 20}[s.rng.IntN(3)]
+		for range 20 {
+			taken := make([]history.Census, 4)
+			for i := range taken {
+				s.moves(1 + s.rng.IntN(60))
+				s.cuts = i < len(taken)-1 // help that comes after the last one was begun disproves nothing
+				taken[i] = s.census(between)
+			}
+			s.moves(1000)
+			for _, a := range taken[:len(taken)-1] {
+				s.checkStuck(t, j, a, taken[len(taken)-1])
+			}
+		}
+		s.moves(20_000)
+		was := s.progress
+		a := s.census(between)
+		s.moves(5000)
+		b := s.census(between)
+		a.Error, b.Error = "", ""
+		if s.progress.Grants != was.Grants || s.progress.Releases != was.Releases {
+			alive++
+			return
+		}
+		deadlocks++
+		if a.Locks == nil || b.Locks == nil {
+			a.Error, b.Error = "no answer", "no answer"
+		}
+		f := waitgraph.Judge(j.snapshot(a), j.snapshot(b), waitgraph.Activity{Attempts: b.After.Attempts - a.Before.Attempts}, waitgraph.DefaultRules(0))
+		if f.Kind != waitgraph.Deadlock || f.Residue.Workers != len(s.workers) {
+			t.Fatalf("nothing moves, and the finding is %s %v\n%+v", f.Sentence, f.Reasons, b)
+		}
+	})
+	if deadlocks == 0 || alive == 0 {
+		t.Errorf("%d swarms came to a deadlock and %d did not: this test tests nothing", deadlocks, alive)
+	}
+}
+
+// checkStuck fails if two censuses call somebody stuck who is elsewhere by now.
+func (s *dice) checkStuck(t *rapid.T, j judge, a, b history.Census) {
+	counted := waitgraph.Activity{Grants: b.After.Grants - a.Before.Grants, Releases: b.After.Releases - a.Before.Releases}
+	for _, act := range []waitgraph.Activity{counted, {}} {
+		f := waitgraph.Judge(j.snapshot(a), j.snapshot(b), act, waitgraph.DefaultRules(0))
+		if f.Proved && f.Kind != waitgraph.Deadlock {
+			t.Fatalf("nobody died and nothing expires: %s", f.Sentence)
+		}
+		if f.Residue == nil || (!f.Proved && f.Kind != waitgraph.Starvation) {
+			continue
+		}
+		for _, m := range f.Residue.Members {
+			i := slices.IndexFunc(s.workers, func(w *die) bool { return fmt.Sprint("worker ", w.Worker) == m.Name })
+			if is, said := s.workers[i].Stance, b.Workers[i]; is.State != said.State || is.Since != said.Since {
+				t.Fatalf("%s was called stuck and moves: %s since %v became %s since %v; %s\n%+v\n%+v",
+					m.Name, said.State, said.Since, is.State, is.Since, f.Sentence, a, b)
+			}
+		}
 	}
 }

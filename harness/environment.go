@@ -9,6 +9,7 @@ import (
 
 	"github.com/lockjam/lockjam/harness/history"
 	"github.com/lockjam/lockjam/harness/swarm"
+	"github.com/lockjam/lockjam/harness/watch"
 )
 
 // Version is lockjam's own.
@@ -53,7 +54,7 @@ type armEnvironment struct {
 
 // environment asks the server what it is and writes environment.json.
 func (a *armRun) environment(ctx context.Context) (ServerEnvironment, error) {
-	info, err := readInfo(ctx, a.control.Admin, "server")
+	info, err := watch.ReadInfo(ctx, a.control.Admin, "server")
 	if err != nil {
 		return ServerEnvironment{}, err
 	}

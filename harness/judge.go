@@ -19,12 +19,14 @@ import (
 // history give the same result, with or without a Redis, now or years later.
 func Judge(sc *scenario.Scenario, arm scenario.Arm, h *history.History) ArmResult {
 	j := judge{sc: sc, arm: arm, h: h, t: readTimeline(h.Marks, lastMoment(h))}
+	j.h = until(h, j.t.end)
 	remedy, _ := remedies.Find(arm.Remedy)
 	j.r = ArmResult{
 		Name: arm.Name, Why: arm.Why, Remedy: remedy.Name, Outcome: Pass, Reasons: []string{},
 		Expected: Verdict(arm.Expect.Verdict), Steps: j.t.steps, Truncated: h.Truncated, Signals: []SignalResult{},
 	}
 	j.phases()
+	j.probes()
 	if !j.assumptionsHold() {
 		return j.r
 	}
@@ -44,7 +46,8 @@ type judge struct {
 	t   timeline
 	r   ArmResult
 
-	unproved string // why the wait-for graph proves nothing
+	unproved string        // why the wait-for graph proves nothing
+	allowed  time.Duration // when the rules first allowed what it proves
 }
 
 // fail and doubt give a reason why the outcome is not pass. Doubt weighs more:
@@ -227,7 +230,20 @@ func (j *judge) signal(name string) {
 	if j.t.trigger != history.Never {
 		from = j.t.trigger
 	}
-	for _, f := range s.Firings(j.t.view(j.h.Samples), s.Params.With(want.Params)) {
+	view, params := j.t.view(j.h), s.Params.With(want.Params)
+	if r.Unavailable = s.Unavailable(view); r.Unavailable != "" {
+		if want.Expect != scenario.Any {
+			r.Met = false
+			j.doubt("signal %s is not available: %s", name, r.Unavailable)
+		}
+		j.r.Signals = append(j.r.Signals, r)
+		return
+	}
+	r.Figures = s.Figures(view, params, signals.Span{From: from, To: j.t.incident.to})
+	if !j.t.recovery.empty() {
+		r.FiguresAfter = s.Figures(view, params, signals.Span{From: max(j.t.recovery.from, j.t.end-time.Second), To: j.t.end})
+	}
+	for _, f := range s.Firings(view, params) {
 		if f.From < j.t.incident.from && (f.To >= j.t.baseline.from || f.Open) {
 			r.BaselineFirings++
 		}
@@ -265,9 +281,9 @@ func (j *judge) deadlock() {
 	j.unproved = strings.Join(f.Reasons, "; ")
 	if ok && f.Residue != nil {
 		j.r.Deadlock = &Deadlock{
-			Proved: f.Proved, Kind: string(f.Kind), AfterMS: round(f.AtMS-millis(j.t.trigger), 1), Sentence: f.Sentence,
+			Proved: f.Proved, Kind: string(f.Kind), AfterMS: round(f.AtMS-millis(j.t.trigger), 1), LateMS: round(f.AtMS-millis(j.allowed), 1), Sentence: f.Sentence,
 			Graph: f.Residue.Mermaid(), Checked: f.Checked,
-			Residue: Residue{Workers: int64(f.Residue.Workers), Locks: int64(f.Residue.Locks), Slots: int64(f.Residue.Slots)},
+			Residue: Residue{Workers: int64(f.Residue.Workers), Locks: int64(f.Residue.Locks), Slots: int64(f.Residue.Slots), Turns: int64(f.Residue.Turns)},
 		}
 		return
 	}

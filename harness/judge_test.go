@@ -61,7 +61,7 @@ func (l *literal) sampled() *history.History {
 				s.Swarm.Grants++
 			}
 		}
-		s.Swarm.Waiting = 12
+		s.Swarm.Workers, s.Swarm.Waiting, s.Swarm.Oldest = 12, 12, 10*time.Millisecond
 		l.h.Samples = append(l.h.Samples, s)
 	}
 	return &l.h

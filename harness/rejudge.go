@@ -45,6 +45,9 @@ func Known() scenario.Known {
 		}
 		return nil
 	}
+	for _, c := range runbook {
+		k.Claims = append(k.Claims, c.id)
+	}
 	for _, v := range Verdicts {
 		k.Verdicts = append(k.Verdicts, string(v))
 	}
@@ -97,10 +100,11 @@ func Rejudge(folder string) (*Run, []string, error) {
 	for i := range r.Scenarios {
 		for k := range r.Scenarios[i].Arms {
 			was := &r.Scenarios[i].Arms[k]
-			now, err := rejudgeArm(folder, was)
+			now, sc, err := rejudgeArm(folder, was)
 			if err != nil {
 				return nil, nil, err
 			}
+			r.Scenarios[i].Claims = sc.Claims
 			before = append(before, *was)
 			*was = *now
 		}
@@ -169,23 +173,23 @@ func (r *Run) scenario(name string) *ScenarioResult {
 }
 
 // rejudgeArm judges one arm again.
-func rejudgeArm(folder string, was *ArmResult) (*ArmResult, error) {
+func rejudgeArm(folder string, was *ArmResult) (*ArmResult, *scenario.Scenario, error) {
 	if !filepath.IsLocal(was.Folder) {
-		return nil, fmt.Errorf("%w: %s names an arm folder outside of itself: %q", ErrUsage, folder, was.Folder)
+		return nil, nil, fmt.Errorf("%w: %s names an arm folder outside of itself: %q", ErrUsage, folder, was.Folder)
 	}
 	dir := filepath.Join(folder, was.Folder)
 	sc, err := scenario.Load(filepath.Join(dir, scenarioFile), Known())
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
+		return nil, nil, fmt.Errorf("%w: %w", ErrUsage, err)
 	}
 	arm, ok := sc.Arm(was.Name)
 	if !ok {
-		return nil, fmt.Errorf("%w: %s has no arm %q", ErrUsage, sc.Path, was.Name)
+		return nil, nil, fmt.Errorf("%w: %s has no arm %q", ErrUsage, sc.Path, was.Name)
 	}
 	now, err := judgeFolder(dir, sc, arm)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
+		return nil, nil, fmt.Errorf("%w: %w", ErrUsage, err)
 	}
 	now.Repeat, now.Attempts, now.Folder = was.Repeat, was.Attempts, was.Folder
-	return now, nil
+	return now, sc, nil
 }

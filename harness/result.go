@@ -77,9 +77,10 @@ type ServerEnvironment struct {
 
 // ScenarioResult holds the arms of one scenario.
 type ScenarioResult struct {
-	Name  string      `json:"name"`
-	Title string      `json:"title"`
-	Arms  []ArmResult `json:"arms"`
+	Name   string      `json:"name"`
+	Title  string      `json:"title"`
+	Claims []string    `json:"claims,omitempty"` // of the runbook that it bears on
+	Arms   []ArmResult `json:"arms"`
 }
 
 // ArmResult is verdict.json: everything that the judge has to say of one arm.
@@ -98,6 +99,7 @@ type ArmResult struct {
 	Phases     []PhaseResult  `json:"phases"`
 	Signals    []SignalResult `json:"signals"`
 	Steps      []Step         `json:"steps,omitempty"`
+	Probes     []Probe        `json:"probes,omitempty"`
 	Verdict    Verdict        `json:"verdict,omitempty"`
 	Expected   Verdict        `json:"expected,omitempty"`
 	Because    string         `json:"because,omitempty"` // the verdict in a sentence
@@ -153,6 +155,38 @@ type SignalResult struct {
 	DetectMS        *float64 `json:"detect_ms"`        // from the trigger; null if it did not fire
 	BaselineFirings int      `json:"baseline_firings"` // false alarms
 	Cleared         bool     `json:"cleared"`          // silent at the end
+
+	Unavailable string             `json:"unavailable,omitempty"` // why nothing can be said
+	Figures     map[string]float64 `json:"figures,omitempty"`     // what it read during the incident
+
+	// FiguresAfter is what it read in the last second of the recovery.
+	FiguresAfter map[string]float64 `json:"figures_after,omitempty"`
+}
+
+// Probe is a question that was asked once, after everything that counts.
+type Probe struct {
+	Name      string  `json:"name"` // runbook-monitor or one-more-slot
+	Did       string  `json:"did"`
+	AtMS      float64 `json:"at_ms"`
+	TookMS    float64 `json:"took_ms"`
+	Connected bool    `json:"connected"`         // it reached the server
+	Lines     int64   `json:"lines"`             // that it printed
+	Matches   int64   `json:"matches"`           // of these, that the runbook's grep lets through
+	Grants    int64   `json:"grants"`            // while it lasted
+	Releases  int64   `json:"releases"`          //
+	Said      string  `json:"said,omitempty"`    // the beginning of what was printed
+	Failed    string  `json:"failed,omitempty"`  // why it could not be done
+	Because   string  `json:"because,omitempty"` // what it shows, in a sentence
+}
+
+// Figures are what a signal read during the incident; nil if it read nothing.
+func (a ArmResult) Figures(signal string) map[string]float64 {
+	for _, s := range a.Signals {
+		if s.Name == signal {
+			return s.Figures
+		}
+	}
+	return nil
 }
 
 // Step is one line of a remedy's log.
@@ -185,6 +219,7 @@ type Deadlock struct {
 	Checked  bool    `json:"checked"`  // Redis agrees with what the workers say
 	Kind     string  `json:"kind"`     // deadlock, transient-deadlock, orphaned, ...; stall where nothing is proved
 	AfterMS  float64 `json:"after_ms"` // from the trigger to the proof
+	LateMS   float64 `json:"late_ms"`  // of these, after the rules had first allowed it
 	Sentence string  `json:"sentence,omitempty"`
 	Graph    string  `json:"graph,omitempty"` // of the residue, in Mermaid
 	Residue  Residue `json:"residue"`
@@ -195,6 +230,7 @@ type Residue struct {
 	Workers int64 `json:"workers"`
 	Locks   int64 `json:"locks"`
 	Slots   int64 `json:"slots"`
+	Turns   int64 `json:"turns"` // of connection pools
 }
 
 // Claim is the evidence on one line of the runbook.
@@ -207,9 +243,10 @@ type Claim struct {
 	Evidence []Evidence `json:"evidence"`
 }
 
-// Evidence points at a field of an arm's result.
+// Evidence points at a field of an arm's result, and repeats what stands there.
 type Evidence struct {
 	Scenario string `json:"scenario"`
 	Arm      string `json:"arm"`
 	Field    string `json:"field"`
+	Value    any    `json:"value,omitempty"`
 }

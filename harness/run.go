@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,6 +19,7 @@ import (
 	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/server"
 	"github.com/lockjam/lockjam/harness/swarm"
+	"github.com/lockjam/lockjam/harness/watch"
 )
 
 // Bounds on what is not the scenario's to say.
@@ -46,9 +48,12 @@ type armRun struct {
 	config   server.Config
 	control  *server.Control
 	recorder *history.Recorder
-	sampler  *sampler
+	watcher  *watch.Watcher
 	swarm    *swarm.Swarm
 	undo     []func(context.Context) error
+
+	mu      sync.Mutex
+	samples []history.Sample
 }
 
 func (a *armRun) elapsed() time.Duration { return time.Since(a.started) }
@@ -71,7 +76,7 @@ func (a *armRun) run(ctx context.Context) (env ServerEnvironment, err error) {
 	}
 	sampling, stopSampling := context.WithCancel(ctx)
 	var wg sync.WaitGroup
-	wg.Go(func() { a.sampler.run(sampling) })
+	wg.Go(func() { a.watcher.Run(sampling) })
 	defer wg.Wait()
 	defer stopSampling()
 	err = a.phases(ctx)
@@ -88,19 +93,19 @@ func (a *armRun) phases(ctx context.Context) (err error) {
 		if err != nil {
 			cut = err.Error()
 		}
-		a.sampler.count(false)
+		a.watcher.Count(false)
 		a.mark(history.PhaseMark, history.End, cut)
-		a.sampler.now(ctx)
+		a.watcher.Now(ctx)
 	}()
 	a.mark(history.PhaseMark, history.Warmup, "")
+	a.watcher.Count(true)
 	stretch, ok, err := a.baseline(ctx)
 	if err != nil || !ok {
 		return err
 	}
 	a.markAt(stretch.from, history.PhaseMark, history.Baseline, "")
 	a.mark(history.PhaseMark, history.Incident, "")
-	a.sampler.now(ctx)
-	a.sampler.count(a.sc.Trigger.Kind != scenario.NoTrigger)
+	a.watcher.Now(ctx)
 	if err := a.trigger(ctx); err != nil {
 		return err
 	}
@@ -110,23 +115,25 @@ func (a *armRun) phases(ctx context.Context) (err error) {
 	if a.sc.Phases.RecoveryMS == 0 {
 		return nil
 	}
-	a.sampler.count(false)
 	a.mark(history.PhaseMark, history.Recovery, "")
-	a.sampler.now(ctx)
+	a.watcher.Now(ctx)
 	if err := a.applyRemedy(ctx); err != nil {
 		return err
 	}
-	return a.wait(ctx, a.sc.Phases.RecoveryMS.Duration())
+	if err := a.wait(ctx, a.sc.Phases.RecoveryMS.Duration()); err != nil {
+		return err
+	}
+	return a.probe(ctx)
 }
 
 // baseline waits until goodput has been steady for long enough to compare with.
 func (a *armRun) baseline(ctx context.Context) (span, bool, error) {
 	length := a.sc.Phases.BaselineMS.Duration()
 	for a.elapsed() < a.sc.Phases.BaselineMaxMS.Duration() {
-		if err := a.wait(ctx, sampleEvery); err != nil {
+		if err := a.wait(ctx, watch.SampleEvery); err != nil {
 			return span{}, false, err
 		}
-		if s, ok := steadyStretch(a.sampler.seen(), length); ok {
+		if s, ok := steadyStretch(a.seen(), length); ok {
 			return s, true, nil
 		}
 	}
@@ -184,18 +191,31 @@ func reason(err error) string {
 // incident is what the remedy may act on.
 func (a *armRun) incident() *remedies.Incident {
 	in := &remedies.Incident{
-		Server: a.server, Config: a.config, Params: a.remedy.Complete(a.arm.Params), Pattern: "lock:*",
+		Server: a.server, Config: a.config, Params: a.remedy.Complete(a.arm.Params), Pattern: a.lockPattern(),
 		Admin:   func() *redis.Client { return a.control.Admin },
 		Restart: a.restart,
 		Step:    func(did, answer string) { a.mark(history.StepMark, did, answer) },
 	}
-	if a.attached() {
-		in.Pattern = swarm.LockPattern(a.prefix)
-		if !a.options.AllowDestructive {
-			in.Reconfigurable = fmt.Errorf("%w: its settings are changed only with --allow-destructive", server.ErrNotOurs)
-		}
-	}
+	in.Reconfigurable = a.reconfigurable()
 	return in
+}
+
+// lockPattern is the runbook's on a server of our own, and stays with the run's
+// own keys on somebody else's.
+func (a *armRun) lockPattern() string {
+	if a.attached() {
+		return swarm.LockPattern(a.prefix)
+	}
+	return "lock:*"
+}
+
+// reconfigurable says why the server's settings must stay as they are; nil if they
+// need not.
+func (a *armRun) reconfigurable() error {
+	if a.attached() && !a.options.AllowDestructive {
+		return fmt.Errorf("%w: its settings are changed only with --allow-destructive", server.ErrNotOurs)
+	}
+	return nil
 }
 
 // restart keeps the swarm out until the control connections are back: the
@@ -204,7 +224,7 @@ func (a *armRun) incident() *remedies.Incident {
 func (a *armRun) restart(ctx context.Context, c server.Config) error {
 	a.swarm.Shut()
 	defer a.swarm.Open()
-	a.sampler.use(nil)
+	a.watcher.Use(watch.Connections{})
 	_ = a.control.Close()
 	restarted := a.server.Restart(ctx, c)
 	control, err := server.OpenControl(ctx, a.server.Endpoint())
@@ -212,7 +232,7 @@ func (a *armRun) restart(ctx context.Context, c server.Config) error {
 		return errors.Join(restarted, err)
 	}
 	a.control = control
-	a.sampler.use(control.Sampler)
+	a.watcher.Use(a.connections())
 	return restarted
 }
 
@@ -229,7 +249,7 @@ func (a *armRun) wait(ctx context.Context, d time.Duration) error {
 		return fmt.Errorf("%w: %w", ErrInternal, err)
 	case <-a.recorder.Failed():
 		return fmt.Errorf("%w: %w", ErrInternal, a.recorder.Err())
-	case err := <-a.sampler.lost:
+	case err := <-a.watcher.Lost():
 		return a.lost(ctx, err)
 	}
 }
@@ -259,7 +279,7 @@ func (a *armRun) setUp(ctx context.Context) (ServerEnvironment, error) {
 		Config: a.config, Image: a.options.Image, Workspace: a.options.workspace, Name: filepath.Base(filepath.Dir(a.folder)) + "-" + filepath.Base(a.folder),
 	})
 	if err != nil {
-		return ServerEnvironment{}, err
+		return ServerEnvironment{}, a.startFailed(err)
 	}
 	if a.control, err = server.OpenControl(bounded, a.server.Endpoint()); err != nil {
 		return ServerEnvironment{}, err
@@ -284,13 +304,55 @@ func (a *armRun) setUp(ctx context.Context) (ServerEnvironment, error) {
 		Target:   swarm.Target{Addr: e.Addr, Username: e.Username, Password: e.Password, DB: e.DB, TLS: e.TLS},
 		Settings: a.sc.Swarm, Prefix: a.prefix, Seed: a.seed, Elapsed: a.elapsed, Record: a.recorder.Op, OnWork: a.options.OnWork,
 	})
-	a.sampler = &sampler{elapsed: a.elapsed, swarm: a.swarm.Snapshot, client: a.control.Sampler, lost: make(chan error, 1), record: a.sampled}
-	a.sampler.census = func(c *redis.Client) history.Census { return a.census(context.Background(), c) }
-	a.sampler.keep = a.recorder.Census
+	a.watcher = a.newWatcher()
 	return env, nil
 }
 
+// startFailed tells a server that does not take the scenario's configuration from
+// one that cannot be started (config.c, loadServerConfigFromString).
+func (a *armRun) startFailed(err error) error {
+	if strings.Contains(err.Error(), "Reading the configuration file") && len(a.sc.Server.Config) > 0 {
+		return fmt.Errorf("%w: %s: Redis does not take its server.config: %w", ErrUsage, a.sc.Path, err)
+	}
+	return err
+}
+
+func (a *armRun) newWatcher() *watch.Watcher {
+	w := a.sc.Watch
+	c := watch.Config{
+		Elapsed: a.elapsed, Record: a.sampled, Swarm: a.swarm.Snapshot, RecordCensus: a.recorder.Census,
+		Census:     func(c *redis.Client) history.Census { return a.census(context.Background(), c) },
+		LockPrefix: strings.TrimSuffix(a.lockPattern(), "*"),
+		LocksEvery: w.LocksMS.Duration(), CanaryEvery: w.CanaryMS.Duration(),
+		MonitorEvery: w.MonitorMS.Duration(), MonitorFor: w.MonitorForMS.Duration(),
+	}
+	return watch.New(c, a.connections())
+}
+
+// connections are the ones that are watched over: the control connections, and a
+// canary that needs none.
+func (a *armRun) connections() watch.Connections {
+	e := a.server.Endpoint()
+	over := watch.Connections{
+		Client: a.control.Sampler, Listener: watch.NewListener(a.control.Monitor, e, server.MonitorName), Dial: e.Dial,
+	}
+	if e.TLS != nil {
+		over.Dial, over.NoCanary = nil, watch.NoCanaryOverTLS
+	}
+	return over
+}
+
+// seen returns the samples so far.
+func (a *armRun) seen() []history.Sample {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clip(a.samples)
+}
+
 func (a *armRun) sampled(s history.Sample) {
+	a.mu.Lock()
+	a.samples = append(a.samples, s)
+	a.mu.Unlock()
 	a.recorder.Sample(s)
 	a.observe(sampleEvent(s))
 }
@@ -372,8 +434,8 @@ func (a *armRun) takeDown(ctx context.Context) error {
 		errs = append(errs, a.putBack(ctx, undoWithin))
 		_ = a.control.Close()
 	}
-	if a.sampler != nil {
-		a.sampler.queries.Wait()
+	if a.watcher != nil {
+		a.watcher.Wait()
 	}
 	if a.server != nil {
 		if err := a.server.Stop(ctx); err != nil {

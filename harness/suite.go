@@ -300,7 +300,7 @@ func (s *suite) collect() {
 		}
 		i := slices.IndexFunc(s.run.Scenarios, func(r ScenarioResult) bool { return r.Name == t.sc.Name })
 		if i < 0 {
-			s.run.Scenarios = append(s.run.Scenarios, ScenarioResult{Name: t.sc.Name, Title: t.sc.Title})
+			s.run.Scenarios = append(s.run.Scenarios, ScenarioResult{Name: t.sc.Name, Title: t.sc.Title, Claims: t.sc.Claims})
 			i = len(s.run.Scenarios) - 1
 		}
 		s.run.Scenarios[i].Arms = append(s.run.Scenarios[i].Arms, *t.result)

@@ -1,10 +1,13 @@
 package harness
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/lockjam/lockjam/harness/history"
 	"github.com/lockjam/lockjam/harness/signals"
+	"github.com/lockjam/lockjam/harness/watch"
 )
 
 // span is a stretch of a run, [from, to).
@@ -53,8 +56,14 @@ func readTimeline(marks []history.Mark, last time.Duration) timeline {
 		switch m.Kind {
 		case history.PhaseMark:
 			starts[m.Name] = m.At
-			if m.Name == history.End {
-				t.end, t.cut = m.At, m.Detail
+			switch m.Name {
+			case history.Probing:
+				t.end = m.At
+			case history.End:
+				t.cut = m.Detail
+				if _, probed := starts[history.Probing]; !probed {
+					t.end = m.At
+				}
 			}
 		case history.TriggerMark:
 			t.trigger = m.At
@@ -89,9 +98,47 @@ func readTimeline(marks []history.Mark, last time.Duration) timeline {
 	return t
 }
 
+// until is a history as it was at that moment: what was in flight then is cut off
+// there, and what came later is not in it.
+func until(h *history.History, at time.Duration) *history.History {
+	cut := *h
+	cut.Samples = slices.DeleteFunc(slices.Clone(h.Samples), func(s history.Sample) bool { return s.At > at+watch.SampleEvery })
+	cut.Census = slices.DeleteFunc(slices.Clone(h.Census), func(c history.Census) bool { return c.At > at })
+	first, _ := slices.BinarySearchFunc(h.Ops, at+1, func(op history.Op, at time.Duration) int { return cmp.Compare(op.Ended, at) })
+	// Mostly there is nothing to change, and millions of operations need no copy.
+	if !slices.ContainsFunc(h.Ops[first:], func(op history.Op) bool {
+		return op.Outcome != history.Unknown || op.Begun >= at || max(op.Granted, op.Worked, op.Released) > at
+	}) {
+		return &cut
+	}
+	cut.Ops = slices.Clone(h.Ops[:first])
+	gone := func(t *time.Duration) bool {
+		if *t <= at {
+			return false
+		}
+		*t = history.Never
+		return true
+	}
+	for _, op := range h.Ops[first:] {
+		if op.Begun >= at {
+			continue
+		}
+		op.Ended, op.Outcome = at, history.Unknown
+		if gone(&op.Granted) {
+			op.Fence = 0
+		}
+		if gone(&op.Worked) {
+			op.Count = 0
+		}
+		gone(&op.Released)
+		cut.Ops = append(cut.Ops, op)
+	}
+	return &cut
+}
+
 // view is what signals may look at.
-func (t timeline) view(samples []history.Sample) signals.View {
-	return signals.View{Samples: samples, Baseline: signals.Span{From: t.baseline.from, To: t.baseline.to}}
+func (t timeline) view(h *history.History) signals.View {
+	return signals.View{Samples: h.Samples, Ops: h.Ops, Census: h.Census, Baseline: signals.Span{From: t.baseline.from, To: t.baseline.to}}
 }
 
 // goodput counts completed decisions per bin. The last, incomplete bin of the

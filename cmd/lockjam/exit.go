@@ -127,7 +127,7 @@ func complaints(err error) []string {
 		default:
 			text := printable(e.Error())
 			for _, sentinel := range []error{harness.ErrUsage, server.ErrUsage} {
-				text = strings.TrimPrefix(text, sentinel.Error()+": ") // it is for errors.Is, not for people
+				text = strings.Replace(text, sentinel.Error()+": ", "", 1) // it is for errors.Is, not for people
 			}
 			for line := range strings.Lines(text) {
 				lines = append(lines, "lockjam: "+strings.TrimSuffix(line, "\n"))

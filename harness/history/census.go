@@ -24,6 +24,8 @@ type stanceLine struct {
 	Connected int64  `json:"connected,omitempty"`
 	Opened    int64  `json:"opened_us,omitempty"`
 	Shared    bool   `json:"shared,omitempty"`
+	Kept      bool   `json:"kept,omitempty"`
+	KeptSince int64  `json:"kept_since_us,omitempty"`
 }
 
 func (p Progress) array() [3]int64 { return [3]int64{p.Grants, p.Releases, p.Attempts} }
@@ -39,6 +41,7 @@ func encodeCensus(c Census) ([]byte, error) {
 		l.Workers[i] = stanceLine{
 			Worker: w.Worker, State: w.State, Lock: w.Lock, Token: w.Token, Since: toMicros(w.Since),
 			Client: w.Client, Connected: w.Connected, Opened: toMicros(w.Opened), Shared: w.Shared,
+			Kept: w.Kept, KeptSince: toMicros(w.KeptSince),
 		}
 	}
 	return encodeLine(otherLine{Census: &l})
@@ -55,10 +58,12 @@ func decodeCensus(l *censusLine) (c Census, ok bool) {
 	for i, w := range l.Workers {
 		since, sinceOK := fromMicros(w.Since)
 		opened, openedOK := fromMicros(w.Opened)
-		ok = ok && sinceOK && openedOK
+		kept, keptOK := fromMicros(w.KeptSince)
+		ok = ok && sinceOK && openedOK && keptOK
 		c.Workers[i] = Stance{
 			Worker: w.Worker, State: w.State, Lock: w.Lock, Token: w.Token, Since: since,
 			Client: w.Client, Connected: w.Connected, Opened: opened, Shared: w.Shared,
+			Kept: w.Kept, KeptSince: kept,
 		}
 	}
 	return c, ok

@@ -146,9 +146,14 @@ type Sample struct {
 	Server *Server       // nil when the server did not answer
 	Error  string        // why it did not
 	Swarm  Swarm
+
+	Canary  *Canary  // nil where none dials
+	Locks   *Locks   // nil unless the keys were looked at for this sample
+	Monitor *Monitor // nil unless MONITOR was listened to since the last sample
 }
 
-// Server is what INFO and CONFIG GET say.
+// Server is what INFO and CONFIG GET say. What they do not say is 0, and
+// Missing has its name: a zero is not to be taken for an answer then.
 type Server struct {
 	RunID       string // changes with every restart: counters start again
 	Connected   int64  // connected_clients
@@ -158,6 +163,45 @@ type Server struct {
 	Commands    int64         // total_commands_processed
 	Calls       int64         // calls of the swarm's own commands, from commandstats
 	CommandTime time.Duration // time that the server spent in them
+
+	Missing map[string]string // field of INFO to why it is missing; commandstats stands for all of that section
+}
+
+// Canary is what became of the connections of a raw socket that listens before
+// it says anything: what a full server tells a client, no library in between.
+// It counts from the start of the run.
+type Canary struct {
+	Dials       int64  // that came to an end
+	Admitted    int64  // answered a PING
+	Refused     int64  // were told that the server is full
+	Cut         int64  // were closed or reset without a word
+	Silent      int64  // heard nothing in time, not even to a PING
+	Unreachable int64  // nobody listened
+	Words       string // what the server told the last one that it refused
+	Error       string // why there can be no canary
+}
+
+// Locks is what SCAN over the lock keys finds.
+type Locks struct {
+	Keys       int64
+	NoTTL      int64         // of those that were asked
+	OldestIdle time.Duration // in whole seconds (OBJECT IDLETIME); a SET NX that fails, and a census, end it
+	Asked      int64         // how many were asked for their TTL and idle time: the first so many
+	Partial    bool          // there are more keys in the server than were looked at
+	Error      string        // why nothing was found out
+	IdleError  string        // why OldestIdle is not known
+}
+
+// Monitor is what MONITOR shows of locks in one stretch of listening: requests,
+// never answers.
+type Monitor struct {
+	From, To  time.Duration
+	Commands  int64
+	Attempts  int64  // at setting a lock
+	Releases  int64  // of a lock: DEL or UNLINK, from a client or from a script
+	Stuck     int64  // most attempts at one lock that nobody released meanwhile
+	StuckLock string // which
+	Error     string // why nothing was heard
 }
 
 // Swarm is the workers' own count of what they did and what they are doing.
@@ -178,6 +222,8 @@ type Swarm struct {
 	Commands    int64         // that were answered
 	CommandTime time.Duration // between sending them and their answers, the pool's queue included
 	Errors      [Classes]int64
+	Told        int64         // errors that had the server's "max number of clients" in their text when the caller got them
+	Oldest      time.Duration // age of the oldest request that a worker has taken up and not finished
 }
 
 // Census is what every worker was doing at one moment, and what Redis said to
@@ -208,7 +254,30 @@ type Stance struct {
 	Connected int64         // connections of that client that the server let in
 	Opened    time.Duration // when the last of them was opened
 	Shared    bool          // the client is not this worker's alone
+	Kept      bool          // it keeps one of the client's connections, and with it a turn of its pool, to itself
+	KeptSince time.Duration // since when
 }
+
+// Probe is a command that was run once to see what it shows, such as the
+// runbook's, or a change that was made to see what comes of it and taken back.
+type Probe struct {
+	At, Took  time.Duration
+	Name      string // runbook-monitor or one-more-slot
+	Did       string // as one would type it
+	Connected bool   // the command reached the server
+	Lines     int64  // that it printed
+	Matches   int64  // of these, that the runbook's grep lets through
+	Grants    int64  // one-more-slot: since it was done
+	Releases  int64  //
+	Said      string // the beginning of what was printed, or the server's answer
+	Error     string // why it could not be done at all
+}
+
+// Names of probes.
+const (
+	RunbookMonitor = "runbook-monitor"
+	OneMoreSlot    = "one-more-slot"
+)
 
 // MarkKind says what a mark stands for.
 type MarkKind string
@@ -227,6 +296,7 @@ const (
 	Baseline = "baseline"
 	Incident = "incident"
 	Recovery = "recovery"
+	Probing  = "probing" // after all else: what is asked and tried then counts for nothing
 	End      = "end"
 
 	Begun   = "begun"

@@ -52,8 +52,8 @@ const (
 	maxMicros = math.MaxInt64 / int64(time.Microsecond)
 
 	// maxLine is the longest line in bytes. Operations take at most 300 of
-	// them; a mark's detail is what may be long.
-	maxLine = 1 << 20
+	// them; the census of 20,000 workers takes 3 MiB.
+	maxLine = 8 << 20
 	// batchLines closes a batch early, so that a reader, who must not hand on
 	// what is not checked yet, never holds more than maxBatch lines.
 	batchLines = 8 << 10

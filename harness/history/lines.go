@@ -26,6 +26,7 @@ type otherLine struct {
 	Sample *sampleLine `json:"sample,omitempty"`
 	Mark   *markLine   `json:"mark,omitempty"`
 	Census *censusLine `json:"census,omitempty"`
+	Probe  *probeLine  `json:"probe,omitempty"`
 	Batch  *batchLine  `json:"batch,omitempty"`
 	End    *endLine    `json:"end,omitempty"`
 }
@@ -56,6 +57,10 @@ type sampleLine struct {
 	Server *serverLine `json:"server,omitempty"`
 	Error  string      `json:"error,omitempty"`
 	Swarm  swarmLine   `json:"swarm"`
+
+	Canary  *canaryLine  `json:"canary,omitempty"`
+	Locks   *locksLine   `json:"locks,omitempty"`
+	Monitor *monitorLine `json:"monitor,omitempty"`
 }
 
 type serverLine struct {
@@ -67,6 +72,8 @@ type serverLine struct {
 	Commands    int64  `json:"commands"`
 	Calls       int64  `json:"calls"`
 	CommandTime int64  `json:"command_time_us"`
+
+	Missing map[string]string `json:"missing,omitempty"`
 }
 
 type swarmLine struct {
@@ -85,6 +92,8 @@ type swarmLine struct {
 	Commands    int64           `json:"commands"`
 	CommandTime int64           `json:"command_time_us"`
 	Errors      map[Class]int64 `json:"errors,omitempty"` // without the zeros
+	Told        int64           `json:"told,omitempty"`
+	Oldest      int64           `json:"oldest_us,omitempty"`
 }
 
 // encodeLine returns the line of v, with its newline.
@@ -143,6 +152,7 @@ func encodeSample(s Sample) ([]byte, error) {
 			RunID: v.RunID, Connected: v.Connected, MaxClients: v.MaxClients,
 			Rejected: v.Rejected, Received: v.Received,
 			Commands: v.Commands, Calls: v.Calls, CommandTime: toMicros(v.CommandTime),
+			Missing: v.Missing,
 		}
 	}
 	w := s.Swarm
@@ -150,8 +160,9 @@ func encodeSample(s Sample) ([]byte, error) {
 		Workers: w.Workers, Idle: w.Idle, Waiting: w.Waiting, Dialing: w.Dialing, Holding: w.Holding,
 		Decisions: w.Decisions, Failed: w.Failed, Dropped: w.Dropped,
 		Grants: w.Grants, Releases: w.Releases, Crashes: w.Crashes,
-		Dials: w.Dials, Commands: w.Commands, CommandTime: toMicros(w.CommandTime),
+		Dials: w.Dials, Commands: w.Commands, CommandTime: toMicros(w.CommandTime), Told: w.Told, Oldest: toMicros(w.Oldest),
 	}
+	l.watched(s)
 	for class, n := range w.Errors {
 		if n == 0 {
 			continue
@@ -169,23 +180,24 @@ func decodeSample(l *sampleLine) (s Sample, ok bool) {
 	took, tookOK := fromMicros(l.Took)
 	stolen, stolenOK := fromMicros(l.Stolen)
 	spent, spentOK := fromMicros(l.Swarm.CommandTime)
+	oldest, oldestOK := fromMicros(l.Swarm.Oldest)
 	w := l.Swarm
 	s = Sample{At: at, Took: took, Stolen: stolen, Error: l.Error, Swarm: Swarm{
 		Workers: w.Workers, Idle: w.Idle, Waiting: w.Waiting, Dialing: w.Dialing, Holding: w.Holding,
 		Decisions: w.Decisions, Failed: w.Failed, Dropped: w.Dropped,
 		Grants: w.Grants, Releases: w.Releases, Crashes: w.Crashes,
-		Dials: w.Dials, Commands: w.Commands, CommandTime: spent,
+		Dials: w.Dials, Commands: w.Commands, CommandTime: spent, Told: w.Told, Oldest: oldest,
 	}}
 	for class, n := range w.Errors {
 		s.Swarm.Errors[class] = n
 	}
-	ok = ok && tookOK && stolenOK && spentOK
+	ok = ok && tookOK && stolenOK && spentOK && oldestOK && l.readWatched(&s)
 	if v := l.Server; v != nil {
 		spent, spentOK := fromMicros(v.CommandTime)
 		s.Server = &Server{
 			RunID: v.RunID, Connected: v.Connected, MaxClients: v.MaxClients,
 			Rejected: v.Rejected, Received: v.Received,
-			Commands: v.Commands, Calls: v.Calls, CommandTime: spent,
+			Commands: v.Commands, Calls: v.Calls, CommandTime: spent, Missing: v.Missing,
 		}
 		ok = ok && spentOK
 	}

@@ -25,6 +25,7 @@ type History struct {
 	Samples []Sample
 	Marks   []Mark
 	Census  []Census
+	Probes  []Probe
 
 	// Truncated says that the journal does not end as Close ends one: the
 	// process was killed, the disk was full, or the file was cut or damaged
@@ -39,6 +40,7 @@ type Visitor struct {
 	Sample func(*Sample)
 	Mark   func(*Mark)
 	Census func(*Census)
+	Probe  func(*Probe)
 }
 
 // Load reads the journal at path into memory, some 80 bytes per operation. It
@@ -58,6 +60,7 @@ func Load(path string) (*History, error) {
 		Sample: func(s *Sample) { h.Samples = append(h.Samples, *s) },
 		Mark:   func(m *Mark) { h.Marks = append(h.Marks, *m) },
 		Census: func(c *Census) { h.Census = append(h.Census, *c) },
+		Probe:  func(p *Probe) { h.Probes = append(h.Probes, *p) },
 	})
 	if err != nil {
 		return nil, err
@@ -196,6 +199,7 @@ type batch struct {
 	samples []Sample
 	marks   []Mark
 	census  []Census
+	probes  []Probe
 	lines   int64
 	opLines int64
 	crc     uint32
@@ -249,6 +253,11 @@ func (b *batch) object(line []byte) bool {
 		b.census = append(b.census, c)
 		b.sum(line)
 		return ok
+	case l.Probe != nil:
+		p, ok := decodeProbe(l.Probe)
+		b.probes = append(b.probes, p)
+		b.sum(line)
+		return ok
 	case l.Batch != nil:
 		return b.check(l.Batch)
 	case l.End != nil:
@@ -281,9 +290,15 @@ func (b *batch) check(l *batchLine) bool {
 			b.visit.Census(&b.census[i])
 		}
 	}
+	for i := range b.probes {
+		if b.visit.Probe != nil {
+			b.visit.Probe(&b.probes[i])
+		}
+	}
 	b.batches++
 	b.total += b.opLines
-	b.ops, b.samples, b.marks, b.census = b.ops[:0], b.samples[:0], b.marks[:0], b.census[:0]
+	b.ops, b.samples, b.marks = b.ops[:0], b.samples[:0], b.marks[:0]
+	b.census, b.probes = b.census[:0], b.probes[:0]
 	b.lines, b.opLines, b.crc = 0, 0, 0
 	return true
 }

@@ -28,7 +28,7 @@ const (
 	// keptChunks stay for reuse. What a slow disk made us add is let go again.
 	keptChunks = 4 * shards
 	// maxText bounds the samples and marks that wait for the disk, in bytes.
-	maxText = 4 << 20
+	maxText = 4 * maxLine
 )
 
 // chunk is a piece of the backlog.
@@ -151,6 +151,12 @@ func (r *Recorder) Mark(m Mark) {
 // Census records c.
 func (r *Recorder) Census(c Census) {
 	line, err := encodeCensus(c)
+	r.line(line, err)
+}
+
+// Probe records p.
+func (r *Recorder) Probe(p Probe) {
+	line, err := encodeProbe(p)
 	r.line(line, err)
 }
 

@@ -65,15 +65,29 @@ func TestRoundTrip(t *testing.T) {
 	times := genTime()
 	server := rapid.Custom(func(t *rapid.T) *Server {
 		v := rapid.SliceOfN(rapid.Int64(), 6, 6).Draw(t, "server")
-		return &Server{rapid.String().Draw(t, "run"), v[0], v[1], v[2], v[3], v[4], v[5], times.Draw(t, "spent")}
+		s := &Server{rapid.String().Draw(t, "run"), v[0], v[1], v[2], v[3], v[4], v[5], times.Draw(t, "spent"), nil}
+		if rapid.Bool().Draw(t, "old") {
+			s.Missing = map[string]string{"maxclients": rapid.String().Draw(t, "why")}
+		}
+		return s
 	})
 	sample := rapid.Custom(func(t *rapid.T) Sample {
-		v := rapid.SliceOfN(rapid.Int64(), 13, 13).Draw(t, "swarm")
+		v := rapid.SliceOfN(rapid.Int64(), 14, 14).Draw(t, "swarm")
 		s := Sample{At: times.Draw(t, "at"), Took: times.Draw(t, "took"), Stolen: times.Draw(t, "stolen"), Error: rapid.String().Draw(t, "error")}
-		s.Swarm = Swarm{v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10], v[11], v[12], times.Draw(t, "spent"), [Classes]int64{}}
+		s.Swarm = Swarm{v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10], v[11], v[12], times.Draw(t, "spent"), [Classes]int64{}, v[13], times.Draw(t, "oldest")}
 		copy(s.Swarm.Errors[:], rapid.SliceOfN(rapid.Int64(), 0, Classes).Draw(t, "errors"))
 		if rapid.Bool().Draw(t, "answered") {
 			s.Server = server.Draw(t, "server")
+		}
+		w, text := rapid.SliceOfN(rapid.Int64(), 15, 15).Draw(t, "watched"), rapid.String().Draw(t, "text")
+		if rapid.Bool().Draw(t, "canary") {
+			s.Canary = &Canary{w[0], w[1], w[2], w[3], w[4], w[5], text, text}
+		}
+		if rapid.Bool().Draw(t, "locks") {
+			s.Locks = &Locks{w[6], w[7], times.Draw(t, "idle"), w[8], w[9] > 0, text, text}
+		}
+		if rapid.Bool().Draw(t, "monitor") {
+			s.Monitor = &Monitor{times.Draw(t, "from"), times.Draw(t, "to"), w[10], w[11], w[12], w[13], text, text}
 		}
 		return s
 	})
@@ -264,7 +278,7 @@ func TestLongestLine(t *testing.T) {
 	longest.Detail += "x"
 	r.Mark(longest)
 	<-r.Failed()
-	if err := r.Close(); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "at most 1048575 fit") {
+	if err := r.Close(); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), fmt.Sprintf("at most %d fit", maxLine-1)) {
 		t.Error(err)
 	}
 	if h := load(t, path); !h.Truncated {
@@ -409,14 +423,14 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// A census is read back as it was taken, at the journal's precision.
-func TestCensusRoundTrip(t *testing.T) {
+// A census and a probe are read back as they were taken, at the journal's precision.
+func TestCensusAndProbeRoundTrip(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "history.ndjson.zst")
 	want := Census{
 		At: 2 * time.Second, Took: 3 * time.Microsecond, Before: Progress{1, 2, 3}, After: Progress{4, 5, 6}, Slots: 30,
 		Workers: []Stance{
 			{Worker: 7, State: "waiting", Lock: "lock:a", Token: "7:1:f", Since: time.Second, Client: "c", Connected: 1, Opened: 5 * time.Microsecond},
-			{Worker: 8, State: "idle", Shared: true},
+			{Worker: 8, State: "idle", Shared: true, Kept: true, KeptSince: 6 * time.Microsecond},
 		},
 		Locks: map[string]string{"lock:a": "8:1:e"}, Clients: map[string]int64{"c": 1},
 	}
@@ -424,12 +438,17 @@ func TestCensusRoundTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	probe := Probe{
+		At: time.Second, Took: time.Millisecond, Name: RunbookMonitor, Did: "redis-cli monitor", Connected: true,
+		Lines: 3, Matches: 2, Grants: 5, Releases: 4, Said: "OK", Error: "cut",
+	}
 	r.Census(want)
+	r.Probe(probe)
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
 	h, err := Load(path)
-	if err != nil || h.Truncated || len(h.Census) != 1 || !reflect.DeepEqual(h.Census[0], want) {
+	if err != nil || h.Truncated || len(h.Census) != 1 || !reflect.DeepEqual(h.Census[0], want) || len(h.Probes) != 1 || h.Probes[0] != probe {
 		t.Errorf("%v, %+v\nwant %+v", err, h, want)
 	}
 }

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/lockjam/lockjam/harness"
@@ -19,11 +21,12 @@ func Markdown(w io.Writer, r *harness.Run) error {
 		fmt.Fprintf(&b, "**The run was %s.** What follows is what had been recorded until then. %s\n\n", r.Status, cell(r.Because))
 	}
 	answer(&b, r)
-	standstills(&b, r)
 	scorecard(&b, r)
+	standstills(&b, r)
 	doubts(&b, r)
 	signalTables(&b, r)
 	logs(&b, r)
+	probes(&b, r)
 	ranOn(&b, r)
 	_, err := w.Write(b.Bytes())
 	return err
@@ -36,7 +39,9 @@ func answer(b *bytes.Buffer, r *harness.Run) {
 			fmt.Fprintf(b, "- **%s** (%s): %s\n", cell(sc.Name), cell(sc.Title), s)
 		}
 	}
-	b.WriteString("\n")
+	if !bytes.HasSuffix(b.Bytes(), []byte("\n\n")) {
+		b.WriteString("\n")
+	}
 	table(b, "scenario", "arm", "verdict", "goodput before", "during", "after", "back after", "as expected")
 	for _, row := range rows(r) {
 		table(b, row.scenario, row.arm, bold(row.verdict()), row.before(), row.during(), row.after(), row.restored(), row.asExpected())
@@ -148,18 +153,61 @@ func standstills(b *bytes.Buffer, r *harness.Run) {
 func scorecard(b *bytes.Buffer, r *harness.Run) {
 	var untested []string
 	b.WriteString("## What the runbook says, and what was measured\n\n")
-	table(b, "claim", "the runbook", "verdict", "because", "instead")
 	for _, c := range r.Claims {
 		if c.Verdict == harness.Untested {
 			untested = append(untested, c.ID)
 			continue
 		}
-		table(b, c.ID, c.Words, bold(c.Verdict), c.Because, c.Instead)
+		if bytes.HasSuffix(b.Bytes(), []byte("\n\n")) {
+			table(b, "claim", "the runbook", "verdict", "because", "shown by", "instead")
+		}
+		table(b, c.ID, c.Words, bold(c.Verdict), c.Because, shownBy(c.Evidence), c.Instead)
 	}
 	if len(untested) > 0 {
-		fmt.Fprintf(b, "\nUntested by this run: %s.\n", cell(strings.Join(untested, ", ")))
+		if len(untested) < len(r.Claims) {
+			b.WriteString("\n")
+		}
+		fmt.Fprintf(b, "Untested by this run: %s.\n", cell(strings.Join(untested, ", ")))
 	}
 	b.WriteString("\n")
+}
+
+// shownBy names the arms and figures that a verdict rests on.
+func shownBy(evidence []harness.Evidence) string {
+	var all []string
+	for _, e := range evidence {
+		field := e.Field[strings.LastIndex(e.Field, ".")+1:]
+		var value string
+		switch v := e.Value.(type) {
+		case string: // a sentence, which stands in because
+			continue
+		case map[string]float64:
+			value = figures(v)
+		case map[string]any: // as it is read back from run.json
+			read := map[string]float64{}
+			for name, x := range v {
+				read[name], _ = x.(float64)
+			}
+			value = figures(read)
+		default:
+			value = fmt.Sprintf("%s %v", field, v)
+		}
+		all = append(all, fmt.Sprintf("%s/%s: %s", e.Scenario, e.Arm, value))
+	}
+	return strings.Join(all, "; ")
+}
+
+// figures is "name value, name value", with the names' underscores as spaces.
+// What is there for others to pool is left out.
+func figures(f map[string]float64) string {
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(f)) {
+		if strings.HasSuffix(name, "monitored_ms") || strings.HasSuffix(name, "_decisions") {
+			continue
+		}
+		all = append(all, fmt.Sprintf("%s %s", strings.ReplaceAll(name, "_", " "), strconv.FormatFloat(f[name], 'f', -1, 64)))
+	}
+	return strings.Join(all, ", ")
 }
 
 func doubts(b *bytes.Buffer, r *harness.Run) {
@@ -191,6 +239,7 @@ func repeatOf(a harness.ArmResult, r *harness.Run) string {
 // scenario share their incident, so their readings are folded together.
 func signalTables(b *bytes.Buffer, r *harness.Run) {
 	b.WriteString("## Which signal fires\n\n")
+	falseAlarms(b, r)
 	for _, sc := range r.Scenarios {
 		all := row{scenario: sc.Name, repeats: sc.Arms}
 		type line struct {
@@ -223,8 +272,12 @@ func signalTables(b *bytes.Buffer, r *harness.Run) {
 			if cured > 0 {
 				clear = fmt.Sprintf("%d of %d", cleared, cured)
 			}
-			lines = append(lines, line{[]string{s, orDash(one.Claim), one.Expected, fmt.Sprintf("%d of %d", fired, len(sc.Arms)), detect,
-				fmt.Sprint(alarms), clear}, fastest})
+			in := fmt.Sprintf("%d of %d", fired, len(sc.Arms))
+			if one.Unavailable != "" {
+				in = "not available: " + one.Unavailable
+			}
+			lines = append(lines, line{[]string{s, orDash(one.Claim), one.Expected, in, detect,
+				fmt.Sprint(alarms), clear, figures(sc.Arms[0].Figures(s))}, fastest})
 		}
 		slices.SortStableFunc(lines, func(a, b line) int {
 			switch {
@@ -236,11 +289,30 @@ func signalTables(b *bytes.Buffer, r *harness.Run) {
 			return 0
 		})
 		fmt.Fprintf(b, "### %s\n\n", cell(sc.Name))
-		table(b, "signal", "claim", "expected", "fired in", "time to detect", "false alarms before", "cleared after a cure")
+		table(b, "signal", "claim", "expected", "fired in", "time to detect", "false alarms before", "cleared after a cure", "what it read")
 		for _, l := range lines {
 			table(b, l.cells...)
 		}
 		b.WriteString("\n")
+	}
+}
+
+// falseAlarms sums up the runs in which nothing was wrong.
+func falseAlarms(b *bytes.Buffer, r *harness.Run) {
+	quiet, alarmed := 0, 0
+	for _, sc := range r.Scenarios {
+		for _, a := range sc.Arms {
+			if a.Reproduced != nil || a.Outcome == harness.Inconclusive {
+				continue
+			}
+			quiet++
+			if slices.ContainsFunc(a.Signals, func(s harness.SignalResult) bool { return s.Fired || s.BaselineFirings > 0 }) {
+				alarmed++
+			}
+		}
+	}
+	if quiet > 0 {
+		fmt.Fprintf(b, "Where nothing was wrong, a signal fired in %d of %d runs.\n\n", alarmed, quiet)
 	}
 }
 
@@ -258,17 +330,38 @@ func signalNames(sc harness.ScenarioResult) []string {
 
 // logs reads like an incident log: what each remedy did, and the answers.
 func logs(b *bytes.Buffer, r *harness.Run) {
-	b.WriteString("## What the remedies did\n\n")
+	first := true
 	for _, row := range rows(r) {
 		a := row.repeats[0]
 		if len(a.Steps) == 0 {
 			continue
+		}
+		if first {
+			b.WriteString("## What the remedies did\n\n")
+			first = false
 		}
 		fmt.Fprintf(b, "`%s` / `%s`\n\n", code(row.scenario), code(row.arm))
 		table(b, "at", "did", "answer")
 		for _, s := range a.Steps {
 			table(b, fmt.Sprintf("%.1f s", s.AtMS/1000), s.Did, s.Answer)
 		}
+		b.WriteString("\n")
+	}
+}
+
+// probes are questions that were asked when all was over.
+func probes(b *bytes.Buffer, r *harness.Run) {
+	first := true
+	for _, row := range rows(r) {
+		for _, p := range row.repeats[0].Probes {
+			if first {
+				b.WriteString("## What was asked afterwards\n\nIn the failure that nothing had been done about, when its recovery was judged. None of this counts for a verdict.\n\n")
+				first = false
+			}
+			fmt.Fprintf(b, "- `%s` / `%s`, `%s`: %s\n", code(row.scenario), code(row.arm), code(p.Did), cell(p.Because))
+		}
+	}
+	if !first {
 		b.WriteString("\n")
 	}
 }

@@ -23,8 +23,9 @@ func sample() *harness.Run {
 		s := harness.SignalResult{Name: "client-saturation", Claim: "A1", Expected: "fire", Met: fired, Fired: fired, Cleared: true}
 		if fired {
 			s.DetectMS = num(after)
+			s.Figures = map[string]float64{"ratio_max": 0.97, "connected_max": 31, "monitored_ms": 200}
 		}
-		return []harness.SignalResult{s}
+		return []harness.SignalResult{s, {Name: "lock-key-count", Claim: "D1", Expected: "any", Met: true, Unavailable: "the user may not run SCAN: NOPERM"}}
 	}
 	return &harness.Run{
 		Schema: harness.RunSchema, ID: "20260504-030201-beef", Started: finished.Add(-time.Minute), Finished: &finished, Seed: 7,
@@ -32,6 +33,7 @@ func sample() *harness.Run {
 		Scenarios: []harness.ScenarioResult{{Name: "slot-lock-deadlock", Title: "Slots and locks", Arms: []harness.ArmResult{
 			{Name: "control", Remedy: "none", Repeat: 1, Outcome: harness.Pass, Reproduced: yes(), Verdict: harness.NoEffect, Because: "0 grants in the 3.5 s that followed.",
 				Goodput: harness.Goodput{Before: num(200), During: num(0), After: num(0)}, Signals: signal(true, 120),
+				Probes:   []harness.Probe{{Name: "runbook-monitor", Did: `redis-cli monitor | grep "SET lock:"`, Because: "It could not connect."}},
 				Deadlock: &harness.Deadlock{Proved: true, Checked: true, Kind: "deadlock", AfterMS: 1295, Sentence: "Deadlock: 4 workers wait.", Graph: "flowchart LR\n"}},
 			{Name: "raise", Remedy: "raise-maxclients-restart", Repeat: 1, Outcome: harness.Pass, Reproduced: yes(), Verdict: harness.Cured, Because: "Goodput was back.",
 				Unsafe: true, Safety: harness.Safety{Overlaps: 4, LostUpdates: 2}, Recovery: &harness.Recovery{Ratio: 1, RestoredAfterMS: num(840)},
@@ -40,6 +42,14 @@ func sample() *harness.Run {
 			{Name: "restart", Remedy: "restart-server", Repeat: 1, Outcome: harness.Fail, Reproduced: yes(), Verdict: harness.Relapsed,
 				Reasons: []string{"remedy restart-server was expected to be cured and was relapsed"}, Signals: signal(false, 0)},
 		}}},
+		Claims: []harness.Claim{
+			{ID: "A1", Words: "Connected clients > 80%", Verdict: harness.Conditional, Because: "It fires here.", Instead: "Watch goodput.",
+				Evidence: []harness.Evidence{
+					{Scenario: "slot-lock-deadlock", Arm: "control", Field: "signals.client-saturation.detect_ms", Value: 120.0},
+					{Scenario: "healthy", Arm: "control", Field: "signals.client-saturation.figures", Value: map[string]any{"ratio_max": 0.5}},
+				}},
+			{ID: "P1", Words: "Back off", Verdict: harness.Untested},
+		},
 	}
 }
 
@@ -57,7 +67,11 @@ func TestMarkdownOpensWithTheAnswer(t *testing.T) {
 		"cured, at the price of safety, by `raise`; moved for a moment only after `restart`",
 		"**Unsafe:** 4 grants of a lock that somebody still relied on, 2 lost updates.",
 		"- fail: `slot-lock-deadlock` / `restart`: remedy restart-server was expected to be cured and was relapsed\n",
-		"| client-saturation | A1 | fire | 2 of 3 | 120 ms | 0 | 1 of 1 |\n",
+		"| client-saturation | A1 | fire | 2 of 3 | 120 ms | 0 | 1 of 1 | connected max 31, ratio max 0.97 |\n",
+		"| lock-key-count | D1 | any | not available: the user may not run SCAN: NOPERM | - | 0 | - |  |\n",
+		"| A1 | Connected clients &gt; 80% | **conditional** | It fires here. | slot-lock-deadlock/control: detect_ms 120; healthy/control: ratio max 0.5 | Watch goodput. |\n",
+		"Untested by this run: P1.\n",
+		"- `slot-lock-deadlock` / `control`, `redis-cli monitor | grep \"SET lock:\"`: It could not connect.\n",
 		"| 3.1 s | CONFIG GET maxclients | 10000 |\n",
 		"| took | 60 s, from 2026-05-04 03:02:01 UTC |\n",
 	} {
@@ -65,7 +79,7 @@ func TestMarkdownOpensWithTheAnswer(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
 	}
-	order := []int{strings.Index(got, "## Which remedy"), strings.Index(got, "## What did not pass"), strings.Index(got, "## Which signal"), strings.Index(got, "## What the remedies did"), strings.Index(got, "## What it ran on")}
+	order := []int{strings.Index(got, "## Which remedy"), strings.Index(got, "## What the runbook"), strings.Index(got, "## What did not pass"), strings.Index(got, "## Which signal"), strings.Index(got, "## What the remedies did"), strings.Index(got, "## What it ran on")}
 	if !slices.IsSorted(order) || order[0] < 0 {
 		t.Errorf("sections are out of order: %v", order)
 	}

@@ -35,6 +35,7 @@ type Known struct {
 	Remedies           map[string][]string // remedy name -> names of its parameters
 	Verdicts           []string            // of remedies
 	Kinds              []string            // of standstills that can be proved
+	Claims             []string            // ids of the runbook's claims
 	ControlConnections int                 // slots that the control connections take
 
 	// CheckParam says what is wrong with the value of a remedy's parameter; may be nil.

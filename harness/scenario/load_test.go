@@ -19,6 +19,7 @@ var known = Known{
 	Signals:  map[string][]string{"deadlock": {"after_ms"}, "goodput-collapse": nil},
 	Remedies: map[string][]string{"none": nil, "restart-server": nil, "raise-maxclients-live": {"maxclients"}},
 	Kinds:    []string{"deadlock", "orphaned"},
+	Claims:   []string{"A1", "S1"},
 	CheckParam: func(_, _, value string) error {
 		if strings.Trim(value, "0123456789") != "" {
 			return fmt.Errorf("%q is no number", value)
@@ -200,7 +201,7 @@ func TestParseRefusesWrongTypes(t *testing.T) {
 		{"<<: {summary: x} # <-", ":1: want a word as the key: quote it if it is one (merge keys, aliases and complex keys are not supported)"},
 		{"5: x # <-", ":1: want a word as the key: quote it if it is one (merge keys, aliases and complex keys are not supported)"},
 		{"signals:\n  deadlock: fire # <-", `:13: signals.deadlock: want a mapping, not the text "fire"`},
-		{"\"x\\ny\": 1 # <-", `:1: unknown key "x\ny"; known: name, title, summary, server, swarm, trigger, phases, incident, cure, signals, arms`},
+		{"\"x\\ny\": 1 # <-", `:1: unknown key "x\ny"; known: name, title, summary, server, swarm, trigger, phases, watch, claims, incident, cure, signals, arms`},
 	}
 	for _, test := range tests {
 		source := minimal + test.more + "\n"
@@ -362,7 +363,7 @@ func namedIn(t *testing.T, source []byte) Known {
 	if len(d.errs) > 0 {
 		t.Fatal(d.errs)
 	}
-	k := Known{Kinds: []string{s.Incident.Kind}, Signals: map[string][]string{}, Remedies: map[string][]string{}, ControlConnections: 2}
+	k := Known{Kinds: []string{s.Incident.Kind}, Claims: s.Claims, Signals: map[string][]string{}, Remedies: map[string][]string{}, ControlConnections: 2}
 	for name, signal := range s.Signals {
 		k.Signals[name] = nil
 		for param := range signal.Params {

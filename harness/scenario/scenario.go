@@ -18,6 +18,8 @@ type Scenario struct {
 	Swarm    swarm.Settings    `yaml:"swarm"`
 	Trigger  Trigger           `yaml:"trigger"`
 	Phases   Phases            `yaml:"phases"`
+	Watch    Watch             `yaml:"watch"`
+	Claims   []string          `yaml:"claims"` // of the runbook that it bears on
 	Incident Incident          `yaml:"incident"`
 	Cure     Cure              `yaml:"cure"`
 	Signals  map[string]Signal `yaml:"signals"` // by name; a signal that is not named may do as it likes
@@ -57,6 +59,17 @@ type Phases struct {
 	BaselineMaxMS swarm.Millis `yaml:"baseline_max_ms"` // how long to wait for such a stretch
 	IncidentMS    swarm.Millis `yaml:"incident_ms"`     // from the trigger to the remedy
 	RecoveryMS    swarm.Millis `yaml:"recovery_ms"`     // from the end of the remedy
+}
+
+// Watch says how often things are looked at that cost something; 0 is never.
+type Watch struct {
+	LocksMS      swarm.Millis `yaml:"locks_ms"`       // SCAN for the lock keys
+	CanaryMS     swarm.Millis `yaml:"canary_ms"`      // a raw socket that dials: while there is room it takes a slot for 30 ms
+	MonitorMS    swarm.Millis `yaml:"monitor_ms"`     // from one burst of MONITOR to the next
+	MonitorForMS swarm.Millis `yaml:"monitor_for_ms"` // the length of a burst
+	// ProbeMS is how long each probe may take after the recovery of the control arm:
+	// the runbook's MONITOR command, and one more slot than maxclients.
+	ProbeMS swarm.Millis `yaml:"probe_ms"`
 }
 
 // Incident says when the failure counts as reproduced: goodput over the last
@@ -119,6 +132,7 @@ func Defaults() Scenario {
 		Swarm:    swarm.Defaults(),
 		Trigger:  Trigger{Kind: NoTrigger},
 		Phases:   Phases{BaselineMS: 1000, BaselineMaxMS: 8000, IncidentMS: 2000, RecoveryMS: 3000},
+		Watch:    Watch{LocksMS: 500, CanaryMS: 200, MonitorMS: 1000, MonitorForMS: 200, ProbeMS: 500},
 		Incident: Incident{GoodputRatio: 0.1, ForMS: 1000},
 		Cure:     Cure{Ratio: 0.9, RelapseRatio: 0.5, RelapseWindowMS: 500, HoldMS: 1500},
 	}

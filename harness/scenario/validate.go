@@ -78,6 +78,8 @@ func (c *checker) scenario(s *Scenario, name string) {
 	c.trigger(s)
 	c.measures(s)
 	c.phases(s)
+	c.watch(&s.Watch)
+	c.claims(s.Claims)
 	c.signals(s)
 	c.arms(s)
 }
@@ -219,7 +221,7 @@ func (c *checker) swarm(s *swarm.Settings) {
 		limit{"swarm.limiter.limit", float64(s.Limiter.Limit), 1, maxAdmitted, ""},
 	)
 	oneOf(c, "swarm.waiter", s.Waiter, swarm.WaiterReturns, swarm.WaiterKeeps)
-	oneOf(c, "swarm.holder", s.Holder, swarm.HolderKeeps, swarm.HolderRedials)
+	oneOf(c, "swarm.holder", s.Holder, swarm.HolderKeeps, swarm.HolderReturns, swarm.HolderRedials)
 	c.workers("swarm.instances", s.Instances, s)
 	if s.ClientsPerInstance > s.WorkersPerInstance {
 		c.fail(on("swarm.clients_per_instance", "swarm.workers_per_instance"),
@@ -404,6 +406,42 @@ func (c *checker) phases(s *Scenario) {
 	if (triggered || slices.ContainsFunc(s.Arms, remedied)) && p.RecoveryMS < s.Cure.HoldMS {
 		c.fail(on(recovery, "cure.hold_ms", "trigger.kind", "arms"), "%s: want at least cure.hold_ms, %s",
 			figure(float64(p.RecoveryMS)), figure(float64(s.Cure.HoldMS)))
+	}
+}
+
+// watch bounds how often the server is looked at. A burst of MONITOR has to end
+// before the next begins, with time left to compare it with.
+func (c *checker) watch(w *Watch) {
+	const every, length = "watch.monitor_ms", "watch.monitor_for_ms"
+	for _, l := range []limit{
+		{"watch.locks_ms", float64(w.LocksMS), 100, maxPauseMS, "0 is never"},
+		{"watch.canary_ms", float64(w.CanaryMS), 50, maxPauseMS, "0 is never"},
+		{every, float64(w.MonitorMS), 200, maxPauseMS, "0 is never"},
+		{"watch.probe_ms", float64(w.ProbeMS), 200, maxPhaseMS, "0 is never"},
+	} {
+		if l.value != 0 {
+			c.within(l)
+		}
+	}
+	if w.MonitorMS == 0 {
+		return
+	}
+	c.within(limit{length, float64(w.MonitorForMS), 50, maxPauseMS, "MONITOR would hear nothing"})
+	if w.MonitorForMS > w.MonitorMS/2 {
+		c.fail(on(length, every), "%s: want at most half of monitor_ms, %s", figure(float64(w.MonitorForMS)), figure(float64(w.MonitorMS)))
+	}
+}
+
+// claims refuses what the runbook does not say.
+func (c *checker) claims(ids []string) {
+	for i, id := range ids {
+		key := fmt.Sprintf("claims[%d]", i)
+		switch {
+		case !slices.Contains(c.known.Claims, id):
+			c.fail(on(key), "the runbook has no claim %s; %s", quote(id), hint(id, c.known.Claims))
+		case slices.Contains(ids[:i], id):
+			c.fail(on(key), "%s is named twice", quote(id))
+		}
 	}
 }
 

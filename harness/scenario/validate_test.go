@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/lockjam/lockjam/harness/swarm"
 )
 
 // whole is a scenario in which every part is there to be spoilt.
@@ -52,6 +54,13 @@ phases:
   baseline_max_ms: 8000
   incident_ms: 2000
   recovery_ms: 3000
+watch:
+  locks_ms: 500
+  canary_ms: 0
+  monitor_ms: 1000
+  monitor_for_ms: 200
+  probe_ms: 700
+claims: [S1, A1]
 incident:
   goodput_ratio: 0
   for_ms: 1000
@@ -110,7 +119,7 @@ func TestValidation(t *testing.T) {
 		{"clients_per_instance: 2", "clients_per_instance: 1", "swarm.clients_per_instance: 1: a holder that redials closes its client, so each of the 2 workers per instance needs its own"},
 		{"pool_size: 1", "pool_size: 2", "swarm.client.pool_size: 2: want 1, for a holder that redials has one connection to close"},
 		{"waiter: returns-connection", "waiter: returns", `swarm.waiter: "returns": want returns-connection or keeps-connection`},
-		{"holder: redials", `holder: ""`, `swarm.holder: "": want keeps-connection or redials`},
+		{"holder: redials", `holder: ""`, `swarm.holder: "": want keeps-connection, returns-connection or redials`},
 		{"redial_ms: 20", "redial_ms: 0", "swarm.redial_ms: 0: want 0.1 to 3600000 (a shorter pause would spin)"},
 		{"replace_after_ms: 100", "replace_after_ms: -1", "swarm.replace_after_ms: -1: want 0 to 3600000"},
 		{"window_ms: 1000, limit", "window_ms: 0, limit", "swarm.limiter.window_ms: 0: want 1 to 3600000"},
@@ -136,6 +145,13 @@ func TestValidation(t *testing.T) {
 		{"backoff_max_ms: 20", "backoff_max_ms: 9", "swarm.lock.backoff_max_ms: 9: want at least poll_ms, 10"},
 		{"acquire_timeout_ms: 0", "acquire_timeout_ms: 1e300", "swarm.lock.acquire_timeout_ms: 1e+300: want 0 to 3600000"},
 
+		{"locks_ms: 500", "locks_ms: 50", "watch.locks_ms: 50: want 100 to 3600000 (0 is never)"},
+		{"canary_ms: 0", "canary_ms: 1", "watch.canary_ms: 1: want 50 to 3600000 (0 is never)"},
+		{"monitor_for_ms: 200", "monitor_for_ms: 600", "watch.monitor_for_ms: 600: want at most half of monitor_ms, 1000"},
+		{"monitor_for_ms: 200", "monitor_for_ms: 0", "watch.monitor_for_ms: 0: want 50 to 3600000 (MONITOR would hear nothing)"},
+		{"probe_ms: 700", "probe_ms: -1", "watch.probe_ms: -1: want 200 to 600000 (0 is never)"},
+		{"[S1, A1]", "[S1, A9]", `claims[1]: the runbook has no claim "A9"; did you mean "A1"?`},
+		{"[S1, A1]", "[S1, S1]", `claims[1]: "S1" is named twice`},
 		{"rate_per_s: 50", "rate_per_s: 0", "swarm.arrivals.rate_per_s: 0: want 0.01 to 1000000 (open arrivals need a rate)"},
 		{"queue: 1", "queue: 0", "swarm.arrivals.queue: 0: want 1 to 1000000"},
 		{"queue: 1", "think_ms: 5", "swarm.arrivals.think_ms: only closed arrivals pause between two requests"},
@@ -246,6 +262,20 @@ func TestValidationPointsAtTheNearestKey(t *testing.T) {
 				t.Errorf("got\n%v\nwant\n%s", err, test.want)
 			}
 		})
+	}
+}
+
+// A pool that is smaller than the number of those who share it is nothing to
+// refuse: its deadlock is worth watching.
+func TestHolderThatReturns(t *testing.T) {
+	s := mustParse(t, minimal+`swarm:
+  workers_per_instance: 8
+  waiter: keeps-connection
+  holder: returns-connection
+  client: {pool_size: 4}
+`)
+	if s.Swarm.Holder != swarm.HolderReturns || s.Swarm.Waiter != swarm.WaiterKeeps {
+		t.Errorf("holder %s, waiter %s", s.Swarm.Holder, s.Swarm.Waiter)
 	}
 }
 

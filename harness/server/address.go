@@ -30,6 +30,9 @@ func Attach(rawURL string) Starter {
 	}
 }
 
+// ParseURL reads the URL of a server that runs already, as Attach does. Its error wraps ErrUsage.
+func ParseURL(raw string) (Endpoint, error) { return parseURL(raw) }
+
 // parseURL never repeats the URL in an error where it may hold a password.
 func parseURL(raw string) (Endpoint, error) {
 	usage := func(cause error) (Endpoint, error) {

@@ -389,7 +389,7 @@ func (s *containerServer) Kill(ctx context.Context) error {
 // down waits until nobody answers at the address: Docker's proxy lets go of the port a little after the container's end.
 func (s *containerServer) down(ctx context.Context) error {
 	for range 1000 {
-		connection, err := s.Endpoint().dial(ctx)
+		connection, err := s.Endpoint().Dial(ctx)
 		if err != nil {
 			return ctx.Err()
 		}

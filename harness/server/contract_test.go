@@ -49,6 +49,7 @@ func TestContract(t *testing.T) {
 			}
 			t.Run("configuration is in force", s.configuration)
 			t.Run("control works when every slot is taken", s.fullServer)
+			t.Run("redis-cli", s.console)
 			if !s.ours {
 				t.Run("is not ours", s.notOurs)
 				return
@@ -88,6 +89,45 @@ func (s *subject) configuration(t *testing.T) {
 	list, err := control.Sampler.ClientList(t.Context()).Result()
 	if err != nil || !strings.Contains(list, "name=lockjam-control-sampler") || !strings.Contains(list, "name=lockjam-control-admin") {
 		t.Errorf("control connections in CLIENT LIST: %v\n%s", err, list)
+	}
+}
+
+// console runs redis-cli as an operator would: on a server with room, on a full one, and for a command that does not end.
+func (s *subject) console(t *testing.T) {
+	shell, ok := s.Server.(server.Console)
+	if !ok {
+		t.Fatal("no redis-cli can be run against it")
+	}
+	run := func(ctx context.Context, arguments ...string) string {
+		var out bytes.Buffer
+		typed, err := shell.RedisCLI(ctx, &out, arguments...)
+		if err != nil || !strings.Contains(typed, "-cli") || !strings.HasSuffix(typed, strings.Join(arguments, " ")) {
+			t.Errorf("%q: %v", typed, err)
+		}
+		return strings.TrimSpace(out.String())
+	}
+	if said := run(t.Context(), "ping"); said != "PONG" {
+		t.Errorf("ping: %q", said)
+	}
+	bounded, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	begun := time.Now()
+	if said := run(bounded, "monitor"); !strings.HasPrefix(said, "OK") || time.Since(begun) > 5*time.Second {
+		t.Errorf("monitor, after %v: %q", time.Since(begun), said)
+	}
+	control := openControl(t, s)
+	// In a container that redis-cli is still there; it goes with its connection.
+	if err := control.Admin.Do(t.Context(), "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes").Err(); err != nil {
+		t.Fatal(err)
+	}
+	_ = control.Close()
+	openControl(t, s)
+	swarm := fill(t, s.Endpoint().Addr, 20-server.ControlConnections)
+	if said := run(t.Context(), "ping"); !strings.Contains(said, "max number of clients reached") {
+		t.Errorf("ping on a full server: %q", said)
+	}
+	for _, c := range swarm {
+		_ = c.Close()
 	}
 }
 

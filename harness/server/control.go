@@ -15,7 +15,7 @@ import (
 )
 
 // ControlConnections is how many of the server's slots a Control takes.
-const ControlConnections = 2
+const ControlConnections = 3
 
 // ErrControlLost is what a control client answers once its connection is gone: it never dials again, since the slot that a
 // new connection needs is the swarm's by then, and every refused attempt would count as one of the swarm's.
@@ -29,31 +29,57 @@ var ErrControlLost = errors.New("control connection lost")
 type Control struct {
 	Sampler *redis.Client // reads INFO, CLIENT LIST and the like, at short intervals
 	Admin   *redis.Client // applies remedies and undoes them
+	Monitor net.Conn      // authenticated and idle: what MONITOR says is no answer that a client library could read
 
 	connections [ControlConnections]net.Conn
 }
 
-// OpenControl dials both connections now and sees a PING answered on each. They call themselves lockjam-control-sampler and
-// lockjam-control-admin in CLIENT LIST. After a Restart of the server the old Control is to be closed and a new one opened;
+// MonitorName is what the Monitor connection calls itself in CLIENT LIST.
+const MonitorName = "lockjam-control-monitor"
+
+// OpenControl dials all connections now and sees a PING answered on each. They call themselves lockjam-control-sampler,
+// lockjam-control-admin and lockjam-control-monitor in CLIENT LIST. After a Restart of the server the old Control is to be closed and a new one opened;
 // the endpoint of the restarted server holds connections for it that were made before the swarm could take every slot.
 func OpenControl(ctx context.Context, e Endpoint) (*Control, error) {
 	c := &Control{}
-	clients := [ControlConnections]*redis.Client{}
-	for i, name := range [ControlConnections]string{"lockjam-control-sampler", "lockjam-control-admin"} {
+	open := [ControlConnections]func(net.Conn) error{
+		func(connection net.Conn) (err error) {
+			c.Sampler, err = openControlClient(ctx, e, "lockjam-control-sampler", connection)
+			return err
+		},
+		func(connection net.Conn) (err error) {
+			c.Admin, err = openControlClient(ctx, e, "lockjam-control-admin", connection)
+			return err
+		},
+		func(connection net.Conn) error {
+			c.Monitor = connection
+			return nameConnection(ctx, MonitorName, connection)
+		},
+	}
+	for i := range open {
 		connection, err := e.take(ctx)
 		if err == nil {
 			c.connections[i] = connection
-			clients[i], err = openControlClient(ctx, e, name, connection)
+			err = open[i](connection)
 		}
 		if err != nil {
-			for j := range i {
-				err = errors.Join(err, clients[j].Close())
-			}
-			return nil, fmt.Errorf("open control connection %d of %d to %s: %w", i+1, ControlConnections, e.Addr, err)
+			return nil, errors.Join(fmt.Errorf("open control connection %d of %d to %s: %w", i+1, ControlConnections, e.Addr, err), c.Close())
 		}
 	}
-	c.Sampler, c.Admin = clients[0], clients[1]
 	return c, nil
+}
+
+// nameConnection names a raw connection in CLIENT LIST. A user who may not do that does without.
+func nameConnection(ctx context.Context, name string, connection net.Conn) error {
+	stop := context.AfterFunc(ctx, func() { connection.Close() })
+	err := command(connection, "+OK", "CLIENT", "SETNAME", name)
+	if !stop() {
+		return fmt.Errorf("no answer to CLIENT SETNAME: %w", context.Cause(ctx))
+	}
+	if errors.Is(err, errAnswer) {
+		return nil
+	}
+	return err
 }
 
 // openControlClient wraps one connection, which it closes where it fails.
@@ -139,20 +165,24 @@ func (lostConn) SetDeadline(time.Time) error      { return nil }
 func (lostConn) SetReadDeadline(time.Time) error  { return nil }
 func (lostConn) SetWriteDeadline(time.Time) error { return nil }
 
-// Close closes both connections and ends every call that still waits on them.
+// Close closes all connections and ends every call that still waits on them.
 func (c *Control) Close() error {
 	var errs []error
 	for _, connection := range c.connections {
-		// Before the clients: a call in flight holds the client's only connection until it ends.
-		errs = append(errs, ignoreClosed(connection.Close()))
+		if connection != nil {
+			// Before the clients: a call in flight holds the client's only connection until it ends.
+			errs = append(errs, ignoreClosed(connection.Close()))
+		}
 	}
 	for _, client := range []*redis.Client{c.Sampler, c.Admin} {
-		errs = append(errs, ignoreClosed(client.Close()))
+		if client != nil {
+			errs = append(errs, ignoreClosed(client.Close()))
+		}
 	}
 	return errors.Join(errs...)
 }
 
-// ignoreClosed is for a close that may come second: both the Control and its client close the connection.
+// ignoreClosed is for a close that may come second: both the Control and its clients close the connections.
 func ignoreClosed(err error) error {
 	if errors.Is(err, net.ErrClosed) || errors.Is(err, redis.ErrClosed) {
 		return nil
@@ -192,8 +222,35 @@ func VerifyMaxClients(ctx context.Context, c *Control, want int) error {
 	return fmt.Errorf("the server at %s runs with maxclients %d instead of %d: somebody set it since the start", addr, got, want)
 }
 
-// dial opens one connection to the endpoint. The context bounds the dial alone.
-func (e Endpoint) dial(ctx context.Context) (net.Conn, error) {
+// OpenWatch dials one connection as OpenControl's sampler has, for who only looks. It calls itself lockjam-watch. A server that
+// is full answers ErrRefused.
+func OpenWatch(ctx context.Context, e Endpoint) (*redis.Client, net.Conn, error) {
+	connection, err := e.ping(ctx, 5*time.Second)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open a connection to %s: %w", e.Addr, err)
+	}
+	client, err := openControlClient(ctx, e, "lockjam-watch", connection)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open a connection to %s: %w", e.Addr, err)
+	}
+	return client, connection, nil
+}
+
+// OpenRaw dials one connection, authenticates and names it, and leaves it to the caller. A server that is full answers
+// ErrRefused.
+func OpenRaw(ctx context.Context, e Endpoint, name string) (net.Conn, error) {
+	connection, err := e.ping(ctx, 5*time.Second)
+	if err == nil {
+		if err = nameConnection(ctx, name, connection); err == nil {
+			return connection, nil
+		}
+		connection.Close()
+	}
+	return nil, fmt.Errorf("open a connection to %s: %w", e.Addr, err)
+}
+
+// Dial opens one raw connection to the endpoint and says nothing over it. The context bounds the dial alone.
+func (e Endpoint) Dial(ctx context.Context) (net.Conn, error) {
 	dialer := net.Dialer{Timeout: 5 * time.Second}
 	if e.TLS == nil {
 		return dialer.DialContext(ctx, "tcp", e.Addr)

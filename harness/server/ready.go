@@ -62,7 +62,7 @@ func (e Endpoint) take(ctx context.Context) (net.Conn, error) {
 func (e Endpoint) ping(ctx context.Context, limit time.Duration) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	connection, err := e.dial(ctx)
+	connection, err := e.Dial(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -93,6 +93,9 @@ func (e Endpoint) handshake(connection net.Conn) error {
 	return command(connection, "+PONG", "PING")
 }
 
+// errAnswer says that the server did answer, and what it answered is not what was wanted.
+var errAnswer = errors.New("answered with")
+
 // command sends a command whose answer is one line, and returns an error unless it is the one that is wanted.
 func command(connection net.Conn, want string, arguments ...string) error {
 	var request strings.Builder
@@ -110,7 +113,7 @@ func command(connection net.Conn, want string, arguments ...string) error {
 	case strings.Contains(answer, "max number of clients"):
 		return ErrRefused
 	case answer != want:
-		return fmt.Errorf("%s was answered with %q", arguments[0], answer)
+		return fmt.Errorf("%s was %w %q", arguments[0], errAnswer, answer)
 	}
 	return nil
 }

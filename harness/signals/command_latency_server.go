@@ -1,6 +1,7 @@
 package signals
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/lockjam/lockjam/harness/history"
@@ -14,23 +15,49 @@ var commandLatencyServer = Signal{
 	Claim:   "A3",
 	Summary: "Redis spent more than threshold_ms per command, on average over window_ms (commandstats)",
 	Params:  Params{"threshold_ms": 10, "window_ms": 1000},
-	Firings: func(h View, p Params) []Firing {
-		calls := cumulative(h.Samples, func(s *history.Server) int64 { return s.Calls })
-		nanos := cumulative(h.Samples, func(s *history.Server) int64 { return int64(s.CommandTime) })
-		return firings(h.Samples, 0, func(i int) reading {
-			if h.Samples[i].Server == nil {
-				return unknown
-			}
-			return slower(i, back(h.Samples, i, p.millis("window_ms")), calls, nanos, p.millis("threshold_ms"))
-		})
+	Unavailable: func(h View) string {
+		return cmp.Or(noAnswer(h, "commandstats"), executed(h).never("no command was run but the sampler's own"))
 	},
+	Firings: func(h View, p Params) []Firing { return executed(h).slow(p) },
+	Figures: func(h View, _ Params, in Span) map[string]float64 { return executed(h).mean(in) },
 }
 
-// slower compares the mean time per call between two samples with a threshold.
-func slower(now, then int, calls, nanos []int64, threshold time.Duration) reading {
-	if then < 0 || calls[now] == calls[then] {
-		return unknown
+func executed(h View) timed {
+	samples := only(h.Samples, answered("commandstats"))
+	return timed{
+		calls: served(samples, func(s *history.Server) int64 { return s.Calls }),
+		nanos: served(samples, func(s *history.Server) int64 { return int64(s.CommandTime) }),
 	}
-	mean := time.Duration((nanos[now] - nanos[then]) / (calls[now] - calls[then]))
-	return when(mean > threshold)
+}
+
+// timed is a count of calls and of the time that they took, at the same samples.
+type timed struct{ calls, nanos counter }
+
+// slow returns when the mean time per call was over threshold_ms. Without a
+// call there is no mean.
+func (t timed) slow(p Params) []Firing {
+	return firings(t.calls.samples, 0, func(i int) reading {
+		then := back(t.calls.samples, i, p.millis("window_ms"))
+		if then < 0 || t.calls.grown(then, i) == 0 {
+			return unknown
+		}
+		mean := time.Duration(t.nanos.grown(then, i) / t.calls.grown(then, i))
+		return when(mean > p.millis("threshold_ms"))
+	})
+}
+
+func (t timed) mean(in Span) map[string]float64 {
+	figures := map[string]float64{}
+	if first, last, ok := t.calls.ends(in); ok && t.calls.grown(first, last) > 0 {
+		figures["mean_ms"] = millis(time.Duration(t.nanos.grown(first, last) / t.calls.grown(first, last)))
+	}
+	return figures
+}
+
+// never returns why, unless there was a call.
+func (t timed) never(why string) string {
+	if n := len(t.calls.total); n > 0 && t.calls.grown(0, n-1) > 0 {
+		return ""
+	}
+	return why
 }

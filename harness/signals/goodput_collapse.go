@@ -1,34 +1,28 @@
 package signals
 
-import "time"
+import (
+	"cmp"
+
+	"github.com/lockjam/lockjam/harness/history"
+)
 
 var goodputCollapse = Signal{
 	Name:    "goodput-collapse",
 	Claim:   "S3",
 	Summary: "goodput over window_ms is under ratio of the baseline's",
 	Params:  Params{"ratio": 0.5, "window_ms": 500},
-	Firings: func(h View, p Params) []Firing {
-		normal := goodputWithin(h)
-		return firings(h.Samples, 0, func(i int) reading {
-			then := back(h.Samples, i, p.millis("window_ms"))
-			if normal == 0 || then < 0 || h.Samples[then].At < h.Baseline.From {
-				return unknown // still connecting
-			}
-			return when(rate(h, then, i) < p["ratio"]*normal)
-		})
+	Unavailable: func(h View) string {
+		return cmp.Or(noWorkers(h), decided(h).incomparable(h.Baseline))
+	},
+	Firings: func(h View, p Params) []Firing { return decided(h).slowed(h.Baseline, p) },
+	Figures: func(h View, _ Params, in Span) map[string]float64 {
+		if noWorkers(h) != "" {
+			return nil
+		}
+		return decided(h).pace("goodput_per_s", h.Baseline, in)
 	},
 }
 
-// goodputWithin is the decisions per second of the baseline, 0 if there was none.
-func goodputWithin(h View) float64 {
-	first, last := within(h.Samples, h.Baseline)
-	if last <= first {
-		return 0
-	}
-	return rate(h, first, last)
-}
-
-func rate(h View, from, to int) float64 {
-	done := h.Samples[to].Swarm.Decisions - h.Samples[from].Swarm.Decisions
-	return float64(done) * float64(time.Second) / float64(h.Samples[to].At-h.Samples[from].At)
+func decided(h View) counter {
+	return counted(h.Samples, func(s *history.Sample) int64 { return s.Swarm.Decisions })
 }

@@ -1,50 +1,41 @@
 package signals
 
-import "github.com/lockjam/lockjam/harness/history"
+import (
+	"github.com/lockjam/lockjam/harness/history"
+)
 
 // The runbook alerts on "rejected connections > 0". The counter only grows
 // until a restart sets it back, so that reading would never clear: the signal
 // looks at its growth in a window instead, and a counter that went back counts
-// from zero, as PromQL's increase() has it.
+// from zero, as PromQL's increase() has it. What the runbook would have read is
+// among the figures.
 var rejectedConnections = Signal{
-	Name:    "rejected-connections",
-	Claim:   "A2",
-	Summary: "rejected_connections grew by more than count within window_ms (resets by restarts allowed for)",
-	Params:  Params{"count": 0, "window_ms": 1000},
+	Name:        "rejected-connections",
+	Claim:       "A2",
+	Summary:     "rejected_connections grew by more than count within window_ms (resets by restarts allowed for)",
+	Params:      Params{"count": 0, "window_ms": 1000},
+	Unavailable: func(h View) string { return noAnswer(h, "rejected_connections") },
 	Firings: func(h View, p Params) []Firing {
-		grown := cumulative(h.Samples, func(s *history.Server) int64 { return s.Rejected })
-		return firings(h.Samples, 0, func(i int) reading {
-			if h.Samples[i].Server == nil {
-				return unknown
-			}
-			return when(float64(grown[i]-grown[max(back(h.Samples, i, p.millis("window_ms")), 0)]) > p["count"])
+		rejected := rejections(h)
+		return firings(rejected.samples, 0, func(i int) reading {
+			then := max(back(rejected.samples, i, p.millis("window_ms")), 0)
+			return when(float64(rejected.grown(then, i)) > p["count"])
 		})
+	},
+	Figures: func(h View, _ Params, in Span) map[string]float64 {
+		figures := map[string]float64{}
+		rejected := rejections(h)
+		if read := within(rejected.samples, sampled, in); len(read) > 0 {
+			figures["cumulative_reading"] = float64(read[len(read)-1].Server.Rejected)
+		}
+		if first, last, ok := rejected.ends(in); ok {
+			figures["rejected_count"] = float64(rejected.grown(first, last))
+			figures["rejected_per_s"] = round(rejected.perSecond(first, last), 1)
+		}
+		return figures
 	},
 }
 
-// cumulative adds up the growth of a server's counter over its restarts, from
-// 0 at the first sample. Where the server did not answer it stands still.
-func cumulative(samples []history.Sample, counter func(*history.Server) int64) []int64 {
-	total := make([]int64, len(samples))
-	var last *history.Server
-	var sum int64
-	for i, s := range samples {
-		if s.Server != nil {
-			now := counter(s.Server)
-			switch {
-			case last == nil:
-			case last.RunID != s.Server.RunID:
-				sum += now
-			default:
-				if grown := now - counter(last); grown >= 0 {
-					sum += grown
-				} else {
-					sum += now // CONFIG RESETSTAT
-				}
-			}
-			last = s.Server
-		}
-		total[i] = sum
-	}
-	return total
+func rejections(h View) counter {
+	return served(only(h.Samples, answered("rejected_connections")), func(s *history.Server) int64 { return s.Rejected })
 }

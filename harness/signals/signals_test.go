@@ -2,11 +2,8 @@ package signals
 
 import (
 	"fmt"
-	"slices"
 	"testing"
 	"time"
-
-	"pgregory.net/rapid"
 
 	"github.com/lockjam/lockjam/harness/history"
 )
@@ -14,12 +11,17 @@ import (
 const ms = time.Millisecond
 
 // series builds a sample every 100 ms; each step says how it differs from the
-// one before.
+// one before. Lock keys and MONITOR are only in the samples they were read for.
 func series(n int, step func(i int, s *history.Sample)) View {
 	v := View{Baseline: Span{From: 0, To: 1000 * ms}}
-	var last history.Sample
+	last := history.Sample{Swarm: history.Swarm{Workers: 1}}
 	for i := range n {
 		s := last
+		s.Locks, s.Monitor = nil, nil
+		if last.Canary != nil {
+			canary := *last.Canary
+			s.Canary = &canary
+		}
 		if last.Server != nil {
 			server := *last.Server
 			s.Server = &server
@@ -52,6 +54,33 @@ func spans(fs []Firing) string {
 	return out
 }
 
+// everyFifth is a look at the lock keys, in every fifth sample.
+func everyFifth(i int, k history.Locks) *history.Locks {
+	if i%5 != 0 {
+		return nil
+	}
+	return &k
+}
+
+// burst is 200 ms of MONITOR, in every fifth sample.
+func burst(i int, m history.Monitor) *history.Monitor {
+	if i%5 != 0 {
+		return nil
+	}
+	m.To = time.Duration(i) * 100 * ms
+	m.From = m.To - 200*ms
+	return &m
+}
+
+// dial is one more dial of the canary, and what became of it.
+func dial(s *history.Sample, fate func(*history.Canary) *int64) {
+	if s.Canary == nil {
+		s.Canary = &history.Canary{}
+	}
+	s.Canary.Dials++
+	*fate(s.Canary)++
+}
+
 func TestSignals(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -66,6 +95,15 @@ func TestSignals(t *testing.T) {
 		{"over the limit, but not for as long as asked", "client-saturation", map[string]float64{"for_ms": 500}, func(i int, s *history.Sample) {
 			s.Server.Connected = map[bool]int64{true: 99, false: 10}[i >= 10 && i < 15]
 		}, ""},
+		{"a server that does not give its limit neither raises nor clears", "client-saturation", nil, func(i int, s *history.Sample) {
+			s.Server.Connected = map[bool]int64{true: 99, false: 10}[i >= 10]
+			if i >= 15 {
+				s.Server.Missing = map[string]string{"maxclients": "NOPERM"}
+			}
+			if i >= 20 {
+				s.Server.Connected = 10
+			}
+		}, "1000-"},
 		{"raised when it has lasted", "client-saturation", map[string]float64{"for_ms": 500}, func(i int, s *history.Sample) {
 			s.Server.Connected = map[bool]int64{true: 99, false: 10}[i >= 10]
 		}, "1500-"},
@@ -96,6 +134,12 @@ func TestSignals(t *testing.T) {
 				s.Server.RunID, s.Server.Rejected = "b", 0
 			}
 		}, ""},
+		{"more refusals after a restart than before it", "rejected-connections", map[string]float64{"count": 3}, func(i int, s *history.Sample) {
+			s.Server.Rejected = 3
+			if i >= 15 {
+				s.Server.RunID, s.Server.Rejected = "b", 5
+			}
+		}, "1500-2500"},
 		{"CONFIG RESETSTAT is no refusal", "rejected-connections", nil, func(i int, s *history.Sample) {
 			s.Server.Rejected = map[bool]int64{true: 100, false: 0}[i < 15]
 		}, ""},
@@ -103,11 +147,30 @@ func TestSignals(t *testing.T) {
 			s.Server.Rejected = map[bool]int64{true: 100, false: 5}[i < 15]
 		}, "1500-2500"},
 
+		// Nothing is known from 0.5 s to 1.5 s: what was refused then shows afterwards.
+		{"refusals while the counter is missing", "rejected-connections", nil, func(i int, s *history.Sample) {
+			s.Server.Missing = nil
+			if i >= 5 && i < 15 {
+				s.Server.Missing = map[string]string{"rejected_connections": "not in INFO"}
+			}
+			if s.Server.Rejected = 5; s.Server.Missing != nil {
+				s.Server.Rejected = 0
+			}
+			if i >= 10 && s.Server.Missing == nil {
+				s.Server.Rejected = 6
+			}
+		}, "1500-2500"},
+
 		// The mean over the window is past 10 ms when half the commands in it were slow.
 		{"20 ms a command from 1 s on", "command-latency-server", nil, func(i int, s *history.Sample) {
 			s.Server.Calls += 10
 			s.Server.CommandTime += 10 * map[bool]time.Duration{true: 20 * ms, false: ms}[i >= 10]
 		}, "1400-"},
+		{"slow, and commandstats are missing", "command-latency-server", nil, func(i int, s *history.Sample) {
+			s.Server.Calls += 10
+			s.Server.CommandTime += 10 * 20 * ms
+			s.Server.Missing = map[string]string{"commandstats": "NOPERM"}
+		}, ""},
 		{"no commands at all", "command-latency-server", nil, func(int, *history.Sample) {}, ""},
 		{"one slow command among many", "command-latency-server", nil, func(i int, s *history.Sample) {
 			s.Server.Calls += 100
@@ -123,6 +186,19 @@ func TestSignals(t *testing.T) {
 		{"commands fall to a third", "command-throughput", nil, func(i int, s *history.Sample) {
 			s.Server.Commands += map[bool]int64{true: 30, false: 10}[i < 15]
 		}, "2200-"},
+		{"a counter that is missing has not stopped", "command-throughput", nil, func(i int, s *history.Sample) {
+			s.Server.Commands += 30
+			if i >= 20 {
+				s.Server.Commands, s.Server.Missing = 0, map[string]string{"total_commands_processed": "not in INFO"}
+			}
+		}, ""},
+		// A server that did not answer for a while has not done all of it in the last second.
+		{"commands stop while the server does not answer", "command-throughput", nil, func(i int, s *history.Sample) {
+			s.Server.Commands = 30 * int64(min(i, 20))
+			if i >= 20 && i < 30 {
+				s.Server = nil
+			}
+		}, "3000-"},
 		// Polling goes on in a deadlock: that is why it misleads.
 		{"commands fall by a quarter", "command-throughput", nil, func(i int, s *history.Sample) {
 			s.Server.Commands += map[bool]int64{true: 40, false: 30}[i < 15]
@@ -154,6 +230,90 @@ func TestSignals(t *testing.T) {
 			s.Swarm.Decisions += map[bool]int64{true: 30, false: 20}[i < 15]
 		}, ""},
 		{"a baseline of nothing collapses not", "goodput-collapse", nil, func(int, *history.Sample) {}, ""},
+
+		{"101 lock keys for a second", "lock-key-count", nil, func(i int, s *history.Sample) {
+			s.Locks = everyFifth(i, history.Locks{Keys: map[bool]int64{true: 101, false: 100}[i >= 10 && i < 20]})
+		}, "1000-2000"},
+		{"more than twice as many as the baseline ever had", "lock-key-count", nil, func(i int, s *history.Sample) {
+			s.Locks = everyFifth(i, history.Locks{Keys: map[bool]int64{true: 41, false: 20}[i >= 20]})
+		}, "2000-"},
+		{"twice as many is not more", "lock-key-count", nil, func(i int, s *history.Sample) {
+			s.Locks = everyFifth(i, history.Locks{Keys: map[bool]int64{true: 40, false: 20}[i >= 20]})
+		}, ""},
+		{"ten locks where there was one are few still", "lock-key-count", nil, func(i int, s *history.Sample) {
+			s.Locks = everyFifth(i, history.Locks{Keys: map[bool]int64{true: 10, false: 1}[i >= 20]})
+		}, ""},
+		{"a baseline without a lock is nothing to compare with", "lock-key-count", nil, func(i int, s *history.Sample) {
+			s.Locks = everyFifth(i, history.Locks{Keys: map[bool]int64{true: 50, false: 0}[i >= 20]})
+		}, ""},
+		{"a SCAN that fails neither raises nor clears", "lock-key-count", nil, func(i int, s *history.Sample) {
+			s.Locks = everyFifth(i, history.Locks{Keys: 200})
+			if i > 10 && s.Locks != nil {
+				s.Locks = &history.Locks{Error: "LOADING"}
+			}
+		}, "0-"},
+		// Of a part of the keys it is only known that there are at least so many.
+		{"a part of the keys raises, and does not clear", "lock-key-count", nil, func(i int, s *history.Sample) {
+			s.Locks = everyFifth(i, history.Locks{Keys: map[bool]int64{true: 200, false: 3}[i >= 10 && i < 20], Partial: i >= 10})
+		}, "1000-"},
+		{"a part of the baseline's keys is nothing to compare with", "lock-key-count", nil, func(i int, s *history.Sample) {
+			s.Locks = everyFifth(i, history.Locks{Keys: map[bool]int64{true: 41, false: 4}[i >= 20], Partial: i == 5})
+		}, ""},
+		{"lock keys outlive a restart", "lock-key-count", nil, func(i int, s *history.Sample) {
+			s.Locks = everyFifth(i, history.Locks{Keys: map[bool]int64{true: 200, false: 4}[i >= 10]})
+			if i >= 15 {
+				s.Server.RunID = "b"
+			}
+		}, "1000-"},
+
+		{"a lock is tried again and again from 1 s to 2 s", "lock-set-retries", nil, func(i int, s *history.Sample) {
+			s.Monitor = burst(i, history.Monitor{Stuck: map[bool]int64{true: 5, false: 4}[i >= 10 && i < 20]})
+		}, "1000-2000"},
+		{"many attempts, and somebody releases", "lock-set-retries", nil, func(i int, s *history.Sample) {
+			s.Monitor = burst(i, history.Monitor{Attempts: 100, Releases: 20, Stuck: 2})
+		}, ""},
+		{"a burst too short for a release says nothing", "lock-set-retries", nil, func(i int, s *history.Sample) {
+			s.Monitor = burst(i, history.Monitor{Stuck: map[bool]int64{true: 9, false: 0}[i == 10]})
+			if s.Monitor != nil && i != 10 {
+				s.Monitor.From = s.Monitor.To - 149*ms
+			}
+		}, "1000-"},
+		{"short bursts raise nothing either", "lock-set-retries", map[string]float64{"for_ms": 250}, func(i int, s *history.Sample) {
+			s.Monitor = burst(i, history.Monitor{Stuck: 9})
+		}, ""},
+		{"MONITOR that fails neither raises nor clears", "lock-set-retries", nil, func(i int, s *history.Sample) {
+			s.Monitor = burst(i, history.Monitor{Stuck: 9})
+			if i > 10 && s.Monitor != nil {
+				s.Monitor = burst(i, history.Monitor{Error: "EOF"})
+			}
+		}, "0-"},
+		{"retries go on over a restart", "lock-set-retries", nil, func(i int, s *history.Sample) {
+			s.Monitor = burst(i, history.Monitor{Stuck: 9})
+			if i >= 15 {
+				s.Server.RunID = "b"
+			}
+		}, "0-"},
+
+		{"one refusal of the canary is over after the window", "refused-clients", nil, func(i int, s *history.Sample) {
+			dial(s, func(c *history.Canary) *int64 { return map[bool]*int64{true: &c.Refused, false: &c.Admitted}[i == 10] })
+		}, "1000-2000"},
+		{"a canary that is cut, or hears nothing, was not told", "refused-clients", nil, func(i int, s *history.Sample) {
+			dial(s, func(c *history.Canary) *int64 { return []*int64{&c.Cut, &c.Silent, &c.Unreachable}[i%3] })
+		}, ""},
+		{"a canary that stopped asking neither raises nor clears", "refused-clients", nil, func(i int, s *history.Sample) {
+			if i <= 10 {
+				dial(s, func(c *history.Canary) *int64 { return map[bool]*int64{true: &c.Refused, false: &c.Admitted}[i == 10] })
+			}
+		}, "1000-"},
+		{"refusals as many as asked for are none too many", "refused-clients", map[string]float64{"count": 10}, func(i int, s *history.Sample) {
+			dial(s, func(c *history.Canary) *int64 { return &c.Refused })
+		}, ""},
+		{"a restart does not reset the canary", "refused-clients", nil, func(i int, s *history.Sample) {
+			dial(s, func(c *history.Canary) *int64 { return map[bool]*int64{true: &c.Refused, false: &c.Admitted}[i == 10] })
+			if i >= 15 {
+				s.Server.RunID = "b"
+			}
+		}, "1000-2000"},
 
 		{"a stall with requests waiting", "deadlock", nil, func(i int, s *history.Sample) {
 			s.Swarm.Waiting = 5
@@ -189,60 +349,5 @@ func TestSignals(t *testing.T) {
 				t.Errorf("fired %q, want %q", got, c.want)
 			}
 		})
-	}
-}
-
-// What a signal says of a moment must not depend on what came after it: in an
-// incident nobody knows that yet.
-func TestSignalsOnlyLookBack(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		small := rapid.Int64Range(0, 40)
-		v := series(50, func(i int, s *history.Sample) {
-			s.Server.Connected = small.Draw(t, "connected") * 3
-			s.Server.Rejected += small.Draw(t, "rejected") / 30
-			s.Server.Calls += small.Draw(t, "calls")
-			s.Server.CommandTime += time.Duration(small.Draw(t, "time")) * 10 * ms
-			s.Swarm.Commands += small.Draw(t, "commands")
-			s.Swarm.CommandTime += time.Duration(small.Draw(t, "spent")) * 10 * ms
-			s.Swarm.Decisions += small.Draw(t, "decisions") / 20
-			s.Swarm.Grants += small.Draw(t, "grants") / 30
-			s.Swarm.Waiting = small.Draw(t, "waiting")
-			switch small.Draw(t, "server") {
-			case 0:
-				s.Server = nil
-			case 1:
-				s.Server.RunID += "x"
-			}
-		})
-		cut := rapid.IntRange(15, 49).Draw(t, "cut")
-		prefix := v
-		prefix.Samples = v.Samples[:cut]
-		for _, s := range All() {
-			whole, part := s.Firings(v, s.Params), s.Firings(prefix, s.Params)
-			if len(part) > len(whole) {
-				t.Fatalf("%s: fired %s, and with less history %s", s.Name, spans(whole), spans(part))
-			}
-			for i, f := range part {
-				if f.From != whole[i].From || !f.Open && f != whole[i] {
-					t.Fatalf("%s: fired %s, and with less history %s", s.Name, spans(whole), spans(part))
-				}
-			}
-		}
-	})
-}
-
-func TestCatalogueIsSortedAndDescribed(t *testing.T) {
-	var names []string
-	for _, s := range All() {
-		names = append(names, s.Name)
-		if s.Summary == "" || s.Firings == nil {
-			t.Errorf("%s has no summary or no firings", s.Name)
-		}
-		if fired := s.Firings(View{}, s.Params); len(fired) > 0 {
-			t.Errorf("%s fires on an empty history: %s", s.Name, spans(fired))
-		}
-	}
-	if !slices.IsSorted(names) {
-		t.Errorf("not sorted: %v", names)
 	}
 }

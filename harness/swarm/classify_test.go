@@ -2,6 +2,7 @@ package swarm
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/server"
 )
 
 func ping(ctx context.Context) func(redis.Cmdable) error {
@@ -19,9 +21,9 @@ func ping(ctx context.Context) func(redis.Cmdable) error {
 // go-redis never tells its caller that the server was full. The class must say
 // so all the same, every time, over kept and returned connections alike.
 func TestRefusedByAFullServer(t *testing.T) {
-	b := newBench(t, 12)
+	b := newBench(t, 10+server.ControlConnections)
 	if n := b.fill(); n != 10 {
-		t.Fatalf("%d slots were free beside the 2 control connections, want 10", n)
+		t.Fatalf("%d slots were free beside the control connections, want 10", n)
 	}
 	for _, keeps := range []bool{false, true} {
 		l := b.oneLink(nil)
@@ -30,6 +32,41 @@ func TestRefusedByAFullServer(t *testing.T) {
 			if class := l.do(ping(t.Context())); class != history.Refused {
 				t.Fatalf("keeps %v, try %d: %v, want refused", keeps, i, class)
 			}
+		}
+		var sum history.Swarm
+		l.tally.addTo(&sum)
+		if sum.Errors[history.Refused] != 200 || sum.Told != 0 {
+			t.Errorf("keeps %v: refused %d times, and told so %d times, want 200 and 0", keeps, sum.Errors[history.Refused], sum.Told)
+		}
+		if l.keptSince.Load() != 0 {
+			t.Error("a connection that was refused is kept")
+		}
+	}
+}
+
+// said is an error with a text, as a client library that passes the server's
+// words on would return it.
+type said string
+
+func (s said) Error() string { return string(s) }
+func (said) RedisError()     {}
+
+// An alert that looks for the server's words counts what a caller can see of
+// them, however they are wrapped, and nothing else.
+func TestTold(t *testing.T) {
+	for text, want := range map[string]int64{
+		"ERR max number of clients reached":                       1,
+		"ERR max number of clients + cluster connections reached": 1,
+		"dial: ERR max number of clients reached (try 3)":         1,
+		"write: broken pipe":                                      0,
+		"OOM command not allowed when used memory > 'maxmemory'.": 0,
+	} {
+		l := &link{client: &client{dial: &dialer{}}, tally: &tally{}}
+		class := l.do(func(redis.Cmdable) error { return fmt.Errorf("decide: %w", said(text)) })
+		var sum history.Swarm
+		l.tally.addTo(&sum)
+		if sum.Told != want || class != history.Rejected || sum.Errors[class] != 1 {
+			t.Errorf("%q: %v, told %d times, want %d", text, class, sum.Told, want)
 		}
 	}
 }

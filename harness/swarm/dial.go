@@ -62,7 +62,10 @@ func (d *dialer) dial(ctx context.Context, network, addr string) (net.Conn, erro
 
 // refusal is how Redis and Valkey begin their answer to one client too many
 // (networking.c, acceptCommonHandler). In cluster mode more words follow.
-var refusal = []byte("-ERR max number of clients")
+var refusal = []byte("-ERR " + refusalText)
+
+// refusalText is what an alert that reads errors would look for.
+const refusalText = "max number of clients"
 
 // watchedConn reads along until the first answer of the server. It returns the
 // same bytes and the same errors as the connection itself, so that the client

@@ -71,7 +71,7 @@ func (w *worker) acquire(ctx context.Context, op *history.Op) bool {
 	w.stand(Waiting, op.Tenant)
 	l := w.settings.Lock
 	w.link.keeps = w.settings.Waiter == WaiterKeeps
-	defer w.endWait()
+	defer func() { w.endWait(op.Granted != history.Never) }()
 	for {
 		op.Tries++
 		var granted bool
@@ -102,9 +102,10 @@ func (w *worker) acquire(ctx context.Context, op *history.Op) bool {
 	}
 }
 
-// endWait gives the kept connection back, unless the holder goes on with it.
-func (w *worker) endWait() {
-	if w.settings.Holder == HolderKeeps && w.settings.Waiter == WaiterKeeps {
+// endWait gives the kept connection back, unless a lock was granted and its
+// holder goes on with it.
+func (w *worker) endWait(granted bool) {
+	if granted && w.settings.Holder == HolderKeeps && w.settings.Waiter == WaiterKeeps {
 		return
 	}
 	w.link.keeps = false

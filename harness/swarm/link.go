@@ -2,6 +2,7 @@ package swarm
 
 import (
 	"context"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -52,6 +53,13 @@ type link struct {
 	kept   *redis.Conn
 	tally  *tally
 	keeps  bool
+
+	// keptSince is when kept was first answered, in ns; 0 while it may have no
+	// turn of the pool. A redis.Conn takes its turn with its first command, which
+	// may have to wait for one, and gives it back when it is closed. So this is
+	// set once it certainly has the turn, and cleared before it may be gone: who
+	// reads it may miss a turn that is held, and never sees one that is not.
+	keptSince atomic.Int64
 }
 
 // do sends one command (or pipeline) and counts it. After an error the kept
@@ -76,7 +84,12 @@ func (l *link) do(send func(redis.Cmdable) error) history.Class {
 	}
 	if class != history.None {
 		l.tally.errors[class].Add(1)
+		if strings.Contains(err.Error(), refusalText) {
+			l.tally.told.Add(1)
+		}
 		l.letGo()
+	} else if l.keeps && l.keptSince.Load() == 0 {
+		l.keptSince.Store(int64(l.client.dial.elapsed()))
 	}
 	return class
 }
@@ -84,6 +97,7 @@ func (l *link) do(send func(redis.Cmdable) error) history.Class {
 // letGo returns the kept connection to the pool, which discards it if it broke.
 func (l *link) letGo() {
 	if l.kept != nil {
+		l.keptSince.Store(0)
 		_ = l.kept.Close()
 		l.kept = nil
 	}
@@ -101,6 +115,7 @@ func (l *link) hangUp() {
 type tally struct {
 	decisions, failed, grants, releases, crashes atomic.Int64
 	commands, commandNanos                       atomic.Int64
+	told                                         atomic.Int64 // errors that say that the server is full
 	errors                                       [history.Classes]atomic.Int64
 }
 
@@ -112,6 +127,7 @@ func (t *tally) addTo(s *history.Swarm) {
 	s.Crashes += t.crashes.Load()
 	s.Commands += t.commands.Load()
 	s.CommandTime += time.Duration(t.commandNanos.Load())
+	s.Told += t.told.Load()
 	for i := range t.errors {
 		s.Errors[i] += t.errors[i].Load()
 	}

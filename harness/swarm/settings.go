@@ -62,6 +62,13 @@ type Holder string
 const (
 	// HolderKeeps goes on with the connection that the lock was taken with.
 	HolderKeeps Holder = "keeps-connection"
+	// HolderReturns gives its connection back to the pool while it works, and
+	// takes one out of the pool for every command after that. Where others keep
+	// theirs while they wait for a lock (WaiterKeeps), and share a pool that has
+	// not one for each, they can hold every turn of the pool that the holder
+	// needs to release: the pool deadlocks by itself. With WaiterReturns nobody
+	// has a connection to keep, and this is the same in effect as HolderKeeps.
+	HolderReturns Holder = "returns-connection"
 	// HolderRedials closes its client while it works and opens a new one to
 	// write its result and release, as services do that open a connection per
 	// unit of work. It needs one client per worker.

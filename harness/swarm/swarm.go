@@ -147,9 +147,14 @@ func (s *Swarm) Snapshot() history.Swarm {
 	workers := s.workers
 	s.mu.Unlock()
 	sum := history.Swarm{Dials: s.dials.Load(), Dropped: s.arrivals.dropped.Load()}
+	now := s.config.Elapsed()
 	for _, w := range workers {
 		w.tally.addTo(&sum)
-		switch w.standing().state {
+		st := w.standing()
+		if st.state != Idle && st.state != Gone {
+			sum.Oldest = max(sum.Oldest, now-st.intended)
+		}
+		switch st.state {
 		case Idle:
 			sum.Idle++
 		case Waiting:
@@ -180,6 +185,9 @@ func (s *Swarm) Census() []history.Stance {
 		stance := history.Stance{
 			Worker: int32(w.id), State: st.state.String(), Since: st.since, Client: c.name, Shared: !w.owns,
 			Connected: c.dial.open.Load(), Opened: time.Duration(c.dial.opened.Load()),
+		}
+		if since := w.link.keptSince.Load(); since != 0 {
+			stance.Kept, stance.KeptSince = true, time.Duration(since)
 		}
 		if st.state != Idle {
 			stance.Lock, stance.Token = s.keys[st.tenant].lock, st.token

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/server"
 )
 
 // Every way to hold and share connections must make decisions and keep the
@@ -24,6 +25,12 @@ func TestStrategies(t *testing.T) {
 		"shared pool, kept": func(s *Settings) {
 			s.WorkersPerInstance = 8
 			s.Waiter = WaiterKeeps
+			s.Client.PoolSize = 8
+		},
+		// Seven who wait keep a turn each: the eighth is what the holder goes on with.
+		"shared pool, kept and returned by the holder": func(s *Settings) {
+			s.WorkersPerInstance = 8
+			s.Waiter, s.Holder = WaiterKeeps, HolderReturns
 			s.Client.PoolSize = 8
 		},
 		"open arrivals": func(s *Settings) {
@@ -47,7 +54,7 @@ func TestStrategies(t *testing.T) {
 			checkGrants(t, b.ops)
 			b.eventually("all connections are closed", func() bool {
 				list, _ := b.control.Admin.ClientList(t.Context()).Result()
-				return strings.Count(list, "\n") == 2
+				return strings.Count(list, "\n") == server.ControlConnections
 			})
 		})
 	}
@@ -171,6 +178,117 @@ func TestCensus(t *testing.T) {
 			}
 		}
 	}
+}
+
+// sharedPool is eight workers and one client with a pool of four, who keep their
+// connections while they wait and give them back to work.
+func sharedPool() Settings {
+	set := Defaults()
+	set.WorkersPerInstance, set.Client.PoolSize, set.Client.PoolTimeoutMS = 8, 4, 20
+	set.Waiter, set.Holder = WaiterKeeps, HolderReturns
+	return set
+}
+
+func kept(census []history.Stance) (n int) {
+	for _, w := range census {
+		if w.Kept {
+			n++
+		}
+	}
+	return n
+}
+
+// Who waits for a turn of the pool is not said to have one, and who has one is.
+func TestCensusOfASharedPool(t *testing.T) {
+	b := newBench(t, 32)
+	b.control.Admin.Set(t.Context(), "lock:t:0", "somebody", 0)
+	s := b.start(sharedPool())
+	defer s.Stop()
+	b.eventually("all turns are kept, and the other workers know the pool's timeout", func() bool {
+		return kept(s.Census()) == 4 && s.Snapshot().Errors[history.PoolTimeout] >= 8
+	})
+	first := s.Census()
+	time.Sleep(50 * time.Millisecond)
+	for i, w := range s.Census() {
+		if !w.Shared || w.State != "waiting" || w.Connected != 4 || w.Kept != (w.KeptSince != 0) {
+			t.Errorf("%+v: want one of eight who wait, over a client that has four connections", w)
+		}
+		if w != first[i] {
+			t.Errorf("%+v became %+v, though nothing was granted", first[i], w)
+		}
+	}
+	if list := b.control.Admin.ClientList(t.Context()).Val(); strings.Count(list, "name=lockjam-0-0 ") != 4 {
+		t.Errorf("Redis has other connections than the four that are kept:\n%s", list)
+	}
+}
+
+// The pool deadlocks by itself, with a server that is all but idle: the holder
+// wants a turn, and who has them waits for the holder.
+func TestPoolDeadlocksByItself(t *testing.T) {
+	b := newBench(t, 1000)
+	s := b.start(sharedPool())
+	defer s.Stop()
+	b.eventually("four wait with a turn, and a holder without", func() bool {
+		dialing := 0
+		for _, w := range s.Census() {
+			if w.State == "dialing" && !w.Kept {
+				dialing++
+			}
+		}
+		return dialing == 1 && kept(s.Census()) == 4
+	})
+	was := s.Snapshot()
+	time.Sleep(300 * time.Millisecond)
+	if is := s.Snapshot(); is.Grants != was.Grants || is.Releases != was.Releases || is.Commands == was.Commands {
+		t.Errorf("%+v became %+v: want waiters that poll, and not one grant", was, is)
+	}
+}
+
+// Whoever gives up waiting gives the connection back as well, also where a
+// holder would have gone on with it.
+func TestGivingUpReturnsTheConnection(t *testing.T) {
+	b := newBench(t, 32)
+	b.control.Admin.Set(t.Context(), "lock:t:0", "somebody", 0)
+	set := sharedPool()
+	set.Holder, set.Lock.AcquireTimeoutMS, set.Arrivals.ThinkMS = HolderKeeps, 30, 300
+	s := b.start(set)
+	defer s.Stop()
+	b.eventually("four turns are kept", func() bool { return kept(s.Census()) == 4 })
+	b.eventually("all have given up", func() bool { x := s.Snapshot(); return x.Failed > 0 && x.Idle == 8 })
+	if n := kept(s.Census()); n != 0 {
+		t.Errorf("%d turns are kept by workers that wait for nothing", n)
+	}
+}
+
+// The age of a request counts from when it was meant to start, and nobody's
+// counts who has none in hand.
+func TestOldestRequest(t *testing.T) {
+	b := newBench(t, 32)
+	set := Defaults()
+	set.Instances, set.Arrivals.ThinkMS = 3, 200
+	b.control.Admin.Set(t.Context(), "lock:t:0", "somebody", 0)
+	s := b.start(set)
+	defer s.Stop()
+	if x := s.Snapshot(); x.Idle == 3 && x.Oldest != 0 {
+		t.Errorf("the oldest request of nobody is %v old", x.Oldest)
+	}
+	b.eventually("three wait", func() bool { return s.Snapshot().Waiting == 3 })
+	begun := b.elapsed()
+	b.eventually("it grows old", func() bool { return s.Snapshot().Oldest > 150*time.Millisecond })
+	if x := s.Snapshot().Oldest; x > b.elapsed()-begun+200*time.Millisecond {
+		t.Errorf("%v old, of requests that are %v old", x, b.elapsed()-begun)
+	}
+	b.control.Admin.Del(t.Context(), "lock:t:0")
+	b.eventually("all are served", func() bool { x := s.Snapshot(); return x.Decisions >= 3 && x.Idle == 3 && x.Oldest == 0 })
+
+	// One worker, and more requests than it can serve: their wait for the worker counts.
+	set.Instances, set.Lock.HoldMS = 1, 20
+	set.Arrivals = ArrivalSettings{Kind: Open, RatePerS: 500, Queue: 100}
+	open := Start(context.Background(), Config{
+		Target: b.target, Settings: set, Prefix: "open", Seed: 1, Elapsed: b.elapsed, Record: func(history.Op) {},
+	})
+	defer open.Stop()
+	b.eventually("a request older than it takes to serve one", func() bool { return open.Snapshot().Oldest > 300*time.Millisecond })
 }
 
 // A holder whose lock went to somebody else must leave it alone.

@@ -44,6 +44,7 @@ type worker struct {
 	tally    tally
 	seq      int
 	token    string
+	intended time.Duration // when the request in hand was meant to start
 
 	mu     sync.Mutex
 	stance stance
@@ -55,6 +56,8 @@ type stance struct {
 	tenant int32
 	token  string // of the lock that it waits for or holds
 	since  time.Duration
+
+	intended time.Duration // when its request was meant to start; of no meaning while it is idle
 }
 
 // stand enters a state. A state that goes on keeps its beginning.
@@ -65,7 +68,7 @@ func (w *worker) stand(s State, tenant int32) {
 	if w.stance.state == s && w.stance.tenant == tenant && w.stance.token == w.token {
 		return
 	}
-	w.stance = stance{state: s, tenant: tenant, token: w.token, since: now}
+	w.stance = stance{state: s, tenant: tenant, token: w.token, since: now, intended: w.intended}
 }
 
 func (w *worker) standing() stance {
@@ -98,6 +101,7 @@ func (w *worker) run(ctx context.Context, next func(context.Context, *worker) (r
 			Worker: int32(w.id), Tenant: req.tenant, Outcome: history.Unknown, Intended: req.intended,
 			Begun: w.elapsed(), Granted: history.Never, Worked: history.Never, Released: history.Never,
 		}
+		w.intended = req.intended
 		goOn := w.decide(ctx, &op)
 		op.Ended = w.elapsed()
 		w.record(op)

@@ -300,6 +300,24 @@ func TestStarvedOfASlot(t *testing.T) {
 	}
 }
 
+// Who waits for a turn of one pool is not passed by when grants fall to those who
+// have turns of others.
+func TestNotStarvedByOtherPools(t *testing.T) {
+	shape := func(granted int64) Snapshot {
+		k := draw(pool("p", 1), pool("q", 1), lock("L"), lock("M")).worker("waiter", of("L"), of("p"))
+		s := k.worker("w1", of("p"), nil).worker("w2", of("q", "M"), nil).s
+		s.Resources[0].Granted = granted
+		return s
+	}
+	act := Activity{Grants: 400, Releases: 400}
+	if f := Judge(shape(0), later(shape(0)), act, rules); f.Kind != Slowness {
+		t.Errorf("%s: %s", f.Kind, f.Sentence)
+	}
+	if f := Judge(shape(0), later(shape(400)), act, rules); f.Kind != Starvation {
+		t.Errorf("%s: %s", f.Kind, f.Sentence)
+	}
+}
+
 // Other locks go on; these two never will. Any grant means that the swarm as a
 // whole is not deadlocked.
 func TestStuckBesideGrants(t *testing.T) {

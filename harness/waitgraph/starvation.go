@@ -3,10 +3,11 @@ package waitgraph
 import "math"
 
 // passedBy returns the workers whose wait is the same in both snapshots while
-// more was granted to others than luck explains (see Rules). For a lock the
-// grants of that lock count. For a counted resource, which often nobody counts
-// the grants of, all grants do, if they are more: those who were granted
-// something had their units of it.
+// more was granted to others than luck explains (see Rules). For a lock, and for
+// the turns of a pool, the grants of that lock or pool count. For the server's
+// slots, which often nobody counts the grants of, all grants do, if they are
+// more: whoever was granted something had a slot. Not so for turns: those who
+// were granted something may have had theirs of another pool.
 func passedBy(a, b Snapshot, act Activity, rules Rules) []Starved {
 	before := make(map[ref]int, len(a.Resources))
 	for i, r := range a.Resources {
@@ -20,7 +21,7 @@ func passedBy(a, b Snapshot, act Activity, rules Rules) []Starved {
 			continue
 		}
 		g := r.Granted - a.Resources[k].Granted
-		if r.Kind != Lock {
+		if r.Kind == Slot {
 			g = max(g, act.Grants)
 		}
 		n := float64(max(2, max(waitersA[k], waitersB[i])+r.Units))

@@ -1,0 +1,100 @@
+package harness
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/scenario"
+)
+
+// What grep lets through does not depend on how the output arrives.
+func TestGrep(t *testing.T) {
+	text := "OK\n1.2 [0 x] \"SET\" \"lock:a\"\nSET lock:a\n\nlast SET lock:b without an end"
+	for size := 1; size <= len(text); size++ {
+		g := &grep{pattern: []byte("SET lock:")}
+		for from := 0; from < len(text); from += size {
+			part := text[from:min(from+size, len(text))]
+			if n, err := g.Write([]byte(part)); n != len(part) || err != nil {
+				t.Fatal(n, err)
+			}
+		}
+		if g.lines != 3 || g.matches != 1 || string(g.head) != text {
+			t.Fatalf("in pieces of %d: %d lines, %d matches, %q", size, g.lines, g.matches, g.head)
+		}
+	}
+	g := &grep{pattern: []byte("x")}
+	for range 100 {
+		fmt.Fprint(g, strings.Repeat("y", 4096))
+	}
+	if len(g.rest) > 64<<10 || len(g.head) != maxHead {
+		t.Errorf("keeps %d bytes of a line without an end, and %d of all", len(g.rest), len(g.head))
+	}
+}
+
+func TestProbesInSentences(t *testing.T) {
+	for _, c := range []struct {
+		probe history.Probe
+		want  string
+	}{
+		{history.Probe{Name: history.RunbookMonitor, Said: "ERR max number of clients reached\n", Lines: 1},
+			`It could not connect, and grep printed nothing: redis-cli said "ERR max number of clients reached".`},
+		{history.Probe{Name: history.RunbookMonitor, Connected: true, Lines: 900, Matches: 0}, "It connected; of 900 lines that MONITOR printed grep let 0 through."},
+		{history.Probe{Name: history.RunbookMonitor, Error: "no redis-cli to run"}, "It could not be done: no redis-cli to run."},
+		{history.Probe{Name: history.OneMoreSlot, Connected: true}, "With one more slot nothing moved."},
+		{history.Probe{Name: history.OneMoreSlot, Connected: true, Grants: 1, Releases: 2}, "With one more slot work went on: 1 grant and 2 releases."},
+	} {
+		l := newLiteral().work(0, second, 200)
+		h := l.sampled()
+		h.Probes = []history.Probe{c.probe}
+		sc, arm := testScenario()
+		if r := Judge(sc, arm, h); len(r.Probes) != 1 || r.Probes[0].Because != c.want {
+			t.Errorf("%+v\nwant %s", r.Probes, c.want)
+		}
+	}
+}
+
+// The probes may move what stood still, and what moves then is no recovery.
+func TestProbesCountForNothing(t *testing.T) {
+	plain := newLiteral().work(0, second, 200)
+	sc, arm := testScenario()
+	want := Judge(sc, arm, plain.sampled())
+
+	l := newLiteral().work(0, second, 200)
+	// A request that waits all along and is served while the probe lasts.
+	l.h.Ops = append(l.h.Ops, history.Op{Worker: 2, Outcome: history.OK, Intended: 2 * second, Begun: 2 * second, Granted: 6100 * time.Millisecond,
+		Worked: 6200 * time.Millisecond, Released: 6300 * time.Millisecond, Ended: 6400 * time.Millisecond, Fence: 999, Count: 999})
+	l.mark(6*second, history.PhaseMark, history.Probing, "")
+	l.h.Marks[len(l.h.Marks)-2].At = 8 * second // the end
+	l.work(6*second, 8*second, 200)
+	got := Judge(sc, arm, l.sampled())
+	if got.Verdict != NoEffect || got.Verdict != want.Verdict || got.Safety != want.Safety {
+		t.Errorf("%s %+v, want %s %+v", got.Verdict, got.Safety, want.Verdict, want.Safety)
+	}
+	last := got.Phases[len(got.Phases)-1]
+	if last.Name != history.Recovery || last.EndMS != 6000 || last.Operations != (Operations{Unknown: 1}) {
+		t.Errorf("%+v", last)
+	}
+}
+
+// A signal that an expectation rests on, and that could not be read: nothing
+// follows, and the reason is the server's.
+func TestUnavailableSignalIsDoubt(t *testing.T) {
+	h := newLiteral().work(0, second, 200).sampled()
+	for i := range h.Samples {
+		h.Samples[i].Server.Missing = map[string]string{"rejected_connections": "INFO does not say it"}
+	}
+	sc, arm := testScenario()
+	sc.Signals = map[string]scenario.Signal{"rejected-connections": {Expect: scenario.Fire}}
+	r := Judge(sc, arm, h)
+	if r.Outcome != Inconclusive || len(r.Reasons) != 1 || !strings.Contains(r.Reasons[0], "rejected-connections is not available") ||
+		!strings.Contains(r.Reasons[0], "INFO does not say it") {
+		t.Errorf("%s: %v", r.Outcome, r.Reasons)
+	}
+	sc.Signals["rejected-connections"] = scenario.Signal{Expect: scenario.Any}
+	if r := Judge(sc, arm, h); r.Outcome != Pass {
+		t.Errorf("nothing was expected of it: %s %v", r.Outcome, r.Reasons)
+	}
+}

@@ -1,0 +1,155 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/moby/moby/api/pkg/stdcopy"
+	"github.com/moby/moby/client"
+)
+
+// Console is offered by a server that redis-cli can be run against as an operator would run it.
+type Console interface {
+	// RedisCLI runs redis-cli with these arguments and copies what it prints, on both streams, to w, until it ends or ctx does;
+	// neither is an error, and nor is redis-cli's exit code, which is 0 for a refusal too (redis-cli 7.0). It returns the
+	// command as it was typed. In a container redis-cli runs there, and its process may outlive ctx: it ends with its
+	// connection, or with the container.
+	RedisCLI(ctx context.Context, w io.Writer, arguments ...string) (typed string, err error)
+}
+
+// ErrNoConsole says that there is no redis-cli to run.
+var ErrNoConsole = errors.New("no redis-cli to run")
+
+// The names under which packages install it.
+var consoleBinaries = []string{"redis-cli", "valkey-cli"}
+
+// RedisCLI runs the one that was installed with the server, or else the one on PATH.
+func (s *processServer) RedisCLI(ctx context.Context, w io.Writer, arguments ...string) (string, error) {
+	return runConsole(ctx, w, s.Endpoint(), filepath.Dir(s.binary), arguments)
+}
+
+// RedisCLI runs the one on PATH.
+func (s *addressServer) RedisCLI(ctx context.Context, w io.Writer, arguments ...string) (string, error) {
+	return runConsole(ctx, w, s.endpoint, "", arguments)
+}
+
+func runConsole(ctx context.Context, w io.Writer, e Endpoint, beside string, arguments []string) (string, error) {
+	binary, err := findConsole(beside)
+	if err != nil {
+		return "", err
+	}
+	host, port, err := net.SplitHostPort(e.Addr)
+	if err != nil {
+		return "", err
+	}
+	where := []string{"-h", host, "-p", port}
+	if e.TLS != nil {
+		where = append(where, "--tls")
+	}
+	if e.Username != "" {
+		where = append(where, "--user", e.Username)
+	}
+	all := append(where, arguments...)
+	cmd := exec.CommandContext(ctx, binary, all...)
+	cmd.Stdout, cmd.Stderr = w, w
+	cmd.WaitDelay = time.Second
+	if e.Password != "" {
+		cmd.Env = append(os.Environ(), consolePassword(e)...)
+	}
+	typed := strings.Join(append([]string{filepath.Base(binary)}, all...), " ")
+	var exit *exec.ExitError
+	if err := cmd.Run(); err != nil && ctx.Err() == nil && !errors.As(err, &exit) {
+		return typed, fmt.Errorf("run %s: %w", typed, err)
+	}
+	return typed, nil
+}
+
+func findConsole(beside string) (string, error) {
+	for _, name := range consoleBinaries {
+		if path := filepath.Join(beside, name); beside != "" && executable(path) {
+			return path, nil
+		}
+		if path, err := exec.LookPath(name); err == nil {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("%w: %s is not on PATH", ErrNoConsole, strings.Join(consoleBinaries, " or "))
+}
+
+func executable(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o111 != 0
+}
+
+// RedisCLI runs the image's own, where Redis is at redis-cli's own default address.
+func (s *containerServer) RedisCLI(ctx context.Context, w io.Writer, arguments ...string) (string, error) {
+	for _, name := range consoleBinaries {
+		typed := strings.Join(append([]string{name}, arguments...), " ")
+		err := s.exec(ctx, w, append([]string{name}, arguments...))
+		if errors.Is(err, ErrNoConsole) {
+			continue
+		}
+		return typed, err
+	}
+	return "", fmt.Errorf("%w: the image %s has none", ErrNoConsole, s.image)
+}
+
+// notFound is the exit code of an exec whose program is not there (runc).
+const notFound = 127
+
+// exec runs a command in the container and copies what it prints until it ends or ctx does.
+func (s *containerServer) exec(ctx context.Context, w io.Writer, command []string) error {
+	created, err := s.docker.ExecCreate(ctx, s.name, client.ExecCreateOptions{
+		Cmd: command, AttachStdout: true, AttachStderr: true, Env: consolePassword(s.Endpoint()),
+	})
+	if err != nil {
+		return s.trouble("run "+command[0]+" in", err)
+	}
+	attached, err := s.docker.ExecAttach(ctx, created.ID, client.ExecAttachOptions{})
+	if err != nil {
+		if strings.Contains(err.Error(), "executable file not found") {
+			return ErrNoConsole
+		}
+		return s.trouble("run "+command[0]+" in", err)
+	}
+	defer attached.Close()
+	stop := context.AfterFunc(ctx, attached.Close)
+	defer stop()
+	var said headWriter
+	_, err = stdcopy.StdCopy(io.MultiWriter(w, &said), io.MultiWriter(w, &said), attached.Reader)
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err != nil {
+		return s.trouble("read the output of "+command[0]+" in", err)
+	}
+	ended, err := s.docker.ExecInspect(ctx, created.ID, client.ExecInspectOptions{})
+	if err == nil && ended.ExitCode == notFound && strings.Contains(string(said), "executable file not found") {
+		return ErrNoConsole
+	}
+	return nil
+}
+
+// consolePassword is for the environment: an argument could be read by everybody.
+func consolePassword(e Endpoint) []string {
+	if e.Password == "" {
+		return nil
+	}
+	return []string{"REDISCLI_AUTH=" + e.Password}
+}
+
+// headWriter keeps the beginning of what is written to it.
+type headWriter []byte
+
+func (h *headWriter) Write(p []byte) (int, error) {
+	*h = append(*h, p[:min(len(p), 1024-len(*h))]...)
+	return len(p), nil
+}

@@ -1,0 +1,682 @@
+package watch
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/server"
+)
+
+const listenerName = "lockjam-monitor"
+
+// newListener opens a connection as the harness does, and hands it over.
+func newListener(t testing.TB, e server.Endpoint) *Listener {
+	t.Helper()
+	conn := dialRaw(t, e)
+	if e.Password != "" {
+		credentials := []string{"AUTH", e.Password}
+		if e.Username != "" {
+			credentials = []string{"AUTH", e.Username, e.Password}
+		}
+		if answer := conn.say(t, credentials...); answer != "+OK" {
+			t.Fatal(answer)
+		}
+	}
+	conn.say(t, "CLIENT", "SETNAME", listenerName)
+	l := NewListener(conn.Conn, e, listenerName)
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return l
+}
+
+// hasReset says whether the server knows RESET, as Redis does since 6.2.
+func hasReset(t *testing.T, admin *redis.Client) bool {
+	t.Helper()
+	info, err := admin.Do(t.Context(), "COMMAND", "INFO", "RESET").Slice()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(info) == 1 && info[0] != nil
+}
+
+// needReset skips the test where a Listener can listen but once.
+func needReset(t *testing.T, admin *redis.Client) {
+	t.Helper()
+	if !hasReset(t, admin) {
+		t.Skip("this server knows no RESET: TestListenWithoutReset is for it")
+	}
+}
+
+// stopwatch returns the time since now.
+func stopwatch() func() time.Duration {
+	begun := time.Now()
+	return func() time.Duration { return time.Since(begun) }
+}
+
+// during listens while something happens: it begins once the server tells, and
+// the burst ends when it is done. Nothing of it is missed, then: the server has
+// told of a command before it answers it.
+func during(t *testing.T, l *Listener, admin *redis.Client, happens func()) history.Monitor {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	heard := make(chan history.Monitor, 1)
+	go func() { heard <- l.Listen(ctx, 20*time.Second, stopwatch(), "lock:") }()
+	defer cancel()
+	eventually(t, "the server tells", func() bool { return strings.Contains(clientLine(t, admin), " flags=O ") })
+	happens()
+	cancel()
+	return <-heard
+}
+
+// clientLine is what CLIENT LIST says of the listener's connection.
+func clientLine(t *testing.T, admin *redis.Client) string {
+	t.Helper()
+	list, err := admin.ClientList(t.Context()).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(list) {
+		if strings.Contains(line, " name="+listenerName+" ") {
+			return line
+		}
+	}
+	return ""
+}
+
+// ping sees that the connection is in no special state any more.
+func ping(t *testing.T, l *Listener) {
+	t.Helper()
+	conn := &rawConn{l.conn, bufio.NewReader(l.conn)}
+	if answer := conn.say(t, "PING"); answer != "+PONG" {
+		t.Errorf("PING after MONITOR: %q", answer)
+	}
+}
+
+func TestListen(t *testing.T) {
+	s := startRedis(t, nil)
+	e := s.Endpoint()
+	control := openControl(t, e)
+	needReset(t, control.Admin)
+	l := newListener(t, e)
+	ctx := t.Context()
+	before := clientLine(t, control.Admin)
+
+	first := during(t, l, control.Admin, func() {
+		c := control.Sampler
+		for range 7 {
+			c.SetNX(ctx, "lock:stuck", "token", 0) // a SETNX
+		}
+		for range 9 {
+			c.SetNX(ctx, "lock:moves", "token", time.Minute) // SET ... NX
+			c.Eval(ctx, `if redis.call("get", KEYS[1]) == ARGV[1] then return redis.call("del", KEYS[1]) end`, []string{"lock:moves"}, "token")
+		}
+		c.Eval(ctx, `return redis.call("set", KEYS[1], "token", "nx")`, []string{"lock:script"})
+		c.Set(ctx, "count:1", 1, 0)
+		c.Unlink(ctx, "count:1", "lock:script", "lock:\"quoted\"\xff\n")
+		c.Get(ctx, "lock:stuck")
+	})
+	first.From, first.To = 0, 0
+	// 7 of stuck; of moves 9 times SET, EVAL, GET, DEL; EVAL, SET; SET, UNLINK, GET.
+	want := history.Monitor{Commands: 7 + 36 + 2 + 3, Attempts: 7 + 9 + 1, Releases: 9 + 2, Stuck: 7, StuckLock: "lock:stuck"}
+	if first != want {
+		t.Errorf("%+v, want %+v", first, want)
+	}
+
+	second := during(t, l, control.Admin, func() {
+		control.Sampler.SetNX(ctx, "lock:b", "token", 0)
+		control.Sampler.SetNX(ctx, "lock:a", "token", 0)
+	})
+	if second.Attempts != 2 || second.Stuck != 1 || second.StuckLock != "lock:a" || second.Error != "" {
+		t.Errorf("the second burst counts anew, and names the first of two: %+v", second)
+	}
+
+	after := clientLine(t, control.Admin)
+	if id(before) == "" || id(before) != id(after) || !strings.Contains(after, " flags=N ") {
+		t.Errorf("the connection was %q, and is %q", before, after)
+	}
+	ping(t, l)
+}
+
+func id(line string) string {
+	id, _, _ := strings.Cut(line, " ")
+	return id
+}
+
+// A burst takes the time that it is given, and its offsets say when it was.
+func TestListenForATime(t *testing.T) {
+	s := startRedis(t, nil)
+	needReset(t, openControl(t, s.Endpoint()).Admin)
+	l := newListener(t, s.Endpoint())
+	elapsed := stopwatch()
+	last := time.Duration(0)
+	for range 3 {
+		got := l.Listen(t.Context(), 30*time.Millisecond, elapsed, "lock:")
+		if got.Error != "" || got.From <= last || got.To-got.From < 30*time.Millisecond || got.To > elapsed() {
+			t.Errorf("%+v", got)
+		}
+		last = got.To
+	}
+	ping(t, l)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if got := l.Listen(ctx, time.Hour, elapsed, "lock:"); got.Error == "" {
+		t.Errorf("after the end: %+v", got)
+	}
+	ping(t, l)
+}
+
+// RESET forgets the password, the user, the name and the database.
+func TestListenAsSomebody(t *testing.T) {
+	s := startRedis(t, server.Config{"requirepass": "sesame"})
+	admin := openControl(t, s.Endpoint()).Admin
+	needReset(t, admin)
+	do(t, admin, "ACL", "SETUSER", "watcher", "on", ">pass", "~*", "+monitor", "+ping", "+select", "+client|setname")
+	// No rule can take RESET away: Redis lets everybody run it, as it does AUTH.
+	do(t, admin, "ACL", "SETUSER", "watcher", "-reset")
+	user := s.Endpoint()
+	user.Username, user.Password, user.DB = "watcher", "pass", 3
+	for _, test := range []struct {
+		e    server.Endpoint
+		says []string
+	}{
+		{s.Endpoint(), []string{" user=default ", " db=0 "}},
+		{user, []string{" user=watcher ", " db=3 "}},
+	} {
+		t.Run(test.e.Username, func(t *testing.T) {
+			l := newListener(t, test.e)
+			for range 3 {
+				got := during(t, l, admin, func() { do(t, admin, "SET", "lock:a", "1") })
+				if got.Error != "" || got.Attempts != 1 {
+					t.Errorf("%+v", got)
+				}
+			}
+			line := clientLine(t, admin)
+			for _, part := range append(test.says, " flags=N ") {
+				if !strings.Contains(line, part) {
+					t.Errorf("no%sin %q", part, line)
+				}
+			}
+			ping(t, l)
+			if err := l.Close(); err != nil {
+				t.Error(err)
+			}
+			eventually(t, "the connection is gone", func() bool { return clientLine(t, admin) == "" })
+		})
+	}
+	if log, err := admin.ACLLog(t.Context(), 10).Result(); err != nil || len(log) != 0 {
+		t.Errorf("the ACL log has %v (%v)", log, err)
+	}
+}
+
+// A user who may not name connections is asked to once, not in every burst.
+func TestListenWithoutAName(t *testing.T) {
+	s := startRedis(t, nil)
+	admin := openControl(t, s.Endpoint()).Admin
+	needReset(t, admin)
+	do(t, admin, "ACL", "SETUSER", "watcher", "on", ">pass", "+monitor", "+ping")
+	user := s.Endpoint()
+	user.Username, user.Password = "watcher", "pass"
+	l := newListener(t, user) // asks for the name as well, and is refused
+	for range 3 {
+		if got := l.Listen(t.Context(), time.Millisecond, stopwatch(), "lock:"); got.Error != "" {
+			t.Errorf("%+v", got)
+		}
+	}
+	ping(t, l)
+	if got := denials(t, admin); got != 2 {
+		t.Errorf("%d denials in the ACL log", got)
+	}
+}
+
+// denials counts the entries of the ACL log; Redis folds those that are alike.
+func denials(t *testing.T, admin *redis.Client) (n int64) {
+	t.Helper()
+	log, err := admin.ACLLog(t.Context(), 100).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range log {
+		n += entry.Count
+	}
+	return n
+}
+
+// Every further try would be one more entry in the ACL log.
+func TestListenIsRefusedOnce(t *testing.T) {
+	s := startRedis(t, nil)
+	admin := openControl(t, s.Endpoint()).Admin
+	do(t, admin, "ACL", "SETUSER", "watcher", "on", ">pass", "+ping", "+client|setname")
+	user := s.Endpoint()
+	user.Username, user.Password = "watcher", "pass"
+	l := newListener(t, user)
+	elapsed := stopwatch()
+	first := l.Listen(t.Context(), time.Hour, elapsed, "lock:")
+	if !says(first.Error, "NOPERM", "MONITOR") || first.To < first.From {
+		t.Errorf("%+v", first)
+	}
+	for range 3 {
+		if got := l.Listen(t.Context(), time.Hour, elapsed, "lock:"); got.Error != first.Error {
+			t.Errorf("%q, then %q", first.Error, got.Error)
+		}
+	}
+	if got := denials(t, admin); got != 1 {
+		t.Errorf("%d denials in the ACL log", got)
+	}
+	ping(t, l)
+}
+
+// A server that is busy refuses everybody, and for a time.
+func TestListenToBusyServer(t *testing.T) {
+	s := startRedis(t, server.Config{"lua-time-limit": "5"})
+	control := openControl(t, s.Endpoint())
+	needReset(t, control.Admin)
+	l := newListener(t, s.Endpoint())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		control.Sampler.Eval(context.Background(), "while true do end", nil)
+	}()
+	eventually(t, "the server is busy", func() bool {
+		err := control.Admin.Ping(t.Context()).Err()
+		return err != nil && strings.HasPrefix(err.Error(), "BUSY")
+	})
+	if got := l.Listen(t.Context(), time.Millisecond, stopwatch(), "lock:"); !says(got.Error, "-BUSY", "MONITOR") {
+		t.Errorf("%+v", got)
+	}
+	do(t, control.Admin, "SCRIPT", "KILL")
+	<-done
+	if got := l.Listen(t.Context(), time.Millisecond, stopwatch(), "lock:"); got.Error != "" {
+		t.Errorf("afterwards: %+v", got)
+	}
+}
+
+// Redis before 6.2 knows no RESET. Where it does, it is told to forget it.
+func TestListenWithoutReset(t *testing.T) {
+	s := startRedis(t, nil)
+	if hasReset(t, openControl(t, s.Endpoint()).Admin) {
+		s = startRedis(t, server.Config{"rename-command": `RESET ""`})
+	}
+	admin := openControl(t, s.Endpoint()).Admin
+	l := newListener(t, s.Endpoint())
+	got := during(t, l, admin, func() { do(t, admin, "SET", "lock:a", "1") })
+	if !says(got.Error, "this server cannot end MONITOR on a connection that is kept (RESET, Redis 6.2)", "unknown command") || got.Attempts != 1 {
+		t.Errorf("%+v", got)
+	}
+	eventually(t, "the connection is closed, and MONITOR ends with it", func() bool { return clientLine(t, admin) == "" })
+	if again := l.Listen(t.Context(), time.Hour, stopwatch(), "lock:"); again.Error != got.Error || again.Attempts != 0 {
+		t.Errorf("%+v, then %+v", got, again)
+	}
+}
+
+// The password is changed while MONITOR is listened to. The text of the error
+// must not have it: an unknown command is repeated with its arguments.
+func TestListenAndPasswordIsChanged(t *testing.T) {
+	for name, config := range map[string]server.Config{
+		"changed":   nil,
+		"forgotten": {"rename-command": `AUTH ""`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := startRedis(t, config)
+			admin := openControl(t, s.Endpoint()).Admin
+			needReset(t, admin)
+			l := newListener(t, s.Endpoint())
+			if config == nil {
+				do(t, admin, "ACL", "SETUSER", "default", ">sesame2")
+			}
+			l.password = "sesame1"
+			got := l.Listen(t.Context(), time.Millisecond, stopwatch(), "lock:")
+			// WRONGPASS of Redis 7.0 is NOAUTH in later ones; AUTH is unknown to one that forgot it.
+			if !strings.Contains(got.Error, "AUTH on "+s.Endpoint().Addr+", after RESET, was answered with -") || strings.Contains(got.Error, "sesame") {
+				t.Errorf("%+v", got)
+			}
+			if again := l.Listen(t.Context(), time.Millisecond, stopwatch(), "lock:"); again.Error != got.Error {
+				t.Errorf("%q, then %q", got.Error, again.Error)
+			}
+		})
+	}
+}
+
+// A server that stalls holds nobody up, and the connection outlives it: what the
+// server owes is read later. It must not go on telling meanwhile.
+func TestListenToPausedServer(t *testing.T) {
+	s := startRedis(t, nil)
+	admin := openControl(t, s.Endpoint()).Admin
+	needReset(t, admin)
+	l := newListener(t, s.Endpoint())
+	const d = 50 * time.Millisecond
+	before := id(clientLine(t, admin))
+
+	if err := s.Pause(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		begun := time.Now()
+		got := l.Listen(t.Context(), d, stopwatch(), "lock:")
+		if took := time.Since(begun); !says(got.Error, "no answer", "MONITOR") || took > d+time.Second+200*time.Millisecond {
+			t.Errorf("after %v: %+v", took, got)
+		}
+	}
+	if err := s.Resume(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "MONITOR has ended without our help", func() bool { return strings.Contains(clientLine(t, admin), "cmd=client|setname") })
+	if line := clientLine(t, admin); !strings.Contains(line, " flags=N ") || id(line) != before {
+		t.Errorf("afterwards the connection is %q", line)
+	}
+	if got := during(t, l, admin, func() { do(t, admin, "SET", "lock:a", "1") }); got.Error != "" || got.Attempts != 1 {
+		t.Errorf("afterwards: %+v", got)
+	}
+	ping(t, l)
+}
+
+func TestListenAndServerIsPausedMeanwhile(t *testing.T) {
+	s := startRedis(t, nil)
+	admin := openControl(t, s.Endpoint()).Admin
+	needReset(t, admin)
+	l := newListener(t, s.Endpoint())
+	got := during(t, l, admin, func() {
+		do(t, admin, "SET", "lock:a", "1")
+		if err := s.Pause(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if !says(got.Error, "no answer", "RESET") || got.Attempts != 1 {
+		t.Errorf("%+v", got)
+	}
+	if err := s.Resume(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	do(t, admin, "SET", "lock:late", "1") // after RESET: nobody hears it
+	if got := during(t, l, admin, func() {}); got.Error != "" || got.Attempts != 0 {
+		t.Errorf("afterwards: %+v", got)
+	}
+}
+
+func TestListenAndConnectionIsLost(t *testing.T) {
+	s := startRedis(t, nil)
+	admin := openControl(t, s.Endpoint()).Admin
+	l := newListener(t, s.Endpoint())
+	got := during(t, l, admin, func() {
+		do(t, admin, "SET", "lock:a", "1")
+		do(t, admin, "CLIENT", "KILL", "ID", strings.TrimPrefix(id(clientLine(t, admin)), "id="))
+	})
+	if got.Error == "" {
+		t.Errorf("%+v", got)
+	}
+	if again := l.Listen(t.Context(), time.Hour, stopwatch(), "lock:"); again.Error == "" {
+		t.Errorf("%+v, then %+v", got, again)
+	}
+
+	closed := newListener(t, s.Endpoint())
+	got = during(t, closed, admin, func() {
+		if err := closed.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if got.Error == "" {
+		t.Errorf("closed in the middle: %+v", got)
+	}
+}
+
+// Peers that do not keep to the protocol cost a burst, not the program.
+func TestListenToBrokenPeer(t *testing.T) {
+	for _, test := range []struct {
+		why    string
+		answer string // to MONITOR
+		says   string
+	}{
+		{"an answer of another command", "+PONG\r\n", "MONITOR"},
+		{"words in the middle of it", "+OK\r\n-ERR you are too slow\r\n", "too slow"},
+		{"lines that are none, then nothing", "\r\n+\r\nhello\r\n$3\r\n+1 nonsense\r\n", "no answer"},
+	} {
+		t.Run(test.why, func(t *testing.T) {
+			addr := listenTCP(t, func(conn net.Conn) {
+				_, _ = bufio.NewReader(conn).ReadString('\n')
+				_, _ = io.WriteString(conn, test.answer)
+				_, _ = io.Copy(io.Discard, conn)
+			})
+			e := server.Endpoint{Addr: addr}
+			conn := dialRaw(t, e)
+			l := NewListener(conn.Conn, e, "")
+			got := l.Listen(t.Context(), 50*time.Millisecond, stopwatch(), "lock:")
+			if !strings.Contains(got.Error, test.says) {
+				t.Errorf("%+v", got)
+			}
+			if err := l.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A line that does not fit is read as far as it fits, and the next is whole.
+func TestListenToLongLines(t *testing.T) {
+	s := startRedis(t, nil)
+	control := openControl(t, s.Endpoint())
+	needReset(t, control.Admin)
+	l := newListener(t, s.Endpoint())
+	got := during(t, l, control.Admin, func() {
+		long := strings.Repeat("\x00", 1<<20) // without quotes: Valkey 8.1 does not escape them
+		do(t, control.Sampler, "SET", "lock:a", long)
+		do(t, control.Sampler, "SET", "lock:"+long, "1")
+		do(t, control.Sampler, "DEL", "lock:b", "lock:"+long, "lock:c")
+		do(t, control.Sampler, "SET", "lock:d", "1")
+	})
+	if got.Error != "" || got.Commands != 4 || got.Attempts != 2 || got.Releases != 1 {
+		t.Errorf("%+v", got)
+	}
+	ping(t, l)
+}
+
+func TestMonitorLine(t *testing.T) {
+	const head = `+1339518083.107412 [0 127.0.0.1:60866] `
+	for _, test := range []struct {
+		why                          string
+		lines                        []string
+		commands, attempts, releases int64
+		stuck                        int64
+		lock                         string
+	}{
+		{"commands in any case, by any client", []string{
+			head + `"SET" "lock:a" "tok" "NX"`,
+			`+1.2 [0 lua] "sEt" "lock:a"`,
+			`+1.2 [15 [::1]:6379] "setnx" "lock:a" "1"`,
+			`+1.2 [0 unix:/run/redis [0].sock] "Set" "lock:a" "1"`,
+		}, 4, 4, 0, 4, "lock:a"},
+		{"a lock that was released once is not stuck", []string{
+			head + `"SET" "lock:a" "1"`, head + `"SET" "lock:a" "1"`, head + `"unlink" "lock:a"`, head + `"SET" "lock:a" "1"`,
+			head + `"SET" "lock:b" "1"`,
+		}, 5, 4, 1, 1, "lock:b"},
+		{"one release for every key", []string{head + `"DEL" "x" "lock:a" "lock:b" "y" "lock:a"`}, 1, 0, 3, 0, ""},
+		{"of equals, the first by name", []string{head + `"SET" "lock:b" ""`, head + `"SET" "lock:a" ""`, head + `"SET" "lock:c" ""`}, 3, 3, 0, 1, "lock:a"},
+		{"other commands, other keys", []string{
+			head + `"GET" "lock:a"`, head + `"SET" "clock:a" "1"`, head + `"DEL" "lock"`, head + `"EVAL" "return redis.call('SET')" "1" "lock:a"`,
+			head + `"PING"`, head + `"SET"`, head + `"SETEX" "lock:a" "1" "1"`, head + `"SETS" "lock:a"`, head + `"(redacted)"`,
+		}, 9, 0, 0, 0, ""},
+		{"escapes", []string{head + `"SET" "lock:\"\\\n\r\t\a\b\x00\xff\x5A" "1"`}, 1, 1, 0, 1, `lock:"\?????` + `??Z`},
+		{"an escaped name is the same name", []string{head + `"SET" "lock:\x61" "1"`, head + `"SET" "loc\k:a" "1"`}, 2, 2, 0, 2, "lock:a"},
+		{"a quote that is escaped ends nothing", []string{head + `"SET" "x\" \"lock:a" "1"`, head + `"SET" "x\\" "lock:a"`}, 2, 0, 0, 0, ""},
+		{"broken lines are no commands", []string{
+			"", "+", "+1", "+OK", head, head + `"`, head + `"SET`, head + `"SET\"`, head + `"SET\`, head + `SET lock:a`, `+1 [0 lua]"SET" "lock:a"`,
+		}, 0, 0, 0, 0, ""},
+		{"of a line that breaks off, what was whole", []string{
+			head + `"SET" "lock:a`, head + `"SET" "lock:a\x`, head + `"SET" "lock:a\xz1`, head + `"DEL" "lock:a" "lock:b" "loc`, head + `"SET""lock:a"`,
+		}, 5, 0, 2, 0, ""},
+		{"hexadecimal that is none", []string{head + `"SET" "lock:\xzz" ""`}, 1, 1, 0, 1, "lock:xzz"},
+	} {
+		t.Run(test.why, func(t *testing.T) {
+			heard := newTally("lock:")
+			for _, line := range test.lines {
+				heard.line([]byte(line))
+			}
+			var got history.Monitor
+			heard.report(&got)
+			want := history.Monitor{Commands: test.commands, Attempts: test.attempts, Releases: test.releases, Stuck: test.stuck, StuckLock: test.lock}
+			if got != want {
+				t.Errorf("%+v, want %+v", got, want)
+			}
+		})
+	}
+}
+
+// A flood of names does not fill the memory, and the counts stay right.
+func TestMonitorManyLocks(t *testing.T) {
+	heard := newTally("lock:")
+	heard.room = 10 * (nameCost + len("lock:00"))
+	for i := range 100 {
+		heard.line(fmt.Appendf(nil, `+1 [0 lua] "SET" "lock:%02d"`, i))
+		heard.line([]byte(`+1 [0 lua] "SET" "lock:00"`))
+	}
+	var got history.Monitor
+	heard.report(&got)
+	if len(heard.locks) != 10 || got.Attempts != 200 || got.Stuck != 101 || got.StuckLock != "lock:00" {
+		t.Errorf("%d names, %+v", len(heard.locks), got)
+	}
+}
+
+// pieces is a connection that delivers little by little, with deadlines that
+// pass in between.
+type pieces struct {
+	text  []byte
+	piece int
+	turn  int
+}
+
+func (p *pieces) Read(b []byte) (int, error) {
+	if p.turn++; p.turn%3 == 0 {
+		return 0, context.DeadlineExceeded
+	}
+	if len(p.text) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(b, p.text[:min(p.piece, len(p.text))])
+	p.text = p.text[n:]
+	return n, nil
+}
+
+func TestLineReader(t *testing.T) {
+	long := strings.Repeat("x", 64<<10)
+	text := "one\r\n\r\ntwo\n" + long + "\r\nthree\r\n" + long + long + "yyy\r\nfour\r\n" + long[1:] + "\nfive\r\nnever ends"
+	want := []string{"one", "", "two", long, "three", long, "four", long[1:], "five"}
+	for _, piece := range []int{1, 2, 7, 4096, 64<<10 - 1, 64 << 10, 1 << 20} {
+		source := &pieces{text: []byte(text), piece: piece}
+		r := &lineReader{}
+		var got []string
+		for {
+			line, err := r.next(source)
+			if err == io.EOF {
+				break
+			}
+			if err == nil {
+				got = append(got, string(line))
+			}
+		}
+		if len(got) != len(want) {
+			t.Errorf("in pieces of %d: %d lines, want %d", piece, len(got), len(want))
+			continue
+		}
+		for i := range want {
+			if got[i] != want[i] {
+				t.Errorf("in pieces of %d, line %d: %d bytes, want %d", piece, i, len(got[i]), len(want[i]))
+			}
+		}
+	}
+}
+
+// repr is how Redis quotes an argument (sdscatrepr in its sds.c).
+func repr(text []byte, argument []byte) []byte {
+	text = append(text, ` "`...)
+	for _, c := range argument {
+		if i := bytes.IndexByte([]byte("\\\"\n\r\t\a\b"), c); i >= 0 {
+			text = append(text, '\\', `\"nrtab`[i])
+		} else if c >= ' ' && c <= '~' {
+			text = append(text, c)
+		} else {
+			text = fmt.Appendf(text, `\x%02x`, c)
+		}
+	}
+	return append(text, '"')
+}
+
+func FuzzMonitorLine(f *testing.F) {
+	f.Add([]byte(`+1339518083.107412 [0 127.0.0.1:60866] "SET" "lock:a" "tok" "NX"`), []byte("a"))
+	f.Add([]byte(`+1 [0 lua] "DEL" "lock:a" "lock:\"\\\n\xff`), []byte("\"\\\n\r\t\a\b\x00\xff] \""))
+	f.Add([]byte(`+1 [0 [::1]:1] "unlink" "\x`), []byte(`\x41`))
+	f.Fuzz(func(t *testing.T, line, name []byte) {
+		heard := newTally("lock:")
+		heard.line(line)
+		if heard.commands > 1 || heard.attempts > 1 || heard.attempts+heard.releases > 0 && heard.commands == 0 {
+			t.Errorf("%q: %+v", line, heard)
+		}
+
+		// What Redis quotes is read as it was, whatever it is.
+		heard = newTally("lock:")
+		key := append([]byte("lock:"), name...)
+		quoted := repr(repr(repr([]byte("+1 [0 lua]"), []byte("SET")), key), name)
+		heard.line(quoted)
+		if lock := heard.locks[string(key)]; lock == nil || lock.attempts != 1 || lock.released {
+			t.Errorf("%s: %+v", quoted, heard)
+		}
+		heard.line(repr(repr(repr([]byte("+1 [0 lua]"), []byte("del")), name), key))
+		if lock := heard.locks[string(key)]; !lock.released || heard.attempts != 1 {
+			t.Errorf("released: %+v", heard)
+		}
+		// Of a line that is cut off, nothing is made up.
+		for i := range min(len(quoted), 200) { // each of them, but of the first only: it takes a while
+			heard := newTally("lock:")
+			heard.line(quoted[:i])
+			for found := range heard.locks {
+				if found != string(key) {
+					t.Errorf("%s: %q", quoted[:i], found)
+				}
+			}
+		}
+	})
+}
+
+func BenchmarkMonitorLine(b *testing.B) {
+	const head = `+1339518083.107412 [0 127.0.0.1:60866] `
+	token := ` "17:4242:0badcafe"`
+	for name, lines := range map[string][]string{
+		"set":     {head + `"set" "lock:lj-0123456789ab:3"` + token + ` "px" "5000" "nx"`},
+		"setnx":   {head + `"setnx" "lock:lj-0123456789ab:3"` + token},
+		"lua-del": {`+1339518083.107412 [0 lua] "DEL" "lock:lj-0123456789ab:3"`},
+		"escaped": {head + `"set" "lock:lj-0123456789ab:\xff3"` + token + ` "nx"`},
+		"other":   {head + `"evalsha" "0123456789abcdef0123456789abcdef01234567" "1" "lock:lj-0123456789ab:3"` + token},
+		"long":    {head + `"set" "count:lj-0123456789ab:3" "` + strings.Repeat("x", 4000) + `"`},
+		"mix": {
+			head + `"setnx" "lock:lj-0123456789ab:3"` + token,
+			head + `"setnx" "lock:lj-0123456789ab:1"` + token,
+			head + `"evalsha" "0123456789abcdef0123456789abcdef01234567" "1" "lock:lj-0123456789ab:3"` + token,
+			`+1339518083.107412 [0 lua] "GET" "lock:lj-0123456789ab:3"`,
+			`+1339518083.107412 [0 lua] "DEL" "lock:lj-0123456789ab:3"`,
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			heard := newTally("lock:lj-0123456789ab:")
+			raw := make([][]byte, len(lines))
+			for i, line := range lines {
+				raw[i] = []byte(line)
+				heard.line(raw[i])
+			}
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				heard.line(raw[i%len(raw)])
+			}
+		})
+	}
+}

@@ -1,0 +1,323 @@
+// Package watch looks at a Redis while something happens to it: its counters, its
+// lock keys, what MONITOR shows of them, and what it tells a client that comes to
+// a full house. It writes nothing, opens no connection of its own but the canary's,
+// and what it cannot read it says it could not.
+package watch
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/lockjam/lockjam/harness/history"
+)
+
+// SampleEvery is how often the server's counters are read.
+const SampleEvery = 100 * time.Millisecond
+
+// Config is what is watched, and where it goes.
+type Config struct {
+	Elapsed func() time.Duration // since the one start of all offsets
+	Record  func(history.Sample) // told of one at a time
+
+	Swarm        func() history.Swarm // the workers' own counts; nil where the clients are others'
+	Census       func(*redis.Client) history.Census
+	RecordCensus func(history.Census)
+
+	LockPrefix string // of the keys that are locks
+	// How often each part is looked at; 0 is never. MONITOR is listened to for
+	// MonitorFor at a time: it shows every command of every client, and Redis pays
+	// for each.
+	LocksEvery, CanaryEvery, MonitorEvery, MonitorFor time.Duration
+}
+
+// Connections are what a Watcher reads over. They are opened before it is needed,
+// for a full server lets nobody in.
+type Connections struct {
+	Client   *redis.Client                           // one connection, without timeouts; see server.Control
+	Listener *Listener                               // nil: no MONITOR
+	Dial     func(context.Context) (net.Conn, error) // of the canary; nil: no canary
+	NoCanary string                                  // why there is none
+}
+
+// Watcher takes the samples. A server that does not answer does not hold them up:
+// they come without the server's part until it does, since that is what an
+// incident looks like from outside.
+type Watcher struct {
+	config Config
+	canary *canary
+	lost   chan error // the server went away, and not by our doing
+
+	mu      sync.Mutex
+	over    Connections   // empty while the server is being restarted
+	asked   chan struct{} // closed when the query under way is answered; nil if there is none
+	answer  reading
+	heard   *history.Monitor // since the last sample
+	queries sync.WaitGroup
+	stolen  atomic.Int64 // ns, since the last sample
+
+	counting  bool          // whether censuses are taken
+	nextCount time.Duration // not before
+	nextLocks time.Duration
+}
+
+// reading is one answer of the server.
+type reading struct {
+	server *history.Server
+	locks  *history.Locks
+	took   time.Duration
+	err    error
+}
+
+// New makes a Watcher that reads over the given connections. It does nothing until
+// Run or Now.
+func New(c Config, over Connections) *Watcher {
+	w := &Watcher{config: c, over: over, lost: make(chan error, 1)}
+	if c.CanaryEvery > 0 && over.Dial != nil {
+		w.canary = newCanary(w.dial, c.CanaryEvery)
+	}
+	return w
+}
+
+// Use directs the watcher to other connections; none stops its questions.
+func (w *Watcher) Use(over Connections) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.over = over
+}
+
+// Lost delivers the error with which the server went away, unless it was us who
+// closed the connection.
+func (w *Watcher) Lost() <-chan error { return w.lost }
+
+// Wait returns when no query is under way. The owner of the connection closes it
+// to cut that short.
+func (w *Watcher) Wait() { w.queries.Wait() }
+
+// NoCanaryOverTLS is why a server that speaks TLS gets no canary: it turns a client
+// away before the handshake, and says nothing then (networking.c,
+// acceptCommonHandler).
+const NoCanaryOverTLS = "over TLS a full server hangs up without a word"
+
+var errRestarting = errors.New("the server is being restarted")
+
+// dial is the canary's.
+func (w *Watcher) dial(ctx context.Context) (net.Conn, error) {
+	w.mu.Lock()
+	dial := w.over.Dial
+	w.mu.Unlock()
+	if dial == nil {
+		return nil, errRestarting
+	}
+	return dial(ctx)
+}
+
+// Run samples until the context ends. See Wait for the query that may be under
+// way then.
+func (w *Watcher) Run(ctx context.Context) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	if w.config.Swarm != nil {
+		wg.Go(func() { w.watchClock(ctx) })
+	}
+	if w.canary != nil {
+		wg.Go(func() { w.canary.run(ctx) })
+	}
+	if w.config.MonitorEvery > 0 {
+		wg.Go(func() { w.listen(ctx) })
+	}
+	tick := time.NewTicker(SampleEvery)
+	defer tick.Stop()
+	for {
+		w.Now(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// A sleeper that asks for nap and is woken more than grace late was kept from
+// running, and so was everything else in this process: by other programs, by a
+// paused virtual machine, or by a swarm that is too large for the machine.
+const (
+	nap   = 5 * time.Millisecond
+	grace = time.Millisecond
+)
+
+// watchClock adds up how late it is woken (as jHiccup does). Goodput that is
+// lost while lockjam itself does not run says nothing about Redis.
+func (w *Watcher) watchClock(ctx context.Context) {
+	for ctx.Err() == nil {
+		begun := time.Now()
+		time.Sleep(nap)
+		if late := time.Since(begun) - nap; late > grace {
+			w.stolen.Add(int64(late))
+		}
+	}
+}
+
+// listen puts what MONITOR shows beside the samples.
+func (w *Watcher) listen(ctx context.Context) {
+	tick := time.NewTicker(w.config.MonitorEvery)
+	defer tick.Stop()
+	for {
+		w.mu.Lock()
+		over := w.over.Listener
+		w.mu.Unlock()
+		if over != nil {
+			heard := over.Listen(ctx, w.config.MonitorFor, w.config.Elapsed, w.config.LockPrefix)
+			w.mu.Lock()
+			// What ended because we closed the connection or the run is no finding.
+			if w.over.Listener == over && ctx.Err() == nil {
+				w.heard = &heard
+			}
+			w.mu.Unlock()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Now takes one sample.
+func (w *Watcher) Now(ctx context.Context) history.Sample {
+	r := w.ask(ctx)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	sample := history.Sample{Took: r.took, Stolen: time.Duration(w.stolen.Swap(0)), Server: r.server, Locks: r.locks, Monitor: w.heard}
+	w.heard = nil
+	if w.canary != nil {
+		counts := w.canary.counts()
+		sample.Canary = &counts
+	} else if why := w.over.NoCanary; why != "" {
+		sample.Canary = &history.Canary{Error: why}
+	}
+	if w.config.Swarm != nil {
+		sample.Swarm = w.config.Swarm()
+	}
+	sample.At = w.config.Elapsed()
+	if r.err != nil {
+		sample.Error = r.err.Error()
+	}
+	w.config.Record(sample)
+	return sample
+}
+
+// patience is how long a sample waits for the server's part. An answer that
+// comes later is thrown away, but its connection is never given up: a new one
+// would need a slot.
+const patience = SampleEvery * 8 / 10
+
+var errNoAnswer = errors.New("the server did not answer in time")
+
+func (w *Watcher) ask(ctx context.Context) reading {
+	w.mu.Lock()
+	if w.over.Client == nil {
+		w.mu.Unlock()
+		return reading{err: errRestarting}
+	}
+	if w.asked == nil {
+		w.asked = make(chan struct{})
+		client, done := w.over.Client, w.asked
+		w.queries.Go(func() { w.query(client, done) })
+	}
+	asked := w.asked
+	w.mu.Unlock()
+
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-asked:
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.answer
+	case <-timer.C:
+		return reading{took: patience, err: errNoAnswer}
+	case <-ctx.Done():
+		return reading{err: ctx.Err()}
+	}
+}
+
+// query asks the server for everything that is due, over the one connection.
+func (w *Watcher) query(c *redis.Client, done chan struct{}) {
+	ctx := context.Background()
+	begun := time.Now()
+	server, err := readServer(ctx, c)
+	r := reading{server: server, took: time.Since(begun), err: err}
+	var census *history.Census
+	if err == nil && w.due(&w.nextLocks, w.config.LocksEvery) {
+		begun := w.config.Elapsed()
+		locks := readLocks(ctx, c, w.config.LockPrefix+"*")
+		r.locks = &locks
+		w.rest(&w.nextLocks, w.config.Elapsed()-begun)
+	}
+	if err == nil && w.censusDue() {
+		taken := w.config.Census(c)
+		census = &taken
+		w.rest(&w.nextCount, taken.Took)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if census != nil && w.counting { // the recorder may be closed once nobody counts any more
+		w.config.RecordCensus(*census)
+	}
+	w.answer = r
+	w.asked = nil
+	close(done)
+	// The connection has no timeouts: unless we closed it ourselves, an error that
+	// is not the server's own answer means that the server is gone.
+	var answer redis.Error
+	if err != nil && w.over.Client == c && !errors.As(err, &answer) {
+		select {
+		case w.lost <- err:
+		default:
+		}
+	}
+}
+
+// duty bounds what looking may cost: whatever took a while is not looked at again
+// before so many times as long.
+const duty = 20
+
+// due says whether it is time for something that is looked at every so often.
+func (w *Watcher) due(next *time.Duration, every time.Duration) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := w.config.Elapsed()
+	if every <= 0 || now < *next {
+		return false
+	}
+	*next = now + every
+	return true
+}
+
+// rest puts off what took long.
+func (w *Watcher) rest(next *time.Duration, took time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	*next = max(*next, w.config.Elapsed()+duty*took)
+}
+
+// Count begins or ends the taking of censuses: one with every sample, as far as
+// their cost allows. None is recorded after it has ended.
+func (w *Watcher) Count(on bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.counting = on
+}
+
+func (w *Watcher) censusDue() bool {
+	w.mu.Lock()
+	counting := w.counting
+	w.mu.Unlock()
+	return counting && w.due(&w.nextCount, SampleEvery/2)
+}
