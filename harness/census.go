@@ -7,6 +7,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/server"
 )
 
 // census reads what every worker is doing, then asks Redis who owns which lock
@@ -45,12 +46,11 @@ func (a *armRun) askRedis(ctx context.Context, c *redis.Client, into *history.Ce
 		}
 	}
 	into.Clients = map[string]int64{}
-	into.Slots = int64(a.sc.Server.MaxClients)
+	// Counted, and not by their names: a user may be allowed to list clients and not to
+	// name his own.
+	into.Slots = int64(a.sc.Server.MaxClients - server.ControlConnections)
 	for line := range strings.Lines(list.Val()) {
-		switch name := clientField(line, "name"); {
-		case strings.HasPrefix(name, "lockjam-control-"):
-			into.Slots--
-		default:
+		if name := clientField(line, "name"); !strings.HasPrefix(name, "lockjam-control-") {
 			into.Clients[name]++
 		}
 	}

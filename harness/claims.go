@@ -1,7 +1,10 @@
 package harness
 
 import (
+	"cmp"
 	"fmt"
+	"iter"
+	"math"
 	"slices"
 	"strings"
 
@@ -43,11 +46,14 @@ var runbook = []claim{
 	{"R1w", "WARNING: this will forcefully release all locks. Ensure this is safe for your application logic", ""},
 	{"R2", "Increase the client limit: edit redis.conf (maxclients 10000), restart the server",
 		"Raise it with CONFIG SET maxclients: nothing is restarted, and no lock is dropped from under its holder. For orphaned locks, delete them."},
-	{"R2m", "Monitor the client connections to ensure stability", ""},
-	{"P1", "Implement a backoff strategy for retrying lock acquisition", ""},
-	{"P2", "Use a shorter TTL for locks to prevent long-held locks", ""},
+	{"R2m", "Monitor the client connections to ensure stability", "Watch goodput: connections are as steady where nothing moves."},
+	{"P1", "Implement a backoff strategy for retrying lock acquisition",
+		"A waiter that backs off keeps its slot. Let holders keep the connection that they need for the release, and keep the limit above what all clients together can open."},
+	{"P2", "Use a shorter TTL for locks to prevent long-held locks",
+		"A TTL bounds a stall by taking locks from the living: longer than the longest work, with a fencing token that the storage checks."},
 	{"P3", "Use Redis transactions (MULTI/EXEC) to ensure atomic operations", ""},
-	{"P4", "Set a reasonable timeout for lock acquisition attempts", ""},
+	{"P4", "Set a reasonable timeout for lock acquisition attempts",
+		"To give up frees no slot while the pool keeps the connection: let waiters hang up, and holders keep theirs for the release."},
 	{"M1", "info clients: connected_clients", "Watch goodput as well: connected_clients says nothing about locks that nobody will release."},
 	{"M2", "info stats: rejected_connections", "Watch goodput as well: nobody is rejected where locks are orphaned."},
 	{"M3", "info stats: total_commands_processed",
@@ -69,6 +75,8 @@ func signalsOf(id string) []string {
 		return []string{"client-saturation"}
 	case "M2":
 		return []string{"rejected-connections"}
+	case "S4": // rejections as the server counts them, and errors as clients log them
+		return []string{"client-errors", "rejected-connections"}
 	}
 	var names []string
 	for _, s := range signals.All() {
@@ -96,14 +104,20 @@ func Scorecard(r *Run) []Claim {
 		switch names := signalsOf(c.id); {
 		case c.id == "R1w":
 			warning(&card, on)
+		case c.id == "R2m":
+			settled(&card, on)
 		case len(names) > 0:
 			detection(&card, on, names)
-		default:
+		case strings.HasPrefix(c.id, "R"):
 			action(&card, on, c.id)
+		default:
+			prevents(&card, on, c.id)
 		}
 		switch c.id {
 		case "S1":
 			words(&card, on)
+		case "S2":
+			hangs(&card, on)
 		case "D2":
 			asWritten(&card, on)
 		case "M2", "A2":
@@ -117,81 +131,127 @@ func Scorecard(r *Run) []Claim {
 	return cards
 }
 
-// detection: does it fire in every failure, and only then? Several signals
-// stand for one claim where it can be read in several ways; any of them will do.
-func detection(card *Claim, on []ScenarioResult, names []string) {
-	var fires, silent, alarms []string
-	for _, sc := range on {
-		var detect []float64
-		tried, fired, alarmed := 0, 0, false
-		var shown *Evidence
-		for _, a := range sc.Arms {
-			for _, s := range a.Signals {
-				if !slices.Contains(names, s.Name) || s.Unavailable != "" {
+// reading is what one signal did in one arm.
+type reading struct {
+	scenario string
+	arm      *ArmResult
+	SignalResult
+}
+
+// failing says whether the arm had the failure.
+func (r reading) failing() bool { return r.arm.Reproduced != nil && *r.arm.Reproduced }
+
+// quiet says whether nothing was wrong in the arm.
+func (r reading) quiet() bool { return r.arm.Reproduced == nil && r.arm.Prevention == "" }
+
+// readings yields what some signals did in one scenario, where they could say
+// anything. Where a prevention is in force there may be something wrong or not.
+func readings(sc *ScenarioResult, names ...string) iter.Seq[reading] {
+	return func(yield func(reading) bool) {
+		for i := range sc.Arms {
+			for _, s := range sc.Arms[i].Signals {
+				if !slices.Contains(names, s.Name) || s.Unavailable != "" || sc.Arms[i].Prevention != "" {
 					continue
 				}
-				failing := a.Reproduced != nil && *a.Reproduced
-				alarmed = alarmed || s.BaselineFirings > 0 || a.Reproduced == nil && s.Fired
-				if !failing {
-					continue
-				}
-				tried++
-				if s.Fired {
-					fired++
-					detect = append(detect, *s.DetectMS)
-				}
-				if shown == nil || s.Fired && fired == 1 {
-					shown = proof(sc.Name, a.Name, s)
+				if !yield(reading{sc.Name, &sc.Arms[i], s}) {
+					return
 				}
 			}
 		}
-		if shown != nil {
-			card.Evidence = append(card.Evidence, *shown)
-		}
-		switch {
-		case alarmed:
-			alarms = append(alarms, sc.Name)
-		case tried == 0:
-		case fired > 0:
-			slices.Sort(detect)
-			fires = append(fires, fmt.Sprintf("%s (after %.1f s)", sc.Name, detect[len(detect)/2]/1000))
-		default:
-			silent = append(silent, sc.Name)
-		}
 	}
-	card.Because = sentence("fires in", fires, "stays silent in", silent, "raises a false alarm in", alarms)
-	card.Verdict = verdictOf(len(fires), len(silent)+len(alarms))
 }
 
-// proof points at when a signal fired, or at what it read while it did not.
-func proof(scenario, arm string, s SignalResult) *Evidence {
-	if s.Fired {
-		return &Evidence{scenario, arm, "signals." + s.Name + ".detect_ms", *s.DetectMS}
+// detection: does it fire in every failure, and only then? Several signals
+// stand for one claim where it can be read in several ways; any of them will do.
+func detection(card *Claim, on []ScenarioResult, names []string) {
+	var fires, silent, alarms, quiet []string
+	for i := range on {
+		sc := &on[i]
+		var fired, not []reading
+		alarmed, calm := false, false
+		for r := range readings(sc, names...) {
+			alarmed = alarmed || r.BaselineFirings > 0 || r.quiet() && r.Fired
+			calm = calm || r.quiet() && !r.Fired
+			switch {
+			case r.failing() && r.Fired:
+				fired = append(fired, r)
+			case r.failing():
+				not = append(not, r)
+			}
+		}
+		if alarmed {
+			alarms = append(alarms, sc.Name)
+		}
+		switch {
+		case len(fired) > 0:
+			slices.SortFunc(fired, func(a, b reading) int { return cmp.Compare(*a.DetectMS, *b.DetectMS) })
+			median := fired[len(fired)/2]
+			fires = append(fires, fmt.Sprintf("%s (after %.1f s)", sc.Name, *median.DetectMS/1000))
+			card.Evidence = append(card.Evidence, Evidence{sc.Name, median.arm.Name, "signals." + median.Name + ".detect_ms", *median.DetectMS})
+		case len(not) > 0:
+			silent = append(silent, sc.Name)
+			card.Evidence = append(card.Evidence, Evidence{sc.Name, not[0].arm.Name, "signals." + not[0].Name + ".figures", not[0].Figures})
+		case calm && !alarmed:
+			quiet = append(quiet, sc.Name)
+		}
 	}
-	return &Evidence{scenario, arm, "signals." + s.Name + ".figures", s.Figures}
+	card.Verdict = verdictOf(len(fires), len(silent)+len(alarms))
+	card.Because = sentence("fires in", fires, "stays silent in", silent, "raises a false alarm in", alarms)
+	if card.Because == noArm && len(quiet) > 0 {
+		card.Because = "Nothing was wrong in this run, and it stayed silent: whether it fires when something is, no arm says."
+	}
 }
 
 // words: the server says that it is full, and who hears it? S1 speaks of
 // applications, and those hear what their client library tells them.
 func words(card *Claim, on []ScenarioResult) {
 	var refused, told float64
-	for _, sc := range on {
-		for _, a := range sc.Arms {
-			for _, s := range a.Signals {
-				if s.Name == "refused-clients" && a.Reproduced != nil && *a.Reproduced {
-					refused += s.Figures["refused_count"]
-					told += s.Figures["told_count"]
-				}
+	var shown []Evidence
+	for i := range on {
+		for r := range readings(&on[i], "refused-clients") {
+			if !r.failing() || r.Figures["refused_count"] == 0 {
+				continue
+			}
+			refused += r.Figures["refused_count"]
+			told += r.Figures["told_count"]
+			if len(shown) == 0 {
+				shown = []Evidence{{r.scenario, r.arm.Name, "signals.refused-clients.figures", r.Figures}}
 			}
 		}
 	}
-	if card.Verdict != Confirmed && card.Verdict != Conditional || refused == 0 {
+	if refused == 0 {
 		return
 	}
-	card.Because += fmt.Sprintf(" That is a raw socket: of %.0f commands that go-redis could not send for want of a slot, %.0f told their caller why.", refused, told)
-	if told == 0 {
+	card.Evidence = shown
+	heard := strings.TrimSuffix(strings.TrimPrefix(card.Because, "It fires in "), ".")
+	card.Because = fmt.Sprintf("Of %.0f commands that go-redis could not send for want of a slot, %.0f told their caller why. A raw socket that dials and reads is told: %s.",
+		refused, told, heard)
+	switch told {
+	case 0:
 		card.Verdict = Refuted
+	case refused:
+		card.Verdict = Confirmed
+	default:
+		card.Verdict = Conditional
 	}
+}
+
+// hangs: S2 promises latency and timeouts. What hangs are whole requests; a timeout
+// takes somebody who has set one.
+func hangs(card *Claim, on []ScenarioResult) {
+	timeouts := 0.0
+	for i := range on {
+		for r := range readings(&on[i], "request-latency") {
+			if r.failing() {
+				timeouts = max(timeouts, r.Figures["timeouts_per_s"])
+			}
+		}
+	}
+	if card.Verdict != Confirmed || timeouts > 0 {
+		return
+	}
+	card.Verdict = Conditional
+	card.Because += " Those are whole requests: no command timed out in any arm."
 }
 
 // asWritten: the signal reads MONITOR as it is meant; the runbook has a command
@@ -217,7 +277,7 @@ func asWritten(card *Claim, on []ScenarioResult) {
 	}
 	if matched == 0 {
 		card.Verdict = Refuted
-		card.Because = fmt.Sprintf("As written it printed no attempt in any of %d scenarios. Over a connection that was open before: %s", tried, lower(card.Because))
+		card.Because = fmt.Sprintf("As written it printed nothing in any of %d failures. Over a connection that was open before, a lock that is tried and not released shows: %s", tried, lower(card.Because))
 	}
 	if cost := monitorCost(on); cost != "" {
 		card.Because += " " + cost
@@ -225,45 +285,43 @@ func asWritten(card *Claim, on []ScenarioResult) {
 }
 
 // monitorCost pools what every arm did while somebody listened and while nobody
-// did, where nothing was wrong: in an incident there is no goodput to lose.
+// did, where nothing was wrong: in an incident there is no goodput to lose. The
+// interval is that of a ratio of two counts.
 func monitorCost(on []ScenarioResult) string {
 	var with, without, withMS, withoutMS float64
-	for _, sc := range on {
-		for _, a := range sc.Arms {
-			for _, s := range a.Signals {
-				if s.Name == "lock-set-retries" && a.Reproduced == nil {
-					with += s.Figures["monitored_decisions"]
-					withMS += s.Figures["monitored_ms"]
-					without += s.Figures["unmonitored_decisions"]
-					withoutMS += s.Figures["unmonitored_ms"]
-				}
+	for i := range on {
+		for r := range readings(&on[i], "lock-set-retries") {
+			if r.quiet() {
+				with += r.Figures["monitored_decisions"]
+				withMS += r.Figures["monitored_ms"]
+				without += r.Figures["unmonitored_decisions"]
+				withoutMS += r.Figures["unmonitored_ms"]
 			}
 		}
 	}
-	if withMS == 0 || withoutMS == 0 || without == 0 {
+	if with == 0 || without == 0 {
 		return ""
 	}
-	return fmt.Sprintf("Where nothing was wrong, goodput with MONITOR on was %.0f%% of goodput without, on a server with time to spare.",
-		100*(with/withMS)/(without/withoutMS))
+	ratio, half := (with/withMS)/(without/withoutMS), math.Exp(1.96*math.Sqrt(1/with+1/without))
+	return fmt.Sprintf("Where nothing was wrong and Redis had time to spare, goodput with MONITOR on was %.0f%% of goodput without (95%% interval %.0f to %.0f%%).",
+		100*ratio, 100*ratio/half, 100*ratio*half)
 }
 
 // cumulative: "> 0" on a counter that only grows, after a cure.
 func cumulative(card *Claim, on []ScenarioResult) {
 	cured, stuck := 0, 0
-	for _, sc := range on {
-		for _, a := range sc.Arms {
-			for _, s := range a.Signals {
-				if s.Name == "rejected-connections" && s.Fired && a.Verdict == Cured {
-					cured++
-					if s.FiguresAfter["cumulative_reading"] > 0 {
-						stuck++
-					}
+	for i := range on {
+		for r := range readings(&on[i], "rejected-connections") {
+			if r.Fired && r.arm.Verdict == Cured {
+				cured++
+				if r.FiguresAfter["cumulative_reading"] > 0 {
+					stuck++
 				}
 			}
 		}
 	}
 	if stuck > 0 {
-		card.Because += fmt.Sprintf(" Read as it stands, the counter is over 0 for ever after (%d of %d cured arms).", stuck, cured)
+		card.Because += fmt.Sprintf(" Read as it stands, the counter was still over 0 at the end of %d of %d cured arms; only a restart clears it.", stuck, cured)
 	}
 }
 
@@ -305,6 +363,72 @@ func action(card *Claim, on []ScenarioResult, id string) {
 	}
 }
 
+// settled: after option 2, do steady connections mean that it has worked?
+func settled(card *Claim, on []ScenarioResult) {
+	var right, wrong []string
+	for i := range on {
+		sc := &on[i]
+		for k := range sc.Arms {
+			a := &sc.Arms[k]
+			if a.Remedy != "raise-maxclients-restart" || a.Verdict == "" || a.Verdict == Blocked || a.Repeat > 1 {
+				continue
+			}
+			connected, rejected := a.after("client-saturation"), a.after("rejected-connections")
+			if connected == nil || rejected == nil {
+				continue
+			}
+			steady := connected["ratio_max"] <= 0.8 && rejected["rejected_count"] == 0
+			card.Evidence = append(card.Evidence, Evidence{sc.Name, a.Name, "signals.client-saturation.figures_after", connected})
+			said := fmt.Sprintf("%s/%s (%.0f clients of %.0f, %s)", sc.Name, a.Name, connected["connected_max"], connected["maxclients"], a.Verdict)
+			if steady == (a.Verdict == Cured) {
+				right = append(right, said)
+			} else {
+				wrong = append(wrong, said)
+			}
+		}
+	}
+	if len(right)+len(wrong) == 0 {
+		return
+	}
+	card.Because = sentence("tells right in", right, "tells wrong in", wrong)
+	card.Verdict = verdictOf(len(right), len(wrong))
+}
+
+// prevents: does what the claim asks for keep the failure from happening, each way
+// of reading it that was tried?
+func prevents(card *Claim, on []ScenarioResult, id string) {
+	said := map[Verdict][]string{}
+	var good, bad int
+	var harms []string
+	for _, sc := range on {
+		for _, a := range sc.Arms {
+			if a.Claim != id || a.Prevention == "" || a.Verdict == "" || a.Repeat > 1 {
+				continue
+			}
+			card.Evidence = append(card.Evidence, Evidence{sc.Name, a.Name, "verdict", a.Verdict})
+			name := a.Name + " in " + sc.Name
+			said[a.Verdict] = append(said[a.Verdict], name)
+			if a.Unsafe {
+				harms = append(harms, fmt.Sprintf("%s (%s)", name, plural(a.Safety.Total(), "fault")))
+			}
+			if a.Verdict == Prevented && !a.Unsafe {
+				good++
+			} else {
+				bad++
+			}
+		}
+	}
+	if good+bad == 0 {
+		return
+	}
+	card.Because = sentence("prevents with", said[Prevented], "mitigates with", said[Mitigated], "does not prevent with", said[NotPrevented],
+		"breaks mutual exclusion with", harms)
+	card.Verdict = verdictOf(good, bad)
+	if good == 0 && len(said[Mitigated]) > 0 {
+		card.Verdict = Conditional
+	}
+}
+
 // warning: did deleting locks hurt somebody who was alive?
 func warning(card *Claim, on []ScenarioResult) {
 	for _, sc := range on {
@@ -336,13 +460,22 @@ func verdictOf(yes, no int) string {
 	return Conditional
 }
 
+// listed is "a", "a and b", "a, b and c".
+func listed(names []string) string {
+	if len(names) < 2 {
+		return strings.Join(names, "")
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " and " + names[last]
+}
+
 // sentence joins what is not empty: sentence("cures", [a b], "fails", nil) is
 // "It cures a and b."
 func sentence(parts ...any) string {
 	var said []string
 	for i := 0; i < len(parts); i += 2 {
 		if names := parts[i+1].([]string); len(names) > 0 {
-			said = append(said, parts[i].(string)+" "+strings.Join(names, " and "))
+			said = append(said, parts[i].(string)+" "+listed(names))
 		}
 	}
 	if len(said) == 0 {

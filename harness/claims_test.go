@@ -62,7 +62,7 @@ func TestScorecardOnDetection(t *testing.T) {
 		because   string
 	}{
 		{"nothing ran", nil, Untested, "No arm of this run bears on it."},
-		{"only a healthy run", []ScenarioResult{healthy}, Untested, "No arm of this run bears on it."},
+		{"only a healthy run", []ScenarioResult{healthy}, Untested, "Nothing was wrong in this run, and it stayed silent: whether it fires when something is, no arm says."},
 		{"a scenario that does not bear on it", []ScenarioResult{elsewhere}, Untested, noArm},
 		{"a signal that could say nothing", []ScenarioResult{blind}, Untested, noArm},
 		{"fires wherever it should", []ScenarioResult{failing("x", armWith(a1, true)), healthy}, Confirmed, "It fires in x (after 0.5 s)."},
@@ -89,7 +89,7 @@ func TestScorecardOnTheServersWords(t *testing.T) {
 		verdict       string
 		because       string
 	}{
-		{100, 0, Refuted, "of 100 commands that go-redis could not send for want of a slot, 0 told"},
+		{100, 0, Refuted, "Of 100 commands that go-redis could not send for want of a slot, 0 told"},
 		{100, 100, Confirmed, "100 told"},
 		{0, 0, Confirmed, "It fires in x"},
 	} {
@@ -98,6 +98,26 @@ func TestScorecardOnTheServersWords(t *testing.T) {
 		if got := card(t, "S1", failing("x", arm)); got.Verdict != c.verdict || !strings.Contains(got.Because, c.because) {
 			t.Errorf("%+v: %s: %s", c, got.Verdict, got.Because)
 		}
+	}
+}
+
+// S2 promises timeouts as well.
+func TestScorecardOnTimeouts(t *testing.T) {
+	for timeouts, want := range map[float64]string{0: Conditional, 3: Confirmed} {
+		arm := armWith("request-latency", true)
+		arm.Signals[0].Figures = map[string]float64{"timeouts_per_s": timeouts}
+		if got := card(t, "S2", failing("x", arm)); got.Verdict != want {
+			t.Errorf("%v timeouts a second: %s: %s", timeouts, got.Verdict, got.Because)
+		}
+	}
+}
+
+// An arm with a prevention is no failure, and no quiet day either.
+func TestScorecardLeavesPreventionsOut(t *testing.T) {
+	arm := armWith("client-saturation", true)
+	arm.Prevention = "backoff"
+	if got := card(t, "A1", ScenarioResult{Name: "x", Arms: []ArmResult{arm}, Claims: everyClaim()}); got.Because != noArm {
+		t.Errorf("%+v", got)
 	}
 }
 
@@ -124,7 +144,7 @@ func TestScorecardOnTheCommandAsWritten(t *testing.T) {
 	healthy := ScenarioResult{Name: "healthy", Arms: []ArmResult{arm}, Claims: everyClaim()}
 	probed := armWith("lock-set-retries", true)
 	probed.Probes = []Probe{{Name: history.RunbookMonitor, Connected: true}}
-	if got := card(t, "D2", healthy, failing("x", probed)); !strings.Contains(got.Because, "goodput with MONITOR on was 90% of goodput without") {
+	if got := card(t, "D2", healthy, failing("x", probed)); !strings.Contains(got.Because, "goodput with MONITOR on was 90% of goodput without (95% interval 72 to 113%)") {
 		t.Errorf("%s", got.Because)
 	}
 }
@@ -133,7 +153,7 @@ func TestScorecardOnTheCommandAsWritten(t *testing.T) {
 func TestScorecardOnTheCumulativeReading(t *testing.T) {
 	arm := armWith("rejected-connections", true)
 	arm.Verdict, arm.Signals[0].FiguresAfter = Cured, map[string]float64{"cumulative_reading": 900}
-	if got := card(t, "A2", failing("x", arm)); !strings.Contains(got.Because, "over 0 for ever after (1 of 1 cured arms)") {
+	if got := card(t, "A2", failing("x", arm)); !strings.Contains(got.Because, "still over 0 at the end of 1 of 1 cured arms") {
 		t.Errorf("%s", got.Because)
 	}
 }

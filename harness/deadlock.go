@@ -8,51 +8,75 @@ import (
 	"time"
 
 	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/signals"
 	"github.com/lockjam/lockjam/harness/swarm"
 	"github.com/lockjam/lockjam/harness/waitgraph"
 )
 
-// prove looks at every census of the incident for one that, with an earlier
-// one, proves that the swarm stands still for good. It returns the first such
-// finding, or the last one if none proves anything; false without two censuses.
-func (j *judge) prove() (waitgraph.Finding, bool) {
-	var taken []history.Census
-	for _, c := range j.h.Census {
-		if j.t.incident.holds(c.At) {
-			taken = append(taken, c)
-		}
-	}
+// proof is what the wait-for graph of a census says, compared with that of an
+// earlier one.
+type proof struct {
+	waitgraph.Finding
+	before, now history.Census
+}
+
+// prove compares every census with the newest one that is old enough: what moved
+// before that does not count.
+func (j *judge) prove() []proof {
 	rules := waitgraph.DefaultRules(longestTimeout(j.sc.Swarm))
-	var last waitgraph.Finding
+	taken := j.h.Census
+	var all []proof
 	for i := 1; i < len(taken); i++ {
-		// The newest one that is old enough: anything that moved before it does not count.
 		k := i - 1
 		for k > 0 && taken[i].At-taken[i].Took-taken[k].At <= rules.LongestTimeout {
 			k--
 		}
 		a, b := taken[k], taken[i]
-		last = waitgraph.Judge(j.snapshot(a), j.snapshot(b), waitgraph.Activity{
+		all = append(all, proof{before: a, now: b, Finding: waitgraph.Judge(j.snapshot(a), j.snapshot(b), waitgraph.Activity{
 			Grants:   b.After.Grants - a.Before.Grants,
 			Releases: b.After.Releases - a.Before.Releases,
 			Attempts: b.After.Attempts - a.Before.Attempts,
-		}, rules)
-		if last.Proved {
-			j.allowed = j.allowedFrom(a, b)
-			return last, true
+		}, rules)})
+	}
+	return all
+}
+
+// proved is the first proof of the incident, or what was found last if there is none;
+// nil without two censuses.
+func (j *judge) proved() *proof {
+	var last *proof
+	for i := range j.proofs {
+		p := &j.proofs[i]
+		if j.t.incident.holds(p.before.At) && j.t.incident.holds(p.now.At) {
+			if last = p; p.Proved {
+				return p
+			}
 		}
 	}
-	return last, len(taken) > 1
+	return last
+}
+
+// findings are the proofs as signals see them.
+func (j *judge) findings() []signals.Finding {
+	all := make([]signals.Finding, len(j.proofs))
+	for i, p := range j.proofs {
+		all[i] = signals.Finding{At: p.now.At, Deadlock: p.Proved && p.Kind == waitgraph.Deadlock, Waiting: p.Waiting}
+		if p.ProvableFromMS != nil { // nothing moved
+			all[i].Still = p.now.At - p.before.At
+		}
+	}
+	return all
 }
 
 // allowedFrom is when the rules first allowed the proof that two censuses gave: the
 // longest timeout after the last grant or release, and after the youngest of the
 // edges that are the same in both.
 func (j *judge) allowedFrom(a, b history.Census) time.Duration {
-	var moved time.Duration
+	var latest time.Duration
 	for _, op := range j.h.Ops {
-		for _, t := range []time.Duration{op.Granted, op.Released} {
+		for _, t := range []time.Duration{moved(op), op.Released} {
 			if t <= b.At {
-				moved = max(moved, t)
+				latest = max(latest, t)
 			}
 		}
 	}
@@ -65,12 +89,12 @@ func (j *judge) allowedFrom(a, b history.Census) time.Duration {
 		if was.State != w.State || was.Since != w.Since {
 			continue
 		}
-		moved = max(moved, w.Since)
+		latest = max(latest, w.Since)
 		if w.Connected > 0 && was.Opened == w.Opened {
-			moved = max(moved, w.Opened)
+			latest = max(latest, w.Opened)
 		}
 	}
-	return moved + longestTimeout(j.sc.Swarm)
+	return latest + longestTimeout(j.sc.Swarm)
 }
 
 // longestTimeout is the longest time that a sound swarm with these settings can
@@ -166,12 +190,18 @@ func (d *drawing) worker(w history.Stance) {
 	}
 	switch w.State {
 	case swarm.Waiting.String():
-		lock := waitgraph.Edge{Resource: d.lock(w.Lock), Units: 1, Since: w.Since, Token: w.Token}
-		p.Waits = append([]waitgraph.Edge{lock}, d.goOn(w)...)
+		p.Waits = d.goOn(w)
+		if w.Lock != "" { // a decision without a lock waits for none
+			lock := waitgraph.Edge{Resource: d.lock(w.Lock), Units: 1, Since: w.Since, Token: w.Token}
+			p.Waits = append([]waitgraph.Edge{lock}, p.Waits...)
+		}
 		for i := range p.Waits {
 			p.Waits[i].EndsAt = d.judge.gaveUp(w.Since)
 		}
 	case swarm.Holding.String(), swarm.Dialing.String():
+		if w.Lock == "" {
+			break
+		}
 		d.claimed[w.Lock] = true
 		p.Holds = append(p.Holds, waitgraph.Edge{Resource: d.lock(w.Lock), Units: 1, Since: w.Since, Token: w.Token, EndsAt: d.judge.expires(w.Since)})
 		if w.State == swarm.Dialing.String() {

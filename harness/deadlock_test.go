@@ -72,12 +72,21 @@ func TestProofOfDeadlock(t *testing.T) {
 			if c.change != nil {
 				c.change(&j)
 			}
-			f, _ := j.prove()
+			f := found(&j)
 			if f.Kind != c.kind || f.Proved != c.proved {
 				t.Errorf("%s, proved %v: %s %v; want %s, %v", f.Kind, f.Proved, f.Sentence, f.Reasons, c.kind, c.proved)
 			}
 		})
 	}
+}
+
+// found is the incident's proof, or what was found last.
+func found(j *judge) waitgraph.Finding {
+	j.proofs = j.prove()
+	if p := j.proved(); p != nil {
+		return p.Finding
+	}
+	return waitgraph.Finding{}
 }
 
 // judgeOf has an incident from 1 s to 3 s with these censuses.
@@ -160,7 +169,7 @@ func TestProofOfPoolDeadlock(t *testing.T) {
 			if c.change != nil {
 				c.change(&j)
 			}
-			f, _ := j.prove()
+			f := found(&j)
 			if f.Kind != c.kind || f.Proved != c.proved {
 				t.Errorf("%s, proved %v: %s %v; want %s, %v", f.Kind, f.Proved, f.Sentence, f.Reasons, c.kind, c.proved)
 			}
@@ -190,7 +199,7 @@ func TestProofOfDeadlockOverTwoPools(t *testing.T) {
 		return c
 	}
 	j := judgeOf(census(1500*time.Millisecond), census(2800*time.Millisecond))
-	f, _ := j.prove()
+	f := found(&j)
 	if f.Kind != waitgraph.Deadlock || !f.Checked || f.Residue.Turns != 2 || f.Residue.Locks != 2 || f.Residue.Workers != 4 {
 		t.Errorf("%s %v", f.Sentence, f.Reasons)
 	}
@@ -205,7 +214,7 @@ func TestHolderWithAConnectionWantsNoSlot(t *testing.T) {
 		return c
 	}
 	j := judgeOf(census(1500*time.Millisecond), census(2800*time.Millisecond))
-	if f, _ := j.prove(); f.Proved {
+	if f := found(&j); f.Proved {
 		t.Errorf("%s: %s", f.Kind, f.Sentence)
 	}
 }
@@ -273,7 +282,7 @@ func TestRealPoolDeadlockIsProved(t *testing.T) {
 	for a.elapsed() < 10*time.Second && !f.Proved {
 		time.Sleep(200 * time.Millisecond)
 		j.h.Census = append(j.h.Census, a.census(t.Context(), control.Sampler))
-		f, _ = j.prove()
+		f = found(&j)
 	}
 	last := j.h.Census[len(j.h.Census)-1]
 	if f.Kind != waitgraph.Deadlock || !f.Checked {

@@ -13,16 +13,18 @@ import (
 	"github.com/lockjam/lockjam/harness/remedies"
 	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/signals"
+	"github.com/lockjam/lockjam/harness/waitgraph"
 )
 
 // Judge says what a recorded arm shows. It is pure: the same scenario and
 // history give the same result, with or without a Redis, now or years later.
 func Judge(sc *scenario.Scenario, arm scenario.Arm, h *history.History) ArmResult {
+	sc = sc.For(arm)
 	j := judge{sc: sc, arm: arm, h: h, t: readTimeline(h.Marks, lastMoment(h))}
 	j.h = until(h, j.t.end)
 	remedy, _ := remedies.Find(arm.Remedy)
 	j.r = ArmResult{
-		Name: arm.Name, Why: arm.Why, Remedy: remedy.Name, Outcome: Pass, Reasons: []string{},
+		Name: arm.Name, Why: arm.Why, Remedy: remedy.Name, Prevention: arm.Prevention, Claim: arm.Claim, Outcome: Pass, Reasons: []string{},
 		Expected: Verdict(arm.Expect.Verdict), Steps: j.t.steps, Truncated: h.Truncated, Signals: []SignalResult{},
 	}
 	j.phases()
@@ -30,10 +32,13 @@ func Judge(sc *scenario.Scenario, arm scenario.Arm, h *history.History) ArmResul
 	if !j.assumptionsHold() {
 		return j.r
 	}
+	j.proofs = j.prove()
+	j.seen = j.view()
 	j.signals()
 	j.deadlock()
 	j.safety()
 	j.remedy()
+	j.prevention()
 	j.levels()
 	j.expectations()
 	return j.r
@@ -46,8 +51,9 @@ type judge struct {
 	t   timeline
 	r   ArmResult
 
-	unproved string        // why the wait-for graph proves nothing
-	allowed  time.Duration // when the rules first allowed what it proves
+	proofs   []proof
+	seen     signals.View
+	unproved string // why the wait-for graph proves nothing
 }
 
 // fail and doubt give a reason why the outcome is not pass. Doubt weighs more:
@@ -143,8 +149,8 @@ func (j *judge) assumptionsHold() bool {
 		j.doubt("no steady baseline within %v", j.sc.Phases.BaselineMaxMS.Duration())
 		return false
 	}
-	if j.sc.Trigger.Kind == scenario.NoTrigger {
-		return true
+	if j.sc.Trigger.Kind == scenario.NoTrigger || j.arm.Prevention != "" {
+		return true // no incident is to be reproduced
 	}
 	tail := span{j.t.incident.to - j.sc.Incident.ForMS.Duration(), j.t.incident.to}
 	left := mean(goodput(j.h.Ops, tail)) / mean(goodput(j.h.Ops, j.t.baseline))
@@ -210,6 +216,10 @@ func (j *judge) tooBusy(in span) bool {
 }
 
 func (j *judge) signals() {
+	// Where the failure is kept from happening, nothing is expected of a signal.
+	if j.arm.Prevention != "" {
+		j.sc.Signals = nil
+	}
 	names := make([]string, 0, len(j.sc.Signals))
 	for _, s := range signals.All() {
 		names = append(names, s.Name)
@@ -230,12 +240,11 @@ func (j *judge) signal(name string) {
 	if j.t.trigger != history.Never {
 		from = j.t.trigger
 	}
-	view, params := j.t.view(j.h), s.Params.With(want.Params)
+	view, params := j.seen, s.Params.With(want.Params)
+	// What a server does not let anybody read says nothing about the scenario: it
+	// stands in the result, and the arm is judged without it.
 	if r.Unavailable = s.Unavailable(view); r.Unavailable != "" {
-		if want.Expect != scenario.Any {
-			r.Met = false
-			j.doubt("signal %s is not available: %s", name, r.Unavailable)
-		}
+		r.Met = want.Expect == scenario.Any
 		j.r.Signals = append(j.r.Signals, r)
 		return
 	}
@@ -256,6 +265,8 @@ func (j *judge) signal(name string) {
 			r.Cleared = false
 		}
 	}
+	// What a firing is compared with may be the machine's doing as well.
+	sighted := span{j.t.baseline.from, j.t.incident.to}
 	switch {
 	case want.Expect == scenario.Any:
 	case r.BaselineFirings > 0:
@@ -266,35 +277,40 @@ func (j *judge) signal(name string) {
 		j.blame(j.t.incident, "signal %s was to stay silent and fired after %.0f ms", name, *r.DetectMS)
 	case want.Expect == scenario.Fire && !r.Fired:
 		r.Met = false
-		j.blame(j.t.incident, "signal %s was to fire and stayed silent", name)
+		j.blame(sighted, "signal %s was to fire and stayed silent", name)
 	case want.Expect == scenario.Fire && want.WithinMS > 0 && *r.DetectMS > float64(want.WithinMS):
 		r.Met = false
-		j.blame(j.t.incident, "signal %s fired after %.0f ms, later than the %.0f ms expected", name, *r.DetectMS, float64(want.WithinMS))
+		j.blame(sighted, "signal %s fired after %.0f ms, later than the %.0f ms expected", name, *r.DetectMS, float64(want.WithinMS))
 	}
 	j.r.Signals = append(j.r.Signals, r)
 }
 
-// deadlock says what the incident's standstill is, if it is one: proved from
-// the wait-for graph, or a stall that nothing was proved of.
+// deadlock says what the incident's standstill is, if it is one: proved from the
+// wait-for graph, or what it looks like and why nothing is proved.
 func (j *judge) deadlock() {
-	f, ok := j.prove()
-	j.unproved = strings.Join(f.Reasons, "; ")
-	if ok && f.Residue != nil {
-		j.r.Deadlock = &Deadlock{
-			Proved: f.Proved, Kind: string(f.Kind), AfterMS: round(f.AtMS-millis(j.t.trigger), 1), LateMS: round(f.AtMS-millis(j.allowed), 1), Sentence: f.Sentence,
-			Graph: f.Residue.Mermaid(), Checked: f.Checked,
-			Residue: Residue{Workers: int64(f.Residue.Workers), Locks: int64(f.Residue.Locks), Slots: int64(f.Residue.Slots), Turns: int64(f.Residue.Turns)},
-		}
+	p := j.proved()
+	if p == nil || j.t.trigger == history.Never || p.Kind == waitgraph.Idle {
 		return
 	}
-	for _, s := range j.r.Signals {
-		if s.Name == "deadlock" && s.Fired {
-			now := j.sampleAt(j.t.incident.to)
-			j.r.Deadlock = &Deadlock{
-				Kind: "stall", AfterMS: *s.DetectMS, Residue: Residue{Workers: now.Waiting + now.Dialing},
-			}
+	j.unproved = strings.Join(p.Reasons, "; ")
+	d := &Deadlock{
+		Proved: p.Proved, Kind: string(p.Kind), AfterMS: round(p.AtMS-millis(j.t.trigger), 1), Sentence: p.Sentence,
+		Checked: p.Checked, Reasons: p.Reasons,
+	}
+	if p.Proved {
+		d.LateMS = round(p.AtMS-millis(j.allowedFrom(p.before, p.now)), 1)
+	}
+	for _, end := range []struct{ from, to **float64 }{{&p.FirstEndMS, &d.FirstEndMS}, {&p.ClearMS, &d.ClearMS}} {
+		if *end.from != nil {
+			after := round(**end.from-millis(j.t.trigger), 1)
+			*end.to = &after
 		}
 	}
+	if r := p.Residue; r != nil {
+		d.Graph = r.Mermaid()
+		d.Residue = Residue{Workers: int64(r.Workers), Locks: int64(r.Locks), Slots: int64(r.Slots), Turns: int64(r.Turns)}
+	}
+	j.r.Deadlock = d
 }
 
 // levels sums an arm up in three figures. Means over whole phases would mix
@@ -320,7 +336,7 @@ func (j *judge) levels() {
 // expectations compares the verdict with what was measured when the scenario
 // was written.
 func (j *judge) expectations() {
-	if want := j.sc.Incident.Kind; want != "" && j.r.Reproduced != nil {
+	if want := j.sc.Incident.Kind; want != "" && j.r.Reproduced != nil && j.arm.Prevention == "" {
 		switch d := j.r.Deadlock; {
 		case d == nil || !d.Proved:
 			j.blame(j.t.incident, "the incident was expected to be proved %s, and nothing was proved: %s", want, j.unproved)
@@ -331,14 +347,18 @@ func (j *judge) expectations() {
 	if j.sc.Trigger.Kind == scenario.NoTrigger && j.r.Safety != (Safety{}) {
 		j.fail("nothing was done to the swarm, and its lock does not exclude: %+v", j.r.Safety)
 	}
+	what := "remedy " + j.r.Remedy
+	if j.arm.Prevention != "" {
+		what = "prevention " + j.arm.Prevention
+	}
 	if want := j.arm.Expect.Unsafe; want != nil && j.r.Verdict != "" && *want != j.r.Unsafe {
-		j.fail("remedy %s was expected to be %s and was %s: %+v", j.r.Remedy, safeWord(*want), safeWord(j.r.Unsafe), j.r.Safety)
+		j.fail("%s was expected to be %s and was %s: %+v", what, safeWord(*want), safeWord(j.r.Unsafe), j.r.Safety)
 	}
 	want := j.r.Expected
 	if want == "" || j.r.Verdict == "" || want == j.r.Verdict {
 		return
 	}
-	j.blame(span{j.t.baseline.from, j.t.end}, "remedy %s was expected to be %s and was %s: %s", j.r.Remedy, want, j.r.Verdict, strings.TrimSuffix(j.r.Because, "."))
+	j.blame(span{j.t.baseline.from, j.t.end}, "%s was expected to be %s and was %s: %s", what, want, j.r.Verdict, strings.TrimSuffix(j.r.Because, "."))
 }
 
 func safeWord(unsafe bool) string {

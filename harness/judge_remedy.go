@@ -69,9 +69,9 @@ func (j *judge) remedy() {
 func (j *judge) notRestored(after []float64, normal float64) {
 	grants, last := 0, history.Never
 	for _, op := range j.h.Ops {
-		if op.Granted >= j.t.remedyBegun {
+		if at := moved(op); at >= j.t.remedyBegun {
 			grants++
-			last = max(last, op.Granted)
+			last = max(last, at)
 		}
 	}
 	tail := span{j.t.end - j.sc.Incident.ForMS.Duration(), j.t.end}
@@ -94,11 +94,19 @@ func (j *judge) notRestored(after []float64, normal float64) {
 
 func (j *judge) grantsIn(s span) (n int) {
 	for _, op := range j.h.Ops {
-		if op.Granted != history.Never && s.holds(op.Granted) {
+		if at := moved(op); at != history.Never && s.holds(at) {
 			n++
 		}
 	}
 	return n
+}
+
+// moved is when an operation got somewhere: its lock, or without one its result.
+func moved(op history.Op) time.Duration {
+	if op.Granted == history.Never {
+		return op.Worked
+	}
+	return op.Granted
 }
 
 // firstRestored returns the first bin at which a window of n bins has this mean

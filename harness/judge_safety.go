@@ -14,11 +14,14 @@ import (
 // goodput and breaks one of these is unsafe.
 func (j *judge) safety() {
 	from := max(j.t.remedyBegun, 0)
-	if j.sc.Trigger.Kind == scenario.NoTrigger {
+	if j.sc.Trigger.Kind == scenario.NoTrigger || j.arm.Prevention != "" {
 		from = 0
 	}
-	byTenant := map[int32][]history.Op{}
+	byTenant, writes := map[int32][]history.Op{}, map[int32][]history.Op{}
 	for _, op := range j.h.Ops {
+		if op.Count != 0 { // also without a lock
+			writes[op.Tenant] = append(writes[op.Tenant], op)
+		}
 		if op.Granted != history.Never {
 			byTenant[op.Tenant] = append(byTenant[op.Tenant], op)
 		}
@@ -28,9 +31,6 @@ func (j *judge) safety() {
 		slices.SortFunc(grants, func(a, b history.Op) int { return cmp.Compare(a.Granted, b.Granted) })
 		s.Overlaps += overlaps(grants, from)
 		s.FencingRegressions += fencingRegressions(grants, from)
-		lost, over := counterFaults(grants, from, j.sc.Swarm.Limiter.Limit)
-		s.LostUpdates += lost
-		s.OverAdmitted += over
 		for _, op := range grants {
 			// Its token was gone when it came to release: somebody deleted a
 			// living worker's lock, or let it expire.
@@ -39,7 +39,12 @@ func (j *judge) safety() {
 			}
 		}
 	}
-	j.r.Unsafe = j.t.remedyBegun != history.Never && *s != (Safety{})
+	for _, written := range writes {
+		lost, over := counterFaults(written, from, j.sc.Swarm.Limiter.Limit)
+		s.LostUpdates += lost
+		s.OverAdmitted += over
+	}
+	j.r.Unsafe = (j.t.remedyBegun != history.Never || j.arm.Prevention != "") && *s != (Safety{})
 }
 
 // overlaps counts grants that fell into another's hold. A hold is counted from
@@ -80,10 +85,10 @@ func fencingRegressions(grants []history.Op, from time.Duration) (n int64) {
 // counterFaults looks at what was written to the request counters. Two writes
 // of the same count in one window are one update lost; admissions beyond the
 // limit are what the limiter is there to prevent.
-func counterFaults(grants []history.Op, from time.Duration, limit int64) (lost, over int64) {
+func counterFaults(writes []history.Op, from time.Duration, limit int64) (lost, over int64) {
 	written := map[int64]map[int64]bool{}
 	admitted := map[int64]int64{}
-	for _, op := range grants {
+	for _, op := range writes {
 		if !op.Admitted || op.Count == 0 {
 			continue
 		}

@@ -29,26 +29,56 @@ type LookoutOptions struct {
 // Sighting is what is seen in one second. Rates are over that second; a figure that
 // was not read is null.
 type Sighting struct {
-	AtMS         float64         `json:"at_ms"`
-	Error        string          `json:"error,omitempty"` // why the server said nothing
-	Connected    *int64          `json:"connected_clients"`
-	MaxClients   *int64          `json:"maxclients"`
-	RejectedPerS *float64        `json:"rejected_per_s"`
-	CommandsPerS *float64        `json:"commands_per_s"`
-	LockKeys     *int64          `json:"lock_keys"`
-	NoTTL        *int64          `json:"lock_keys_without_ttl"`
-	OldestIdleS  *float64        `json:"oldest_idle_s"`
-	Signals      []SignalSighted `json:"signals"`
+	AtMS         float64  `json:"at_ms"`
+	Error        string   `json:"error,omitempty"` // why the server said nothing
+	UnansweredMS float64  `json:"unanswered_ms"`   // for how long the server has not answered; 0 while it does, within 2 s
+	Connected    *int64   `json:"connected_clients"`
+	MaxClients   *int64   `json:"maxclients"`
+	RejectedPerS *float64 `json:"rejected_per_s"`
+	CommandsPerS *float64 `json:"commands_per_s"` // without our own
+	// The lock keys, of the last time that SCAN came through the whole keyspace. Until
+	// it has, and where it has found more since, it is those that were found so far.
+	LockKeys        *int64          `json:"lock_keys"`
+	LockKeysPartial bool            `json:"lock_keys_partial"`
+	LockKeysAsked   *int64          `json:"lock_keys_asked"` // for their TTL and idle time: the first so many
+	NoTTL           *int64          `json:"lock_keys_without_ttl"`
+	OldestIdleS     *float64        `json:"oldest_idle_s"`
+	Monitor         *MonitorSighted `json:"monitor"`
+	Canary          *CanarySighted  `json:"canary"`
+	Signals         []SignalSighted `json:"signals"`
 }
 
-// SignalSighted is what one signal says.
+// MonitorSighted is the last burst of MONITOR.
+type MonitorSighted struct {
+	AttemptsPerS  float64 `json:"attempts_per_s"` // at setting a lock
+	ReleasesPerS  float64 `json:"releases_per_s"`
+	StuckLock     string  `json:"stuck_lock,omitempty"` // tried most, and released by nobody in the burst
+	StuckAttempts int64   `json:"stuck_attempts"`
+	Error         string  `json:"error,omitempty"`
+}
+
+// CanarySighted is what became of the canary's dials: of the last one, and of all.
+type CanarySighted struct {
+	Last        string `json:"last"` // admitted, refused, cut, silent or unreachable; "" before the first
+	Dials       int64  `json:"dials"`
+	Admitted    int64  `json:"admitted"`
+	Refused     int64  `json:"refused"`
+	Cut         int64  `json:"cut"`
+	Silent      int64  `json:"silent"`
+	Unreachable int64  `json:"unreachable"`
+	Words       string `json:"words,omitempty"` // the server's, to the last that it refused
+	Error       string `json:"error,omitempty"` // why there is no canary
+}
+
+// SignalSighted is what one signal says. One that is not available is neither
+// firing nor silent, though it may have fired before.
 type SignalSighted struct {
 	Name        string   `json:"name"`
 	Claim       string   `json:"claim,omitempty"`
-	Unavailable string   `json:"unavailable,omitempty"` // why it says nothing here
-	Firing      bool     `json:"firing"`
-	FiredAtMS   *float64 `json:"fired_at_ms"` // when it fired first; null if it never did
-	FiringMS    float64  `json:"firing_ms"`   // how long, all told
+	Unavailable string   `json:"unavailable,omitempty"` // why it says nothing here, or now
+	Firing      *bool    `json:"firing"`                // null if it is not available
+	FiredAtMS   *float64 `json:"fired_at_ms"`           // when it fired first; null if it never did
+	FiringMS    float64  `json:"firing_ms"`             // how long, all told
 }
 
 // Lookout runs the signals against a Redis that runs already. It reads over one
@@ -59,9 +89,8 @@ type SignalSighted struct {
 // was no connection to be had at the start, or none at the end.
 func Lookout(ctx context.Context, o LookoutOptions) (Sighting, error) {
 	l := &lookout{o: o, started: time.Now(), firedAt: map[string]float64{}, counted: map[string]time.Duration{}, firing: map[string]time.Duration{}}
-	over, err := l.connect(ctx)
-	if err != nil {
-		return Sighting{}, err
+	if l.open = l.connect(ctx); l.open.err != nil {
+		return Sighting{}, l.open.err
 	}
 	if o.For > 0 {
 		var cancel context.CancelFunc
@@ -75,26 +104,37 @@ func Lookout(ctx context.Context, o LookoutOptions) (Sighting, error) {
 	if o.Canary {
 		c.CanaryEvery = 200 * time.Millisecond
 	}
-	w := watch.New(c, over)
+	w := watch.New(c, l.open.over)
 	running, stop := context.WithCancel(ctx)
+	back := make(chan opened, 1) // of the one attempt that may be under way
 	defer func() {
 		stop()
 		l.running.Wait()
-		l.disconnect()
+		select {
+		case late := <-back:
+			late.shut()
+		default:
+		}
+		l.open.shut()
 		w.Wait()
 	}()
 	l.running.Go(func() { w.Run(running) })
-	return l.look(ctx, w)
+	return l.look(running, w, back)
 }
 
 type lookout struct {
 	o       LookoutOptions
 	started time.Time
 	running sync.WaitGroup
-	close   []func() error
+	open    opened
+	lost    error // why there is no connection; nil while there is
+	full    bool  // it was turned away when it tried to get another one
 
-	mu      sync.Mutex
-	samples []history.Sample
+	mu       sync.Mutex
+	samples  []history.Sample
+	answered time.Duration // when the server answered last, be it that it will not say
+	told     time.Duration // when INFO was told last
+	refusal  string        // what was said instead
 
 	firedAt map[string]float64       // ms, by signal
 	counted map[string]time.Duration // until when its firings have been added up
@@ -107,34 +147,60 @@ func (l *lookout) record(s history.Sample) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.samples = append(l.samples, s)
+	if s.Server != nil {
+		l.answered, l.told, l.refusal = s.At, s.At, ""
+	} else if s.Error != watch.NoAnswer && s.Error != watch.NoConnection {
+		l.answered, l.refusal = s.At, s.Error
+	}
+}
+
+// opened are connections, and how to close them.
+type opened struct {
+	over  watch.Connections
+	close []func() error
+	err   error // why there are none
+}
+
+func (o *opened) shut() {
+	for _, c := range o.close {
+		_ = c()
+	}
+	o.close = nil
 }
 
 // connect opens the connection that is read over, and the one for MONITOR if that
 // was asked for.
-func (l *lookout) connect(ctx context.Context) (watch.Connections, error) {
+func (l *lookout) connect(ctx context.Context) (o opened) {
 	e := l.o.Endpoint
 	client, raw, err := server.OpenWatch(ctx, e)
 	if err != nil {
-		return watch.Connections{}, unreachable(e, err)
+		return opened{err: unreachable(e, err)}
 	}
-	over := watch.Connections{Client: client, NoCanary: "nobody asked for one"}
-	l.close = []func() error{raw.Close, client.Close}
-	if l.o.Canary {
-		over.Dial, over.NoCanary = e.Dial, ""
-		if e.TLS != nil {
-			over.Dial, over.NoCanary = nil, watch.NoCanaryOverTLS
-		}
-	}
+	o.over = l.canary()
+	o.over.Client = client
+	o.close = []func() error{raw.Close, client.Close}
 	if l.o.Monitor {
 		monitor, err := server.OpenRaw(ctx, e, "lockjam-watch-monitor")
 		if err != nil {
-			l.disconnect()
-			return watch.Connections{}, unreachable(e, err)
+			o.shut()
+			return opened{err: unreachable(e, err)}
 		}
-		l.close = append(l.close, monitor.Close)
-		over.Listener = watch.NewListener(monitor, e, "lockjam-watch-monitor")
+		o.close = append(o.close, monitor.Close)
+		o.over.Listener = watch.NewListener(monitor, e, "lockjam-watch-monitor")
 	}
-	return over, nil
+	return o
+}
+
+// canary is the part of the connections that needs none to be open.
+func (l *lookout) canary() watch.Connections {
+	switch e := l.o.Endpoint; {
+	case !l.o.Canary:
+		return watch.Connections{NoCanary: "nobody asked for one"}
+	case e.TLS != nil:
+		return watch.Connections{NoCanary: watch.NoCanaryOverTLS}
+	default:
+		return watch.Connections{Dial: e.Dial}
+	}
 }
 
 func unreachable(e server.Endpoint, err error) error {
@@ -144,41 +210,50 @@ func unreachable(e server.Endpoint, err error) error {
 	return fmt.Errorf("%w: %w", server.ErrUnavailable, err)
 }
 
-func (l *lookout) disconnect() {
-	for _, c := range l.close {
-		_ = c()
-	}
-	l.close = nil
-}
+// attempt bounds one try at opening the connections again: what takes longer than
+// an answer may take is no connection to look over.
+const attempt = lately
 
-// look reports once a second until the context ends.
-func (l *lookout) look(ctx context.Context, w *watch.Watcher) (last Sighting, err error) {
+// look reports once a second until the context ends. A connection that is lost is
+// opened again in the background, since a server in trouble takes its time.
+func (l *lookout) look(ctx context.Context, w *watch.Watcher, back chan opened) (Sighting, error) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	var lost error
+	trying := false
 	for {
 		select {
 		case cause := <-w.Lost():
-			w.Use(watch.Connections{})
-			l.disconnect()
-			lost = cause
+			if l.lost == nil { // else it is the same trouble once more
+				l.lost = cause
+				w.Use(l.canary())
+				l.open.shut()
+			}
 			continue
-		case <-tick.C:
+		case again := <-back:
+			trying = false
+			if l.full = errors.Is(again.err, server.ErrRefused); again.err == nil {
+				l.open, l.lost = again, nil
+				w.Use(again.over)
+			}
+			continue
 		case <-ctx.Done():
-			if lost != nil {
-				err = fmt.Errorf("%w: the connection to %s was lost and did not come back: %w", server.ErrUnavailable, l.o.Endpoint.Addr, lost)
+			var err error
+			if l.lost != nil {
+				err = fmt.Errorf("%w: the connection to %s was lost and did not come back: %w", server.ErrUnavailable, l.o.Endpoint.Addr, l.lost)
 			}
-			return l.sight(lost), err
+			return l.sight(), err
+		case <-tick.C:
 		}
-		last = l.sight(lost)
-		if l.o.Observe != nil {
-			l.o.Observe(last)
+		if seen := l.sight(); l.o.Observe != nil {
+			l.o.Observe(seen)
 		}
-		if lost != nil {
-			if over, err := l.connect(ctx); err == nil {
-				w.Use(over)
-				lost = nil
-			}
+		if l.lost != nil && !trying {
+			trying = true
+			l.running.Go(func() {
+				ctx, cancel := context.WithTimeout(ctx, attempt)
+				defer cancel()
+				back <- l.connect(ctx)
+			})
 		}
 	}
 }
@@ -186,45 +261,129 @@ func (l *lookout) look(ctx context.Context, w *watch.Watcher) (last Sighting, er
 // remembered is how far back the signals look, beside the baseline.
 const remembered = time.Minute
 
-// view is what the signals see: the baseline and the last minute.
-func (l *lookout) view() signals.View {
+// lately is how old the server's last answer may be to say something of now.
+const lately = 2 * time.Second
+
+// view is what the signals see: the baseline and the last minute. Unanswered is for
+// how long the server has said nothing, 0 if it has lately; stale is why what it
+// told before says nothing of now, "" if it does.
+func (l *lookout) view() (v signals.View, unanswered time.Duration, stale string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.elapsed()
 	l.samples = slices.DeleteFunc(l.samples, func(s history.Sample) bool {
 		return s.At > l.o.Baseline && s.At < now-remembered
 	})
-	v := signals.View{Samples: slices.Clone(l.samples)}
+	v.Samples = slices.Clone(l.samples)
 	if now >= l.o.Baseline {
 		v.Baseline = signals.Span{To: l.o.Baseline}
 	}
-	return v
+	if unanswered = now - l.answered; unanswered < lately {
+		unanswered = 0
+	}
+	switch untold := now - l.told; {
+	case unanswered > 0:
+		stale = notAnswered(unanswered)
+	case untold >= lately:
+		stale = fmt.Sprintf("INFO has told nothing for %.0f s: %s", untold.Seconds(), l.refusal)
+	}
+	return v, unanswered, stale
 }
 
 // sight sums up the last second.
-func (l *lookout) sight(lost error) Sighting {
-	v := l.view()
+func (l *lookout) sight() Sighting {
+	v, unanswered, stale := l.view()
 	now := l.elapsed()
-	s := Sighting{AtMS: millis(now), Signals: []SignalSighted{}}
-	if lost != nil {
-		s.Error = "the connection was lost: " + lost.Error()
-	}
+	s := Sighting{AtMS: millis(now), UnansweredMS: round(millis(unanswered), 0), Signals: []SignalSighted{}}
 	s.counters(v.Samples, now)
+	s.locks(v.Samples, now)
+	s.monitor(v.Samples, now)
+	if l.o.Canary {
+		s.canary(v.Samples)
+	}
+	switch {
+	case l.lost != nil:
+		s.Error = fmt.Sprintf("the connection was lost: %v; trying again", l.lost)
+		if l.full {
+			s.Error += ": " + server.ErrRefused.Error()
+		}
+	case unanswered > 0:
+		s.Error = stale
+	}
 	for _, signal := range signals.All() {
 		seen := SignalSighted{Name: signal.Name, Claim: signal.Claim, Unavailable: signal.Unavailable(v)}
 		if seen.Unavailable == "" {
 			l.fires(&seen, signal.Firings(v, signal.Params.With(l.o.Params[signal.Name])))
+			seen.Unavailable = outdated(signal, v, stale, now)
 		}
+		if seen.Unavailable != "" {
+			seen.Firing = nil
+		}
+		if at, ok := l.firedAt[seen.Name]; ok {
+			seen.FiredAtMS = &at
+		}
+		seen.FiringMS = round(millis(l.firing[seen.Name]), 0)
 		s.Signals = append(s.Signals, seen)
 	}
 	return s
 }
 
+func notAnswered(d time.Duration) string {
+	return fmt.Sprintf("the server has not answered for %.0f s", d.Seconds())
+}
+
+// outdated says why what a signal made of everything so far says nothing of now, ""
+// where it does. What can be read without any answer to our questions is the
+// canary's, and that one has to have been told something lately.
+func outdated(signal signals.Signal, v signals.View, stale string, now time.Duration) string {
+	bare := signals.View{Samples: slices.Clone(v.Samples), Baseline: v.Baseline}
+	for i := range bare.Samples {
+		s := &bare.Samples[i]
+		s.Server, s.Locks, s.Monitor = nil, nil, nil
+	}
+	if signal.Unavailable(bare) == "" {
+		return unheard(v.Samples, now)
+	}
+	if stale != "" {
+		return stale
+	}
+	// What was read before its newest reading failed is old.
+	var locks, monitor bool
+	for i := range slices.Backward(bare.Samples) {
+		s, was := &bare.Samples[i], v.Samples[i]
+		s.Server = was.Server
+		if !locks {
+			s.Locks, locks = was.Locks, was.Locks != nil && was.Locks.Error != ""
+		}
+		if !monitor {
+			s.Monitor, monitor = was.Monitor, was.Monitor != nil && was.Monitor.Error != ""
+		}
+	}
+	return signal.Unavailable(bare)
+}
+
+// unheard says that nothing answered the canary lately, "" where something did.
+func unheard(samples []history.Sample, now time.Duration) string {
+	told := func(c *history.Canary) int64 { return c.Admitted + c.Refused + c.Cut }
+	last, since := int64(-1), time.Duration(0) // since when it is what it is now
+	for i := range samples {
+		if c := samples[i].Canary; c != nil && told(c) != last {
+			last, since = told(c), samples[i].At
+		}
+	}
+	if now-since < lately {
+		return ""
+	}
+	return fmt.Sprintf("nothing has answered the canary for %.0f s", (now - since).Seconds())
+}
+
 // fires adds up what is new since the last time. What ended long ago has been
 // counted, and where the samples around it are forgotten it may look new.
 func (l *lookout) fires(s *SignalSighted, firings []signals.Firing) {
+	on := false
+	s.Firing = &on
 	for _, f := range firings {
-		s.Firing = s.Firing || f.Open
+		on = on || f.Open
 		if !f.Open && f.To < l.elapsed()-remembered/2 {
 			continue
 		}
@@ -234,10 +393,6 @@ func (l *lookout) fires(s *SignalSighted, firings []signals.Firing) {
 		l.firing[s.Name] += max(f.To-max(f.From, l.counted[s.Name]), 0)
 		l.counted[s.Name] = max(f.To, l.counted[s.Name])
 	}
-	if at, ok := l.firedAt[s.Name]; ok {
-		s.FiredAtMS = &at
-	}
-	s.FiringMS = round(millis(l.firing[s.Name]), 0)
 }
 
 // counters reads the newest sample, and how its counters grew within a second.
@@ -250,10 +405,6 @@ func (s *Sighting) counters(samples []history.Sample, now time.Duration) {
 	}
 	var first, last *history.Sample
 	for i, sample := range recent {
-		if k := sample.Locks; k != nil && k.Error == "" {
-			idle := k.OldestIdle.Seconds()
-			s.LockKeys, s.NoTTL, s.OldestIdleS = &k.Keys, &k.NoTTL, &idle
-		}
 		if sample.Server == nil {
 			continue
 		}
@@ -280,11 +431,96 @@ func (s *Sighting) counters(samples []history.Sample, now time.Duration) {
 		if !had(field) || over <= 0 {
 			return nil
 		}
-		v := round(float64(to-from)/over, 1)
+		v := max(round(float64(to-from)/over, 1), 0)
 		return &v
 	}
 	s.RejectedPerS = grew("rejected_connections", first.Server.Rejected, last.Server.Rejected)
-	s.CommandsPerS = grew("total_commands_processed", first.Server.Commands, last.Server.Commands)
+	s.CommandsPerS = grew("total_commands_processed", first.Server.Commands-first.Server.Own, last.Server.Commands-last.Server.Own)
+}
+
+// looked is how long what is looked at once a second is shown.
+const looked = 2 * time.Second
+
+// locks reads the newest look at the lock keys.
+func (s *Sighting) locks(samples []history.Sample, now time.Duration) {
+	var newest, whole *history.Locks
+	for i := range samples {
+		k := samples[i].Locks
+		if k == nil {
+			continue
+		}
+		newest = nil
+		if k.Error == "" && samples[i].At >= now-looked {
+			newest = k
+		}
+		if k.Error != "" {
+			whole = nil
+		} else if !k.Partial {
+			whole = k
+		}
+	}
+	if newest == nil {
+		return
+	}
+	k := newest
+	if k.Partial && whole != nil && whole.Keys >= k.Keys {
+		k = whole
+	}
+	s.LockKeys, s.LockKeysPartial, s.LockKeysAsked = &k.Keys, k.Partial, &k.Asked
+	if k.Asked > 0 || k.Keys == 0 && !k.Partial {
+		s.NoTTL = &k.NoTTL
+	}
+	if k.Asked > 0 && k.IdleError == "" {
+		idle := k.OldestIdle.Seconds()
+		s.OldestIdleS = &idle
+	}
+}
+
+// monitor reads the newest burst of MONITOR.
+func (s *Sighting) monitor(samples []history.Sample, now time.Duration) {
+	for _, sample := range slices.Backward(samples) {
+		m := sample.Monitor
+		if sample.At < now-looked {
+			return
+		}
+		if m == nil {
+			continue
+		}
+		s.Monitor = &MonitorSighted{StuckLock: m.StuckLock, StuckAttempts: m.Stuck, Error: m.Error}
+		if took := (m.To - m.From).Seconds(); took > 0 {
+			s.Monitor.AttemptsPerS, s.Monitor.ReleasesPerS = round(float64(m.Attempts)/took, 1), round(float64(m.Releases)/took, 1)
+		}
+		return
+	}
+}
+
+// canary reads the canary's counts, and what became of its last dial.
+func (s *Sighting) canary(samples []history.Sample) {
+	var before history.Canary
+	for _, sample := range samples {
+		c := sample.Canary
+		if c == nil {
+			continue
+		}
+		if s.Canary == nil {
+			s.Canary = &CanarySighted{}
+		}
+		for _, fate := range []struct {
+			name     string
+			was, now int64
+		}{
+			{"admitted", before.Admitted, c.Admitted}, {"refused", before.Refused, c.Refused}, {"cut", before.Cut, c.Cut},
+			{"silent", before.Silent, c.Silent}, {"unreachable", before.Unreachable, c.Unreachable},
+		} {
+			if fate.now > fate.was {
+				s.Canary.Last = fate.name
+			}
+		}
+		before = *c
+	}
+	if c := s.Canary; c != nil {
+		*c = CanarySighted{c.Last, before.Dials, before.Admitted, before.Refused, before.Cut, before.Silent, before.Unreachable, before.Words, before.Error}
+	}
 }
 
 // Fired lists the signals that fired at any time.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/remedies"
 	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/server"
 )
@@ -18,20 +19,25 @@ import (
 // more slot would have moved it.
 func (a *armRun) probe(ctx context.Context) error {
 	length := a.sc.Watch.ProbeMS.Duration()
-	if length == 0 || a.remedy.Name != "none" || a.sc.Trigger.Kind == scenario.NoTrigger {
+	if length == 0 || a.remedy.Name != remedies.NoRemedy || a.sc.Trigger.Kind == scenario.NoTrigger {
 		return nil
 	}
 	a.mark(history.PhaseMark, history.Probing, "")
 	a.watcher.Now(ctx)
-	for _, probe := range []func(context.Context, time.Duration) history.Probe{a.runbookMonitor, a.oneMoreSlot} {
-		p := probe(ctx, length)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		p.Took = a.elapsed() - p.At
-		a.recorder.Probe(p)
+	before := a.swarm.Snapshot()
+	p := a.runbookMonitor(ctx, length)
+	p.Took = a.elapsed() - p.At
+	// A refusal comes at once. The rest of the time shows what moves by itself.
+	if err := a.wait(ctx, length-p.Took); err != nil {
+		return err
 	}
-	return nil
+	idle := a.swarm.Snapshot()
+	p.Grants, p.Releases = idle.Grants-before.Grants, idle.Releases-before.Releases
+	a.recorder.Probe(p)
+	p = a.oneMoreSlot(ctx, length)
+	p.Took = a.elapsed() - p.At
+	a.recorder.Probe(p)
+	return ctx.Err()
 }
 
 // runbookMonitor runs `redis-cli monitor | grep "SET lock:"` as it is written. The
@@ -106,7 +112,7 @@ func (a *armRun) oneMoreSlot(ctx context.Context, length time.Duration) history.
 	}
 	after := a.swarm.Snapshot()
 	p.Grants, p.Releases = after.Grants-before.Grants, after.Releases-before.Releases
-	if err := set(limit); err != nil {
+	if err := a.control.Admin.ConfigSet(context.WithoutCancel(ctx), "maxclients", strconv.Itoa(limit)).Err(); err != nil {
 		p.Error = "setting it back: " + err.Error()
 	}
 	return p
@@ -158,6 +164,7 @@ func clientField(line, field string) string {
 
 // probes puts what the probes showed into the result, each with a sentence.
 func (j *judge) probes() {
+	moved := int64(0) // in the probe before, which lasts as long and changes nothing
 	for _, p := range j.h.Probes {
 		r := Probe{
 			Name: p.Name, Did: p.Did, AtMS: millis(p.At), TookMS: millis(p.Took), Connected: p.Connected, Lines: p.Lines,
@@ -172,9 +179,12 @@ func (j *judge) probes() {
 			r.Because = fmt.Sprintf("It connected; of %d lines that MONITOR printed grep let %d through.", p.Lines, p.Matches)
 		case p.Grants+p.Releases == 0:
 			r.Because = "With one more slot nothing moved."
+		case moved > 0:
+			r.Because = fmt.Sprintf("With one more slot there were %s and %s; but it was moving before that.", plural(p.Grants, "grant"), plural(p.Releases, "release"))
 		default:
 			r.Because = fmt.Sprintf("With one more slot work went on: %s and %s.", plural(p.Grants, "grant"), plural(p.Releases, "release"))
 		}
+		moved = p.Grants + p.Releases
 		j.r.Probes = append(j.r.Probes, r)
 	}
 }

@@ -26,6 +26,7 @@ func Known() scenario.Known {
 		Kinds: []string{string(waitgraph.Deadlock), string(waitgraph.Exhausted), string(waitgraph.Orphaned), string(waitgraph.Transient)},
 	}
 	for _, s := range signals.All() {
+		k.Signals[s.Name] = nil
 		for p := range s.Params {
 			k.Signals[s.Name] = append(k.Signals[s.Name], p)
 		}
@@ -50,6 +51,9 @@ func Known() scenario.Known {
 	}
 	for _, v := range Verdicts {
 		k.Verdicts = append(k.Verdicts, string(v))
+	}
+	for _, v := range PreventionVerdicts {
+		k.Preventions = append(k.Preventions, string(v))
 	}
 	return k
 }

@@ -3,6 +3,7 @@ package harness
 import (
 	"time"
 
+	"github.com/lockjam/lockjam/harness/remedies"
 	"github.com/lockjam/lockjam/harness/server"
 )
 
@@ -41,6 +42,16 @@ const (
 
 // Verdicts lists them all.
 var Verdicts = []Verdict{Cured, Relapsed, Partial, NoEffect, Blocked}
+
+// Verdicts on a prevention.
+const (
+	Prevented    Verdict = "prevented"     // the trigger made no difference that lasts
+	Mitigated    Verdict = "mitigated"     // goodput suffered, and did not stay down
+	NotPrevented Verdict = "not-prevented" // the incident took place
+)
+
+// PreventionVerdicts lists them all.
+var PreventionVerdicts = []Verdict{Prevented, Mitigated, NotPrevented}
 
 // Run is run.json. Units are in the names.
 type Run struct {
@@ -91,7 +102,8 @@ type ArmResult struct {
 	Why        string         `json:"why,omitempty"`
 	Remedy     string         `json:"remedy"`
 	Prevention string         `json:"prevention,omitempty"`
-	Attempts   int            `json:"attempts"` // runs it took to get a clear answer
+	Claim      string         `json:"claim,omitempty"` // that the prevention stands for
+	Attempts   int            `json:"attempts"`        // runs it took to get a clear answer
 	Outcome    Outcome        `json:"outcome"`
 	Reasons    []string       `json:"reasons"`    // why the outcome is not pass
 	Reproduced *bool          `json:"reproduced"` // null without a trigger
@@ -106,9 +118,17 @@ type ArmResult struct {
 	Recovery   *Recovery      `json:"recovery,omitempty"`
 	Unsafe     bool           `json:"unsafe"`
 	Safety     Safety         `json:"safety"`
+	Served     *Served        `json:"served,omitempty"`
 	Deadlock   *Deadlock      `json:"deadlock,omitempty"`
 	Truncated  bool           `json:"truncated,omitempty"` // the history ends in the middle
 	Noisy      bool           `json:"-"`                   // inconclusive for noise alone: worth another attempt
+}
+
+// Served says whether goodput is everybody's: how many of the workers completed a
+// decision in the last part of a prevention's arm.
+type Served struct {
+	Workers int64 `json:"workers"`
+	Of      int64 `json:"of"`
 }
 
 // Goodput at the three moments that matter, in decisions per second; null
@@ -179,6 +199,19 @@ type Probe struct {
 	Because   string  `json:"because,omitempty"` // what it shows, in a sentence
 }
 
+// after is what a signal read at the end of the recovery.
+func (a *ArmResult) after(signal string) map[string]float64 {
+	for _, s := range a.Signals {
+		if s.Name == signal {
+			return s.FiguresAfter
+		}
+	}
+	return nil
+}
+
+// Control says whether nothing was done in this arm, neither before nor after.
+func (a ArmResult) Control() bool { return a.Remedy == remedies.NoRemedy && a.Prevention == "" }
+
 // Figures are what a signal read during the incident; nil if it read nothing.
 func (a ArmResult) Figures(signal string) map[string]float64 {
 	for _, s := range a.Signals {
@@ -213,16 +246,27 @@ type Safety struct {
 	FencingRegressions int64 `json:"fencing_regressions"`
 }
 
+// Total is all of them together.
+func (s Safety) Total() int64 {
+	return s.Overlaps + s.LostUpdates + s.OverAdmitted + s.ForeignReleases + s.FencingRegressions
+}
+
 // Deadlock is what is known of a standstill.
 type Deadlock struct {
-	Proved   bool    `json:"proved"`   // by reduction of the wait-for graph
-	Checked  bool    `json:"checked"`  // Redis agrees with what the workers say
-	Kind     string  `json:"kind"`     // deadlock, transient-deadlock, orphaned, ...; stall where nothing is proved
-	AfterMS  float64 `json:"after_ms"` // from the trigger to the proof
-	LateMS   float64 `json:"late_ms"`  // of these, after the rules had first allowed it
-	Sentence string  `json:"sentence,omitempty"`
-	Graph    string  `json:"graph,omitempty"` // of the residue, in Mermaid
-	Residue  Residue `json:"residue"`
+	Proved   bool     `json:"proved"`   // by reduction of the wait-for graph
+	Checked  bool     `json:"checked"`  // Redis agrees with what the workers say
+	Kind     string   `json:"kind"`     // deadlock, transient-deadlock, orphaned, livelock, starvation, slowness, ...
+	AfterMS  float64  `json:"after_ms"` // from the trigger to the proof
+	LateMS   float64  `json:"late_ms"`  // of these, after the rules had first allowed it
+	Sentence string   `json:"sentence,omitempty"`
+	Reasons  []string `json:"reasons,omitempty"` // why nothing is proved
+	Graph    string   `json:"graph,omitempty"`   // of the residue, in Mermaid
+	Residue  Residue  `json:"residue"`
+
+	// A transient deadlock ends by itself: when its first TTL or wait ends, and when
+	// enough have that nobody is stuck, from the trigger.
+	FirstEndMS *float64 `json:"first_end_ms,omitempty"`
+	ClearMS    *float64 `json:"clear_ms,omitempty"`
 }
 
 // Residue is who is stuck.

@@ -18,6 +18,7 @@ import (
 	"github.com/lockjam/lockjam/harness/remedies"
 	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/server"
+	"github.com/lockjam/lockjam/harness/signals"
 	"github.com/lockjam/lockjam/harness/swarm"
 	"github.com/lockjam/lockjam/harness/watch"
 )
@@ -109,6 +110,9 @@ func (a *armRun) phases(ctx context.Context) (err error) {
 	if err := a.trigger(ctx); err != nil {
 		return err
 	}
+	if a.arm.Prevention != "" {
+		return a.wait(ctx, a.sc.Phases.PreventionMS.Duration())
+	}
 	if err := a.wait(ctx, a.sc.Phases.IncidentMS.Duration()); err != nil {
 		return err
 	}
@@ -195,9 +199,39 @@ func (a *armRun) incident() *remedies.Incident {
 		Admin:   func() *redis.Client { return a.control.Admin },
 		Restart: a.restart,
 		Step:    func(did, answer string) { a.mark(history.StepMark, did, answer) },
+		Orphans: a.orphans,
+		Rollout: a.rollout,
 	}
 	in.Reconfigurable = a.reconfigurable()
 	return in
+}
+
+// orphans takes two censuses, as the signal does.
+func (a *armRun) orphans(ctx context.Context) (map[string]string, error) {
+	var looks [2]history.Census
+	for i := range looks {
+		if i > 0 {
+			if err := a.wait(ctx, watch.SampleEvery); err != nil {
+				return nil, err
+			}
+		}
+		if looks[i] = a.census(ctx, a.control.Admin); looks[i].Error != "" {
+			return nil, fmt.Errorf("ask who holds what: %s", looks[i].Error)
+		}
+	}
+	return signals.Orphans(&looks[0], &looks[1]), nil
+}
+
+// rollout replaces the instances by ones with the arm's settings, or with the same
+// ones where the arm has none: the control for what a rollout does by itself.
+func (a *armRun) rollout(ctx context.Context, waves int, pause time.Duration) error {
+	to := a.sc.Swarm
+	if a.arm.Swarm != nil {
+		to = *a.arm.Swarm
+	}
+	return a.swarm.Rollout(ctx, to, waves, pause, func(done, of int) {
+		a.mark(history.StepMark, fmt.Sprintf("wave %d of %d", done, of), "its instances run with the new settings")
+	})
 }
 
 // lockPattern is the runbook's on a server of our own, and stays with the run's

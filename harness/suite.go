@@ -101,7 +101,7 @@ func RunSuite(ctx context.Context, o Options) (_ *Run, folder string, err error)
 	s.observe(Event{Kind: RunStarted, Run: &s.run, Folder: s.folder})
 	group, running := errgroup.WithContext(ctx)
 	group.SetLimit(max(o.Parallel, 1))
-	for _, t := range s.tasks {
+	for _, t := range longestFirst(s.tasks) {
 		group.Go(func() error {
 			if running.Err() != nil {
 				return nil // not begun: the first error says why
@@ -123,6 +123,23 @@ func RunSuite(ctx context.Context, o Options) (_ *Run, folder string, err error)
 	}
 	s.observe(Event{Kind: RunFinished, Run: &s.run, Folder: s.folder})
 	return &s.run, s.folder, err
+}
+
+// longestFirst is the order in which arms side by side are done soonest: a long one
+// that begins last is waited for alone.
+func longestFirst(tasks []*task) []*task {
+	order := slices.Clone(tasks)
+	slices.SortStableFunc(order, func(a, b *task) int { return cmp.Compare(b.length(), a.length()) })
+	return order
+}
+
+// length is about how long an arm takes, its server's start left out.
+func (t *task) length() time.Duration {
+	p := t.sc.Phases
+	if t.arm.Prevention != "" {
+		return (p.BaselineMS + p.PreventionMS).Duration()
+	}
+	return (p.BaselineMS + p.IncidentMS + p.RecoveryMS).Duration()
 }
 
 // plan lists the arms to run: scenario by scenario, repeat by repeat.
@@ -235,7 +252,7 @@ func (s *suite) runArm(ctx context.Context, t *task, attempt int, observe func(E
 	}
 	remedy, _ := remedies.Find(t.arm.Remedy)
 	a := &armRun{
-		sc: t.sc, arm: t.arm, remedy: remedy, options: &s.options, folder: folder, observe: observe,
+		sc: t.sc.For(t.arm), arm: t.arm, remedy: remedy, options: &s.options, folder: folder, observe: observe,
 		prefix: fmt.Sprintf("lj-%s-%d", s.run.ID, slices.Index(s.tasks, t)), seed: armSeed(s.run.Seed, t, attempt),
 	}
 	observe(Event{Kind: ArmStarted, Name: remedy.Name})
@@ -365,14 +382,20 @@ func conclude(r *Run) {
 func attribute(arms []ArmResult) {
 	for i := range arms {
 		a := &arms[i]
-		alone := !slices.ContainsFunc(arms, func(c ArmResult) bool { return c.Remedy == "none" && c.Repeat == a.Repeat })
-		if alone && a.Verdict == Cured {
+		beside := slices.IndexFunc(arms, func(c ArmResult) bool { return c.Control() && c.Repeat == a.Repeat })
+		switch {
+		case beside < 0 && a.Verdict == Cured:
 			a.Because += " No control arm ran beside it: whether it was the remedy's doing is not proved."
+		case beside < 0 && a.Verdict == Prevented:
+			a.Because += " No control arm ran beside it: whether there was anything to prevent is not proved."
+		case a.Prevention != "" && a.Verdict != NotPrevented && a.Verdict != "" && arms[beside].Reproduced != nil && !*arms[beside].Reproduced:
+			a.Outcome = worse(a.Outcome, Inconclusive)
+			a.Reasons = append(a.Reasons, "the incident was not reproduced in the control arm either, so the prevention earns no credit")
 		}
 	}
 	for k := range arms {
 		control := &arms[k]
-		if control.Remedy != "none" || control.Verdict == "" || control.Verdict == NoEffect {
+		if !control.Control() || control.Verdict == "" || control.Verdict == NoEffect {
 			continue
 		}
 		if control.Expected == "" {
@@ -380,7 +403,7 @@ func attribute(arms []ArmResult) {
 			control.Reasons = append(control.Reasons, fmt.Sprintf("the incident was %s with nothing done about it: it does not sustain itself", control.Verdict))
 		}
 		for i := range arms {
-			if a := &arms[i]; a.Repeat == control.Repeat && a.Remedy != "none" && a.Verdict == Cured {
+			if a := &arms[i]; a.Repeat == control.Repeat && !a.Control() && a.Verdict == Cured {
 				a.Outcome = Inconclusive
 				a.Reasons = append(a.Reasons, fmt.Sprintf("the control arm was %s with no remedy at all, so the remedy earns no credit", control.Verdict))
 			}

@@ -137,8 +137,11 @@ func until(h *history.History, at time.Duration) *history.History {
 }
 
 // view is what signals may look at.
-func (t timeline) view(h *history.History) signals.View {
-	return signals.View{Samples: h.Samples, Ops: h.Ops, Census: h.Census, Baseline: signals.Span{From: t.baseline.from, To: t.baseline.to}}
+func (j *judge) view() signals.View {
+	return signals.View{
+		Samples: j.h.Samples, Ops: j.h.Ops, Census: j.h.Census, Findings: j.findings(),
+		Baseline: signals.Span{From: j.t.baseline.from, To: j.t.baseline.to},
+	}
 }
 
 // goodput counts completed decisions per bin. The last, incomplete bin of the

@@ -116,7 +116,11 @@ func (f *runFlags) choose(cmd *cobra.Command, args []string) ([]*scenario.Scenar
 	case f.all:
 		return loadScenarios(scenarios.Names)
 	}
-	return loadScenarios(scenarios.Runbook)
+	suite, err := loadScenarios(scenarios.Runbook)
+	for i := range suite {
+		suite[i] = suite[i].Core()
+	}
+	return suite, err
 }
 
 func (f *runFlags) run(cmd *cobra.Command, args []string) error {

@@ -122,7 +122,18 @@ func arms(b *bytes.Buffer, sc *scenario.Scenario) {
 		if len(a.Params) > 0 {
 			remedy += " (" + settings(a.Params) + ")"
 		}
-		fmt.Fprintf(b, "\n  %s\n    remedy    %s\n    expected  %s\n", a.Name, remedy, expectation(a.Expect))
+		kind, what := "remedy  ", remedy
+		if a.Prevention != "" {
+			kind, what = "prevents", a.Prevention
+			if a.Claim != "" {
+				what += " (" + a.Claim + ")"
+			}
+		}
+		name := a.Name
+		if a.Extended {
+			name += ", not in the runbook suite"
+		}
+		fmt.Fprintf(b, "\n  %s\n    %s  %s\n    expected  %s\n", name, kind, what, expectation(a.Expect))
 		for _, line := range wrap(a.Why, pageWidth-4) {
 			fmt.Fprintf(b, "    %s\n", line)
 		}

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/signal"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,8 +27,11 @@ import (
 
 const watchHelp = `Run the signals against a Redis that runs already: in staging, on a game day.
 It only reads, over one connection that it opens at the start and keeps, since a
-full server lets nobody in. Ten times a second it asks for INFO, once a second it
-counts the lock keys with SCAN.
+full server lets nobody in. Ten times a second it asks for INFO. Once a second it
+looks for lock keys with SCAN, at 20,000 keys at most; it goes on where it was, and
+the count is of the last time that it came through the whole keyspace. Of the locks
+it asks the first 200 for their TTL and idle time. Its own commands are left out of
+"commands".
 
 The first seconds (--baseline) are what later ones are compared with, so begin
 before the incident. Signals that need the workers' own view are not available
@@ -37,12 +42,20 @@ only with --monitor, for a fifth of a second once a second, over a second
 connection. With --canary a raw socket dials five times a second and reads what
 the server tells it; while there is room, it takes a slot for 30 ms.
 
-Exit code 0: no signal fired. 1: one did. 2: none could say anything. 69: no
-connection at the start, or none at the end. Ctrl-C ends the watch as --for does.
+A server that has not answered for 2 s says nothing of now: the signals that read
+it are unavailable until it does, which is neither firing nor silence. When the
+connection is lost, lockjam tries to open another one once a second.
+
+Exit code 0: no signal fired. 1: one did. 2: none could say anything, or the server
+did not answer in the last seconds. 69: no connection at the start, or none at the
+end. Ctrl-C ends the watch as --for does.
 
 With --json every line is an object: "event" is "sighting" once a second, and
 "watched" at the end, with the same fields. A figure that could not be read is
-null; a signal that is "unavailable" says why.`
+null. A signal that is "unavailable" says why, and its "firing" is null: "fired_at_ms"
+is not null if it fired before. "unanswered_ms" is over 0 once the server has not
+answered for 2 s. "lock_keys" with "lock_keys_partial" are those found so far: there
+may be more.`
 
 type watchFlags struct {
 	length, baseline time.Duration
@@ -89,11 +102,10 @@ func (f *watchFlags) run(cmd *cobra.Command, url string) error {
 	defer cancel()
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	explained := false
+	said := reasons{}
 	o.Observe = func(s harness.Sighting) {
-		if !explained && !f.json {
-			explained = true
-			broken = errors.Join(broken, explain(out, s))
+		if !f.json {
+			broken = errors.Join(broken, said.explain(out, s))
 		}
 		broken = errors.Join(broken, f.print(out, "sighting", s))
 		if broken != nil {
@@ -107,11 +119,12 @@ func (f *watchFlags) run(cmd *cobra.Command, url string) error {
 	if last.Signals == nil {
 		return err
 	}
-	return errors.Join(err, f.finish(out, last))
+	return errors.Join(err, f.finish(out, last, err != nil))
 }
 
-// finish says what fired. Its error is the exit code.
-func (f *watchFlags) finish(out io.Writer, last harness.Sighting) error {
+// finish says what fired. Its error is the exit code, unless something else is
+// wrong already.
+func (f *watchFlags) finish(out io.Writer, last harness.Sighting, wrong bool) error {
 	fired := last.Fired()
 	if f.json {
 		if err := f.print(out, "watched", last); err != nil {
@@ -122,6 +135,13 @@ func (f *watchFlags) finish(out io.Writer, last harness.Sighting) error {
 	}
 	if len(fired) > 0 {
 		return outcomeError(harness.Fail)
+	}
+	if wrong {
+		return nil
+	}
+	if last.UnansweredMS > 0 {
+		return errors.Join(outcomeError(harness.Inconclusive),
+			fmt.Errorf("the server did not answer in the last %.0f s: nothing can be said of them", last.UnansweredMS/1000))
 	}
 	if !slices.ContainsFunc(last.Signals, func(s harness.SignalSighted) bool { return s.Unavailable == "" }) {
 		return errors.Join(outcomeError(harness.Inconclusive), errors.New("no signal could say anything: what each lacks stands above"))
@@ -174,6 +194,9 @@ func parameter(text string) (name, param string, value float64, err error) {
 	if value, err = strconv.ParseFloat(right, 64); err != nil {
 		return "", "", 0, fmt.Errorf("%q: %q is no number", text, right)
 	}
+	if math.IsNaN(value) || math.IsInf(value, 0) || value < 0 {
+		return "", "", 0, fmt.Errorf("%q: %q is not a number from 0 on", text, right)
+	}
 	return name, param, value, nil
 }
 
@@ -192,14 +215,34 @@ func (f *watchFlags) print(out io.Writer, event string, s harness.Sighting) erro
 	return put(out, append(line, '\n'))
 }
 
-// explain says once which signals will say nothing, and why.
-func explain(out io.Writer, s harness.Sighting) error {
+// reasons are why the signals said nothing when that was printed last, "" for one
+// that said something; without the figures, which change by themselves.
+type reasons map[string]string
+
+var digits = regexp.MustCompile(`[0-9.]+`)
+
+// explain says which signals say nothing, and why: first of all of them, and then
+// of those of which that has changed.
+func (r reasons) explain(out io.Writer, s harness.Sighting) error {
+	first := len(r) == 0
+	var changed []harness.SignalSighted
+	for _, x := range s.Signals {
+		why := digits.ReplaceAllString(x.Unavailable, "#")
+		if was, known := r[x.Name]; !known || was != why {
+			changed = append(changed, x)
+		}
+		r[x.Name] = why
+	}
+	at := ""
+	if !first {
+		at = fmt.Sprintf("%4.0f s  ", s.AtMS/1000)
+	}
 	var b bytes.Buffer
-	for _, why := range []string{"", "not available here: "} {
+	for _, available := range []bool{true, false} {
 		byReason := map[string][]string{}
 		var order []string
-		for _, x := range s.Signals {
-			if (why == "") != (x.Unavailable == "") {
+		for _, x := range changed {
+			if available != (x.Unavailable == "") {
 				continue
 			}
 			if byReason[x.Unavailable] == nil {
@@ -208,14 +251,27 @@ func explain(out io.Writer, s harness.Sighting) error {
 			byReason[x.Unavailable] = append(byReason[x.Unavailable], x.Name)
 		}
 		for _, reason := range order {
-			line := "watching " + strings.Join(byReason[reason], ", ")
-			if why != "" {
-				line = why + strings.Join(byReason[reason], ", ") + " (" + reason + ")"
+			names := strings.Join(byReason[reason], ", ")
+			line := fmt.Sprintf("not available: %s (%s)", names, reason)
+			switch {
+			case available && first:
+				line = "watching " + names
+			case available:
+				line = "available now: " + names
+			case first:
+				line = "not available here: " + names + " (" + reason + ")"
 			}
-			for _, l := range wrap(line, pageWidth) {
-				fmt.Fprintln(&b, l)
+			for i, l := range wrap(line, pageWidth-len(at)) {
+				margin := at
+				if i > 0 {
+					margin = strings.Repeat(" ", len(at))
+				}
+				fmt.Fprintln(&b, margin+l)
 			}
 		}
+	}
+	if b.Len() == 0 {
+		return nil
 	}
 	return put(out, []byte(printable(b.String())))
 }
@@ -240,19 +296,16 @@ func secondLine(s harness.Sighting) string {
 	if s.CommandsPerS != nil {
 		parts = append(parts, fmt.Sprintf("commands %.0f/s", *s.CommandsPerS))
 	}
-	if s.LockKeys != nil {
-		locks := fmt.Sprintf("locks %d", *s.LockKeys)
-		if s.NoTTL != nil && *s.NoTTL > 0 {
-			locks += fmt.Sprintf(" (%d without TTL)", *s.NoTTL)
-		}
-		if s.OldestIdleS != nil && *s.OldestIdleS > 0 {
-			locks += fmt.Sprintf(" (idle %.0f s)", *s.OldestIdleS)
-		}
-		parts = append(parts, locks)
+	parts = append(parts, locksPart(s)...)
+	if m := s.Monitor; m != nil {
+		parts = append(parts, monitorPart(*m))
+	}
+	if c := s.Canary; c != nil {
+		parts = append(parts, canaryPart(*c))
 	}
 	var firing []string
 	for _, x := range s.Signals {
-		if x.Firing {
+		if x.Firing != nil && *x.Firing {
 			firing = append(firing, x.Name)
 		}
 	}
@@ -262,10 +315,69 @@ func secondLine(s harness.Sighting) string {
 	return at + strings.Join(parts, "  ")
 }
 
+// locksPart is what is known of the lock keys, in at most one part of a line.
+func locksPart(s harness.Sighting) []string {
+	if s.LockKeys == nil {
+		return nil
+	}
+	locks := fmt.Sprintf("locks %d", *s.LockKeys)
+	if s.LockKeysPartial {
+		locks += " so far"
+	}
+	if s.NoTTL != nil && *s.NoTTL > 0 {
+		of := ""
+		if s.LockKeysAsked != nil && *s.LockKeysAsked < *s.LockKeys {
+			of = fmt.Sprintf(" of %d asked", *s.LockKeysAsked)
+		}
+		locks += fmt.Sprintf(" (%d%s without TTL)", *s.NoTTL, of)
+	}
+	if s.OldestIdleS != nil && *s.OldestIdleS > 0 {
+		locks += fmt.Sprintf(" (idle %.0f s)", *s.OldestIdleS)
+	}
+	return []string{locks}
+}
+
+func monitorPart(m harness.MonitorSighted) string {
+	if m.Error != "" {
+		return "MONITOR: " + m.Error
+	}
+	part := fmt.Sprintf("tries %.0f/s  releases %.0f/s", m.AttemptsPerS, m.ReleasesPerS)
+	if m.StuckAttempts > 1 {
+		part += fmt.Sprintf("  %s tried %d times, not released", m.StuckLock, m.StuckAttempts)
+	}
+	return part
+}
+
+func canaryPart(c harness.CanarySighted) string {
+	if c.Error != "" {
+		return "canary: " + c.Error
+	}
+	part := fmt.Sprintf("canary %s (%d of %d admitted)", dash(c.Last), c.Admitted, c.Dials)
+	if c.Last == "refused" && c.Words != "" {
+		part += ": " + c.Words
+	}
+	return part
+}
+
+// stillFiring is "?" for a signal that can say nothing any more.
+func stillFiring(x harness.SignalSighted) string {
+	switch {
+	case x.Firing == nil:
+		return "?"
+	case *x.Firing:
+		return "yes"
+	}
+	return "no"
+}
+
 // firedTable lists what fired, and when.
 func firedTable(s harness.Sighting) string {
 	if len(s.Fired()) == 0 {
-		return fmt.Sprintf("no signal fired in %.0f s\n", s.AtMS/1000)
+		line := fmt.Sprintf("no signal fired in %.0f s", s.AtMS/1000)
+		if s.UnansweredMS > 0 {
+			line += fmt.Sprintf(", and the last %.0f s are not known", s.UnansweredMS/1000)
+		}
+		return line + "\n"
 	}
 	var b bytes.Buffer
 	fmt.Fprintln(&b)
@@ -274,7 +386,7 @@ func firedTable(s harness.Sighting) string {
 	for _, x := range s.Signals {
 		if x.FiredAtMS != nil {
 			_, _ = fmt.Fprintf(t, "%s\t%s\t%.1f s\t%.1f s\t%s\n", x.Name, dash(x.Claim), *x.FiredAtMS/1000, x.FiringMS/1000,
-				map[bool]string{true: "yes", false: "no"}[x.Firing])
+				stillFiring(x))
 		}
 	}
 	_ = t.Flush()

@@ -161,7 +161,8 @@ type Server struct {
 	Rejected    int64         // rejected_connections
 	Received    int64         // total_connections_received
 	Commands    int64         // total_commands_processed
-	Calls       int64         // calls of the swarm's own commands, from commandstats
+	Own         int64         // how many of them the watching itself caused, since RunID was first seen; 0 in older journals
+	Calls       int64         // calls of the clients' commands, from commandstats: without the watching's, and without INFO and handshakes
 	CommandTime time.Duration // time that the server spent in them
 
 	Missing map[string]string // field of INFO to why it is missing; commandstats stands for all of that section
@@ -187,7 +188,8 @@ type Locks struct {
 	NoTTL      int64         // of those that were asked
 	OldestIdle time.Duration // in whole seconds (OBJECT IDLETIME); a SET NX that fails, and a census, end it
 	Asked      int64         // how many were asked for their TTL and idle time: the first so many
-	Partial    bool          // there are more keys in the server than were looked at
+	Partial    bool          // there are more keys in the server than were looked at: there are at least so many locks
+	Looked     int64         // if Partial, about how many keys were looked at, locks or not; SCAN goes on from look to look
 	Error      string        // why nothing was found out
 	IdleError  string        // why OldestIdle is not known
 }
@@ -267,7 +269,7 @@ type Probe struct {
 	Connected bool   // the command reached the server
 	Lines     int64  // that it printed
 	Matches   int64  // of these, that the runbook's grep lets through
-	Grants    int64  // one-more-slot: since it was done
+	Grants    int64  // while it lasted, and as long as the next one lasts
 	Releases  int64  //
 	Said      string // the beginning of what was printed, or the server's answer
 	Error     string // why it could not be done at all

@@ -120,6 +120,9 @@ func TestLinesStayAsTheyAre(t *testing.T) {
 		Swarm:  Swarm{Workers: 96, Idle: 1, Waiting: 2, Dialing: 3, Holding: 4, Decisions: 5, Failed: 6, Dropped: 7, Grants: 8, Releases: 9, Crashes: 10, Dials: 11, Commands: 12, CommandTime: 13 * us},
 	}
 	sample.Swarm.Errors[Refused], sample.Swarm.Errors[PoolTimeout] = 14, 15
+	watched := sample
+	watched.Server = &Server{RunID: "f00", Commands: 900, Own: 410}
+	watched.Locks = &Locks{Keys: 3, Partial: true, Looked: 20000}
 	started := time.Date(2026, 5, 4, 3, 2, 1, 987654321, time.FixedZone("east", 3600))
 	for _, c := range []struct{ name, got, want string }{
 		{"header", line(encodeHeader(Header{Scenario: "retry-storm", Arm: "none", Seed: math.MaxUint64, Started: started})),
@@ -136,6 +139,10 @@ func TestLinesStayAsTheyAre(t *testing.T) {
 			`{"sample":{"at_us":2000000,"took_us":312,"server":{"run_id":"f00","connected":32,"max_clients":32,"rejected":7,"received":40,"commands":900,"calls":850,"command_time_us":425},` +
 				`"swarm":{"workers":96,"idle":1,"waiting":2,"dialing":3,"holding":4,"decisions":5,"failed":6,"dropped":7,"grants":8,"releases":9,"crashes":10,"dials":11,"commands":12,"command_time_us":13,` +
 				`"errors":{"pool_timeout":15,"refused":14}}}}`},
+		{"sample with what the watching caused, and a part of the keys", line(encodeSample(watched)),
+			`{"sample":{"at_us":2000000,"took_us":312,"server":{"run_id":"f00","connected":0,"max_clients":0,"rejected":0,"received":0,"commands":900,"own":410,"calls":0,"command_time_us":0},` +
+				`"swarm":{"workers":96,"idle":1,"waiting":2,"dialing":3,"holding":4,"decisions":5,"failed":6,"dropped":7,"grants":8,"releases":9,"crashes":10,"dials":11,"commands":12,"command_time_us":13,` +
+				`"errors":{"pool_timeout":15,"refused":14}},"locks":{"keys":3,"no_ttl":0,"oldest_idle_us":0,"asked":0,"partial":true,"looked":20000}}}`},
 		{"sample of a server that does not answer", line(encodeSample(Sample{At: us, Error: "i/o timeout"})),
 			`{"sample":{"at_us":1,"took_us":0,"error":"i/o timeout","swarm":{"workers":0,"idle":0,"waiting":0,"dialing":0,"holding":0,"decisions":0,"failed":0,"dropped":0,"grants":0,"releases":0,"crashes":0,"dials":0,"commands":0,"command_time_us":0}}}`},
 		{"mark", line(encodeMark(Mark{At: 3 * us, Kind: StepMark, Name: "config-set", Detail: "OK"})),

@@ -70,6 +70,7 @@ type serverLine struct {
 	Rejected    int64  `json:"rejected"`
 	Received    int64  `json:"received"`
 	Commands    int64  `json:"commands"`
+	Own         int64  `json:"own,omitempty"`
 	Calls       int64  `json:"calls"`
 	CommandTime int64  `json:"command_time_us"`
 
@@ -151,7 +152,7 @@ func encodeSample(s Sample) ([]byte, error) {
 		l.Server = &serverLine{
 			RunID: v.RunID, Connected: v.Connected, MaxClients: v.MaxClients,
 			Rejected: v.Rejected, Received: v.Received,
-			Commands: v.Commands, Calls: v.Calls, CommandTime: toMicros(v.CommandTime),
+			Commands: v.Commands, Own: v.Own, Calls: v.Calls, CommandTime: toMicros(v.CommandTime),
 			Missing: v.Missing,
 		}
 	}
@@ -197,7 +198,7 @@ func decodeSample(l *sampleLine) (s Sample, ok bool) {
 		s.Server = &Server{
 			RunID: v.RunID, Connected: v.Connected, MaxClients: v.MaxClients,
 			Rejected: v.Rejected, Received: v.Received,
-			Commands: v.Commands, Calls: v.Calls, CommandTime: spent, Missing: v.Missing,
+			Commands: v.Commands, Own: v.Own, Calls: v.Calls, CommandTime: spent, Missing: v.Missing,
 		}
 		ok = ok && spentOK
 	}

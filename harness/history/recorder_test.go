@@ -64,8 +64,8 @@ func TestRoundTrip(t *testing.T) {
 	dir, n := t.TempDir(), 0
 	times := genTime()
 	server := rapid.Custom(func(t *rapid.T) *Server {
-		v := rapid.SliceOfN(rapid.Int64(), 6, 6).Draw(t, "server")
-		s := &Server{rapid.String().Draw(t, "run"), v[0], v[1], v[2], v[3], v[4], v[5], times.Draw(t, "spent"), nil}
+		v := rapid.SliceOfN(rapid.Int64(), 7, 7).Draw(t, "server")
+		s := &Server{rapid.String().Draw(t, "run"), v[0], v[1], v[2], v[3], v[4], v[5], v[6], times.Draw(t, "spent"), nil}
 		if rapid.Bool().Draw(t, "old") {
 			s.Missing = map[string]string{"maxclients": rapid.String().Draw(t, "why")}
 		}
@@ -79,12 +79,12 @@ func TestRoundTrip(t *testing.T) {
 		if rapid.Bool().Draw(t, "answered") {
 			s.Server = server.Draw(t, "server")
 		}
-		w, text := rapid.SliceOfN(rapid.Int64(), 15, 15).Draw(t, "watched"), rapid.String().Draw(t, "text")
+		w, text := rapid.SliceOfN(rapid.Int64(), 16, 16).Draw(t, "watched"), rapid.String().Draw(t, "text")
 		if rapid.Bool().Draw(t, "canary") {
 			s.Canary = &Canary{w[0], w[1], w[2], w[3], w[4], w[5], text, text}
 		}
 		if rapid.Bool().Draw(t, "locks") {
-			s.Locks = &Locks{w[6], w[7], times.Draw(t, "idle"), w[8], w[9] > 0, text, text}
+			s.Locks = &Locks{w[6], w[7], times.Draw(t, "idle"), w[8], w[9] > 0, w[14], text, text}
 		}
 		if rapid.Bool().Draw(t, "monitor") {
 			s.Monitor = &Monitor{times.Draw(t, "from"), times.Draw(t, "to"), w[10], w[11], w[12], w[13], text, text}

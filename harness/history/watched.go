@@ -20,6 +20,7 @@ type locksLine struct {
 	OldestIdle int64  `json:"oldest_idle_us"`
 	Asked      int64  `json:"asked"`
 	Partial    bool   `json:"partial,omitempty"`
+	Looked     int64  `json:"looked,omitempty"`
 	Error      string `json:"error,omitempty"`
 	IdleError  string `json:"idle_error,omitempty"`
 }
@@ -73,7 +74,7 @@ func (l *sampleLine) watched(s Sample) {
 	}
 	if k := s.Locks; k != nil {
 		l.Locks = &locksLine{Keys: k.Keys, NoTTL: k.NoTTL, OldestIdle: toMicros(k.OldestIdle),
-			Asked: k.Asked, Partial: k.Partial, Error: k.Error, IdleError: k.IdleError}
+			Asked: k.Asked, Partial: k.Partial, Looked: k.Looked, Error: k.Error, IdleError: k.IdleError}
 	}
 	if m := s.Monitor; m != nil {
 		l.Monitor = &monitorLine{From: toMicros(m.From), To: toMicros(m.To), Commands: m.Commands,
@@ -91,7 +92,7 @@ func (l *sampleLine) readWatched(s *Sample) (ok bool) {
 	if k := l.Locks; k != nil {
 		idle, idleOK := fromMicros(k.OldestIdle)
 		s.Locks = &Locks{Keys: k.Keys, NoTTL: k.NoTTL, OldestIdle: idle, Asked: k.Asked,
-			Partial: k.Partial, Error: k.Error, IdleError: k.IdleError}
+			Partial: k.Partial, Looked: k.Looked, Error: k.Error, IdleError: k.IdleError}
 		ok = ok && idleOK
 	}
 	if m := l.Monitor; m != nil {

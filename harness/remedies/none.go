@@ -2,9 +2,12 @@ package remedies
 
 import "context"
 
+// NoRemedy is the name of doing nothing.
+const NoRemedy = "none"
+
 // none is the control: what an incident does when it is left alone.
 var none = Remedy{
-	Name:    "none",
+	Name:    NoRemedy,
 	Summary: "Nothing is done. If goodput recovers all the same, no remedy earns the credit.",
 	Apply:   func(context.Context, *Incident) error { return nil },
 }

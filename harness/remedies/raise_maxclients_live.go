@@ -3,14 +3,17 @@ package remedies
 import (
 	"context"
 	"fmt"
+
+	"github.com/lockjam/lockjam/harness/server"
 )
 
 // raiseMaxclientsLive is the raise without the restart. Redis takes CONFIG SET
 // maxclients since 2.8 and grows its event loop in place (server.c,
-// updateMaxclients).
+// updateMaxclients). Where it cannot have the file descriptors it answers so, and
+// with how many it could do.
 var raiseMaxclientsLive = Remedy{
 	Name:    "raise-maxclients-live",
-	Summary: "Raises maxclients with CONFIG SET over a control connection. Nothing is restarted, no connection is cut.",
+	Summary: "Raises maxclients with CONFIG SET over a control connection, and saves it with CONFIG REWRITE. Nothing is restarted, no connection is cut.",
 	Params:  []Param{maxclientsParam},
 	Apply: func(ctx context.Context, in *Incident) error {
 		want := in.Params["maxclients"]
@@ -25,6 +28,28 @@ var raiseMaxclientsLive = Remedy{
 			return blocked("%s: %w", did, err)
 		}
 		in.Step(did, answer)
-		return readBack(ctx, in, want)
+		if err := readBack(ctx, in, want); err != nil {
+			return err
+		}
+		keepOverRestarts(ctx, in)
+		return nil
 	},
+}
+
+// keepOverRestarts writes the raise into redis.conf. The incident is over without
+// it, so nothing that goes wrong here blocks the remedy.
+func keepOverRestarts(ctx context.Context, in *Incident) {
+	did := "CONFIG REWRITE"
+	if in.Server.Info().Kind == server.KindAddress {
+		// What CONFIG SET did is put back when the run is over. The user's redis.conf,
+		// rewritten in the server's own words and order, could not be.
+		in.Step(did, "not carried out: the redis.conf of a server that somebody else started cannot be put back; the raise is lost with the next restart")
+		return
+	}
+	answer, err := in.Admin().ConfigRewrite(ctx).Result()
+	if err != nil {
+		in.Step(did, "the raise is lost with the next restart: "+err.Error())
+		return
+	}
+	in.Step(did, answer+": the raise outlives the next restart")
 }

@@ -60,16 +60,18 @@ func scanAndDelete(ctx context.Context, in *Incident, c *redis.Client) error {
 		}
 		break
 	}
-	in.Step(did, fmt.Sprintf("%d keys", len(found)))
 	if len(found) == 0 {
+		in.Step(did, "0 keys: nothing to delete")
 		return nil
 	}
+	in.Step(did, counted(len(found), "key"))
+	did = "DEL " + listed(found, " ")
 	deleted, err := c.Del(ctx, found...).Result()
 	if err != nil {
-		in.Step("DEL "+strings.Join(found, " "), err.Error())
-		return blocked("DEL of %d keys: %w", len(found), err)
+		in.Step(did, err.Error())
+		return blocked("DEL of %s: %w", counted(len(found), "key"), err)
 	}
-	in.Step("DEL "+strings.Join(found, " "), strconv.FormatInt(deleted, 10))
+	in.Step(did, fmt.Sprintf("%d deleted", deleted))
 	return nil
 }
 
@@ -88,6 +90,7 @@ func dialPatiently(ctx context.Context, in *Incident, patience time.Duration) (n
 			return conn, nil
 		}
 		if ctx.Err() != nil {
+			in.Step("connect to "+addr, fmt.Sprintf("given up in try %d: %v", tries, ctx.Err()))
 			return nil, ctx.Err()
 		}
 		if tried := time.Since(begun); tried+retryEvery > patience {

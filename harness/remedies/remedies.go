@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -52,6 +53,13 @@ type Incident struct {
 	Restart func(ctx context.Context, c server.Config) error
 	// Reconfigurable is nil, or says why the server's settings are not ours to change.
 	Reconfigurable error
+	// Orphans looks twice, a moment apart, and returns the locks whose owner is dead:
+	// key to the token that Redis holds. An error says why nothing can be known.
+	Orphans func(ctx context.Context) (map[string]string, error)
+	// Rollout replaces the service's instances in so many waves, that long apart, by
+	// ones with the settings that the arm asks for. It returns when the last
+	// one runs, and calls Step after every wave.
+	Rollout func(ctx context.Context, waves int, pause time.Duration) error
 	// Step records what was done and what came of it.
 	Step func(did, answer string)
 }
@@ -59,11 +67,14 @@ type Incident struct {
 // All lists the catalogue, sorted by name.
 func All() []Remedy {
 	return []Remedy{
+		killClients,
 		none,
 		raiseMaxclientsLive,
 		raiseMaxclientsRestart,
+		releaseOrphanedLocks,
 		releaseStaleLocks,
 		restartServer,
+		rollout,
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/lockjam/lockjam/harness/server"
 )
@@ -17,17 +19,61 @@ var restartServer = Remedy{
 	},
 }
 
-// restart records the step; a server that is not ours to restart blocks it.
+// restart records the step. A server that is not ours to restart blocks it, and so
+// does one that does not come back. If it is back and something else failed, the
+// fault may be lockjam's, and the error ends the arm.
 func restart(ctx context.Context, in *Incident, c server.Config, did string) error {
+	begun := time.Now()
 	err := in.Restart(ctx, c)
-	if errors.Is(err, server.ErrNotOurs) {
-		in.Step(did, "not carried out: "+err.Error())
+	switch {
+	case err == nil:
+		in.Step(did, fmt.Sprintf("it answers PING again after %d ms", time.Since(begun).Milliseconds()))
+		return nil
+	case errors.Is(err, server.ErrNotOurs):
+		in.Step(did, "not carried out: "+oneLine(err))
 		return blocked("%w", err)
+	case ctx.Err() == nil && !answers(ctx, in.Server.Endpoint()):
+		why := "the server did not come back: " + withLastWords(ctx, in.Server, oneLine(err))
+		in.Step(did, why)
+		return blocked("%s: %s", did, why)
 	}
+	in.Step(did, "failed: "+oneLine(err))
+	return fmt.Errorf("%s: %w", did, err)
+}
+
+// answerWithin is how long a server that is up may take to say so.
+const answerWithin = time.Second
+
+// answers tells whether anybody is there. To be refused is an answer, too.
+func answers(ctx context.Context, e server.Endpoint) bool {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	conn, err := e.Dial(ctx)
 	if err != nil {
-		in.Step(did, "failed: "+err.Error())
-		return fmt.Errorf("%s: %w", did, err)
+		return false
 	}
-	in.Step(did, "it answers PING again")
-	return nil
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(answerWithin))
+	_, _ = conn.Write([]byte("PING\r\n")) // whoever is refused has something to read all the same
+	n, _ := conn.Read(make([]byte, 1))
+	return n > 0
+}
+
+// withLastWords adds the last line of the server's log, unless it stands in the
+// error already, as it does where the process ended while it was waited for.
+func withLastWords(ctx context.Context, s server.Server, why string) string {
+	log, err := s.Log(ctx)
+	if err != nil {
+		return why
+	}
+	lines := strings.Split(strings.TrimSpace(string(log)), "\n")
+	last := strings.TrimSpace(lines[len(lines)-1])
+	// Redis writes "<pid>:<role> <date> # <words>" for a warning.
+	if _, words, ok := strings.Cut(last, " # "); ok {
+		last = words
+	}
+	if last == "" || strings.Contains(why, last) {
+		return why
+	}
+	return fmt.Sprintf("%s; the last line of its log: %s", why, last)
 }

@@ -42,20 +42,21 @@ func answer(b *bytes.Buffer, r *harness.Run) {
 	if !bytes.HasSuffix(b.Bytes(), []byte("\n\n")) {
 		b.WriteString("\n")
 	}
-	table(b, "scenario", "arm", "verdict", "goodput before", "during", "after", "back after", "as expected")
+	table(b, "scenario", "arm", "verdict", "goodput before", "during", "after", "of the baseline", "back after", "safety faults", "as expected")
 	for _, row := range rows(r) {
-		table(b, row.scenario, row.arm, bold(row.verdict()), row.before(), row.during(), row.after(), row.restored(), row.asExpected())
+		table(b, row.scenario, row.arm, bold(row.verdict()), row.before(), row.during(), row.after(), row.ratio(), row.restored(), row.faults(), row.asExpected())
 	}
-	b.WriteString("\nGoodput is rate-limit decisions completed per second: in the baseline, at the end of the incident, and after the remedy.\n")
+	b.WriteString("\nGoodput is rate-limit decisions completed per second: in the baseline, at the end of the incident, and after the remedy; then as a share of the baseline, with its 95% interval, from the restoration on (of a prevention: from the trigger on).\n")
 	b.WriteString("*cured*: back at the baseline's level, and it lasted. *relapsed*: work went on for a moment and stopped again. " +
-		"*no-effect*: nothing moved. *blocked*: the remedy could not be applied. *UNSAFE*: two workers relied on one lock, a lock went from under its holder, an update was lost, or a fencing token did not rise.\n")
+		"*no-effect*: nothing moved. *blocked*: the remedy could not be applied. " +
+		"*prevented*: what was in force from the start kept goodput up through the trigger; *mitigated*: it suffered, and did not stay down; *not-prevented*: the incident took place. *UNSAFE*: two workers relied on one lock, a lock went from under its holder, an update was lost, or a fencing token did not rise.\n")
 	if len(r.Scenarios) > 0 {
 		b.WriteString("\n")
 	}
 	for _, row := range rows(r) {
 		a := row.repeats[0]
 		if a.Because != "" {
-			fmt.Fprintf(b, "- `%s` / `%s`: %s%s\n", code(row.scenario), code(row.arm), cell(a.Because), harm(a))
+			fmt.Fprintf(b, "- `%s` / `%s`: %s%s%s\n", code(row.scenario), code(row.arm), cell(a.Because), left(a), harm(a))
 		}
 	}
 	b.WriteString("\n")
@@ -67,6 +68,10 @@ func inShort(arms []row) string {
 		words string
 		is    func(verdict harness.Verdict, unsafe bool) bool
 	}{
+		{"prevented by", func(v harness.Verdict, unsafe bool) bool { return v == harness.Prevented && !unsafe }},
+		{"prevented, at the price of safety, by", func(v harness.Verdict, unsafe bool) bool { return v == harness.Prevented && unsafe }},
+		{"mitigated by", func(v harness.Verdict, _ bool) bool { return v == harness.Mitigated }},
+		{"not prevented by", func(v harness.Verdict, _ bool) bool { return v == harness.NotPrevented }},
 		{"cured by", func(v harness.Verdict, unsafe bool) bool { return v == harness.Cured && !unsafe }},
 		{"cured, at the price of safety, by", func(v harness.Verdict, unsafe bool) bool { return v == harness.Cured && unsafe }},
 		{"better but not cured with", func(v harness.Verdict, _ bool) bool { return v == harness.Partial }},
@@ -79,7 +84,7 @@ func inShort(arms []row) string {
 		var names []string
 		for _, arm := range arms {
 			a := arm.repeats[0]
-			if a.Remedy != "none" && g.is(a.Verdict, a.Unsafe) {
+			if !a.Control() && g.is(a.Verdict, a.Unsafe) {
 				names = append(names, "`"+code(arm.arm)+"`")
 			}
 		}
@@ -88,6 +93,14 @@ func inShort(arms []row) string {
 		}
 	}
 	return strings.Join(parts, "; ")
+}
+
+// left says for whom there was nothing, where goodput alone would not show it.
+func left(a harness.ArmResult) string {
+	if a.Served == nil || a.Served.Workers >= a.Served.Of || a.Verdict == harness.NotPrevented {
+		return ""
+	}
+	return fmt.Sprintf(" At the end %d of %d workers got anything done.", a.Served.Workers, a.Served.Of)
 }
 
 // harm puts the safety counts that are not zero into words.
@@ -140,7 +153,8 @@ func standstills(b *bytes.Buffer, r *harness.Run) {
 			}
 		}
 		d := sc.Arms[i].Deadlock
-		fmt.Fprintf(b, "**%s**: %s Proved in %d of %d arms, here %.1f s after the trigger", cell(sc.Name), cell(d.Sentence), proved, all, d.AfterMS/1000)
+		fmt.Fprintf(b, "**%s**: %s Proved in %d of %d arms, here %.1f s after the trigger and %.0f ms after the rules first allow it",
+			cell(sc.Name), cell(d.Sentence), proved, all, d.AfterMS/1000, d.LateMS)
 		if d.Checked {
 			b.WriteString("; the locks' tokens and CLIENT LIST in Redis agree")
 		}
@@ -159,9 +173,25 @@ func scorecard(b *bytes.Buffer, r *harness.Run) {
 			continue
 		}
 		if bytes.HasSuffix(b.Bytes(), []byte("\n\n")) {
-			table(b, "claim", "the runbook", "verdict", "because", "shown by", "instead")
+			table(b, "claim", "the runbook", "verdict", "because")
 		}
-		table(b, c.ID, c.Words, bold(c.Verdict), c.Because, shownBy(c.Evidence), c.Instead)
+		table(b, c.ID, c.Words, bold(c.Verdict), c.Because)
+	}
+	if len(untested) < len(r.Claims) {
+		b.WriteString("\n")
+	}
+	for _, c := range r.Claims {
+		if c.Instead != "" {
+			fmt.Fprintf(b, "- **%s**, instead: %s\n", cell(c.ID), cell(c.Instead))
+		}
+	}
+	if len(untested) < len(r.Claims) {
+		b.WriteString("\nShown by:\n\n")
+	}
+	for _, c := range r.Claims {
+		if by := shownBy(c.Evidence); by != "" {
+			fmt.Fprintf(b, "- %s: %s\n", cell(c.ID), cell(by))
+		}
 	}
 	if len(untested) > 0 {
 		if len(untested) < len(r.Claims) {
@@ -190,7 +220,7 @@ func shownBy(evidence []harness.Evidence) string {
 			}
 			value = figures(read)
 		default:
-			value = fmt.Sprintf("%s %v", field, v)
+			value = fmt.Sprintf("%s %v", strings.ReplaceAll(field, "_", " "), v)
 		}
 		all = append(all, fmt.Sprintf("%s/%s: %s", e.Scenario, e.Arm, value))
 	}
@@ -302,7 +332,7 @@ func falseAlarms(b *bytes.Buffer, r *harness.Run) {
 	quiet, alarmed := 0, 0
 	for _, sc := range r.Scenarios {
 		for _, a := range sc.Arms {
-			if a.Reproduced != nil || a.Outcome == harness.Inconclusive {
+			if a.Reproduced != nil || a.Prevention != "" || a.Outcome == harness.Inconclusive {
 				continue
 			}
 			quiet++
@@ -355,7 +385,7 @@ func probes(b *bytes.Buffer, r *harness.Run) {
 	for _, row := range rows(r) {
 		for _, p := range row.repeats[0].Probes {
 			if first {
-				b.WriteString("## What was asked afterwards\n\nIn the failure that nothing had been done about, when its recovery was judged. None of this counts for a verdict.\n\n")
+				b.WriteString("## What was asked afterwards\n\nIn the failure that nothing had been done about, when its recovery was judged. None of this counts for a verdict. What grep would let through is counted by lockjam, so that it can tell what redis-cli printed.\n\n")
 				first = false
 			}
 			fmt.Fprintf(b, "- `%s` / `%s`, `%s`: %s\n", code(row.scenario), code(row.arm), code(p.Did), cell(p.Because))

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -120,6 +121,29 @@ func (r row) perSecond(of func(harness.Goodput) *float64) string {
 			return *v, true
 		}
 		return 0, false
+	})
+}
+
+// ratio is goodput as a share of the baseline's: the median, with the widest interval.
+func (r row) ratio() string {
+	low, high := math.Inf(1), math.Inf(-1)
+	mid := r.median("%.0f%%", func(a harness.ArmResult) (float64, bool) {
+		if a.Recovery == nil {
+			return 0, false
+		}
+		low, high = min(low, a.Recovery.Low), max(high, a.Recovery.High)
+		return 100 * a.Recovery.Ratio, true
+	})
+	if mid == "-" || low == high {
+		return mid
+	}
+	return fmt.Sprintf("%s (%.0f-%.0f)", mid, 100*low, 100*high)
+}
+
+// faults is the median of what must not happen, all kinds together.
+func (r row) faults() string {
+	return r.median("%.0f", func(a harness.ArmResult) (float64, bool) {
+		return float64(a.Safety.Total()), a.Verdict != "" && a.Verdict != harness.Blocked
 	})
 }
 

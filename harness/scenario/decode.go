@@ -11,6 +11,8 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/token"
+
+	"github.com/lockjam/lockjam/harness/swarm"
 )
 
 // decoder fills a Scenario from a YAML tree. The library's own decoder stops
@@ -23,6 +25,9 @@ type decoder struct {
 	places map[string]place // of every key in the file, as "swarm.lock.ttl_ms" or "arms[0].name"
 	bad    []string         // keys whose values could not be used
 	errs   Errors
+
+	scenario *Scenario
+	late     []func() // what waits for the rest of the file
 }
 
 var (
@@ -49,13 +54,39 @@ func (d *decoder) root(n ast.Node, s *Scenario) {
 		d.bad = append(d.bad, "")
 		return
 	}
+	d.scenario = s
 	d.value("", n, reflect.ValueOf(s).Elem())
+	for _, decode := range d.late {
+		decode()
+	}
+}
+
+// override decodes what an arm changes over a copy of what the scenario says, once
+// all of that is known.
+func (d *decoder) override(key string, n ast.Node, into reflect.Value) {
+	d.late = append(d.late, func() {
+		p := reflect.New(into.Type().Elem())
+		switch of := p.Interface().(type) {
+		case *swarm.Settings:
+			*of = d.scenario.Swarm
+		case *Server:
+			*of = d.scenario.Server
+		case *Trigger:
+			*of = d.scenario.Trigger
+		}
+		d.value(key, n, p.Elem())
+		into.Set(p)
+	})
 }
 
 // value decodes a node into what has the default already.
 func (d *decoder) value(key string, n ast.Node, into reflect.Value) {
 	switch into.Kind() {
 	case reflect.Pointer:
+		if into.Type().Elem().Kind() == reflect.Struct {
+			d.override(key, n, into)
+			return
+		}
 		into.Set(reflect.New(into.Type().Elem()))
 		d.value(key, n, into.Elem())
 	case reflect.Struct:
@@ -100,7 +131,12 @@ func (d *decoder) structure(key string, n ast.Node, into reflect.Value) {
 }
 
 func (d *decoder) table(key string, n ast.Node, into reflect.Value) {
-	into.Set(reflect.MakeMap(into.Type()))
+	was := into.MapRange()
+	merged := reflect.MakeMap(into.Type())
+	for was.Next() { // an arm adds to what the scenario has
+		merged.SetMapIndex(was.Key(), was.Value())
+	}
+	into.Set(merged)
 	d.pairs(key, n, func(name string, _ place, value ast.Node) {
 		v := reflect.New(into.Type().Elem()).Elem()
 		d.value(join(key, name), value, v)

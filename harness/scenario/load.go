@@ -34,6 +34,7 @@ type Known struct {
 	Signals            map[string][]string // signal name -> names of its parameters
 	Remedies           map[string][]string // remedy name -> names of its parameters
 	Verdicts           []string            // of remedies
+	Preventions        []string            // verdicts on preventions
 	Kinds              []string            // of standstills that can be proved
 	Claims             []string            // ids of the runbook's claims
 	ControlConnections int                 // slots that the control connections take

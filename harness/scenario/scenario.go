@@ -5,6 +5,8 @@
 package scenario
 
 import (
+	"slices"
+
 	"github.com/lockjam/lockjam/harness/swarm"
 )
 
@@ -59,6 +61,7 @@ type Phases struct {
 	BaselineMaxMS swarm.Millis `yaml:"baseline_max_ms"` // how long to wait for such a stretch
 	IncidentMS    swarm.Millis `yaml:"incident_ms"`     // from the trigger to the remedy
 	RecoveryMS    swarm.Millis `yaml:"recovery_ms"`     // from the end of the remedy
+	PreventionMS  swarm.Millis `yaml:"prevention_ms"`   // from the trigger to the end of an arm with a prevention
 }
 
 // Watch says how often things are looked at that cost something; 0 is never.
@@ -117,8 +120,25 @@ type Arm struct {
 	Why    string            `yaml:"why"`    // what this arm is there to tell
 	Remedy string            `yaml:"remedy"` // "" is the same as none
 	Params map[string]string `yaml:"params"` // the remedy's
-	Expect ArmExpect         `yaml:"expect"`
+
+	// Prevention names what is in force from the start; "" is nothing. Claim is the
+	// runbook's, if it is the runbook's.
+	Prevention string `yaml:"prevention"`
+	Claim      string `yaml:"claim"`
+	// Extended arms are left out of the runbook suite, which takes under a minute: they
+	// run with --all, and where their scenario is named.
+	Extended bool `yaml:"extended"`
+	// What differs from the scenario in this arm, complete: what the file leaves out
+	// is the scenario's. nil: nothing does. For a rollout Swarm is what is rolled out.
+	Swarm   *swarm.Settings `yaml:"swarm"`
+	Server  *Server         `yaml:"server"`
+	Trigger *Trigger        `yaml:"trigger"`
+
+	Expect ArmExpect `yaml:"expect"`
 }
+
+// RolloutRemedy is the remedy whose arm says what to roll out.
+const RolloutRemedy = "rollout"
 
 // ArmExpect is what was measured, repeatedly, for this arm.
 type ArmExpect struct {
@@ -131,11 +151,33 @@ func Defaults() Scenario {
 	return Scenario{
 		Swarm:    swarm.Defaults(),
 		Trigger:  Trigger{Kind: NoTrigger},
-		Phases:   Phases{BaselineMS: 1000, BaselineMaxMS: 8000, IncidentMS: 2000, RecoveryMS: 3000},
+		Phases:   Phases{BaselineMS: 1000, BaselineMaxMS: 8000, IncidentMS: 2000, RecoveryMS: 3000, PreventionMS: 3000},
 		Watch:    Watch{LocksMS: 500, CanaryMS: 200, MonitorMS: 1000, MonitorForMS: 200, ProbeMS: 500},
 		Incident: Incident{GoodputRatio: 0.1, ForMS: 1000},
 		Cure:     Cure{Ratio: 0.9, RelapseRatio: 0.5, RelapseWindowMS: 500, HoldMS: 1500},
 	}
+}
+
+// For is the scenario as an arm runs it.
+func (s *Scenario) For(a Arm) *Scenario {
+	under := *s
+	if a.Swarm != nil && a.Remedy != RolloutRemedy {
+		under.Swarm = *a.Swarm
+	}
+	if a.Server != nil {
+		under.Server = *a.Server
+	}
+	if a.Trigger != nil {
+		under.Trigger = *a.Trigger
+	}
+	return &under
+}
+
+// Core is the scenario without its extended arms.
+func (s *Scenario) Core() *Scenario {
+	core := *s
+	core.Arms = slices.DeleteFunc(slices.Clone(s.Arms), func(a Arm) bool { return a.Extended })
+	return &core
 }
 
 // Arm finds an arm by name.

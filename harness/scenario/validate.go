@@ -64,7 +64,18 @@ type checker struct {
 	*decoder
 	known  Known
 	failed map[string]bool // keys that were complained about
+	arm    string          // "arms[2]." while what that arm changes is checked; "" for the scenario itself
 }
+
+// at is where a setting stands: in the arm, if the arm changes it.
+func (c *checker) at(key string) string {
+	if c.arm != "" && c.decoder.has(c.arm+key) {
+		return c.arm + key
+	}
+	return key
+}
+
+func (c *checker) has(key string) bool { return c.decoder.has(c.at(key)) }
 
 // scenario checks everything. It takes the name that the scenario must have;
 // "" leaves it free.
@@ -88,11 +99,24 @@ func (c *checker) scenario(s *Scenario, name string) {
 // compared with: if one of them is no good, there is nothing to compare, and
 // if the first is not in the file, the message points at the one that is.
 func (c *checker) fail(keys []string, format string, args ...any) {
+	if c.arm != "" {
+		keys = slices.Clone(keys)
+		for i, key := range keys {
+			keys[i] = c.at(key)
+		}
+		// What the arm leaves as it is has been looked at.
+		if !slices.ContainsFunc(keys, func(key string) bool { return strings.HasPrefix(key, c.arm) }) {
+			return
+		}
+	}
 	if slices.ContainsFunc(keys, func(key string) bool { return c.failed[key] || c.spoilt(key) }) {
 		return
 	}
 	c.failed[keys[0]] = true
-	at := keys[max(0, slices.IndexFunc(keys, c.has))]
+	at := keys[max(0, slices.IndexFunc(keys, c.decoder.has))]
+	if i := slices.IndexFunc(keys, func(key string) bool { return c.arm != "" && strings.HasPrefix(key, c.arm) }); i >= 0 {
+		at = keys[i]
+	}
 	c.complain(c.place(at), "%s: %s", keys[0], fmt.Sprintf(format, args...))
 }
 
@@ -222,22 +246,30 @@ func (c *checker) swarm(s *swarm.Settings) {
 	)
 	oneOf(c, "swarm.waiter", s.Waiter, swarm.WaiterReturns, swarm.WaiterKeeps)
 	oneOf(c, "swarm.holder", s.Holder, swarm.HolderKeeps, swarm.HolderReturns, swarm.HolderRedials)
+	oneOf(c, "swarm.limiter.decision", s.Limiter.Decision, swarm.DecisionLocked, swarm.DecisionTransaction, swarm.DecisionScript)
 	c.workers("swarm.instances", s.Instances, s)
 	if s.ClientsPerInstance > s.WorkersPerInstance {
 		c.fail(on("swarm.clients_per_instance", "swarm.workers_per_instance"),
 			"%d: more clients than the %d workers per instance leaves some idle", s.ClientsPerInstance, s.WorkersPerInstance)
 	}
-	if s.Holder != swarm.HolderRedials {
-		return
+	if s.Holder == swarm.HolderRedials {
+		c.hangsUp("swarm.holder", "a holder that redials", s)
 	}
+	if s.Lock.OnGiveUp == swarm.GiveUpCloses {
+		c.hangsUp("swarm.lock.on_give_up", "a worker that gives up", s)
+	}
+}
+
+// hangsUp checks that who closes its client, as the setting at key has it, closes
+// nobody else's connection with it.
+func (c *checker) hangsUp(key, who string, s *swarm.Settings) {
 	if s.ClientsPerInstance < s.WorkersPerInstance {
-		c.fail(on("swarm.clients_per_instance", "swarm.workers_per_instance", "swarm.holder"),
-			"%d: a holder that redials closes its client, so each of the %d workers per instance needs its own",
-			s.ClientsPerInstance, s.WorkersPerInstance)
+		c.fail(on("swarm.clients_per_instance", "swarm.workers_per_instance", key),
+			"%d: %s closes its client, so each of the %d workers per instance needs its own",
+			s.ClientsPerInstance, who, s.WorkersPerInstance)
 	}
 	if s.Client.PoolSize != 1 {
-		c.fail(on("swarm.client.pool_size", "swarm.holder"),
-			"%d: want 1, for a holder that redials has one connection to close", s.Client.PoolSize)
+		c.fail(on("swarm.client.pool_size", key), "%d: want 1, for %s has one connection to close", s.Client.PoolSize, who)
 	}
 }
 
@@ -312,6 +344,10 @@ func (c *checker) lock(s *swarm.Settings) {
 	)
 	if l.TTLMS != 0 { // Redis counts in whole milliseconds
 		c.within(limit{"swarm.lock.ttl_ms", float64(l.TTLMS), 1, maxTTLMS, "0 is a lock that never expires"})
+	}
+	oneOf(c, "swarm.lock.on_give_up", l.OnGiveUp, swarm.GiveUpKeeps, swarm.GiveUpCloses)
+	if l.OnGiveUp == swarm.GiveUpCloses && l.AcquireTimeoutMS == 0 {
+		c.fail(on("swarm.lock.on_give_up", "swarm.lock.acquire_timeout_ms"), "%s: without an acquire_timeout_ms nobody gives up", quote(string(l.OnGiveUp)))
 	}
 	oneOf(c, "swarm.lock.backoff", l.Backoff, swarm.BackoffNone, swarm.BackoffExponential, swarm.BackoffFullJitter)
 	if l.Backoff != swarm.BackoffNone && l.BackoffMaxMS < l.PollMS {
@@ -394,6 +430,7 @@ func (c *checker) phases(s *Scenario) {
 		limit{baselineMax, float64(p.BaselineMaxMS), minPhaseMS, maxPhaseMS, ""},
 		limit{incident, float64(p.IncidentMS), minPhaseMS, maxPhaseMS, ""},
 		limit{recovery, float64(p.RecoveryMS), 0, maxPhaseMS, ""},
+		limit{"phases.prevention_ms", float64(p.PreventionMS), minPhaseMS, maxPhaseMS, ""},
 	)
 	if p.BaselineMaxMS < p.BaselineMS {
 		c.fail(on(baselineMax, baseline), "%s: want at least baseline_ms, %s", figure(float64(p.BaselineMaxMS)), figure(float64(p.BaselineMS)))
@@ -497,9 +534,53 @@ func (c *checker) arms(s *Scenario) {
 			first[a.Name] = i
 		}
 		c.remedy(key, a)
+		c.prevention(key, a)
+		c.changes(key, s, a)
 	}
 	if _, controlled := first[controlArm]; !controlled && slices.ContainsFunc(s.Arms, remedied) {
 		c.fail(on("arms"), "no arm is called %s: without it no remedy can earn credit", controlArm)
+	}
+}
+
+// prevention checks what is in force in one arm from the start. An arm either
+// prevents or remedies: who does both shows neither.
+func (c *checker) prevention(key string, a *Arm) {
+	changed := a.Swarm != nil || a.Server != nil || a.Trigger != nil
+	switch {
+	case a.Prevention != "" && remedied(*a):
+		c.fail(on(key+".prevention", key+".remedy"), "%s: an arm has a remedy or a prevention, not both", quote(a.Prevention))
+	case a.Prevention != "" && !changed:
+		c.fail(on(key+".prevention"), "%s: say in swarm, server or trigger what it is", quote(a.Prevention))
+	case a.Prevention != "" && a.Name == controlArm:
+		c.fail(on(key+".prevention", key+".name"), "%s: the %s shows what happens without one", quote(a.Prevention), controlArm)
+	case a.Prevention != "":
+		c.name(key+".prevention", a.Prevention)
+	case a.Name == controlArm && changed:
+		c.fail(on(key+".name"), "the %s runs the scenario as it is: put what it changes into the scenario", controlArm)
+	}
+	if a.Claim != "" && !slices.Contains(c.known.Claims, a.Claim) {
+		c.fail(on(key+".claim"), "the runbook has no claim %s; %s", quote(a.Claim), hint(a.Claim, c.known.Claims))
+	}
+}
+
+// changes checks the scenario as the arm runs it, as far as the arm changes it.
+func (c *checker) changes(key string, s *Scenario, a *Arm) {
+	under := s.For(*a)
+	if a.Remedy == RolloutRemedy && a.Swarm != nil {
+		under.Swarm = *a.Swarm
+	}
+	of := &checker{decoder: c.decoder, known: c.known, failed: map[string]bool{}, arm: key + "."}
+	if a.Server != nil {
+		of.server(&under.Server)
+	}
+	if a.Swarm != nil {
+		of.swarm(&under.Swarm)
+		of.client(&under.Swarm)
+		of.lock(&under.Swarm)
+		of.arrivals(&under.Swarm.Arrivals)
+	}
+	if a.Swarm != nil || a.Trigger != nil {
+		of.trigger(under)
 	}
 }
 
@@ -523,7 +604,11 @@ func (c *checker) remedy(key string, a *Arm) {
 			c.fail(on(join(key+".params", param)), "%v", err)
 		}
 	}
-	if v := a.Expect.Verdict; v != "" && !slices.Contains(c.known.Verdicts, v) {
-		c.fail(on(key+".expect.verdict"), "unknown verdict %s; %s", quote(v), hint(v, c.known.Verdicts))
+	verdicts := c.known.Verdicts
+	if a.Prevention != "" {
+		verdicts = c.known.Preventions
+	}
+	if v := a.Expect.Verdict; v != "" && !slices.Contains(verdicts, v) {
+		c.fail(on(key+".expect.verdict"), "unknown verdict %s; %s", quote(v), hint(v, verdicts))
 	}
 }

@@ -41,7 +41,8 @@ swarm:
     backoff: full-jitter
     backoff_max_ms: 20
     acquire_timeout_ms: 0
-  limiter: {window_ms: 1000, limit: 100}
+    on_give_up: keeps-connection
+  limiter: {window_ms: 1000, limit: 100, decision: script}
   arrivals:
     kind: open
     rate_per_s: 50
@@ -123,6 +124,7 @@ func TestValidation(t *testing.T) {
 		{"redial_ms: 20", "redial_ms: 0", "swarm.redial_ms: 0: want 0.1 to 3600000 (a shorter pause would spin)"},
 		{"replace_after_ms: 100", "replace_after_ms: -1", "swarm.replace_after_ms: -1: want 0 to 3600000"},
 		{"window_ms: 1000, limit", "window_ms: 0, limit", "swarm.limiter.window_ms: 0: want 1 to 3600000"},
+		{"decision: script", "decision: lua", `swarm.limiter.decision: "lua": want locked, transaction or script`},
 		{"limit: 100", "limit: 0", "swarm.limiter.limit: 0: want 1 to 1000000000"},
 
 		// What go-redis would replace by a default of its own.
@@ -144,6 +146,9 @@ func TestValidation(t *testing.T) {
 		{"backoff: full-jitter", "backoff: jitter", `swarm.lock.backoff: "jitter": want none, exponential or full-jitter`},
 		{"backoff_max_ms: 20", "backoff_max_ms: 9", "swarm.lock.backoff_max_ms: 9: want at least poll_ms, 10"},
 		{"acquire_timeout_ms: 0", "acquire_timeout_ms: 1e300", "swarm.lock.acquire_timeout_ms: 1e+300: want 0 to 3600000"},
+
+		{"on_give_up: keeps-connection", "on_give_up: closes", `swarm.lock.on_give_up: "closes": want keeps-connection or closes-connection`},
+		{"on_give_up: keeps-connection", "on_give_up: closes-connection", `swarm.lock.on_give_up: "closes-connection": without an acquire_timeout_ms nobody gives up`},
 
 		{"locks_ms: 500", "locks_ms: 50", "watch.locks_ms: 50: want 100 to 3600000 (0 is never)"},
 		{"canary_ms: 0", "canary_ms: 1", "watch.canary_ms: 1: want 50 to 3600000 (0 is never)"},
@@ -218,7 +223,7 @@ func reportsOnly(t *testing.T, old, changed, want string) {
 
 // leading puts what comes before a key on its line in front of it.
 func leading(old string) string {
-	for _, before := range []string{"\n", "\n  ", "\n    ", "\n  - ", "\n  config: {", "\n  limiter: {", "\n  limiter: {window_ms: 1000, ", "\n    params: {", "\n    expect: {"} {
+	for _, before := range []string{"\n", "\n  ", "\n    ", "\n  - ", "\n  config: {", "\n  limiter: {", "\n  limiter: {window_ms: 1000, ", "\n  limiter: {window_ms: 1000, limit: 100, ", "\n    params: {", "\n    expect: {"} {
 		if strings.Contains("\n"+whole, before+old) {
 			return before + old
 		}
@@ -243,6 +248,8 @@ func TestValidationPointsAtTheNearestKey(t *testing.T) {
 		{"steady", "arms:", "phases: {baseline_ms: 9000}\narms:", "x.yaml:4:23: phases.baseline_max_ms: 8000: want at least baseline_ms, 9000"},
 		{"reproduced", "arms:", "trigger: {kind: surge, instances: 9}\nincident: {for_ms: 2001}\narms:", "x.yaml:5:20: phases.incident_ms: 2000: want at least incident.for_ms, 2001"},
 		{"clients", "arms:", "swarm: {workers_per_instance: 2, holder: redials}\narms:", "x.yaml:4:31: swarm.clients_per_instance: 1: a holder that redials closes its client, so each of the 2 workers per instance needs its own"},
+		{"clients to close", "arms:", "swarm: {workers_per_instance: 2, lock: {acquire_timeout_ms: 5, on_give_up: closes-connection}}\narms:", "x.yaml:4:31: swarm.clients_per_instance: 1: a worker that gives up closes its client, so each of the 2 workers per instance needs its own"},
+		{"a connection to close", "arms:", "swarm: {client: {pool_size: 2}, lock: {acquire_timeout_ms: 5, on_give_up: closes-connection}}\narms:", "x.yaml:4:29: swarm.client.pool_size: 2: want 1, for a worker that gives up has one connection to close"},
 		{"parameter", "arms:", "arms:\n  - {name: up, remedy: raise-maxclients-live, params: {maxclients: ten}}", `x.yaml:5:68: arms[0].params.maxclients: "ten" is no number`},
 		{"kind of standstill", "arms:", "incident: {kind: dedlock}\narms:", `x.yaml:4:18: incident.kind: unknown kind of standstill "dedlock"; did you mean "deadlock"?`},
 		// Settings that would do nothing.

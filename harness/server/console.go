@@ -77,6 +77,8 @@ func findConsole(beside string) (string, error) {
 		if path := filepath.Join(beside, name); beside != "" && executable(path) {
 			return path, nil
 		}
+	}
+	for _, name := range consoleBinaries {
 		if path, err := exec.LookPath(name); err == nil {
 			return path, nil
 		}

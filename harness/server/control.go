@@ -82,12 +82,16 @@ func nameConnection(ctx context.Context, name string, connection net.Conn) error
 	return err
 }
 
-// openControlClient wraps one connection, which it closes where it fails.
+// openControlClient names and wraps one connection, which it closes where it fails. The name is not go-redis's to set: its
+// handshake fails for a user who may not.
 func openControlClient(ctx context.Context, e Endpoint, name string, connection net.Conn) (*redis.Client, error) {
 	// The client waits without limit, so the context has to close the connection to end the handshake.
 	stop := context.AfterFunc(ctx, func() { connection.Close() })
-	client := redis.NewClient(controlOptions(e, name, connection))
-	err := client.Ping(ctx).Err()
+	client := redis.NewClient(controlOptions(e, connection))
+	err := nameConnection(ctx, name, connection)
+	if err == nil {
+		err = client.Ping(ctx).Err()
+	}
 	if !stop() {
 		err = fmt.Errorf("no answer to PING: %w", context.Cause(ctx))
 	}
@@ -99,11 +103,11 @@ func openControlClient(ctx context.Context, e Endpoint, name string, connection 
 
 // controlOptions sets every option that go-redis would otherwise choose. Two things matter: no timeout may ever make it drop
 // the connection, and it may never open another one (a pipeline has a pool of its own unless PipelinePoolSize is negative).
-func controlOptions(e Endpoint, name string, connection net.Conn) *redis.Options {
+func controlOptions(e Endpoint, connection net.Conn) *redis.Options {
 	return &redis.Options{
 		Network:    "tcp",
 		Addr:       e.Addr,
-		ClientName: name,
+		ClientName: "", // see openControlClient
 		Dialer:     dialOnce(connection),
 		Protocol:   2,
 		Username:   e.Username,
@@ -229,12 +233,17 @@ func OpenWatch(ctx context.Context, e Endpoint) (*redis.Client, net.Conn, error)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open a connection to %s: %w", e.Addr, err)
 	}
+	connection = unchecked{connection}
 	client, err := openControlClient(ctx, e, "lockjam-watch", connection)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open a connection to %s: %w", e.Addr, err)
 	}
 	return client, connection, nil
 }
+
+// unchecked hides that a connection is one of the kernel's. go-redis looks at those before it uses them, and drops one that has
+// been closed without a word of why; through this it finds out by reading, and the error says what became of the connection.
+type unchecked struct{ net.Conn }
 
 // OpenRaw dials one connection, authenticates and names it, and leaves it to the caller. A server that is full answers
 // ErrRefused.

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -375,4 +377,51 @@ func TestWorkspaceInUse(t *testing.T) {
 	}
 	_, err = server.NewWorkspace("../escape")
 	oneLine(t, err, "../escape")
+}
+
+// A user who may not run CLIENT gets connections without a name, not none.
+func TestControlWithoutAName(t *testing.T) {
+	needProcess(t)
+	s := start(t, server.StartProcess, server.Spec{Config: small, Workspace: newWorkspace(t), Name: "nameless"})
+	admin := openControl(t, s).Admin
+	if err := admin.Do(t.Context(), "ACL", "SETUSER", "looker", "on", ">secret", "~*", "+ping", "+info").Err(); err != nil {
+		t.Fatal(err)
+	}
+	e := server.Endpoint{Addr: s.Endpoint().Addr, Username: "looker", Password: "secret"}
+	control, err := server.OpenControl(t.Context(), e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer control.Close()
+	if err := control.Sampler.Info(t.Context(), "server").Err(); err != nil {
+		t.Error(err)
+	}
+	client, raw, err := server.OpenWatch(t.Context(), e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	defer raw.Close()
+	list, err := admin.ClientList(t.Context()).Result()
+	if n := strings.Count(list, "user=looker"); err != nil || n != server.ControlConnections+1 {
+		t.Errorf("%d connections of the user, %v:\n%s", n, err, list)
+	}
+}
+
+// What became of a connection is told by whoever looks over it, not that there is none.
+func TestWatchConnectionSaysWhyItWasLost(t *testing.T) {
+	needProcess(t)
+	s := start(t, server.StartProcess, server.Spec{Config: small, Workspace: newWorkspace(t), Name: "lost"})
+	client, raw, err := server.OpenWatch(t.Context(), s.Endpoint())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	defer raw.Close()
+	if err := s.Kill(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Ping(t.Context()).Err(); !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+		t.Errorf("the cause is %v", err)
+	}
 }

@@ -55,6 +55,7 @@ func incident() View {
 	orphan := map[string]string{"lock:a": "7:1:0000000f", "lock:b": "8:2:0000000e"}
 	for tenth := 16; tenth < 40; tenth += 2 {
 		v.Census = append(v.Census, count(tenth, orphan, 8))
+		v.Findings = append(v.Findings, Finding{At: time.Duration(tenth) * 100 * ms, Deadlock: tenth >= 28, Still: time.Duration(tenth-16) * 100 * ms, Waiting: 16})
 	}
 	return v
 }
@@ -68,7 +69,7 @@ func TestFigures(t *testing.T) {
 		"command-latency-client": {figures{"mean_ms": 1}, figures{"mean_ms": 1}},
 		"command-latency-server": {figures{"mean_ms": 0.05}, figures{"mean_ms": 0.05}},
 		"command-throughput":     {figures{"commands_per_s": 10000, "ratio_of_baseline": 1}, figures{"commands_per_s": 2000, "ratio_of_baseline": 0.2}},
-		"deadlock":               {figures{"still_ms_max": 0, "waiting_max": 3}, figures{"still_ms_max": 2400, "waiting_max": 16}},
+		"deadlock":               {figures{}, figures{"still_ms_max": 2200, "waiting_max": 16}},
 		"goodput-collapse":       {figures{"goodput_per_s": 100, "ratio_of_baseline": 1}, figures{"goodput_per_s": 0, "ratio_of_baseline": 0}},
 		"lock-key-count": {figures{"keys_max": 4, "no_ttl_max": 0, "oldest_idle_s": 0, "baseline_keys_max": 4},
 			figures{"keys_max": 12, "no_ttl_max": 12, "oldest_idle_s": 2, "baseline_keys_max": 4}},
@@ -122,19 +123,14 @@ func TestFiguresOverARestart(t *testing.T) {
 	}
 }
 
-// Two standstills with a grant between them are no long one, and one that began
-// before the span is as old as it is.
-func TestStillness(t *testing.T) {
-	v := series(40, func(i int, s *history.Sample) {
-		s.Swarm.Waiting = 5
-		if i == 10 || i == 24 {
-			s.Swarm.Grants++
-		}
-	})
-	for in, want := range map[Span]float64{{0, 4000 * ms}: 1400, {2000 * ms, 3000 * ms}: 1200, {2400 * ms, 3000 * ms}: 500} {
-		if got := deadlock.Figures(v, nil, in)["still_ms_max"]; got != want {
-			t.Errorf("%v: %v ms, want %v", in, got, want)
-		}
+// The proof raises the signal, and a finding that proves nothing ends it.
+func TestDeadlockFires(t *testing.T) {
+	v := View{}
+	for tenth := 10; tenth < 40; tenth++ {
+		v.Findings = append(v.Findings, Finding{At: time.Duration(tenth) * 100 * ms, Deadlock: tenth >= 22 && tenth < 30})
+	}
+	if got := spans(deadlock.Firings(v, nil)); got != "2200-3000" {
+		t.Errorf("fired %q", got)
 	}
 }
 
@@ -188,23 +184,36 @@ func TestUnavailable(t *testing.T) {
 		{each(func(s *history.Sample) { s.Server.MaxClients = 0 }), "client-saturation", "INFO gave no maxclients"},
 		{missing("rejected_connections"), "rejected-connections", "INFO gave no rejected_connections: not in INFO"},
 		{missing("commandstats"), "command-latency-server", "INFO gave no commandstats: not in INFO"},
-		{each(func(s *history.Sample) { s.Server.Calls = 0 }), "command-latency-server", "no command was run but the sampler's own"},
+		{each(func(s *history.Sample) { s.Server.Calls = 0 }), "command-latency-server", "no command was run but lockjam's own"},
 		{missing("total_commands_processed"), "command-throughput", "INFO gave no total_commands_processed: not in INFO"},
 		// A server that was away for a while, and an old one, have something to say.
 		{func(v *View) {
 			v.Samples[5].Server, v.Samples[6].Server.Missing = nil, map[string]string{"maxclients": "?", "rejected_connections": "?", "commandstats": "?", "total_commands_processed": "?"}
 		}, "client-saturation rejected-connections command-latency-server command-throughput", ""},
-		{foreign, "client-errors command-latency-client deadlock goodput-collapse request-latency", "the workers' own view is not recorded here"},
+		{foreign, "client-errors command-latency-client goodput-collapse request-latency", "the workers' own view is not recorded here"},
 		{foreign, "client-saturation rejected-connections command-latency-server command-throughput lock-key-count lock-set-retries refused-clients", ""},
 		{each(func(s *history.Sample) { s.Swarm.Commands = 0 }), "command-latency-client", "no command was answered"},
 		{noSpan, "command-throughput goodput-collapse request-latency", "there is no baseline to compare with"},
 		{noSpan, "client-errors client-saturation command-latency-client command-latency-server deadlock lock-key-count lock-set-retries orphaned-locks refused-clients rejected-connections", ""},
-		{each(func(s *history.Sample) { s.Swarm.Decisions, s.Server.Commands = 0, 0 }), "command-throughput goodput-collapse", "nothing was done in the baseline: there is nothing to compare with"},
+		{each(func(s *history.Sample) { s.Swarm.Decisions, s.Server.Commands = 0, 0 }), "command-throughput", "nothing but lockjam's own commands ran in the baseline"},
+		{each(func(s *history.Sample) { s.Server.Own = s.Server.Commands }), "command-throughput", "nothing but lockjam's own commands ran in the baseline"},
+		{each(func(s *history.Sample) { s.Server.Own = s.Server.Commands - s.Server.Commands/5000 }), "command-throughput", "next to nothing but lockjam's own commands ran in the baseline (2 in 1.0 s)"},
+		{each(func(s *history.Sample) { s.Swarm.Decisions, s.Server.Commands = 0, 0 }), "goodput-collapse", "nothing was done in the baseline: there is nothing to compare with"},
 		{func(v *View) { v.Ops = v.Ops[81:] }, "request-latency", "there is no baseline to compare with"},
 		{each(func(s *history.Sample) { s.Swarm.Oldest = 0 }), "request-latency", "the age of unfinished requests is not recorded here"},
 		{each(func(s *history.Sample) { s.Locks = nil }), "lock-key-count", "nobody looked at the lock keys"},
 		{each(func(s *history.Sample) { s.Locks = &history.Locks{Error: "SCAN: NOPERM this user"} }), "lock-key-count", "the user may not run SCAN: SCAN: NOPERM this user"},
 		{each(func(s *history.Sample) { s.Locks = &history.Locks{Error: "i/o timeout"} }), "lock-key-count", "the lock keys could not be listed: i/o timeout"},
+		{each(func(s *history.Sample) {
+			if s.Locks != nil {
+				s.Locks = &history.Locks{Keys: 23, Partial: true, Looked: int64(s.At / ms * 200)}
+			}
+		}), "lock-key-count", "SCAN has not come through the whole keyspace yet: 700000 keys looked at"},
+		{func(v *View) {
+			each(func(s *history.Sample) { s.Locks = nil })(v)
+			v.Samples[5].Locks, v.Samples[9].Locks = &history.Locks{Keys: 23, Partial: true}, &history.Locks{Keys: 23}
+		}, "lock-key-count", ""},
+		{each(func(s *history.Sample) { s.Locks = &history.Locks{Keys: 101, Partial: true} }), "lock-key-count", ""},
 		{each(func(s *history.Sample) { s.Monitor = nil }), "lock-set-retries", "nobody asked for MONITOR"},
 		{func(v *View) {
 			each(func(s *history.Sample) { s.Monitor = nil })(v)
@@ -212,8 +221,9 @@ func TestUnavailable(t *testing.T) {
 		}, "lock-set-retries", "MONITOR was not listened to: NOPERM"},
 		{each(func(s *history.Sample) { s.Canary = nil }), "refused-clients", "no canary dialled"},
 		{each(func(s *history.Sample) { s.Canary = &history.Canary{Error: "it speaks TLS"} }), "refused-clients", "no canary dialled: it speaks TLS"},
-		{func(v *View) { v.Census = nil }, "orphaned-locks", "no census was taken"},
-		{func(v *View) { v.Census = v.Census[:1] }, "orphaned-locks", "it takes two censuses, and there is one"},
+		{func(v *View) { foreign(v); v.Census, v.Findings = nil, nil }, "deadlock orphaned-locks", "the workers' own view is not recorded here"},
+		{func(v *View) { v.Census, v.Findings = nil, nil }, "deadlock orphaned-locks", "no census was taken"},
+		{func(v *View) { v.Census, v.Findings = v.Census[:1], nil }, "deadlock orphaned-locks", "it takes two censuses, and there is one"},
 		{func(v *View) {
 			for i := range v.Census {
 				v.Census[i].Error = "NOPERM"
@@ -370,6 +380,7 @@ func anyHistory(t *rapid.T) View {
 	v := series(50, func(i int, s *history.Sample) {
 		s.Server.Connected = small.Draw(t, "connected") * 3
 		s.Server.Rejected += small.Draw(t, "rejected") / 30
+		s.Server.Own += small.Draw(t, "own") / 4
 		s.Server.Commands += small.Draw(t, "processed")
 		s.Server.Calls += small.Draw(t, "calls")
 		s.Server.CommandTime += time.Duration(small.Draw(t, "time")) * 10 * ms

@@ -8,15 +8,15 @@ import (
 )
 
 // INFO commandstats counts the time that Redis spends executing a command, not
-// the time that the command waited to be read. The harness's own commands are
-// left out when the sample is taken.
+// the time that the command waited to be read. The watching's own commands, INFO
+// and handshakes are left out when the sample is taken.
 var commandLatencyServer = Signal{
 	Name:    "command-latency-server",
 	Claim:   "A3",
 	Summary: "Redis spent more than threshold_ms per command, on average over window_ms (commandstats)",
 	Params:  Params{"threshold_ms": 10, "window_ms": 1000},
 	Unavailable: func(h View) string {
-		return cmp.Or(noAnswer(h, "commandstats"), executed(h).never("no command was run but the sampler's own"))
+		return cmp.Or(noAnswer(h, "commandstats"), executed(h).never("no command was run but lockjam's own"))
 	},
 	Firings: func(h View, p Params) []Firing { return executed(h).slow(p) },
 	Figures: func(h View, _ Params, in Span) map[string]float64 { return executed(h).mean(in) },

@@ -2,26 +2,61 @@ package signals
 
 import (
 	"cmp"
+	"fmt"
 
 	"github.com/lockjam/lockjam/harness/history"
 )
 
 // Whoever watches total_commands_processed expects it to fall when work stops.
-// Waiters that poll are commands too: in a deadlock they are all there is.
+// Waiters that poll are commands too: in a deadlock they are all there is. Those
+// of the watching itself are not: they would go on when all others have stopped,
+// and grow and shrink with what there is to look at. A window that is half as
+// long again as it should be, because the server did not answer in the middle of
+// it, is that of an outage and says nothing about the work.
 var commandThroughput = Signal{
 	Name:    "command-throughput",
 	Claim:   "M3",
-	Summary: "total_commands_processed grows by less than ratio of its rate in the baseline, over window_ms",
+	Summary: "total_commands_processed, without lockjam's own, grows by less than ratio of its rate in the baseline, over window_ms",
 	Params:  Params{"ratio": 0.5, "window_ms": 1000},
 	Unavailable: func(h View) string {
-		return cmp.Or(noAnswer(h, "total_commands_processed"), processed(h).incomparable(h.Baseline))
+		return cmp.Or(noAnswer(h, "total_commands_processed"), idle(processed(h), h.Baseline))
 	},
-	Firings: func(h View, p Params) []Firing { return processed(h).slowed(h.Baseline, p) },
+	Firings: func(h View, p Params) []Firing {
+		if idle(processed(h), h.Baseline) != "" {
+			return nil
+		}
+		return processed(h).slowedWithin(h.Baseline, p, p.millis("window_ms")*3/2)
+	},
 	Figures: func(h View, _ Params, in Span) map[string]float64 {
 		return processed(h).pace("commands_per_s", h.Baseline, in)
 	},
 }
 
 func processed(h View) counter {
-	return served(only(h.Samples, answered("total_commands_processed")), func(s *history.Server) int64 { return s.Commands })
+	samples := only(h.Samples, answered("total_commands_processed"))
+	all := served(samples, func(s *history.Server) int64 { return s.Commands })
+	return all.without(served(samples, func(s *history.Server) int64 { return s.Own }))
+}
+
+// Of fewer commands than these, all told or in a second, a baseline says nothing:
+// whether one comes in the next second is a matter of chance, and how many of the
+// last few were lockjam's own is not known to the command.
+const (
+	fewCommands  = 5
+	rareCommands = 1 // per second
+)
+
+// idle says why a baseline has too little in it to compare with, "" where it has
+// enough.
+func idle(c counter, baseline Span) string {
+	first, last, ok := c.ends(baseline)
+	switch {
+	case !ok:
+		return noBaseline
+	case c.grown(first, last) <= 0:
+		return "nothing but lockjam's own commands ran in the baseline"
+	case c.grown(first, last) < fewCommands || c.perSecond(first, last) < rareCommands:
+		return fmt.Sprintf("next to nothing but lockjam's own commands ran in the baseline (%d in %.1f s)", c.grown(first, last), c.took(first, last).Seconds())
+	}
+	return ""
 }

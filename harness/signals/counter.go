@@ -1,6 +1,7 @@
 package signals
 
 import (
+	"math"
 	"time"
 
 	"github.com/lockjam/lockjam/harness/history"
@@ -78,14 +79,32 @@ func (c counter) usual(baseline Span) float64 {
 	return c.perSecond(first, last)
 }
 
+// without is the count less another one of the same samples.
+func (c counter) without(other counter) counter {
+	total := make([]int64, len(c.total))
+	for i := range total {
+		total[i] = c.total[i] - other.total[i]
+	}
+	return counter{c.samples, total}
+}
+
 // slowed returns when it grew by less than ratio of its rate in the baseline,
 // over window_ms.
 func (c counter) slowed(baseline Span, p Params) []Firing {
+	return c.slowedWithin(baseline, p, math.MaxInt64)
+}
+
+// slowedWithin is slowed for a count that is not in every sample: it says nothing of
+// a window that is longer than that, because samples are missing in it.
+func (c counter) slowedWithin(baseline Span, p Params, longest time.Duration) []Firing {
 	usual := c.usual(baseline)
 	return firings(c.samples, 0, func(i int) reading {
 		then := back(c.samples, i, p.millis("window_ms"))
 		if usual == 0 || then < 0 || c.samples[then].At < baseline.From {
 			return unknown // still connecting
+		}
+		if c.took(then, i) > longest {
+			return unknown
 		}
 		return when(c.perSecond(then, i) < p["ratio"]*usual)
 	})
@@ -110,7 +129,7 @@ func (c counter) pace(name string, baseline, in Span) map[string]float64 {
 	if !ok {
 		return figures
 	}
-	rate := c.perSecond(first, last)
+	rate := max(c.perSecond(first, last), 0) // it may lag by a few behind what it is without
 	figures[name] = round(rate, 1)
 	if usual := c.usual(baseline); usual > 0 {
 		figures["ratio_of_baseline"] = round(rate/usual, 3)

@@ -2,48 +2,49 @@ package signals
 
 import "github.com/lockjam/lockjam/harness/history"
 
-// Whether a stall is a deadlock, and whether it will end by itself, is for the
-// wait-for graph to prove. This is what can be said from counters alone. A
-// second is the longest timeout that go-redis has in the catalogue's scenarios.
+// The proof is the wait-for graph's, and not this signal's: that nothing is granted
+// for a while may as well be a server that is paused, locks whose owners are dead,
+// or work that takes long.
 var deadlock = Signal{
-	Name:        "deadlock",
-	Summary:     "requests wait, and no lock was granted or released for for_ms",
-	Params:      Params{"for_ms": 1000},
-	Unavailable: noWorkers,
-	Firings: func(h View, p Params) []Firing {
-		return firings(h.Samples, p.millis("for_ms"), func(i int) reading { return stalled(h.Samples, i) })
+	Name:    "deadlock",
+	Summary: "the wait-for graph proves that workers wait for each other for ever",
+	Params:  Params{},
+	Unavailable: func(h View) string {
+		if len(h.Findings) > 0 {
+			return ""
+		}
+		return censusLacks(h)
 	},
-	// A standstill that began before the span is as old as it is.
+	Firings: func(h View, _ Params) []Firing {
+		moments := make([]history.Sample, len(h.Findings))
+		for i, f := range h.Findings {
+			moments[i].At = f.At
+		}
+		return firings(moments, 0, func(i int) reading { return when(h.Findings[i].Deadlock) })
+	},
 	Figures: func(h View, _ Params, in Span) map[string]float64 {
 		figures := map[string]float64{}
-		if noWorkers(h) != "" {
-			return figures
-		}
-		since := history.Never
-		for i, s := range h.Samples {
-			stood := 0.0
-			switch {
-			case stalled(h.Samples, i) != yes:
-				since = history.Never
-			case since == history.Never:
-				since = s.At
-			default:
-				stood = millis(s.At - since)
-			}
-			if in.holds(s.At) {
-				figures["still_ms_max"] = max(figures["still_ms_max"], stood)
-				figures["waiting_max"] = max(figures["waiting_max"], float64(s.Swarm.Waiting+s.Swarm.Dialing))
+		for _, f := range h.Findings {
+			if in.holds(f.At) {
+				figures["waiting_max"] = max(figures["waiting_max"], float64(f.Waiting))
+				figures["still_ms_max"] = max(figures["still_ms_max"], millis(f.Still))
 			}
 		}
 		return figures
 	},
 }
 
-func stalled(samples []history.Sample, i int) reading {
-	if i == 0 {
-		return unknown
+// censusLacks says why there are no two censuses to compare; "" where there are.
+func censusLacks(h View) string {
+	switch n := len(taken(h)); {
+	case n > 1:
+		return ""
+	case len(h.Census) == 0 && noWorkers(h) != "":
+		return noWorkers(h)
+	case len(h.Census) == 0:
+		return "no census was taken"
+	case n == 1:
+		return "it takes two censuses, and there is one"
 	}
-	now, before := samples[i].Swarm, samples[i-1].Swarm
-	still := now.Grants == before.Grants && now.Releases == before.Releases
-	return when(still && now.Waiting+now.Dialing > 0)
+	return "no census was answered: " + h.Census[0].Error
 }

@@ -1,10 +1,15 @@
 package signals
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/lockjam/lockjam/harness/history"
 )
+
+// manyKeys is how many lock keys are many, unless a scenario says otherwise.
+const manyKeys = 100
 
 // The runbook calls for "a high number of lock keys" and gives no number, so it
 // is read in both ways that make sense, and either will do: many as such, or
@@ -12,16 +17,20 @@ import (
 // locks are held at a moment is a matter of chance. That it can stay silent while nothing moves is in the
 // nature of the thing: there are as many keys as there are things that are
 // locked, however many wait for each of them.
+//
+// A keyspace may be too large for SCAN to come through it in one look. Of a part of
+// it is known that there are at least so many locks: that can raise, and neither
+// clears nor counts as silence.
 var lockKeyCount = Signal{
 	Name:    "lock-key-count",
 	Claim:   "D1",
 	Summary: "there are more than keys lock keys, or more than ratio times the most that the baseline had and more than few",
-	Params:  Params{"keys": 100, "ratio": 2, "few": 10},
+	Params:  Params{"keys": manyKeys, "ratio": 2, "few": 10},
 	Unavailable: func(h View) string {
 		found, why := seek(h.Samples, lockKeys)
 		switch {
 		case found:
-			return ""
+			return unfinished(h)
 		case why == "":
 			return "nobody looked at the lock keys"
 		case strings.Contains(why, "NOPERM"):
@@ -79,16 +88,25 @@ func lockKeys(s *history.Sample) (there bool, why string) {
 	return s.Locks.Error == "", s.Locks.Error
 }
 
-// usualKeys is the most that the baseline had, known if somebody looked, and saw
-// all of them every time.
+// unfinished says that SCAN has not come through the whole keyspace so far, ""
+// where it has, or where as much as it has seen is more than the usual limit.
+func unfinished(h View) string {
+	looked := int64(0)
+	for _, s := range only(h.Samples, lockKeys) {
+		if !s.Locks.Partial || float64(s.Locks.Keys) > manyKeys {
+			return ""
+		}
+		looked = max(looked, s.Locks.Looked)
+	}
+	return fmt.Sprintf("SCAN has not come through the whole keyspace yet: %d keys looked at", looked)
+}
+
+// usualKeys is the most that the baseline had, known if somebody saw all of them
+// at least once.
 func usualKeys(samples []history.Sample, baseline Span) (most float64, known bool) {
 	read := within(samples, sampled, baseline)
-	for _, s := range read {
-		if s.Locks.Partial {
-			return 0, false
-		}
-	}
-	return mostKeys(read), len(read) > 0
+	known = slices.ContainsFunc(read, func(s history.Sample) bool { return !s.Locks.Partial })
+	return mostKeys(read), known
 }
 
 func mostKeys(samples []history.Sample) (most float64) {

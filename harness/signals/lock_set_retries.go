@@ -8,12 +8,13 @@ import (
 
 // MONITOR shows what clients ask for and never what they are told, so that an
 // attempt was without success can only be inferred: somebody tries again and
-// again, and nobody releases that lock meanwhile. Where locks are merely in
-// demand, every grant has its release within the burst.
+// again, and nobody releases that lock meanwhile. That takes a burst that is longer
+// than the work: a lock that is held for longer than MONITOR is listened to looks
+// stuck, and is not.
 var lockSetRetries = Signal{
 	Name:    "lock-set-retries",
 	Claim:   "D2",
-	Summary: "within a burst of MONITOR of for_ms or more, a lock was tried attempts times and released by nobody",
+	Summary: "within a burst of MONITOR of for_ms or more, a lock was tried attempts times and released by nobody: it takes work that is shorter than the burst",
 	Params:  Params{"attempts": 5, "for_ms": 150},
 	Unavailable: func(h View) string {
 		found, why := seek(h.Samples, heard)

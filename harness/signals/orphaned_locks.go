@@ -13,20 +13,10 @@ import (
 // tokens afterwards, so a worker that came up in between holds a lock and is not
 // listed. In the next census it is.
 var orphanedLocks = Signal{
-	Name:    "orphaned-locks",
-	Summary: "more than count locks belong to workers that are proved dead, by two censuses in a row",
-	Params:  Params{"count": 0},
-	Unavailable: func(h View) string {
-		switch n := len(taken(h)); {
-		case n > 1:
-			return ""
-		case len(h.Census) == 0:
-			return "no census was taken"
-		case n == 1:
-			return "it takes two censuses, and there is one"
-		}
-		return "no census was answered: " + h.Census[0].Error
-	},
+	Name:        "orphaned-locks",
+	Summary:     "more than count locks belong to workers that are proved dead, by two censuses in a row",
+	Params:      Params{"count": 0},
+	Unavailable: censusLacks,
 	Firings: func(h View, p Params) []Firing {
 		all := taken(h)
 		moments := make([]history.Sample, len(all))
@@ -37,7 +27,7 @@ var orphanedLocks = Signal{
 			if i == 0 {
 				return unknown
 			}
-			return when(float64(orphans(&all[i-1], &all[i])) > p["count"])
+			return when(float64(len(Orphans(&all[i-1], &all[i]))) > p["count"])
 		})
 	},
 	Figures: func(h View, _ Params, in Span) map[string]float64 {
@@ -49,7 +39,7 @@ var orphanedLocks = Signal{
 			}
 			figures["locks_max"] = max(figures["locks_max"], float64(len(c.Locks)))
 			if i > 0 {
-				figures["orphaned_max"] = max(figures["orphaned_max"], float64(orphans(&all[i-1], &c)))
+				figures["orphaned_max"] = max(figures["orphaned_max"], float64(len(Orphans(&all[i-1], &c))))
 			}
 		}
 		return figures
@@ -67,14 +57,14 @@ func taken(h View) []history.Census {
 	return all
 }
 
-// orphans counts the locks that are held in both censuses with the same token,
-// by a worker that neither lists. There are few locks and many workers: the
-// suspects are found first and struck off one by one.
-func orphans(before, now *history.Census) (n int) {
-	suspects := map[int32]int{}
+// Orphans returns the locks that are held in both censuses with the same token, by
+// a worker that neither lists: key to token. There are few locks and many workers:
+// the suspects are found first and struck off one by one.
+func Orphans(before, now *history.Census) map[string]string {
+	suspects := map[int32][]string{}
 	for key, token := range now.Locks {
 		if owner, ok := ownerOf(token); ok && before.Locks[key] == token {
-			suspects[owner]++
+			suspects[owner] = append(suspects[owner], key)
 		}
 	}
 	for _, census := range []*history.Census{before, now} {
@@ -82,10 +72,13 @@ func orphans(before, now *history.Census) (n int) {
 			delete(suspects, census.Workers[i].Worker)
 		}
 	}
+	orphaned := map[string]string{}
 	for _, held := range suspects {
-		n += held
+		for _, key := range held {
+			orphaned[key] = now.Locks[key]
+		}
 	}
-	return n
+	return orphaned
 }
 
 // ownerOf reads the worker out of a token of the swarm's, "12:7:0badcafe". Of a

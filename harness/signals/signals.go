@@ -57,7 +57,17 @@ type View struct {
 	Samples  []history.Sample
 	Ops      []history.Op // in the order of Ended
 	Census   []history.Census
-	Baseline Span // the steady stretch before the trigger; empty if there was none
+	Findings []Finding // what the wait-for graph says of the censuses, in order of time
+	Baseline Span      // the steady stretch before the trigger; empty if there was none
+}
+
+// Finding is what the wait-for graph of one census, compared with an earlier one,
+// shows.
+type Finding struct {
+	At       time.Duration
+	Deadlock bool          // proved
+	Still    time.Duration // for how long nothing was granted or released at least; 0 if something was
+	Waiting  int           // workers
 }
 
 // Span is a stretch of time.

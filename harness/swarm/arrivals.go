@@ -43,6 +43,10 @@ func (a *arrivals) next(ctx context.Context, w *worker) (request, bool) {
 		}
 		return request{tenant: tenant, intended: w.elapsed()}, ok
 	}
+	// Of two that are ready select takes either: who is told to stop takes nothing up.
+	if ctx.Err() != nil {
+		return request{}, false
+	}
 	select {
 	case <-ctx.Done():
 		return request{}, false

@@ -29,7 +29,7 @@ func (g *gate) check(addr string) error {
 // turned away because it was full.
 type dialer struct {
 	gate    *gate
-	life    context.Context // the swarm's: go-redis dials on a context of its own
+	life    context.Context // the instance's: go-redis dials on a context of its own
 	timeout time.Duration
 	tls     *tls.Config // nil: plain TCP. With a dialer of one's own go-redis leaves TLS to it.
 	dials   *atomic.Int64
@@ -38,6 +38,9 @@ type dialer struct {
 	open    atomic.Int64 // connections that the server has let in and that are not closed
 	opened  atomic.Int64 // ns: when the last of them was let in
 }
+
+// over says that whoever dials was killed, or the swarm is stopped.
+func (d *dialer) over() bool { return d.life != nil && d.life.Err() != nil }
 
 // dial is a redis.Options.Dialer.
 func (d *dialer) dial(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -82,7 +85,7 @@ type watchedConn struct {
 	detach func() bool
 }
 
-// Close also forgets the connection in the swarm's life, which cuts those that
+// Close also forgets the connection in the instance's life, which cuts those that
 // are still open when it ends.
 func (c *watchedConn) Close() error {
 	c.detach()

@@ -35,10 +35,22 @@ func Patterns(prefix string) []string {
 // Valkey before 9.0 have no command for it, so it is a script everywhere.
 var release = redis.NewScript(`if redis.call("GET", KEYS[1]) == ARGV[1] then return redis.call("DEL", KEYS[1]) else return 0 end`)
 
-// decide answers one request: take the tenant's lock, read the window's
-// counter, do the work, write the counter back, release. It returns false when
-// the worker is to end.
+// decide answers one request, in the way that the settings ask for. It returns
+// false when the worker is to end.
 func (w *worker) decide(ctx context.Context, op *history.Op) bool {
+	switch w.settings.Limiter.Decision {
+	case DecisionTransaction:
+		return w.transact(ctx, op)
+	case DecisionScript:
+		return w.evaluate(ctx, op)
+	default:
+		return w.underLock(ctx, op)
+	}
+}
+
+// underLock takes the tenant's lock, reads the window's counter, does the work,
+// writes the counter back, and releases.
+func (w *worker) underLock(ctx context.Context, op *history.Op) bool {
 	if !w.acquire(ctx, op) {
 		return op.Outcome != history.Unknown
 	}
@@ -63,8 +75,7 @@ func (w *worker) decide(ctx context.Context, op *history.Op) bool {
 	return true
 }
 
-// acquire tries SET NX until the lock is granted, the acquire timeout passes
-// (Fail) or the run ends (Unknown: the last try may have taken effect).
+// acquire tries SET NX until the lock is granted or there is no further try.
 func (w *worker) acquire(ctx context.Context, op *history.Op) bool {
 	w.seq++
 	w.token = fmt.Sprintf("%d:%d:%08x", w.id, w.seq, w.rng.Uint32())
@@ -72,7 +83,7 @@ func (w *worker) acquire(ctx context.Context, op *history.Op) bool {
 	l := w.settings.Lock
 	w.link.keeps = w.settings.Waiter == WaiterKeeps
 	defer func() { w.endWait(op.Granted != history.Never) }()
-	for {
+	for t := (trying{since: op.Begun}); ; {
 		op.Tries++
 		var granted bool
 		class := w.link.do(func(c redis.Cmdable) (err error) {
@@ -83,23 +94,57 @@ func (w *worker) acquire(ctx context.Context, op *history.Op) bool {
 			op.Granted = w.elapsed()
 			return true
 		}
-		if class != history.None {
-			op.Class = class
-		}
-		wait := w.settings.RedialMS.Duration()
-		if class == history.None {
-			wait = l.pause(op.Tries, w.rng)
-		}
-		timeout := l.AcquireTimeoutMS.Duration()
-		if timeout > 0 && w.elapsed()+wait-op.Begun > timeout {
-			op.Outcome, op.Class = history.Fail, history.Deadline
-			return false
-		}
-		if !sleep(ctx, wait) {
-			op.Outcome = history.Unknown
+		if !w.again(ctx, op, &t, class) {
 			return false
 		}
 	}
+}
+
+// trying is a row of tries, at a lock or at a decision without one.
+type trying struct {
+	since time.Duration // the acquire timeout counts from here
+	lost  bool          // some try was not answered, and may have taken effect
+}
+
+// again waits for the next try. Where there is none it settles the outcome: the
+// acquire timeout would pass first (Fail); the worker or the run is cut off
+// (Unknown); or the worker is told to stop. It then gives up at once, since who
+// waits has nothing to finish. Between two tries that were answered no command is
+// under way, so nothing can have taken effect, and the request has failed. If a
+// try was not answered, the lock may be taken or the decision made all the same,
+// and nobody is left to find out: Unknown.
+func (w *worker) again(ctx context.Context, op *history.Op, t *trying, class history.Class) bool {
+	wait := w.settings.RedialMS.Duration()
+	if class == history.None {
+		wait = w.settings.Lock.pause(op.Tries, w.rng)
+	} else {
+		op.Class, t.lost = class, t.lost || mayHaveRun(class)
+	}
+	timeout := w.settings.Lock.AcquireTimeoutMS.Duration()
+	if timeout > 0 && w.elapsed()+wait-t.since > timeout {
+		op.Outcome, op.Class = history.Fail, history.Deadline
+		if w.settings.Lock.OnGiveUp == GiveUpCloses {
+			w.link.hangUp()
+		}
+		return false
+	}
+	if sleep(w.term, wait) {
+		return true
+	}
+	if ctx.Err() == nil && !t.lost {
+		op.Outcome = history.Fail
+	}
+	return false
+}
+
+// mayHaveRun says of a command that failed so whether the server may have carried
+// it out: it may, unless it never got there or was answered with an error.
+func mayHaveRun(c history.Class) bool {
+	switch c {
+	case history.Refused, history.Unreachable, history.PoolTimeout, history.Rejected:
+		return false
+	}
+	return true
 }
 
 // endWait gives the kept connection back, unless a lock was granted and its
@@ -115,14 +160,13 @@ func (w *worker) endWait(granted bool) {
 // enter takes the fencing token and reads the counter, in one round trip.
 func (w *worker) enter(ctx context.Context, op *history.Op) (count int64, ok bool) {
 	k := w.keys[op.Tenant]
-	window := w.settings.Limiter.WindowMS.Duration()
 	ok = w.persist(ctx, op, func(c redis.Cmdable) error {
-		op.Window = int64(w.elapsed() / window)
+		op.Window = w.window()
 		var fence *redis.IntCmd
 		var read *redis.StringCmd
 		_, err := c.Pipelined(ctx, func(p redis.Pipeliner) error {
 			fence = p.Incr(ctx, k.fence)
-			read = p.Get(ctx, k.counter+":"+strconv.FormatInt(op.Window, 10))
+			read = p.Get(ctx, w.counter(op))
 			return nil
 		})
 		if err != nil && err != redis.Nil {
@@ -135,12 +179,17 @@ func (w *worker) enter(ctx context.Context, op *history.Op) (count int64, ok boo
 	return count, ok
 }
 
-// work is what the lock protects: it takes HoldMS, without Redis. A worker
-// that was told to crash does so in the middle of it.
+// work is what the lock protects. It needs no connection.
 func (w *worker) work(ctx context.Context, op *history.Op) bool {
 	if w.settings.Holder == HolderRedials {
 		w.link.hangUp()
 	}
+	return w.labour(ctx, op)
+}
+
+// labour takes HoldMS, without Redis. A worker that was told to crash does so in
+// the middle of it.
+func (w *worker) labour(ctx context.Context, op *history.Op) bool {
 	if w.hook != nil {
 		w.hook(w.id)
 	}
@@ -154,12 +203,25 @@ func (w *worker) work(ctx context.Context, op *history.Op) bool {
 }
 
 func (w *worker) write(ctx context.Context, op *history.Op, count int64) bool {
-	k := w.keys[op.Tenant].counter + ":" + strconv.FormatInt(op.Window, 10)
-	keep := max(2*w.settings.Limiter.WindowMS.Duration(), time.Second)
+	k := w.counter(op)
 	return w.persist(ctx, op, func(c redis.Cmdable) error {
-		return c.Set(ctx, k, count, keep).Err()
+		return c.Set(ctx, k, count, w.settings.Limiter.keep()).Err()
 	})
 }
+
+// window is the index of the one that runs now.
+func (w *worker) window() int64 {
+	return int64(w.elapsed() / w.settings.Limiter.WindowMS.Duration())
+}
+
+// counter is the key of the window that an operation falls into.
+func (w *worker) counter(op *history.Op) string {
+	return w.keys[op.Tenant].counter + ":" + strconv.FormatInt(op.Window, 10)
+}
+
+// keep is how long a window's counter stays: longer than anybody may still
+// decide by it.
+func (l LimiterSettings) keep() time.Duration { return max(2*l.WindowMS.Duration(), time.Second) }
 
 // release deletes the lock if it is still ours. That it is not is a conflict:
 // somebody else deleted it, or it expired, while we worked under it.

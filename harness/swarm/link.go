@@ -20,10 +20,12 @@ type client struct {
 	opts func() *redis.Options
 }
 
-func (s *Swarm) newClient(name string) *client {
-	d := &dialer{gate: &s.gate, life: s.life, timeout: s.settings.Client.DialTimeoutMS.Duration(),
+// newClient makes a client that dials as its instance's settings say, and as long
+// as its instance lives.
+func (s *Swarm) newClient(name string, o ClientOptions, life context.Context) *client {
+	d := &dialer{gate: &s.gate, life: life, timeout: o.DialTimeoutMS.Duration(),
 		tls: s.target.TLS, dials: &s.dials, elapsed: s.config.Elapsed}
-	opts := func() *redis.Options { return redisOptions(s.target, s.settings.Client, name, d) }
+	opts := func() *redis.Options { return redisOptions(s.target, o, name, d) }
 	return &client{name: name, rdb: redis.NewClient(opts()), dial: d, opts: opts}
 }
 
@@ -73,6 +75,18 @@ func (l *link) do(send func(redis.Cmdable) error) history.Class {
 		}
 		over = l.kept
 	}
+	class := l.ask(over, send)
+	if class != history.None {
+		l.letGo()
+	} else if l.keeps && l.keptSince.Load() == 0 {
+		l.keptSince.Store(int64(l.client.dial.elapsed()))
+	}
+	return class
+}
+
+// ask sends one command (or pipeline) over a connection that the caller has
+// chosen, and counts it.
+func (l *link) ask(over redis.Cmdable, send func(redis.Cmdable) error) history.Class {
 	refusedBefore := l.client.dial.refused.Load()
 	begun := time.Now()
 	err := send(over)
@@ -82,14 +96,12 @@ func (l *link) do(send func(redis.Cmdable) error) history.Class {
 		l.tally.commands.Add(1)
 		l.tally.commandNanos.Add(int64(took))
 	}
-	if class != history.None {
+	// What breaks because the process is killed, nobody is there to log.
+	if class != history.None && !l.client.dial.over() {
 		l.tally.errors[class].Add(1)
 		if strings.Contains(err.Error(), refusalText) {
 			l.tally.told.Add(1)
 		}
-		l.letGo()
-	} else if l.keeps && l.keptSince.Load() == 0 {
-		l.keptSince.Store(int64(l.client.dial.elapsed()))
 	}
 	return class
 }

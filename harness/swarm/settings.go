@@ -84,7 +84,21 @@ type LockSettings struct {
 	Backoff          Backoff `yaml:"backoff" json:"backoff"`                       //
 	BackoffMaxMS     Millis  `yaml:"backoff_max_ms" json:"backoff_max_ms"`         // the longest pause that backoff reaches
 	AcquireTimeoutMS Millis  `yaml:"acquire_timeout_ms" json:"acquire_timeout_ms"` // 0: waits for ever
+	OnGiveUp         GiveUp  `yaml:"on_give_up" json:"on_give_up"`                 // when the acquire timeout has passed
 }
+
+// GiveUp is what a worker does with its connection when it gives up waiting. Its
+// request has failed; it goes on to the next one either way.
+type GiveUp string
+
+const (
+	// GiveUpKeeps leaves the connection in its client's pool, which keeps it open:
+	// who gave up waiting for a lock has not given up its slot of the server.
+	GiveUpKeeps GiveUp = "keeps-connection"
+	// GiveUpCloses closes the client and opens a new one for the next request. It
+	// needs one client per worker.
+	GiveUpCloses GiveUp = "closes-connection"
+)
 
 // Backoff says how the pause between two tries grows.
 type Backoff string
@@ -97,8 +111,32 @@ const (
 
 // LimiterSettings is the fixed-window rate limit that the lock guards.
 type LimiterSettings struct {
-	WindowMS Millis `yaml:"window_ms" json:"window_ms"`
-	Limit    int64  `yaml:"limit" json:"limit"` // requests admitted per tenant and window
+	WindowMS Millis   `yaml:"window_ms" json:"window_ms"`
+	Limit    int64    `yaml:"limit" json:"limit"` // requests admitted per tenant and window
+	Decision Decision `yaml:"decision" json:"decision"`
+}
+
+// Decision is how a request is decided: what makes reading the counter and
+// writing it back one step. Only DecisionLocked takes locks; LockSettings' HoldMS,
+// PollMS, Backoff, AcquireTimeoutMS and OnGiveUp then stand for the work of a
+// decision, and for trying again.
+type Decision string
+
+const (
+	// DecisionLocked reads, works and writes under the tenant's lock.
+	DecisionLocked Decision = "locked"
+	// DecisionTransaction watches the counter, reads it, works, and writes it in
+	// MULTI and EXEC, and begins again if somebody else wrote it in between. The
+	// connection that watches stays until EXEC: Waiter and Holder have no say.
+	DecisionTransaction Decision = "transaction"
+	// DecisionScript works, and then lets a script on the server read, compare and
+	// write. Waiter has no say; a holder that redials does so for its work here, too.
+	DecisionScript Decision = "script"
+)
+
+// locks says whether decisions are made under a lock.
+func (l LimiterSettings) locks() bool {
+	return l.Decision != DecisionTransaction && l.Decision != DecisionScript
 }
 
 // ArrivalSettings says where requests come from.
@@ -176,8 +214,8 @@ func Defaults() Settings {
 			Protocol: 2, DisableIdentity: true,
 		},
 		Waiter: WaiterReturns, Holder: HolderKeeps, RedialMS: 10,
-		Lock:           LockSettings{Tenants: 1, HoldMS: 5, PollMS: 5, Backoff: BackoffNone, BackoffMaxMS: 100},
-		Limiter:        LimiterSettings{WindowMS: 1000, Limit: 1 << 20},
+		Lock:           LockSettings{Tenants: 1, HoldMS: 5, PollMS: 5, Backoff: BackoffNone, BackoffMaxMS: 100, OnGiveUp: GiveUpKeeps},
+		Limiter:        LimiterSettings{WindowMS: 1000, Limit: 1 << 20, Decision: DecisionLocked},
 		Arrivals:       ArrivalSettings{Kind: Closed, Tenant: TenantAny, Queue: 1024},
 		ReplaceAfterMS: 100,
 	}

@@ -35,7 +35,6 @@ type Config struct {
 
 // Swarm is a set of running workers.
 type Swarm struct {
-	settings Settings
 	target   Target
 	config   Config
 	keys     []keys
@@ -46,12 +45,28 @@ type Swarm struct {
 	crashes  *crashes
 	arrivals *arrivals
 	failed   chan error
-	running  sync.WaitGroup
+	running  sync.WaitGroup // every goroutine, and a rollout that is under way
 
 	mu        sync.Mutex
-	instances int
-	clients   []*client
-	workers   []*worker
+	settings  Settings    // of the next instance
+	instances []*instance // by number; a rollout puts new ones in their places
+	workers   []*worker   // the gone as well: what they counted stays counted
+	rolling   bool
+	stopped   bool
+}
+
+// instance is one deployed process: its clients, its workers, and the two ways
+// to end it. Its workers are in s.workers, too.
+type instance struct {
+	number     int
+	generation int // how many ran in its place before it
+	settings   Settings
+	life       context.Context // ends with the process: SIGKILL, or the end of the swarm
+	kill       context.CancelCauseFunc
+	term       context.Context // ends when the process is told to stop: SIGTERM
+	terminate  context.CancelFunc
+	clients    []*client // under Swarm.mu
+	working    sync.WaitGroup
 }
 
 // Start runs the settings' instances and returns at once. Stop ends them; so
@@ -76,50 +91,65 @@ func Start(ctx context.Context, c Config) *Swarm {
 func (s *Swarm) Scale(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for ; s.instances < n; s.instances++ {
-		clients := make([]*client, s.settings.ClientsPerInstance)
-		for i := range clients {
-			clients[i] = s.newClient(fmt.Sprintf("lockjam-%d-%d", s.instances, i))
+	for number := len(s.instances); number < n; number++ {
+		s.instances = append(s.instances, nil)
+		s.startInstance(number, 0)
+	}
+}
+
+// startInstance starts an instance with the settings in force, in its place of
+// s.instances. It needs s.mu.
+func (s *Swarm) startInstance(number, generation int) {
+	in := &instance{number: number, generation: generation, settings: s.settings}
+	in.life, in.kill = context.WithCancelCause(s.life)
+	in.term, in.terminate = context.WithCancel(in.life)
+	s.instances[number] = in
+	for i := range in.settings.ClientsPerInstance {
+		name := fmt.Sprintf("lockjam-%d-%d", number, i)
+		if generation > 0 {
+			name += fmt.Sprintf("-g%d", generation)
 		}
-		s.clients = append(s.clients, clients...)
-		for i := range s.settings.WorkersPerInstance {
-			s.startWorker(clients[i%len(clients)], s.instances*s.settings.WorkersPerInstance+i)
-		}
+		in.clients = append(in.clients, s.newClient(name, in.settings.Client, in.life))
+	}
+	for i := range in.settings.WorkersPerInstance {
+		s.startWorker(in, in.clients[i%len(in.clients)], number*in.settings.WorkersPerInstance+i)
 	}
 }
 
 // startWorker needs s.mu.
-func (s *Swarm) startWorker(c *client, place int) {
+func (s *Swarm) startWorker(in *instance, c *client, place int) {
 	id := len(s.workers) + 1
 	w := &worker{
-		id: id, place: place, settings: s.settings, keys: s.keys, rng: rand.New(rand.NewPCG(s.config.Seed, uint64(id))),
-		elapsed: s.config.Elapsed, record: s.config.Record, hook: s.config.OnWork, crashes: s.crashes,
-		owns: s.settings.WorkersPerInstance <= s.settings.ClientsPerInstance,
+		id: id, place: place, settings: in.settings, keys: s.keys, rng: rand.New(rand.NewPCG(s.config.Seed, uint64(id))),
+		elapsed: s.config.Elapsed, record: s.config.Record, hook: s.config.OnWork, crashes: s.crashes, term: in.term,
+		owns: in.settings.WorkersPerInstance <= in.settings.ClientsPerInstance,
 	}
 	w.link = &link{client: c, tally: &w.tally}
 	s.workers = append(s.workers, w)
+	in.working.Add(1)
 	s.running.Go(func() {
-		crashed, err := w.run(s.life, s.arrivals.next)
+		defer in.working.Done()
+		crashed, err := w.run(in.life, s.arrivals.next)
 		if err != nil {
 			s.fail(err)
 		}
-		if crashed && sleep(s.life, s.settings.ReplaceAfterMS.Duration()) {
-			s.replace(w)
+		if crashed && sleep(in.term, in.settings.ReplaceAfterMS.Duration()) {
+			s.replace(in, w)
 		}
 	})
 }
 
 // replace starts a new worker in a crashed one's place. It knows nothing of
 // the lock that the old one held.
-func (s *Swarm) replace(old *worker) {
+func (s *Swarm) replace(in *instance, old *worker) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := old.link.client
 	if old.owns {
-		c = s.newClient(fmt.Sprintf("lockjam-r%d", len(s.workers)+1))
-		s.clients = append(s.clients, c)
+		c = s.newClient(fmt.Sprintf("lockjam-r%d", len(s.workers)+1), in.settings.Client, in.life)
+		in.clients = append(in.clients, c)
 	}
-	s.startWorker(c, old.place)
+	s.startWorker(in, c, old.place)
 }
 
 func (s *Swarm) fail(err error) {
@@ -189,7 +219,7 @@ func (s *Swarm) Census() []history.Stance {
 		if since := w.link.keptSince.Load(); since != 0 {
 			stance.Kept, stance.KeptSince = true, time.Duration(since)
 		}
-		if st.state != Idle {
+		if st.state != Idle && w.settings.Limiter.locks() {
 			stance.Lock, stance.Token = s.keys[st.tenant].lock, st.token
 		}
 		all = append(all, stance)
@@ -210,10 +240,20 @@ func (s *Swarm) Locks() []string {
 // unknown, and closes all connections. Nothing of the swarm runs after it.
 func (s *Swarm) Stop() {
 	s.end()
+	s.mu.Lock()
+	s.stopped = true // no rollout begins once it may not be waited for any more
+	s.mu.Unlock()
 	s.running.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, c := range s.clients {
+	for _, in := range s.instances {
+		in.closeClients()
+	}
+}
+
+// closeClients needs s.mu, and that no worker of the instance runs.
+func (in *instance) closeClients() {
+	for _, c := range in.clients {
 		_ = c.rdb.Close()
 	}
 }

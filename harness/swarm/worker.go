@@ -41,6 +41,7 @@ type worker struct {
 	record   func(history.Op)
 	hook     func(worker int)
 	crashes  *crashes
+	term     context.Context // ends when the worker is told to stop: it begins nothing then, and waits for nothing
 	tally    tally
 	seq      int
 	token    string
@@ -77,8 +78,9 @@ func (w *worker) standing() stance {
 	return w.stance
 }
 
-// run ends when the context does, when the worker crashes, or with an error
-// when there is a fault in lockjam itself.
+// run ends when the context does, when the worker was told to stop and is done
+// with what it was at, when it crashes, or with an error when there is a fault in
+// lockjam itself.
 func (w *worker) run(ctx context.Context, next func(context.Context, *worker) (request, bool)) (crashed bool, err error) {
 	op := history.Op{}
 	defer func() {
@@ -93,7 +95,7 @@ func (w *worker) run(ctx context.Context, next func(context.Context, *worker) (r
 	}()
 	for {
 		w.stand(Idle, 0)
-		req, ok := next(ctx, w)
+		req, ok := next(w.term, w)
 		if !ok {
 			return false, nil
 		}
@@ -103,6 +105,9 @@ func (w *worker) run(ctx context.Context, next func(context.Context, *worker) (r
 		}
 		w.intended = req.intended
 		goOn := w.decide(ctx, &op)
+		if op.Outcome == history.Unknown && context.Cause(ctx) == errKilled {
+			w.die(&op)
+		}
 		op.Ended = w.elapsed()
 		w.record(op)
 		switch op.Outcome {
@@ -115,4 +120,13 @@ func (w *worker) run(ctx context.Context, next func(context.Context, *worker) (r
 			return op.Class == history.Crashed, nil
 		}
 	}
+}
+
+// die notes what a killed process was at. It relies on nothing any more, and what
+// it held stays behind.
+func (w *worker) die(op *history.Op) {
+	if op.Granted != history.Never && op.Class != history.Crashed {
+		w.tally.crashes.Add(1)
+	}
+	op.Class = history.Crashed
 }

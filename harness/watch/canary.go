@@ -36,6 +36,7 @@ const (
 type canary struct {
 	dial  func(context.Context) (net.Conn, error)
 	every time.Duration
+	ran   func(words ...string) // told of every PING that the server executes; nil: nobody counts
 
 	mu      sync.Mutex
 	counted history.Canary
@@ -135,8 +136,14 @@ func (c *canary) try(ctx context.Context) (f fate, words string) {
 	said, err = hear(conn, canaryPing)
 	switch {
 	case said != "":
+		if said == "+PONG" && c.ran != nil {
+			c.ran("PING")
+		}
 		return answered(said)
 	case isTimeout(err):
+		if c.ran != nil {
+			c.ran("PING") // a server that stalls will read it yet
+		}
 		return silent, ""
 	}
 	return cut, ""

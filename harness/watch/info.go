@@ -14,7 +14,8 @@ import (
 // readServer reads the server's counters. What it does not say (an old Redis, a
 // managed service that hides things, a user who may not run CONFIG) is missing in
 // the answer by name; the error is for a server that says nothing at all.
-func readServer(ctx context.Context, c *redis.Client) (*history.Server, error) {
+func (w *Watcher) readServer(ctx context.Context, c *redis.Client) (*history.Server, error) {
+	ours, opened := w.own.far()
 	info, err := ReadInfo(ctx, c, "server", "clients", "stats", "commandstats")
 	if err != nil {
 		return nil, err
@@ -28,19 +29,16 @@ func readServer(ctx context.Context, c *redis.Client) (*history.Server, error) {
 			lack(s, field, "INFO does not say it")
 		}
 	}
-	stats := false
+	stats := map[string]commandStat{}
 	for field, value := range info {
-		name, ok := strings.CutPrefix(field, "cmdstat_")
-		stats = stats || ok
-		if ok && !ownCommand(name) {
-			calls, usec := commandStat(value)
-			s.Calls += calls
-			s.CommandTime += time.Duration(usec) * time.Microsecond
+		if name, ok := strings.CutPrefix(field, "cmdstat_"); ok {
+			stats[name] = parseCommandStat(value)
 		}
 	}
-	if !stats { // this very INFO would be in it
+	if len(stats) == 0 { // this very INFO would be in it
 		lack(s, "commandstats", "INFO commandstats is empty")
 	}
+	w.ledger.enter(s, stats, ours, opened)
 	if _, missing := s.Missing["maxclients"]; missing { // not in INFO before Redis 6.2
 		askMaxClients(ctx, c, s)
 	}
@@ -89,26 +87,77 @@ func ReadInfo(ctx context.Context, c *redis.Client, sections ...string) (map[str
 	return info, nil
 }
 
-// ownCommand says whether a command is the harness's or belongs to a
-// connection's handshake: it would dilute what the swarm's commands took.
-func ownCommand(name string) bool {
-	base, _, _ := strings.Cut(name, "|")
-	switch base {
-	case "info", "config", "client", "hello", "ping", "command", "auth", "select", "scan", "monitor", "reset", "object", "pttl", "mget":
-		return true
-	}
-	return false
-}
+// commandStat is how often a command was called since the server's start, and how
+// long it took.
+type commandStat struct{ calls, usec int64 }
 
-// commandStat reads "calls=12,usec=34,usec_per_call=2.83,...".
-func commandStat(value string) (calls, usec int64) {
+// parseCommandStat reads "calls=12,usec=34,usec_per_call=2.83,...".
+func parseCommandStat(value string) (s commandStat) {
 	for part := range strings.SplitSeq(value, ",") {
 		switch name, v, _ := strings.Cut(part, "="); name {
 		case "calls":
-			calls, _ = strconv.ParseInt(v, 10, 64)
+			s.calls, _ = strconv.ParseInt(v, 10, 64)
 		case "usec":
-			usec, _ = strconv.ParseInt(v, 10, 64)
+			s.usec, _ = strconv.ParseInt(v, 10, 64)
 		}
 	}
-	return calls, usec
+	return s
+}
+
+// noWork says whether a command does nothing for anybody: INFO, which only those
+// who watch ask for, and what connections say of themselves when they are opened.
+// They are short, and would make the mean of the others look better than it is.
+func noWork(name string) bool {
+	base, _, _ := strings.Cut(name, "|")
+	switch base {
+	case "info", "hello", "auth", "command", "monitor", "reset":
+		return true
+	}
+	return name == "client|setname" || name == "client|setinfo"
+}
+
+// ledger takes what the watching itself causes out of a server's counters, from
+// reading to reading.
+//
+// commandstats has the time that all calls of a command took together. Where we
+// run a command that the application runs too, our calls are given a share of the
+// time since the last reading that is in proportion to their number: an MGET of
+// theirs that takes longer than ours counts for too little, and a shorter one for
+// too much. A command of ours that ran between our look at our own count and the
+// server's at its own (the canary's, MONITOR's) is theirs until the next reading.
+type ledger struct {
+	runID  string
+	before int64 // what we had run when this server was first connected to
+	ours   tab   // at the last reading
+	was    map[string]commandStat
+	calls  int64
+	spent  time.Duration
+}
+
+// infoSections is how many of a reading's INFOs the server has counted when it
+// tells how many commands it has processed: the sections before that one.
+const infoSections = 2
+
+func (l *ledger) enter(s *history.Server, stats map[string]commandStat, ours, opened tab) {
+	if s.RunID != l.runID {
+		*l = ledger{runID: s.RunID, before: opened.total, ours: opened}
+	}
+	s.Own = ours.total - l.before + infoSections
+	for name, now := range stats {
+		if noWork(name) {
+			continue
+		}
+		was := l.was[name]
+		if now.calls < was.calls { // CONFIG RESETSTAT
+			was = commandStat{}
+		}
+		calls, usec := now.calls-was.calls, max(now.usec-was.usec, 0)
+		if theirs := calls - (ours.calls[name] - l.ours.calls[name]); theirs > 0 {
+			l.calls += theirs
+			share := float64(theirs) / float64(calls)
+			l.spent += time.Duration(float64(usec) * min(share, 1) * float64(time.Microsecond))
+		}
+	}
+	l.ours, l.was = ours, stats
+	s.Calls, s.CommandTime = l.calls, l.spent
 }

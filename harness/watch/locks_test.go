@@ -18,7 +18,7 @@ func clientAs(t *testing.T, e server.Endpoint, admin *redis.Client, name string,
 	t.Helper()
 	do(t, admin, append([]any{"ACL", "SETUSER", name, "reset", "on", ">pass"}, rules...)...)
 	c := redis.NewClient(&redis.Options{
-		Addr: e.Addr, Protocol: 2, Username: name, Password: "pass", PoolSize: 1, MaxRetries: -1, DisableIdentity: true,
+		Addr: e.Addr, Protocol: 2, Username: name, Password: "pass", PoolSize: 1, PipelinePoolSize: -1, MaxRetries: -1, DisableIdentity: true,
 	})
 	t.Cleanup(func() { c.Close() })
 	return c
@@ -35,6 +35,12 @@ func setKeys(t *testing.T, c *redis.Client, prefix string, n int) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// readLocks is a first look at the keys.
+func readLocks(ctx context.Context, c *redis.Client, pattern string) history.Locks {
+	found, _ := newKeys(pattern).look(ctx, c, "")
+	return found
 }
 
 func TestReadLocks(t *testing.T) {
@@ -90,13 +96,33 @@ func TestReadLocksAsksTheFirstOnly(t *testing.T) {
 	}
 }
 
+// A keyspace that is too large for one look is gone through in several, and then
+// the count is exact, the time after that too.
 func TestReadLocksOfLargeKeyspace(t *testing.T) {
 	s := startRedis(t, nil)
 	c := openControl(t, s.Endpoint()).Sampler
-	setKeys(t, c, "lock:", 30_000)
-	got := readLocks(t.Context(), c, "lock:*")
-	if !got.Partial || got.Keys < scanRounds*scanCount || got.Keys >= 30_000 {
-		t.Errorf("%+v", got)
+	setKeys(t, c, "theirs:", 50_000)
+	setKeys(t, c, "lock:", 500)
+	k := newKeys("lock:*")
+	for range 2 {
+		var last history.Locks
+		for look := int64(1); look <= 2; look++ {
+			got, err := k.look(t.Context(), c, "a")
+			if err != nil || !got.Partial || got.Keys <= last.Keys || got.Keys >= 500 || got.Looked != look*scanRounds*scanCount {
+				t.Errorf("look %d: %+v, %v", look, got, err)
+			}
+			last = got
+		}
+		if got, err := k.look(t.Context(), c, "a"); err != nil || got.Partial || got.Keys != 500 || got.Asked != locksAsked {
+			t.Errorf("all of it: %+v, %v", got, err)
+		}
+	}
+	// A restart makes the cursor one of nothing.
+	if _, err := k.look(t.Context(), c, "a"); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := k.look(t.Context(), c, "b"); err != nil || got.Looked != scanRounds*scanCount {
+		t.Errorf("after a restart: %+v, %v", got, err)
 	}
 	// What matters is how many keys there are to look through, not how many match.
 	if got := readLocks(t.Context(), c, "lock:0000*"); !got.Partial {
@@ -127,20 +153,28 @@ func TestReadLocksWithoutPermission(t *testing.T) {
 		asked     int64
 		errorSays string
 		idleSays  string
+		denials   int64 // in three looks
 	}{
-		{"no SCAN, no locks", []any{"~*", "+@all", "-scan"}, 0, 0, "NOPERM", ""},
-		{"without PTTL there are keys all the same", []any{"~*", "+@all", "-pttl"}, 4, 0, "", "PTTL"},
-		{"without OBJECT there is no idle time", []any{"~*", "+@all", "-object"}, 4, 4, "", "OBJECT IDLETIME"},
-		{"SCAN shows keys that the user may not ask about", []any{"~lock:000002", "+@all"}, 4, 1, "", "PTTL"},
+		{"no SCAN, no locks", []any{"~*", "+@all", "-scan"}, 0, 0, "NOPERM", "", 1},
+		{"without PTTL there are keys all the same", []any{"~*", "+@all", "-pttl"}, 4, 0, "", "PTTL", 1},
+		{"without OBJECT there is no idle time", []any{"~*", "+@all", "-object"}, 4, 4, "", "OBJECT IDLETIME", 1},
+		{"SCAN shows keys that the user may not ask about", []any{"~lock:000002", "+@all"}, 4, 1, "", "PTTL", 6},
 	} {
 		t.Run(test.why, func(t *testing.T) {
 			c := clientAs(t, s.Endpoint(), admin, "looker", test.rules...)
-			got := readLocks(t.Context(), c, "lock:*")
-			if got.Keys != test.keys || got.Asked != test.asked || got.NoTTL != test.asked || got.OldestIdle != 0 {
-				t.Errorf("%+v", got)
+			do(t, admin, "ACL", "LOG", "RESET")
+			k := newKeys("lock:*")
+			for range 3 {
+				got, err := k.look(t.Context(), c, "")
+				if err != nil || got.Keys != test.keys || got.Asked != test.asked || got.NoTTL != test.asked || got.OldestIdle != 0 {
+					t.Errorf("%+v, %v", got, err)
+				}
+				if !says(got.Error, test.errorSays, "NOPERM") || !says(got.IdleError, test.idleSays, "NOPERM") {
+					t.Errorf("says %q and %q", got.Error, got.IdleError)
+				}
 			}
-			if !says(got.Error, test.errorSays, "NOPERM") || !says(got.IdleError, test.idleSays, "NOPERM") {
-				t.Errorf("says %q and %q", got.Error, got.IdleError)
+			if got := denials(t, admin); got != test.denials {
+				t.Errorf("%d denials in the ACL log, want %d", got, test.denials)
 			}
 		})
 	}

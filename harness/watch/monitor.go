@@ -48,6 +48,7 @@ type Listener struct {
 	username, password string
 	name               string // "": the connection has none
 	db                 int
+	ran                func(words ...string) // told of every command that was executed; nil: nobody counts
 }
 
 // NewListener takes over an authenticated, idle, raw RESP2 connection to the
@@ -238,6 +239,9 @@ func (l *Listener) answer(line []byte) error {
 		want = "+RESET"
 	}
 	if string(line) == want {
+		if l.ran != nil {
+			l.ran(strings.Fields(requestNames[asked])...)
+		}
 		return nil
 	}
 	words := printable(string(line))

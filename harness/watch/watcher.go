@@ -61,6 +61,11 @@ type Watcher struct {
 	queries sync.WaitGroup
 	stolen  atomic.Int64 // ns, since the last sample
 
+	// What the questions remember; only the one query at a time touches ledger and keys.
+	own    own
+	ledger ledger
+	keys   *keys
+
 	counting  bool          // whether censuses are taken
 	nextCount time.Duration // not before
 	nextLocks time.Duration
@@ -77,18 +82,31 @@ type reading struct {
 // New makes a Watcher that reads over the given connections. It does nothing until
 // Run or Now.
 func New(c Config, over Connections) *Watcher {
-	w := &Watcher{config: c, over: over, lost: make(chan error, 1)}
+	w := &Watcher{config: c, over: over, lost: make(chan error, 1), keys: newKeys(c.LockPrefix + "*")}
 	if c.CanaryEvery > 0 && over.Dial != nil {
 		w.canary = newCanary(w.dial, c.CanaryEvery)
+		w.canary.ran = w.own.ran
 	}
+	w.count(over)
 	return w
 }
 
-// Use directs the watcher to other connections; none stops its questions.
+// Use directs the watcher to other connections; none stops its questions. Those
+// of before are closed by then.
 func (w *Watcher) Use(over Connections) {
+	w.own.reopened()
+	w.count(over)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.over = over
+}
+
+// count makes what is asked over the connections count as the watching's own.
+func (w *Watcher) count(over Connections) {
+	w.own.counts(over.Client)
+	if over.Listener != nil {
+		over.Listener.ran = w.own.ran
+	}
 }
 
 // Lost delivers the error with which the server went away, unless it was us who
@@ -104,7 +122,7 @@ func (w *Watcher) Wait() { w.queries.Wait() }
 // acceptCommonHandler).
 const NoCanaryOverTLS = "over TLS a full server hangs up without a word"
 
-var errRestarting = errors.New("the server is being restarted")
+var errAway = errors.New(NoConnection)
 
 // dial is the canary's.
 func (w *Watcher) dial(ctx context.Context) (net.Conn, error) {
@@ -112,7 +130,7 @@ func (w *Watcher) dial(ctx context.Context) (net.Conn, error) {
 	dial := w.over.Dial
 	w.mu.Unlock()
 	if dial == nil {
-		return nil, errRestarting
+		return nil, errAway
 	}
 	return dial(ctx)
 }
@@ -134,7 +152,9 @@ func (w *Watcher) Run(ctx context.Context) {
 	tick := time.NewTicker(SampleEvery)
 	defer tick.Stop()
 	for {
-		w.Now(ctx)
+		if r := w.ask(ctx); !errors.Is(r.err, errOver) { // else it is the end of the watching, and says nothing of the server
+			w.sample(r)
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -189,8 +209,9 @@ func (w *Watcher) listen(ctx context.Context) {
 }
 
 // Now takes one sample.
-func (w *Watcher) Now(ctx context.Context) history.Sample {
-	r := w.ask(ctx)
+func (w *Watcher) Now(ctx context.Context) history.Sample { return w.sample(w.ask(ctx)) }
+
+func (w *Watcher) sample(r reading) history.Sample {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	sample := history.Sample{Took: r.took, Stolen: time.Duration(w.stolen.Swap(0)), Server: r.server, Locks: r.locks, Monitor: w.heard}
@@ -217,13 +238,22 @@ func (w *Watcher) Now(ctx context.Context) history.Sample {
 // would need a slot.
 const patience = SampleEvery * 8 / 10
 
-var errNoAnswer = errors.New("the server did not answer in time")
+var (
+	errNoAnswer = errors.New(NoAnswer)
+	errOver     = errors.New("the watching ended before the server answered")
+)
+
+// Errors of samples that are not the server's own words.
+const (
+	NoAnswer     = "the server did not answer in time"
+	NoConnection = "there is no connection to the server at the moment"
+)
 
 func (w *Watcher) ask(ctx context.Context) reading {
 	w.mu.Lock()
 	if w.over.Client == nil {
 		w.mu.Unlock()
-		return reading{err: errRestarting}
+		return reading{err: errAway}
 	}
 	if w.asked == nil {
 		w.asked = make(chan struct{})
@@ -243,7 +273,7 @@ func (w *Watcher) ask(ctx context.Context) reading {
 	case <-timer.C:
 		return reading{took: patience, err: errNoAnswer}
 	case <-ctx.Done():
-		return reading{err: ctx.Err()}
+		return reading{err: errOver}
 	}
 }
 
@@ -251,12 +281,13 @@ func (w *Watcher) ask(ctx context.Context) reading {
 func (w *Watcher) query(c *redis.Client, done chan struct{}) {
 	ctx := context.Background()
 	begun := time.Now()
-	server, err := readServer(ctx, c)
+	server, err := w.readServer(ctx, c)
 	r := reading{server: server, took: time.Since(begun), err: err}
 	var census *history.Census
 	if err == nil && w.due(&w.nextLocks, w.config.LocksEvery) {
 		begun := w.config.Elapsed()
-		locks := readLocks(ctx, c, w.config.LockPrefix+"*")
+		var locks history.Locks
+		locks, err = w.keys.look(ctx, c, server.RunID)
 		r.locks = &locks
 		w.rest(&w.nextLocks, w.config.Elapsed()-begun)
 	}

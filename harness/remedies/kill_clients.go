@@ -1,0 +1,216 @@
+package remedies
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// killClients frees slots by cutting connections, which is what is left to an
+// operator who may not raise the limit.
+var killClients = Remedy{
+	Name:    "kill-clients",
+	Summary: "Cuts connections with CLIENT KILL, over a control connection: all of the service's, the idle ones, or the oldest.",
+	Params: []Param{
+		{Name: "which", Default: "all", Check: oneOf("all", "idle", "oldest-waiters")},
+		{Name: "idle_ms", Default: "1000", Check: wholeNumber(0, 86_400_000)}, // which: idle
+		{Name: "count", Default: "8", Check: wholeNumber(1, 100_000)},         // which: oldest-waiters
+		// Who gets the slots that a kill frees is chance. An operator who sees nothing
+		// move kills again.
+		{Name: "times", Default: "1", Check: wholeNumber(1, 100)},
+		{Name: "pause_ms", Default: "250", Check: wholeNumber(0, 60_000)},
+	},
+	Apply: func(ctx context.Context, in *Incident) error {
+		times, _ := strconv.Atoi(in.Params["times"])
+		pause, _ := strconv.Atoi(in.Params["pause_ms"])
+		for i := range times {
+			if i > 0 {
+				select {
+				case <-time.After(time.Duration(pause) * time.Millisecond):
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
+			if err := killOnce(ctx, in); err != nil {
+				return err
+			}
+		}
+		return nil
+	},
+}
+
+func killOnce(ctx context.Context, in *Incident) error {
+	did := "CLIENT LIST"
+	list, err := in.Admin().ClientList(ctx).Result()
+	if err != nil {
+		in.Step(did, err.Error())
+		return blocked("%s: %w", did, err)
+	}
+	found := sortOut(list, in.Reconfigurable != nil)
+	in.Step(did, found.String())
+	idleMS, _ := strconv.Atoi(in.Params["idle_ms"])
+	count, _ := strconv.Atoi(in.Params["count"])
+	chosen, which := found.choose(in.Params["which"], time.Duration(idleMS)*time.Millisecond, count)
+	if len(chosen) == 0 {
+		in.Step("choose "+which, "there is none: nothing to kill")
+		return nil
+	}
+	return killEach(ctx, in, chosen, which)
+}
+
+// killEach kills by id, all in one round trip: with one for each, the first victims
+// would have their slots back before the last are cut. A server never uses an id
+// twice, so nobody who came after the list is hit.
+func killEach(ctx context.Context, in *Incident, chosen []connection, which string) error {
+	ids := make([]string, len(chosen))
+	answers := make([]*redis.IntCmd, len(chosen))
+	_, err := in.Admin().Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, c := range chosen {
+			ids[i] = strconv.FormatInt(c.id, 10)
+			answers[i] = p.ClientKillByFilter(ctx, "ID", ids[i])
+		}
+		return nil
+	})
+	killed, gone := 0, 0
+	for _, a := range answers {
+		switch n, failed := a.Result(); {
+		case failed != nil:
+		case n > 0:
+			killed++
+		default:
+			gone++
+		}
+	}
+	did := fmt.Sprintf("CLIENT KILL ID for each of %s, %s: %s", counted(len(chosen), "client"), which, listed(ids, " "))
+	answer := fmt.Sprintf("%d killed (answered 1), %d gone already (answered 0)", killed, gone)
+	if err != nil {
+		in.Step(did, fmt.Sprintf("%s; then %v", answer, err))
+		return blocked("CLIENT KILL ID for %s, of which %d were killed: %w", counted(len(chosen), "client"), killed, err)
+	}
+	in.Step(did, answer)
+	return nil
+}
+
+// connection is one line of CLIENT LIST. The server counts age and idle in whole
+// seconds.
+type connection struct {
+	id          int64
+	name, flags string
+	age, idle   time.Duration
+}
+
+func readConnection(line string) (connection, error) {
+	var c connection
+	var err error
+	seconds := func(v string) time.Duration {
+		var n int64
+		if n, err = strconv.ParseInt(v, 10, 64); err != nil {
+			return 0
+		}
+		return time.Duration(n) * time.Second
+	}
+	for f := range strings.FieldsSeq(line) {
+		switch field, v, _ := strings.Cut(f, "="); field {
+		case "id":
+			c.id, err = strconv.ParseInt(v, 10, 64)
+		case "name":
+			c.name = v
+		case "flags":
+			c.flags = v
+		case "age":
+			c.age = seconds(v)
+		case "idle":
+			c.idle = seconds(v)
+		}
+		if err != nil {
+			return c, fmt.Errorf("read %q in CLIENT LIST: %w", f, err)
+		}
+	}
+	if c.id == 0 || c.flags == "" {
+		return c, fmt.Errorf("read CLIENT LIST: no id or no flags in %q", strings.TrimSpace(line))
+	}
+	return c, nil
+}
+
+// normalFlags are the letters that the flags of a normal client may consist of:
+// N none, b blocked, x in MULTI, d dirty WATCH, u unblocked, t tracking, R and B
+// of tracking, c and A about to be closed, U by Unix socket, r readonly, e and T
+// exempt from eviction and from touching.
+//
+// Whoever has another one is spared: S a replica and M the master, without which
+// there is no failover; P a subscriber and O a MONITOR, which wait for no lock;
+// I an import; and whatever letter a later server invents.
+const normalFlags = "NbxdutRBcAUreT"
+
+// sorted is who is connected, by whether they may be killed.
+type sorted struct {
+	mayBeKilled           []connection
+	total                 int
+	own, special, foreign int
+	unread                int
+	onlyOurs              bool
+}
+
+// sortOut reads CLIENT LIST. Killing by id cuts whom it names, the killer's own
+// connection too, so lockjam's instruments are told by their names: the control
+// connections, and the lockjam that watches beside us. With onlyOurs the server is
+// somebody else's, and so is every client that does not have the swarm's name.
+func sortOut(list string, onlyOurs bool) sorted {
+	s := sorted{onlyOurs: onlyOurs}
+	for line := range strings.Lines(list) {
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		s.total++
+		switch c, err := readConnection(line); {
+		case err != nil:
+			s.unread++
+		case strings.HasPrefix(c.name, "lockjam-control-"), strings.HasPrefix(c.name, "lockjam-watch"):
+			s.own++
+		case strings.Trim(c.flags, normalFlags) != "":
+			s.special++
+		case onlyOurs && !strings.HasPrefix(c.name, "lockjam-"):
+			s.foreign++
+		default:
+			s.mayBeKilled = append(s.mayBeKilled, c)
+		}
+	}
+	return s
+}
+
+func (s sorted) String() string {
+	said := fmt.Sprintf("%s: %d may be killed, %d are lockjam's own instruments, %d are no normal clients",
+		counted(s.total, "client"), len(s.mayBeKilled), s.own, s.special)
+	if s.onlyOurs {
+		said += fmt.Sprintf(", %d are somebody else's", s.foreign)
+	}
+	if s.unread > 0 {
+		said += fmt.Sprintf(", %d cannot be read", s.unread)
+	}
+	return said
+}
+
+// choose returns who is to be killed, and who that is in words.
+func (s sorted) choose(which string, idle time.Duration, count int) ([]connection, string) {
+	chosen := slices.Clone(s.mayBeKilled)
+	switch which {
+	case "idle":
+		// The server counts whole seconds, so 1.5 s is asked for as 2.
+		atLeast := (idle + time.Second - 1).Truncate(time.Second)
+		return slices.DeleteFunc(chosen, func(c connection) bool { return c.idle < atLeast }),
+			fmt.Sprintf("those that have been idle for %.0f s or longer", atLeast.Seconds())
+	case "oldest-waiters":
+		// The server numbers its clients as they come, which tells apart those of the same second.
+		slices.SortFunc(chosen, func(a, b connection) int {
+			return cmp.Or(cmp.Compare(b.age, a.age), cmp.Compare(a.id, b.id))
+		})
+		return chosen[:min(count, len(chosen))], fmt.Sprintf("the %d that have been connected longest", count)
+	}
+	return chosen, "all that may be killed"
+}

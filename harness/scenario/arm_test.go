@@ -1,0 +1,96 @@
+package scenario
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/lockjam/lockjam/harness/swarm"
+)
+
+const changed = `name: changed
+title: Arms that change what the scenario says
+server: {maxclients: 8, config: {save: '""'}}
+swarm: {instances: 2, holder: keeps-connection, lock: {tenants: 2, poll_ms: 10}}
+trigger: {kind: surge, instances: 9}
+arms:
+  - name: control
+  - name: backoff
+    prevention: backoff
+    claim: S1
+    swarm: {lock: {backoff: full-jitter, backoff_max_ms: 80}}
+    server: {config: {appendonly: "no"}}
+    trigger: {instances: 5}
+  - name: rolled
+    remedy: rollout
+    swarm: {holder: returns-connection}
+`
+
+var withRollout = func() Known {
+	k := known
+	k.Remedies = map[string][]string{"none": nil, "rollout": nil}
+	k.Preventions = []string{"prevented"}
+	return k
+}()
+
+// An arm says what differs; all else is the scenario's, wherever in the file that
+// stands.
+func TestArmOverrides(t *testing.T) {
+	for _, source := range []string{changed, swapped(changed)} {
+		s, err := Parse("x.yaml", []byte(source), withRollout)
+		if err != nil {
+			t.Fatal(err)
+		}
+		arm, _ := s.Arm("backoff")
+		under := s.For(arm)
+		if l := under.Swarm.Lock; l.Backoff != swarm.BackoffFullJitter || l.BackoffMaxMS != 80 || l.PollMS != 10 || l.Tenants != 2 || under.Swarm.Instances != 2 {
+			t.Errorf("%+v", under.Swarm)
+		}
+		if c := under.Server; c.MaxClients != 8 || c.Config["save"] != `""` || c.Config["appendonly"] != "no" {
+			t.Errorf("%+v", c)
+		}
+		if under.Trigger != (Trigger{Kind: Surge, Instances: 5}) {
+			t.Errorf("%+v", under.Trigger)
+		}
+		if s.Swarm.Lock.Backoff != swarm.BackoffNone || len(s.Server.Config) != 1 || s.Trigger.Instances != 9 {
+			t.Errorf("the scenario has changed: %+v %+v", s.Swarm.Lock, s.Server)
+		}
+		// A rollout's settings are not in force before it.
+		rolled, _ := s.Arm("rolled")
+		if s.For(rolled).Swarm.Holder != swarm.HolderKeeps || rolled.Swarm.Holder != swarm.HolderReturns || rolled.Swarm.Instances != 2 {
+			t.Errorf("%+v", rolled.Swarm)
+		}
+	}
+}
+
+// swapped puts the arms before what they change.
+func swapped(source string) string {
+	head, arms, _ := strings.Cut(source, "server:")
+	rest, arms, _ := strings.Cut(arms, "arms:")
+	return head + "arms:" + arms + "server:" + rest
+}
+
+func TestArmOverridesAreChecked(t *testing.T) {
+	for _, c := range []struct{ old, new, want string }{
+		{"backoff_max_ms: 80", "backoff_max_ms: 5", "arms[1].swarm.lock.backoff_max_ms: 5: want at least poll_ms, 10"},
+		{"instances: 5", "instances: 2", "arms[1].trigger.instances: 2: want more than the 2 that run before the surge"},
+		{"backoff: full-jitter", "backoff: jitter", `arms[1].swarm.lock.backoff: "jitter": want none, exponential or full-jitter`},
+		{"backoff: full-jitter", "backof: full-jitter", `unknown key "backof" in arms[1].swarm.lock; did you mean "backoff"?`},
+		{"claim: S1", "claim: S9", `arms[1].claim: the runbook has no claim "S9"; did you mean "S1"?`},
+		{"    claim: S1", "    remedy: rollout", `arms[1].prevention: "backoff": an arm has a remedy or a prevention, not both`},
+		{"    claim: S1", "    expect: {verdict: cured}", `arms[1].expect.verdict: unknown verdict "cured"; known: prevented`},
+		{"- name: control", "- name: control\n    swarm: {instances: 3}", "arms[0].name: the control runs the scenario as it is: put what it changes into the scenario"},
+		{"holder: returns-connection", "holder: redials, client: {pool_size: 2}", "arms[2].swarm.client.pool_size: 2: want 1, for a holder that redials has one connection to close"},
+	} {
+		if !strings.Contains(changed, c.old) {
+			t.Fatalf("there is no %q", c.old)
+		}
+		_, err := Parse("x.yaml", []byte(strings.Replace(changed, c.old, c.new, 1)), withRollout)
+		if err == nil || strings.Count(err.Error(), "\n") > 0 || !strings.HasSuffix(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %s", c.new, err, c.want)
+		}
+	}
+	bare := strings.Replace(changed, "    prevention: backoff\n", "    prevention: backoff\n  - name: other\n", 1)
+	if _, err := Parse("x.yaml", []byte(bare), withRollout); err == nil || !strings.Contains(err.Error(), "say in swarm, server or trigger what it is") {
+		t.Errorf("a prevention of nothing: %v", err)
+	}
+}

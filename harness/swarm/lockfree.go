@@ -1,0 +1,131 @@
+package swarm
+
+import (
+	"context"
+	"errors"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/lockjam/lockjam/harness/history"
+)
+
+// Decisions without a lock. Nobody holds anything, so an operation has no grant, no
+// fencing token and no release. In the swarm's own counts each decision stands for
+// one grant and one release all the same: whoever asks if anything moves asks them.
+//
+// Whether a command took effect whose answer was lost, nobody can tell. Clients try
+// again then, as these do: a request may be counted twice, so that the limiter
+// admits less than its limit, and never more.
+
+// transact decides in a transaction, and begins again for as long as others write
+// the counter between its read and its EXEC.
+func (w *worker) transact(ctx context.Context, op *history.Op) bool {
+	w.token = ""
+	for t := (trying{since: op.Begun}); ; {
+		op.Tries++
+		w.stand(Waiting, op.Tenant)
+		try := w.attempt(ctx, op)
+		switch {
+		case try.died:
+			return false
+		case try.decided:
+			return w.decided(op, try.count)
+		}
+		if !w.again(ctx, op, &t, try.class) {
+			return op.Outcome != history.Unknown
+		}
+	}
+}
+
+// tried is what came of one transaction. All of it is zero if somebody else wrote
+// the counter first: that is an answer and no error, as it is of a SET NX that was
+// not granted.
+type tried struct {
+	died    bool // the worker was cut off or crashed in the middle of its work
+	decided bool
+	count   int64 // what it wrote; 0: the request was turned down
+	class   history.Class
+}
+
+// attempt runs one transaction, all of it over one connection, since WATCH is a
+// state of the connection. The work is done between the read and the write, as it
+// is under a lock; it is no part of any command's time.
+func (w *worker) attempt(ctx context.Context, op *history.Op) (try tried) {
+	op.Window = w.window()
+	key, limit := w.counter(op), w.settings.Limiter
+	_ = w.link.client.rdb.Watch(ctx, func(tx *redis.Tx) error {
+		if try.class = w.link.ask(tx, func(redis.Cmdable) error { return tx.Watch(ctx, key).Err() }); try.class != history.None {
+			return nil
+		}
+		var count int64
+		if try.class = w.link.ask(tx, func(redis.Cmdable) (err error) {
+			count, err = tx.Get(ctx, key).Int64()
+			return err
+		}); try.class != history.None {
+			return nil
+		}
+		w.stand(Holding, op.Tenant)
+		if try.died = !w.labour(ctx, op); try.died {
+			return nil
+		}
+		w.stand(Waiting, op.Tenant)
+		if count >= limit.Limit {
+			try.decided = true // a read needs no EXEC to be true
+			return nil
+		}
+		try.class = w.link.ask(tx, func(redis.Cmdable) error {
+			_, err := tx.TxPipelined(ctx, func(p redis.Pipeliner) error { return p.Set(ctx, key, count+1, limit.keep()).Err() })
+			if errors.Is(err, redis.TxFailedErr) {
+				return nil
+			}
+			try.decided, try.count = err == nil, count+1
+			return err
+		})
+		return nil
+	})
+	return try
+}
+
+// admit reads, compares and writes where nobody comes in between. It returns the
+// count that it wrote, or 0.
+var admit = redis.NewScript(`local n = tonumber(redis.call("GET", KEYS[1]) or "0")
+if n >= tonumber(ARGV[1]) then return 0 end
+redis.call("SET", KEYS[1], n + 1, "PX", ARGV[2])
+return n + 1`)
+
+// evaluate works first, while it holds nothing that anybody waits for, and then
+// decides by one script.
+func (w *worker) evaluate(ctx context.Context, op *history.Op) bool {
+	w.token = ""
+	w.stand(Holding, op.Tenant)
+	if !w.work(ctx, op) {
+		return false
+	}
+	w.stand(Waiting, op.Tenant)
+	limit := w.settings.Limiter
+	for t := (trying{since: w.elapsed()}); ; {
+		op.Tries++
+		op.Window = w.window()
+		var count int64
+		class := w.link.do(func(c redis.Cmdable) (err error) {
+			count, err = admit.Run(ctx, c, []string{w.counter(op)}, limit.Limit, limit.keep().Milliseconds()).Int64()
+			return err
+		})
+		if class == history.None {
+			return w.decided(op, count)
+		}
+		if !w.again(ctx, op, &t, class) {
+			return op.Outcome != history.Unknown
+		}
+	}
+}
+
+// decided notes a decision that stands, and the count that it wrote, 0 for none.
+func (w *worker) decided(op *history.Op, count int64) bool {
+	w.tally.grants.Add(1)
+	w.tally.releases.Add(1)
+	op.Worked = w.elapsed()
+	op.Admitted, op.Count = count > 0, count
+	op.Outcome = history.OK
+	return true
+}
