@@ -23,6 +23,7 @@ func Markdown(w io.Writer, r *harness.Run) error {
 	answer(&b, r)
 	scorecard(&b, r)
 	standstills(&b, r)
+	stability(&b, r)
 	doubts(&b, r)
 	signalTables(&b, r)
 	logs(&b, r)
@@ -325,6 +326,34 @@ func signalTables(b *bytes.Buffer, r *harness.Run) {
 		}
 		b.WriteString("\n")
 	}
+}
+
+// stability lists the arms whose verdict differs between repeats.
+func stability(b *bytes.Buffer, r *harness.Run) {
+	if r.Repeat < 2 {
+		return
+	}
+	var flap []string
+	for _, row := range rows(r) {
+		if distinct(row) > 1 {
+			flap = append(flap, fmt.Sprintf("- `%s` / `%s`: %s\n", code(row.scenario), code(row.arm), cell(row.verdict())))
+		}
+	}
+	fmt.Fprintf(b, "## Verdicts that differ between %d repeats\n\n", r.Repeat)
+	if len(flap) == 0 {
+		b.WriteString("None.\n\n")
+		return
+	}
+	b.WriteString(strings.Join(flap, "") + "\n")
+}
+
+// distinct counts the verdicts of an arm's repeats, none at all being one.
+func distinct(r row) int {
+	seen := map[string]bool{}
+	for _, a := range r.repeats {
+		seen[fmt.Sprint(a.Verdict, a.Unsafe)] = true
+	}
+	return len(seen)
 }
 
 // falseAlarms sums up the runs in which nothing was wrong.

@@ -163,3 +163,24 @@ func TestFormats(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// With repeats the report says which verdicts differ, and that none does.
+func TestMarkdownListsVerdictsThatDiffer(t *testing.T) {
+	r := sample()
+	r.Repeat = 2
+	first := r.Scenarios[0].Arms[0]
+	second := first
+	second.Repeat = 2
+	r.Scenarios[0].Arms = []harness.ArmResult{first, second}
+	for verdict, want := range map[harness.Verdict]string{
+		harness.NoEffect: "## Verdicts that differ between 2 repeats\n\nNone.\n",
+		harness.Relapsed: "## Verdicts that differ between 2 repeats\n\n- `slot-lock-deadlock` / `control`: no-effect 1/2, relapsed 1/2\n",
+		"":               "## Verdicts that differ between 2 repeats\n\n- `slot-lock-deadlock` / `control`: no-effect 1/2\n",
+	} {
+		r.Scenarios[0].Arms[1].Verdict = verdict
+		var b bytes.Buffer
+		if err := Markdown(&b, r); err != nil || !strings.Contains(b.String(), want) {
+			t.Errorf("%q: %v, no %q in\n%s", verdict, err, want, b.String())
+		}
+	}
+}
