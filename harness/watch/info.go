@@ -20,14 +20,27 @@ func (w *Watcher) readServer(ctx context.Context, c *redis.Client) (*history.Ser
 	if err != nil {
 		return nil, err
 	}
+	s, stats := counters(info)
+	w.ledger.enter(s, stats, ours, opened)
+	if _, missing := s.Missing["maxclients"]; missing { // not in INFO before Redis 6.2
+		askMaxClients(ctx, c, s)
+	}
+	return s, nil
+}
+
+// counters takes INFO apart. A field that is not there, or is no number, is missing.
+func counters(info map[string]string) (*history.Server, map[string]commandStat) {
 	s := &history.Server{RunID: info["run_id"]}
 	for field, to := range map[string]*int64{
 		"connected_clients": &s.Connected, "maxclients": &s.MaxClients, "rejected_connections": &s.Rejected,
 		"total_connections_received": &s.Received, "total_commands_processed": &s.Commands,
 	} {
-		if *to, err = strconv.ParseInt(info[field], 10, 64); err != nil {
+		n, err := strconv.ParseInt(info[field], 10, 64)
+		if err != nil {
 			lack(s, field, "INFO does not say it")
+			continue
 		}
+		*to = n
 	}
 	stats := map[string]commandStat{}
 	for field, value := range info {
@@ -35,14 +48,10 @@ func (w *Watcher) readServer(ctx context.Context, c *redis.Client) (*history.Ser
 			stats[name] = parseCommandStat(value)
 		}
 	}
-	if len(stats) == 0 { // this very INFO would be in it
+	if len(stats) == 0 { // the INFO that asked for it would be in it
 		lack(s, "commandstats", "INFO commandstats is empty")
 	}
-	w.ledger.enter(s, stats, ours, opened)
-	if _, missing := s.Missing["maxclients"]; missing { // not in INFO before Redis 6.2
-		askMaxClients(ctx, c, s)
-	}
-	return s, nil
+	return s, stats
 }
 
 func lack(s *history.Server, field, why string) {
