@@ -21,10 +21,11 @@ var allowed = map[string][]string{
 	"harness/watch":     {"harness/history", "harness/server"},
 	"harness/signals":   {"harness/history"},
 	"harness/remedies":  {"harness/server", "harness/swarm"},
-	"harness/scenario":  {"harness/swarm", "scenarios"},
-	"harness":           {"harness/history", "harness/server", "harness/waitgraph", "harness/swarm", "harness/watch", "harness/signals", "harness/remedies", "harness/scenario"},
+	"harness/triggers":  {"harness/swarm"},
+	"harness/scenario":  {"harness/swarm", "harness/triggers", "scenarios"},
+	"harness":           {"harness/history", "harness/server", "harness/waitgraph", "harness/swarm", "harness/watch", "harness/signals", "harness/remedies", "harness/triggers", "harness/scenario"},
 	"harness/report":    {"harness", "harness/history"},
-	"cmd/lockjam":       {"harness", "harness/history", "harness/server", "harness/swarm", "harness/signals", "harness/remedies", "harness/scenario", "harness/report", "harness/waitgraph", "scenarios"},
+	"cmd/lockjam":       {"harness", "harness/history", "harness/server", "harness/swarm", "harness/signals", "harness/remedies", "harness/triggers", "harness/scenario", "harness/report", "harness/waitgraph", "scenarios"},
 }
 
 func TestImportsGoOneWay(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"github.com/lockjam/lockjam/harness/remedies"
 	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/signals"
+	"github.com/lockjam/lockjam/harness/triggers"
 	"github.com/lockjam/lockjam/harness/waitgraph"
 )
 
@@ -149,7 +150,7 @@ func (j *judge) assumptionsHold() bool {
 		j.doubt("no steady baseline within %v", j.sc.Phases.BaselineMaxMS.Duration())
 		return false
 	}
-	if j.sc.Trigger.Kind == scenario.NoTrigger || j.arm.Prevention != "" {
+	if j.sc.Trigger.Kind == triggers.None || j.arm.Prevention != "" {
 		return true // no incident is to be reproduced
 	}
 	tail := span{j.t.incident.to - j.sc.Incident.ForMS.Duration(), j.t.incident.to}
@@ -344,7 +345,7 @@ func (j *judge) expectations() {
 			j.fail("the incident was expected to be proved %s, and was proved %s: %s", want, d.Kind, d.Sentence)
 		}
 	}
-	if j.sc.Trigger.Kind == scenario.NoTrigger && j.r.Safety != (Safety{}) {
+	if j.sc.Trigger.Kind == triggers.None && j.r.Safety != (Safety{}) {
 		j.fail("nothing was done to the swarm, and its lock does not exclude: %+v", j.r.Safety)
 	}
 	what := "remedy " + j.r.Remedy

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/lockjam/lockjam/harness/history"
-	"github.com/lockjam/lockjam/harness/scenario"
+	"github.com/lockjam/lockjam/harness/triggers"
 )
 
 // safety counts what a lock and a limiter must never let happen, from the
@@ -14,7 +14,7 @@ import (
 // goodput and breaks one of these is unsafe.
 func (j *judge) safety() {
 	from := max(j.t.remedyBegun, 0)
-	if j.sc.Trigger.Kind == scenario.NoTrigger || j.arm.Prevention != "" {
+	if j.sc.Trigger.Kind == triggers.None || j.arm.Prevention != "" {
 		from = 0
 	}
 	byTenant, writes := map[int32][]history.Op{}, map[int32][]history.Op{}

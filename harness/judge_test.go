@@ -8,6 +8,7 @@ import (
 
 	"github.com/lockjam/lockjam/harness/history"
 	"github.com/lockjam/lockjam/harness/scenario"
+	"github.com/lockjam/lockjam/harness/triggers"
 )
 
 const second = time.Second
@@ -70,7 +71,7 @@ func (l *literal) sampled() *history.History {
 func testScenario() (*scenario.Scenario, scenario.Arm) {
 	sc := scenario.Defaults()
 	sc.Name = "literal"
-	sc.Trigger.Kind = scenario.Surge
+	sc.Trigger.Kind = "surge"
 	arm := scenario.Arm{Name: "a", Remedy: "restart-server"}
 	sc.Arms = []scenario.Arm{arm}
 	return &sc, arm
@@ -278,7 +279,7 @@ func TestSteady(t *testing.T) {
 // A lock that does not exclude is no baseline for anything, and no pass.
 func TestBrokenExclusionWithoutATriggerFails(t *testing.T) {
 	sc, arm := testScenario()
-	sc.Trigger.Kind = scenario.NoTrigger
+	sc.Trigger.Kind = triggers.None
 	h := newLiteral().work(0, 6*second, 200).sampled()
 	if r := Judge(sc, arm, h); r.Outcome != Pass {
 		t.Fatalf("sound: %s %v", r.Outcome, r.Reasons)

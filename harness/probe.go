@@ -10,8 +10,8 @@ import (
 
 	"github.com/lockjam/lockjam/harness/history"
 	"github.com/lockjam/lockjam/harness/remedies"
-	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/server"
+	"github.com/lockjam/lockjam/harness/triggers"
 )
 
 // probe asks, when everything that counts is over, what the control arm alone can
@@ -19,7 +19,7 @@ import (
 // more slot would have moved it.
 func (a *armRun) probe(ctx context.Context) error {
 	length := a.sc.Watch.ProbeMS.Duration()
-	if length == 0 || a.remedy.Name != remedies.NoRemedy || a.sc.Trigger.Kind == scenario.NoTrigger {
+	if length == 0 || a.remedy.Name != remedies.NoRemedy || a.sc.Trigger.Kind == triggers.None {
 		return nil
 	}
 	a.mark(history.PhaseMark, history.Probing, "")

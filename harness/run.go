@@ -20,16 +20,16 @@ import (
 	"github.com/lockjam/lockjam/harness/server"
 	"github.com/lockjam/lockjam/harness/signals"
 	"github.com/lockjam/lockjam/harness/swarm"
+	"github.com/lockjam/lockjam/harness/triggers"
 	"github.com/lockjam/lockjam/harness/watch"
 )
 
 // Bounds on what is not the scenario's to say.
 const (
-	startWithin   = time.Minute
-	triggerWithin = 10 * time.Second
-	remedyWithin  = 30 * time.Second
-	stopWithin    = 20 * time.Second
-	hurryWithin   = 2 * time.Second // to put somebody else's server back, when a signal has ended the run
+	startWithin  = time.Minute
+	remedyWithin = 30 * time.Second
+	stopWithin   = 20 * time.Second
+	hurryWithin  = 2 * time.Second // to put somebody else's server back, when a signal has ended the run
 )
 
 // armRun is one arm on its way from a fresh server to a closed journal. This
@@ -144,21 +144,20 @@ func (a *armRun) baseline(ctx context.Context) (span, bool, error) {
 	return span{}, false, nil
 }
 
+// trigger starts the incident.
 func (a *armRun) trigger(ctx context.Context) error {
-	t := a.sc.Trigger
-	switch t.Kind {
-	case scenario.Surge:
-		a.mark(history.TriggerMark, string(t.Kind), fmt.Sprintf("%d instances become %d", a.sc.Swarm.Instances, t.Instances))
-		a.swarm.Scale(t.Instances)
-	case scenario.CrashHolders:
-		a.mark(history.TriggerMark, string(t.Kind), fmt.Sprintf("one holder of each of %d locks crashes", a.sc.Swarm.Lock.Tenants))
-		bounded, cancel := context.WithTimeout(ctx, triggerWithin)
-		defer cancel()
-		if err := a.swarm.CrashHolders(bounded); err != nil && ctx.Err() == nil {
-			a.mark(history.NoteMark, "", fmt.Sprintf("not every lock had a holder to crash within %v", triggerWithin))
-		}
+	t, ok := triggers.Find(a.sc.Trigger.Kind)
+	if !ok {
+		return fmt.Errorf("%w: no trigger is called %q", ErrInternal, a.sc.Trigger.Kind)
 	}
-	return ctx.Err()
+	if t.Name == triggers.None {
+		return ctx.Err()
+	}
+	a.mark(history.TriggerMark, t.Name, t.Say(a.sc.Trigger, a.sc.Swarm))
+	return t.Fire(ctx, &triggers.Incident{
+		Settings: a.sc.Trigger, Of: a.sc.Swarm, Swarm: a.swarm,
+		Note: func(words string) { a.mark(history.NoteMark, "", words) },
+	})
 }
 
 func (a *armRun) applyRemedy(ctx context.Context) error {

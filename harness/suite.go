@@ -135,7 +135,7 @@ func longestFirst(tasks []*task) []*task {
 
 // length is about how long an arm takes, its server's start left out.
 func (t *task) length() time.Duration {
-	p := t.sc.Phases
+	p := t.sc.For(t.arm).Phases
 	if t.arm.Prevention != "" {
 		return (p.BaselineMS + p.PreventionMS).Duration()
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/lockjam/lockjam/harness/remedies"
 	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/signals"
+	"github.com/lockjam/lockjam/harness/triggers"
 	"github.com/lockjam/lockjam/scenarios"
 )
 
@@ -26,6 +27,7 @@ var catalogues = []struct {
 	{"scenarios", listScenarios},
 	{"signals", listSignals},
 	{"remedies", listRemedies},
+	{"triggers", listTriggers},
 }
 
 // list is a catalogue as a table, and as values for JSON.
@@ -42,7 +44,7 @@ func newList() *cobra.Command {
 	}
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:       "list scenarios|signals|remedies",
+		Use:       "list scenarios|signals|remedies|triggers",
 		Short:     "List a catalogue",
 		ValidArgs: names,
 		Args:      exactly(1, strings.Join(names, "|")),
@@ -149,6 +151,19 @@ func listRemedies() (list, error) {
 			does += " (" + settings(params) + ")"
 		}
 		l.add(entry{r.Name, r.Claim, r.Summary, params}, r.Name, dash(r.Claim), does)
+	}
+	return l, nil
+}
+
+func listTriggers() (list, error) {
+	type entry struct {
+		Name     string   `json:"name"`
+		Summary  string   `json:"summary"`
+		Settings []string `json:"settings"` // beside kind
+	}
+	l := list{header: []string{"NAME", "SETTINGS", "WHAT IT DOES"}}
+	for _, t := range triggers.All() {
+		l.add(entry{t.Name, t.Summary, append([]string{}, t.Uses...)}, t.Name, dash(strings.Join(t.Uses, ", ")), t.Summary)
 	}
 	return l, nil
 }

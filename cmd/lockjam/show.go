@@ -12,6 +12,7 @@ import (
 	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/signals"
 	"github.com/lockjam/lockjam/harness/swarm"
+	"github.com/lockjam/lockjam/harness/triggers"
 )
 
 const showHelp = `Show what a scenario does and what is expected of every signal and remedy in
@@ -87,9 +88,9 @@ func facts(b *bytes.Buffer, sc *scenario.Scenario) {
 	fmt.Fprintf(b, "         waiter %s, holder %s\n", s.Waiter, s.Holder)
 	fmt.Fprintf(b, "Locks    %d, %s, held for %v, tried every %v, backoff %s\n",
 		s.Lock.Tenants, orNot(s.Lock.TTLMS, "no TTL", "TTL %v"), s.Lock.HoldMS.Duration(), s.Lock.PollMS.Duration(), s.Lock.Backoff)
-	trigger := string(sc.Trigger.Kind)
-	if sc.Trigger.Kind == scenario.Surge {
-		trigger = fmt.Sprintf("surge: %s become %d", count(s.Instances, "instance"), sc.Trigger.Instances)
+	trigger := sc.Trigger.Kind
+	if t, ok := triggers.Find(trigger); ok && trigger != triggers.None {
+		trigger += ": " + t.Say(sc.Trigger, s)
 	}
 	fmt.Fprintf(b, "Trigger  %s\n", trigger)
 	p := sc.Phases

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/lockjam/lockjam/harness/swarm"
+	"github.com/lockjam/lockjam/harness/triggers"
 )
 
 const changed = `name: changed
@@ -20,6 +21,7 @@ arms:
     swarm: {lock: {backoff: full-jitter, backoff_max_ms: 80}}
     server: {config: {appendonly: "no"}}
     trigger: {instances: 5}
+    phases: {prevention_ms: 4000}
   - name: rolled
     remedy: rollout
     swarm: {holder: returns-connection}
@@ -48,8 +50,11 @@ func TestArmOverrides(t *testing.T) {
 		if c := under.Server; c.MaxClients != 8 || c.Config["save"] != `""` || c.Config["appendonly"] != "no" {
 			t.Errorf("%+v", c)
 		}
-		if under.Trigger != (Trigger{Kind: Surge, Instances: 5}) {
+		if under.Trigger != (triggers.Settings{Kind: "surge", Instances: 5}) {
 			t.Errorf("%+v", under.Trigger)
+		}
+		if p := under.Phases; p.PreventionMS != 4000 || p.BaselineMS != s.Phases.BaselineMS || s.Phases.PreventionMS == 4000 {
+			t.Errorf("%+v", p)
 		}
 		if s.Swarm.Lock.Backoff != swarm.BackoffNone || len(s.Server.Config) != 1 || s.Trigger.Instances != 9 {
 			t.Errorf("the scenario has changed: %+v %+v", s.Swarm.Lock, s.Server)
@@ -79,6 +84,8 @@ func TestArmOverridesAreChecked(t *testing.T) {
 		{"    claim: S1", "    remedy: rollout", `arms[1].prevention: "backoff": an arm has a remedy or a prevention, not both`},
 		{"    claim: S1", "    expect: {verdict: cured}", `arms[1].expect.verdict: unknown verdict "cured"; known: prevented`},
 		{"- name: control", "- name: control\n    swarm: {instances: 3}", "arms[0].name: the control runs the scenario as it is: put what it changes into the scenario"},
+		{"prevention_ms: 4000", "prevention_ms: 4", "arms[1].phases.prevention_ms: 4: want 200 to 600000"},
+		{"prevention_ms: 4000", "baseline_ms: 9000", "arms[1].phases.baseline_max_ms: 8000: want at least baseline_ms, 9000"},
 		{"holder: returns-connection", "holder: redials, client: {pool_size: 2}", "arms[2].swarm.client.pool_size: 2: want 1, for a holder that redials has one connection to close"},
 	} {
 		if !strings.Contains(changed, c.old) {

@@ -13,6 +13,7 @@ import (
 	"github.com/goccy/go-yaml/token"
 
 	"github.com/lockjam/lockjam/harness/swarm"
+	"github.com/lockjam/lockjam/harness/triggers"
 )
 
 // decoder fills a Scenario from a YAML tree. The library's own decoder stops
@@ -71,8 +72,10 @@ func (d *decoder) override(key string, n ast.Node, into reflect.Value) {
 			*of = d.scenario.Swarm
 		case *Server:
 			*of = d.scenario.Server
-		case *Trigger:
+		case *triggers.Settings:
 			*of = d.scenario.Trigger
+		case *Phases:
+			*of = d.scenario.Phases
 		}
 		d.value(key, n, p.Elem())
 		into.Set(p)

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/lockjam/lockjam/harness/swarm"
+	"github.com/lockjam/lockjam/harness/triggers"
 )
 
 // Scenario is one failure. See scenarios/*.yaml for worked ones.
@@ -18,7 +19,7 @@ type Scenario struct {
 
 	Server   Server            `yaml:"server"`
 	Swarm    swarm.Settings    `yaml:"swarm"`
-	Trigger  Trigger           `yaml:"trigger"`
+	Trigger  triggers.Settings `yaml:"trigger"`
 	Phases   Phases            `yaml:"phases"`
 	Watch    Watch             `yaml:"watch"`
 	Claims   []string          `yaml:"claims"` // of the runbook that it bears on
@@ -36,24 +37,6 @@ type Server struct {
 	MaxClients int               `yaml:"maxclients"` // control connections included
 	Config     map[string]string `yaml:"config"`     // further redis.conf directives
 }
-
-// Trigger is what starts the incident.
-type Trigger struct {
-	Kind      TriggerKind `yaml:"kind"`
-	Instances int         `yaml:"instances"` // surge: how many service instances run from then on
-}
-
-// TriggerKind names a trigger.
-type TriggerKind string
-
-const (
-	// NoTrigger lets the swarm run on as it is: a control for false alarms.
-	NoTrigger TriggerKind = "none"
-	// Surge scales the swarm out to Instances, as an autoscaler does.
-	Surge TriggerKind = "surge"
-	// CrashHolders kills one holder of every lock in the middle of its work.
-	CrashHolders TriggerKind = "crash-holders"
-)
 
 // Phases says how long each phase runs, in milliseconds.
 type Phases struct {
@@ -130,9 +113,10 @@ type Arm struct {
 	Extended bool `yaml:"extended"`
 	// What differs from the scenario in this arm, complete: what the file leaves out
 	// is the scenario's. nil: nothing does. For a rollout Swarm is what is rolled out.
-	Swarm   *swarm.Settings `yaml:"swarm"`
-	Server  *Server         `yaml:"server"`
-	Trigger *Trigger        `yaml:"trigger"`
+	Swarm   *swarm.Settings    `yaml:"swarm"`
+	Server  *Server            `yaml:"server"`
+	Trigger *triggers.Settings `yaml:"trigger"`
+	Phases  *Phases            `yaml:"phases"`
 
 	Expect ArmExpect `yaml:"expect"`
 }
@@ -150,7 +134,7 @@ type ArmExpect struct {
 func Defaults() Scenario {
 	return Scenario{
 		Swarm:    swarm.Defaults(),
-		Trigger:  Trigger{Kind: NoTrigger},
+		Trigger:  triggers.Settings{Kind: triggers.None},
 		Phases:   Phases{BaselineMS: 1000, BaselineMaxMS: 8000, IncidentMS: 2000, RecoveryMS: 3000, PreventionMS: 3000},
 		Watch:    Watch{LocksMS: 500, CanaryMS: 200, MonitorMS: 1000, MonitorForMS: 200, ProbeMS: 500},
 		Incident: Incident{GoodputRatio: 0.1, ForMS: 1000},
@@ -169,6 +153,9 @@ func (s *Scenario) For(a Arm) *Scenario {
 	}
 	if a.Trigger != nil {
 		under.Trigger = *a.Trigger
+	}
+	if a.Phases != nil {
+		under.Phases = *a.Phases
 	}
 	return &under
 }

@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/lockjam/lockjam/harness/swarm"
+	"github.com/lockjam/lockjam/harness/triggers"
 )
 
 const (
@@ -380,23 +382,39 @@ func (c *checker) arrivals(a *swarm.ArrivalSettings) {
 	}
 }
 
+// trigger checks what every trigger's settings have in common, and asks the trigger
+// itself for the rest.
 func (c *checker) trigger(s *Scenario) {
 	const kind, instances = "trigger.kind", "trigger.instances"
-	oneOf(c, kind, s.Trigger.Kind, NoTrigger, Surge, CrashHolders)
-	if s.Trigger.Kind == CrashHolders && (s.Swarm.Arrivals.Tenant != swarm.TenantByWorker || s.Swarm.Workers() < s.Swarm.Lock.Tenants) {
-		c.fail(on(kind, "swarm.arrivals.tenant"), "crash-holders needs a holder for every lock: set swarm.arrivals.tenant to by-worker, and as many workers as tenants")
-	}
-	if s.Trigger.Kind != Surge {
-		if c.has(instances) {
-			c.fail(on(instances, kind), "only a surge has instances; this trigger is %s", quote(string(s.Trigger.Kind)))
-		}
+	oneOf(c, kind, s.Trigger.Kind, triggers.Names()...)
+	t, ok := triggers.Find(s.Trigger.Kind)
+	if !ok {
 		return
 	}
-	c.within(limit{instances, float64(s.Trigger.Instances), 1, maxWorkers, "a surge needs instances"})
-	if n := s.Trigger.Instances; n <= s.Swarm.Instances {
-		c.fail(on(instances, "swarm.instances"), "%d: want more than the %d that run before the surge", n, s.Swarm.Instances)
+	for _, name := range names(s.Trigger) {
+		if key := join("trigger", name); name != "kind" && c.has(key) && !slices.Contains(t.Uses, name) {
+			c.fail(on(key, kind), "the trigger %s has no %s", quote(t.Name), name)
+		}
 	}
-	c.workers(instances, s.Trigger.Instances, &s.Swarm)
+	if slices.Contains(t.Uses, "instances") {
+		c.within(limit{instances, float64(s.Trigger.Instances), 1, maxWorkers, "a " + t.Name + " needs instances"})
+		c.workers(instances, s.Trigger.Instances, &s.Swarm)
+	}
+	if t.Check == nil {
+		return
+	}
+	for _, p := range t.Check(s.Trigger, s.Swarm) {
+		c.fail(p.Keys, "%s", p.Message)
+	}
+}
+
+// names are those of a struct's fields in a scenario file.
+func names(settings any) []string {
+	var all []string
+	for f := range reflect.TypeOf(settings).Fields() {
+		all = append(all, f.Tag.Get("yaml"))
+	}
+	return all
 }
 
 // measures checks what counts as reproduced and as cured. Some ranges are open
@@ -435,7 +453,7 @@ func (c *checker) phases(s *Scenario) {
 	if p.BaselineMaxMS < p.BaselineMS {
 		c.fail(on(baselineMax, baseline), "%s: want at least baseline_ms, %s", figure(float64(p.BaselineMaxMS)), figure(float64(p.BaselineMS)))
 	}
-	triggered := s.Trigger.Kind != NoTrigger
+	triggered := s.Trigger.Kind != triggers.None
 	if triggered && p.IncidentMS < s.Incident.ForMS {
 		c.fail(on(incident, "incident.for_ms", "trigger.kind"), "%s: want at least incident.for_ms, %s",
 			figure(float64(p.IncidentMS)), figure(float64(s.Incident.ForMS)))
@@ -545,11 +563,11 @@ func (c *checker) arms(s *Scenario) {
 // prevention checks what is in force in one arm from the start. An arm either
 // prevents or remedies: who does both shows neither.
 func (c *checker) prevention(key string, a *Arm) {
-	changed := a.Swarm != nil || a.Server != nil || a.Trigger != nil
+	changed := a.Swarm != nil || a.Server != nil || a.Trigger != nil || a.Phases != nil
 	switch {
 	case a.Prevention != "" && remedied(*a):
 		c.fail(on(key+".prevention", key+".remedy"), "%s: an arm has a remedy or a prevention, not both", quote(a.Prevention))
-	case a.Prevention != "" && !changed:
+	case a.Prevention != "" && a.Swarm == nil && a.Server == nil && a.Trigger == nil:
 		c.fail(on(key+".prevention"), "%s: say in swarm, server or trigger what it is", quote(a.Prevention))
 	case a.Prevention != "" && a.Name == controlArm:
 		c.fail(on(key+".prevention", key+".name"), "%s: the %s shows what happens without one", quote(a.Prevention), controlArm)
@@ -581,6 +599,9 @@ func (c *checker) changes(key string, s *Scenario, a *Arm) {
 	}
 	if a.Swarm != nil || a.Trigger != nil {
 		of.trigger(under)
+	}
+	if a.Phases != nil {
+		of.phases(under)
 	}
 }
 

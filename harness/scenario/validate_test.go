@@ -162,7 +162,7 @@ func TestValidation(t *testing.T) {
 		{"queue: 1", "think_ms: 5", "swarm.arrivals.think_ms: only closed arrivals pause between two requests"},
 		{"kind: open", "kind: opened", `swarm.arrivals.kind: "opened": want closed or open`},
 
-		{"kind: surge", "kind: surges", `trigger.kind: "surges": want none, surge or crash-holders`},
+		{"kind: surge", "kind: surges", `trigger.kind: "surges": want crash-holders, none or surge`},
 		{"instances: 96", "instances: 4", "trigger.instances: 4: want more than the 4 that run before the surge"},
 		{"instances: 96", "instances: 0", "trigger.instances: 0: want 1 to 20000 (a surge needs instances)"},
 
@@ -253,7 +253,7 @@ func TestValidationPointsAtTheNearestKey(t *testing.T) {
 		{"parameter", "arms:", "arms:\n  - {name: up, remedy: raise-maxclients-live, params: {maxclients: ten}}", `x.yaml:5:68: arms[0].params.maxclients: "ten" is no number`},
 		{"kind of standstill", "arms:", "incident: {kind: dedlock}\narms:", `x.yaml:4:18: incident.kind: unknown kind of standstill "dedlock"; did you mean "deadlock"?`},
 		// Settings that would do nothing.
-		{"instances without a surge", "arms:", "trigger: {instances: 5}\narms:", `x.yaml:4:22: trigger.instances: only a surge has instances; this trigger is "none"`},
+		{"instances without a surge", "arms:", "trigger: {instances: 5}\narms:", `x.yaml:4:22: trigger.instances: the trigger "none" has no instances`},
 		{"rate of closed arrivals", "arms:", "swarm: {arrivals: {rate_per_s: 0}}\narms:", "x.yaml:4:32: swarm.arrivals.rate_per_s: only open arrivals have one"},
 		// A second arm with a remedy needs the first to be the control.
 		{"no control", "- name: control", "- {name: a, remedy: restart-server}", "x.yaml:4:1: arms: no arm is called control: without it no remedy can earn credit"},

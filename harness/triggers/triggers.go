@@ -1,0 +1,94 @@
+// Package triggers is the catalogue of what starts an incident, one file each. A
+// trigger is a push: in a metastable failure the sustaining effect keeps things
+// down when the trigger is gone (Bronson et al., HotOS 2021), so what a trigger
+// began it also ends, if it has an end.
+package triggers
+
+import (
+	"context"
+	"time"
+
+	"github.com/lockjam/lockjam/harness/swarm"
+)
+
+// Settings is what a scenario file says of its trigger. Every kind uses some of it.
+type Settings struct {
+	Kind      string `yaml:"kind" json:"kind"`
+	Instances int    `yaml:"instances" json:"instances,omitempty"` // how many service instances run from then on
+}
+
+// Trigger is one way to start an incident.
+type Trigger struct {
+	Name    string
+	Summary string
+	// Uses are the settings beside kind that it has, by their names in a scenario
+	// file. It takes each of them.
+	Uses []string
+	// Check says what is wrong with settings that are within their ranges; nil finds
+	// nothing.
+	Check func(s Settings, of swarm.Settings) []Problem
+	// Say is what happens, in words, for the log of the run.
+	Say func(s Settings, of swarm.Settings) string
+	// Fire acts and returns once the incident has been started. An error of the
+	// context's ends the arm; what the trigger could not do it notes.
+	Fire func(ctx context.Context, in *Incident) error
+}
+
+// Problem is one thing that is wrong with a trigger's settings. The first of the
+// keys is complained about, the others are what it was compared with.
+type Problem struct {
+	Keys    []string
+	Message string
+}
+
+// Incident is what a trigger may act on.
+type Incident struct {
+	Settings Settings
+	Of       swarm.Settings // of the swarm as the arm runs it
+	Swarm    *swarm.Swarm
+	// Note records what could not be done. It makes the arm inconclusive.
+	Note func(words string)
+}
+
+// FireWithin bounds how long a trigger may take.
+const FireWithin = 10 * time.Second
+
+// All lists the catalogue, sorted by name.
+func All() []Trigger {
+	return []Trigger{
+		crashHolders,
+		none,
+		surge,
+	}
+}
+
+// None is the kind of a scenario in which nothing is started.
+const None = "none"
+
+// Find returns the trigger of that kind.
+func Find(kind string) (Trigger, bool) {
+	for _, t := range All() {
+		if t.Name == kind {
+			return t, true
+		}
+	}
+	return Trigger{}, false
+}
+
+// Names lists the kinds.
+func Names() []string {
+	var names []string
+	for _, t := range All() {
+		names = append(names, t.Name)
+	}
+	return names
+}
+
+// needsHolders is what is wrong where not every lock has a holder at all times.
+func needsHolders(s Settings, of swarm.Settings) []Problem {
+	if of.Arrivals.Tenant == swarm.TenantByWorker && of.Workers() >= of.Lock.Tenants {
+		return nil
+	}
+	return []Problem{{[]string{"trigger.kind", "swarm.arrivals.tenant"},
+		s.Kind + " needs a holder for every lock: set swarm.arrivals.tenant to by-worker, and as many workers as tenants"}}
+}
