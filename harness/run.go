@@ -200,6 +200,11 @@ func (a *armRun) incident() *remedies.Incident {
 		Step:    func(did, answer string) { a.mark(history.StepMark, did, answer) },
 		Orphans: a.orphans,
 		Rollout: a.rollout,
+		Undo: func(back func(context.Context) error) {
+			if a.attached() { // a server of our own is gone when the arm is over
+				a.undo = append(a.undo, back)
+			}
+		},
 	}
 	in.Reconfigurable = a.reconfigurable()
 	return in
@@ -419,10 +424,12 @@ func (a *armRun) borrow(ctx context.Context) error {
 		}
 		return nil
 	}
+	if was == want {
+		return nil
+	}
 	set := func(ctx context.Context, n int) error {
 		return a.control.Admin.ConfigSet(ctx, "maxclients", strconv.Itoa(n)).Err()
 	}
-	// Also where it is right already: a remedy may change it.
 	a.undo = append(a.undo, func(ctx context.Context) error { return set(ctx, was) })
 	return set(ctx, want)
 }
