@@ -121,6 +121,34 @@ func TestStraddlingIntervalIsInconclusive(t *testing.T) {
 	}
 }
 
+// Connections have settled once they stay near where they end.
+func TestSettledConnections(t *testing.T) {
+	sc, arm := testScenario()
+	for _, c := range []struct {
+		name    string
+		clients func(after time.Duration) int64
+		settled float64 // ms; -1: never
+	}{
+		{"steady from the start", func(time.Duration) int64 { return 60 }, 0},
+		{"back after a second", func(after time.Duration) int64 { return map[bool]int64{true: 3, false: 60}[after < second] }, 1000},
+		{"up and down", func(after time.Duration) int64 { return 60 + 40*int64(after/(100*time.Millisecond)%2) }, -1},
+	} {
+		h := newLiteral().work(0, second, 200).work(4*second, 6*second, 200).sampled()
+		for i := range h.Samples {
+			if after := h.Samples[i].At - 3*second; after >= 0 {
+				h.Samples[i].Server.Connected = c.clients(after)
+			}
+		}
+		got := Judge(sc, arm, h).Connections
+		switch {
+		case got == nil:
+			t.Errorf("%s: nothing found", c.name)
+		case c.settled < 0 && got.SettledAfterMS != nil, c.settled >= 0 && (got.SettledAfterMS == nil || *got.SettledAfterMS != c.settled):
+			t.Errorf("%s: %+v, want %v", c.name, got.SettledAfterMS, c.settled)
+		}
+	}
+}
+
 func TestBlockedAndForeignRemedies(t *testing.T) {
 	sc, arm := testScenario()
 	l := newLiteral().work(0, second, 200)

@@ -13,6 +13,7 @@ var Files embed.FS
 var Names = []string{
 	"slot-lock-deadlock",
 	"orphaned-lock",
+	"lock-convoy",
 	"healthy",
 	"near-limit",
 }
@@ -21,5 +22,6 @@ var Names = []string{
 var Runbook = []string{
 	"slot-lock-deadlock",
 	"orphaned-lock",
+	"lock-convoy",
 	"healthy",
 }

@@ -57,7 +57,7 @@ func answer(b *bytes.Buffer, r *harness.Run) {
 	for _, row := range rows(r) {
 		a := row.repeats[0]
 		if a.Because != "" {
-			fmt.Fprintf(b, "- `%s` / `%s`: %s%s%s\n", code(row.scenario), code(row.arm), cell(a.Because), left(a), harm(a))
+			fmt.Fprintf(b, "- `%s` / `%s`: %s%s%s%s\n", code(row.scenario), code(row.arm), cell(a.Because), earned(a), left(a), harm(a))
 		}
 	}
 	b.WriteString("\n")
@@ -94,6 +94,14 @@ func inShort(arms []row) string {
 		}
 	}
 	return strings.Join(parts, "; ")
+}
+
+// earned says by which comparison a cure or a prevention earned the credit.
+func earned(a harness.ArmResult) string {
+	if a.Credit == nil {
+		return ""
+	}
+	return " " + cell(a.Credit.Because)
 }
 
 // left says for whom there was nothing, where goodput alone would not show it.

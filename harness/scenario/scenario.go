@@ -118,6 +118,10 @@ type Arm struct {
 	Trigger *triggers.Settings `yaml:"trigger"`
 	Phases  *Phases            `yaml:"phases"`
 
+	// Against names arms that do a part of what this one does, or the same without
+	// what is new in it: a cure is compared with them, beside the control.
+	Against []string `yaml:"against"`
+
 	Expect ArmExpect `yaml:"expect"`
 }
 

@@ -555,8 +555,28 @@ func (c *checker) arms(s *Scenario) {
 		c.prevention(key, a)
 		c.changes(key, s, a)
 	}
+	for i := range s.Arms {
+		c.against(fmt.Sprintf("arms[%d]", i), &s.Arms[i], first)
+	}
 	if _, controlled := first[controlArm]; !controlled && slices.ContainsFunc(s.Arms, remedied) {
 		c.fail(on("arms"), "no arm is called %s: without it no remedy can earn credit", controlArm)
+	}
+}
+
+// against refuses comparisons with arms that are not there, or compare nothing.
+func (c *checker) against(key string, a *Arm, arms map[string]int) {
+	for i, name := range a.Against {
+		at := fmt.Sprintf("%s.against[%d]", key, i)
+		switch _, there := arms[name]; {
+		case !there:
+			c.fail(on(at), "no arm is called %s; %s", quote(name), hint(name, slices.Sorted(maps.Keys(arms))))
+		case name == a.Name:
+			c.fail(on(at), "%s: an arm is not compared with itself", quote(name))
+		case name == controlArm:
+			c.fail(on(at), "%s: every arm is compared with it", quote(name))
+		case slices.Contains(a.Against[:i], name):
+			c.fail(on(at), "%s is named twice", quote(name))
+		}
 	}
 }
 

@@ -23,6 +23,7 @@ type arrivals struct {
 	tenants  int32
 	queue    chan request // nil in a closed system
 	dropped  atomic.Int64
+	hot      atomic.Int32 // 1 and up: all requests are for this tenant less one
 }
 
 func newArrivals(s Settings) *arrivals {
@@ -41,7 +42,7 @@ func (a *arrivals) next(ctx context.Context, w *worker) (request, bool) {
 		if a.settings.Tenant == TenantAny {
 			tenant = w.rng.Int32N(a.tenants)
 		}
-		return request{tenant: tenant, intended: w.elapsed()}, ok
+		return request{tenant: a.of(tenant), intended: w.elapsed()}, ok
 	}
 	// Of two that are ready select takes either: who is told to stop takes nothing up.
 	if ctx.Err() != nil {
@@ -63,9 +64,21 @@ func (a *arrivals) generate(ctx context.Context, rng *rand.Rand, elapsed func() 
 	}
 	for at := elapsed() + gap(); sleep(ctx, at-elapsed()); at += gap() {
 		select {
-		case a.queue <- request{tenant: rng.Int32N(a.tenants), intended: at}:
+		case a.queue <- request{tenant: a.of(rng.Int32N(a.tenants)), intended: at}:
 		default:
 			a.dropped.Add(1)
 		}
 	}
 }
+
+// of is the tenant that a request is for: its own, or the hot one.
+func (a *arrivals) of(tenant int32) int32 {
+	if hot := a.hot.Load(); hot > 0 {
+		return hot - 1
+	}
+	return tenant
+}
+
+// Focus makes every request from now on ask for one tenant, as when one customer
+// out of many is on everybody's mind. What waits in a queue already stays as it is.
+func (s *Swarm) Focus(tenant int32) { s.arrivals.hot.Store(tenant + 1) }

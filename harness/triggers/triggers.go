@@ -57,6 +57,7 @@ const FireWithin = 10 * time.Second
 func All() []Trigger {
 	return []Trigger{
 		crashHolders,
+		hotKey,
 		none,
 		surge,
 	}
