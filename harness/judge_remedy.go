@@ -67,16 +67,16 @@ func (j *judge) remedy() {
 }
 
 // connections finds when the number of clients settled after the remedy: from then
-// on it stayed within a tenth (or two clients) of what it was in the last second.
+// on, for a second at least, it stayed within a tenth (or two clients) of what it was
+// in the last second.
 func (j *judge) connections() {
 	var after []history.Sample
-	for _, s := range j.h.Samples {
-		if s.At >= j.t.remedyBegun && s.At <= j.t.end && s.Server != nil && s.Server.Missing["connected_clients"] == "" {
-			after = append(after, s)
-		}
-	}
 	var last []int64
-	for _, s := range after {
+	for _, s := range j.h.Samples {
+		if s.At < j.t.remedyBegun || s.At > j.t.end || s.Server == nil || s.Server.Missing["connected_clients"] != "" {
+			continue
+		}
+		after = append(after, s)
 		if s.At >= j.t.end-time.Second {
 			last = append(last, s.Server.Connected)
 		}
@@ -86,12 +86,15 @@ func (j *judge) connections() {
 	}
 	slices.Sort(last)
 	level := last[len(last)/2]
-	c := &Connections{Clients: level}
-	for i := len(after) - 1; i >= 0 && float64(max(level-after[i].Server.Connected, after[i].Server.Connected-level)) <= max(2, float64(level)/10); i-- {
-		ms := round(millis(after[i].At-j.t.remedyBegun), 1)
-		c.SettledAfterMS = &ms
+	j.r.Connections = &Connections{Clients: level}
+	settled := j.t.end
+	for i := len(after) - 1; i >= 0 && math.Abs(float64(after[i].Server.Connected-level)) <= max(2, float64(level)/10); i-- {
+		settled = after[i].At
 	}
-	j.r.Connections = c
+	if settled <= j.t.end-time.Second {
+		ms := round(millis(settled-j.t.remedyBegun), 1)
+		j.r.Connections.SettledAfterMS = &ms
+	}
 }
 
 // notRestored tells apart what all looks like a failure from far away: work

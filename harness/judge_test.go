@@ -196,35 +196,6 @@ func TestTruncatedHistoryIsInconclusive(t *testing.T) {
 	}
 }
 
-func TestSafetyCountsPlantedFaults(t *testing.T) {
-	grant := func(at, until time.Duration, fence, count int64) history.Op {
-		return history.Op{Outcome: history.OK, Admitted: true, Begun: at, Granted: at, Worked: until, Released: until + 1, Ended: until + 2, Fence: fence, Count: count}
-	}
-	const ms = time.Millisecond
-	for _, c := range []struct {
-		name string
-		ops  []history.Op
-		want Safety
-	}{
-		{"one after the other", []history.Op{grant(10*ms, 20*ms, 1, 1), grant(20*ms, 30*ms, 2, 2)}, Safety{}},
-		{"one inside the other", []history.Op{grant(10*ms, 40*ms, 1, 1), grant(20*ms, 30*ms, 2, 2)}, Safety{Overlaps: 1}},
-		{"the token went back", []history.Op{grant(10*ms, 20*ms, 5, 1), grant(20*ms, 30*ms, 1, 2)}, Safety{FencingRegressions: 1}},
-		{"both wrote the same count", []history.Op{grant(10*ms, 20*ms, 1, 1), grant(20*ms, 30*ms, 2, 1)}, Safety{LostUpdates: 1}},
-		{"one more than the limit", []history.Op{grant(1*ms, 2*ms, 1, 1), grant(2*ms, 3*ms, 2, 2), grant(3*ms, 4*ms, 3, 3), grant(4*ms, 5*ms, 4, 4)}, Safety{OverAdmitted: 1}},
-		{"deleted from under its holder", []history.Op{func() history.Op { op := grant(10*ms, 20*ms, 1, 1); op.Class = history.Conflict; return op }()}, Safety{ForeignReleases: 1}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			sc, arm := testScenario()
-			sc.Swarm.Limiter.Limit = 3
-			j := judge{sc: sc, arm: arm, h: &history.History{Ops: c.ops}, t: timeline{remedyBegun: history.Never}}
-			j.safety()
-			if j.r.Safety != c.want {
-				t.Errorf("got %+v, want %+v", j.r.Safety, c.want)
-			}
-		})
-	}
-}
-
 // Without a control arm that stays down, nobody knows whether the remedy did it.
 func TestNoCreditWhereTheControlRecovers(t *testing.T) {
 	run := Run{Status: Completed, Scenarios: []ScenarioResult{{Arms: []ArmResult{
