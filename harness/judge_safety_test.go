@@ -23,6 +23,7 @@ func TestSafetyCountsPlantedFaults(t *testing.T) {
 	}{
 		{"one after the other", []history.Op{grant(10*ms, 20*ms, 1, 1), grant(20*ms, 30*ms, 2, 2)}, Safety{}},
 		{"one inside the other", []history.Op{grant(10*ms, 40*ms, 1, 1), grant(20*ms, 30*ms, 2, 2)}, Safety{Overlaps: 1}},
+		{"two inside one", []history.Op{grant(10*ms, 40*ms, 1, 1), grant(15*ms, 20*ms, 2, 2), grant(25*ms, 30*ms, 3, 3)}, Safety{Overlaps: 2}},
 		{"the token went back", []history.Op{grant(10*ms, 20*ms, 5, 1), grant(20*ms, 30*ms, 1, 2)}, Safety{FencingRegressions: 1}},
 		{"both wrote the same count", []history.Op{grant(10*ms, 20*ms, 1, 1), grant(20*ms, 30*ms, 2, 1)}, Safety{LostUpdates: 1}},
 		{"one more than the limit", []history.Op{grant(1*ms, 2*ms, 1, 1), grant(2*ms, 3*ms, 2, 2), grant(3*ms, 4*ms, 3, 3), grant(4*ms, 5*ms, 4, 4)}, Safety{OverAdmitted: 1}},
