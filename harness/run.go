@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -162,7 +163,8 @@ func (a *armRun) trigger(ctx context.Context) error {
 
 func (a *armRun) applyRemedy(ctx context.Context) error {
 	a.mark(history.RemedyMark, history.Begun, a.remedy.Name)
-	bounded, cancel := context.WithTimeout(ctx, remedyWithin)
+	within := cmp.Or(a.options.remedyWithin, remedyWithin)
+	bounded, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	// A command over a control connection waits for its answer, whatever its
 	// context says: cutting the connection is what ends it.
@@ -173,7 +175,7 @@ func (a *armRun) applyRemedy(ctx context.Context) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case bounded.Err() != nil:
-		a.mark(history.RemedyMark, history.Blocked, fmt.Sprintf("it was not done after %v", remedyWithin))
+		a.mark(history.RemedyMark, history.Blocked, fmt.Sprintf("it was not done after %v", within))
 	case errors.Is(err, server.ErrNotOurs):
 		a.mark(history.RemedyMark, history.NotOurs, reason(err))
 	case errors.Is(err, remedies.ErrBlocked):

@@ -60,7 +60,8 @@ type Options struct {
 	Observe          func(Event)
 	OnWork           func(worker int) // see swarm.Config; may be nil
 
-	workspace *server.Workspace
+	workspace    *server.Workspace
+	remedyWithin time.Duration // 0: remedyWithin
 }
 
 // attempts bounds how often an arm is run again because its interval straddled
