@@ -14,6 +14,7 @@ var Names = []string{
 	"slot-lock-deadlock",
 	"orphaned-lock",
 	"lock-convoy",
+	"retry-storm",
 	"healthy",
 	"near-limit",
 }

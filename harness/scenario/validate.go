@@ -22,6 +22,7 @@ const (
 	maxQueue         = 1_000_000
 	maxRate          = 1_000_000 // arrivals per second
 	maxAttempts      = 1_000     // of go-redis, per command or dial
+	maxRetries       = 100       // of a caller that has had no answer
 	maxBufferBytes   = 1 << 20
 
 	maxPhaseMS = 10 * 60 * 1000
@@ -360,7 +361,7 @@ func (c *checker) lock(s *swarm.Settings) {
 
 func (c *checker) arrivals(a *swarm.ArrivalSettings) {
 	const kind, rate, queue, think = "swarm.arrivals.kind", "swarm.arrivals.rate_per_s", "swarm.arrivals.queue", "swarm.arrivals.think_ms"
-	const tenant = "swarm.arrivals.tenant"
+	const tenant, deadline, retries, budget = "swarm.arrivals.tenant", "swarm.arrivals.deadline_ms", "swarm.arrivals.retries", "swarm.arrivals.retry_budget"
 	oneOf(c, kind, a.Kind, swarm.Closed, swarm.Open)
 	oneOf(c, tenant, a.Tenant, swarm.TenantAny, swarm.TenantByWorker)
 	c.within(limit{think, float64(a.ThinkMS), 0, maxPauseMS, ""})
@@ -373,12 +374,29 @@ func (c *checker) arrivals(a *swarm.ArrivalSettings) {
 		if c.has(think) {
 			c.fail(on(think, kind), "only closed arrivals pause between two requests")
 		}
+		c.callers(a)
 	case swarm.Closed:
-		for _, key := range []string{rate, queue} {
+		for _, key := range []string{rate, queue, deadline, retries, budget} {
 			if c.has(key) {
 				c.fail(on(key, kind), "only open arrivals have one")
 			}
 		}
+	}
+}
+
+// callers checks how those ask again who have had no answer.
+func (c *checker) callers(a *swarm.ArrivalSettings) {
+	const deadline, retries, budget = "swarm.arrivals.deadline_ms", "swarm.arrivals.retries", "swarm.arrivals.retry_budget"
+	c.within(
+		limit{deadline, float64(a.DeadlineMS), 0, maxPauseMS, ""},
+		limit{retries, float64(a.Retries), 0, maxRetries, ""},
+		limit{budget, a.RetryBudget, 0, 1, ""},
+	)
+	if a.Retries > 0 && a.DeadlineMS == 0 {
+		c.fail(on(retries, deadline), "%d: a caller that waits for ever does not ask again: set deadline_ms", a.Retries)
+	}
+	if a.RetryBudget > 0 && a.Retries == 0 {
+		c.fail(on(budget, retries), "%s: there are no retries to limit", figure(a.RetryBudget))
 	}
 }
 
@@ -399,6 +417,12 @@ func (c *checker) trigger(s *Scenario) {
 	if slices.Contains(t.Uses, "instances") {
 		c.within(limit{instances, float64(s.Trigger.Instances), 1, maxWorkers, "a " + t.Name + " needs instances"})
 		c.workers(instances, s.Trigger.Instances, &s.Swarm)
+	}
+	if slices.Contains(t.Uses, "rate_per_s") {
+		c.within(limit{"trigger.rate_per_s", s.Trigger.RatePerS, 0.01, maxRate, "a " + t.Name + " needs a rate"})
+	}
+	if slices.Contains(t.Uses, "for_ms") {
+		c.within(limit{"trigger.for_ms", float64(s.Trigger.ForMS), 1, maxPhaseMS, "a " + t.Name + " has an end"})
 	}
 	if t.Check == nil {
 		return

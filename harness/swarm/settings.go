@@ -146,6 +146,17 @@ type ArrivalSettings struct {
 	ThinkMS  Millis   `yaml:"think_ms" json:"think_ms"`     // closed: pause between two decisions of a worker
 	RatePerS float64  `yaml:"rate_per_s" json:"rate_per_s"` // open: Poisson arrivals per second
 	Queue    int      `yaml:"queue" json:"queue"`           // open: requests that may wait for a worker; more are dropped and counted
+
+	// DeadlineMS is how long the caller of an open arrival waits for its answer, in
+	// milliseconds; 0: for ever. The worker does not know when its caller has gone: it
+	// does the work all the same, and what comes of it counts as failed.
+	DeadlineMS Millis `yaml:"deadline_ms" json:"deadline_ms"`
+	// Retries is how often a caller asks again that has had no answer, each time with a
+	// new request and deadline.
+	Retries int `yaml:"retries" json:"retries"`
+	// RetryBudget is the share of requests that may be retries, over all callers; 0
+	// sets no limit. It is how Finagle and gRPC keep retries from multiplying load.
+	RetryBudget float64 `yaml:"retry_budget" json:"retry_budget"`
 }
 
 // Arrivals tells a closed system (a worker's next request waits for its last)

@@ -15,6 +15,9 @@ import (
 type Settings struct {
 	Kind      string `yaml:"kind" json:"kind"`
 	Instances int    `yaml:"instances" json:"instances,omitempty"` // how many service instances run from then on
+
+	RatePerS float64      `yaml:"rate_per_s" json:"rate_per_s,omitempty"` // requests per second for as long as it lasts
+	ForMS    swarm.Millis `yaml:"for_ms" json:"for_ms,omitempty"`         // how long it lasts, in milliseconds
 }
 
 // Trigger is one way to start an incident.
@@ -59,6 +62,7 @@ func All() []Trigger {
 		crashHolders,
 		hotKey,
 		none,
+		spike,
 		surge,
 	}
 }
