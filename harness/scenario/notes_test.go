@@ -1,0 +1,63 @@
+package scenario
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func TestNotes(t *testing.T) {
+	for _, c := range []struct {
+		name, source string
+		want         []Note
+	}{
+		{"none", "name: x\n", nil},
+		{"no sections", "# Why\n#\n# and how.\n\n# not this\nname: x\n", []Note{{"", "Why\n\nand how."}}},
+		// What speaks to an editor is no text, wherever it stands.
+		{"for editors", "# yaml-language-server: $schema=x.json\n\n#\n# Why\n# $schema: y.json\nname: x\n", []Note{{"", "Why"}}},
+		{"sections", "# Lead.\n#\n# Mechanism:\n#\n# One\n# two.\n#\n# Take away:\n# Three.\nname: x\n",
+			[]Note{{"", "Lead."}, {"Mechanism", "One\ntwo."}, {"Take away", "Three."}}},
+		{"text behind the heading", "# In the wild: a report\n# of it\n", []Note{{"In the wild", "a report\nof it"}}},
+		// A drawing keeps its margin, and what looks like a heading inside of it is drawn.
+		{"a drawing", "# Mechanism:\n#\n#    a --> b\n#    Known as: c\n#\n", []Note{{"Mechanism", "   a --> b\n   Known as: c"}}},
+		{"a heading of the user's", "# Mechanism: m\n# See also: s\n", []Note{{"Mechanism", "m\nSee also: s"}}},
+		{"without text", "# Known as:\nname: x\n", []Note{{"Known as", ""}}},
+		{"Windows, and no space", "\uFEFF#Mechanism:\r\n#m  \r\nname: x\r\n", []Note{{"Mechanism", "m"}}},
+		{"a second document marker", "# Lead.\n---\n# not this\nname: x\n", []Note{{"", "Lead."}}},
+	} {
+		got := (&Scenario{Source: []byte(c.source)}).Notes()
+		if len(got) == 0 {
+			got = nil
+		}
+		if !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+func TestCopy(t *testing.T) {
+	for _, c := range []struct{ name, source, want string }{
+		{"plain", minimal, "# yaml-language-server: $schema=s.json\n" + strings.Replace(minimal, "minimal", "mine", 1)},
+		{"quoted, with comments", "# Why\n\"title\": \"t\"\nname: 'minimal' # a name\nserver: {maxclients: 8}\narms: [{name: control}]\n",
+			"# yaml-language-server: $schema=s.json\n# Why\n\"title\": \"t\"\nname: mine # a name\nserver: {maxclients: 8}\narms: [{name: control}]\n"},
+		{"another schema", "# yaml-language-server: $schema=../old.json\n#\n# Why\n" + minimal,
+			"# yaml-language-server: $schema=s.json\n#\n# Why\n" + strings.Replace(minimal, "minimal", "mine", 1)},
+		{"a schema further down", "\uFEFF# Why\n\n# yaml-language-server: $schema=old.json\n" + minimal,
+			"# yaml-language-server: $schema=s.json\n# Why\n\n" + strings.Replace(minimal, "minimal", "mine", 1)},
+		// Only the scenario's own name is replaced.
+		{"other names", strings.Replace(minimal, "name: minimal", "summary: |\n  name: x\nname: minimal", 1),
+			"# yaml-language-server: $schema=s.json\n" + strings.Replace(minimal, "name: minimal", "summary: |\n  name: x\nname: mine", 1)},
+	} {
+		got, err := mustParse(t, c.source).Copy("mine", "s.json", known)
+		if err != nil || string(got) != c.want {
+			t.Errorf("%s: got %v\n%s\nwant\n%s", c.name, err, got, c.want)
+		}
+	}
+	flow := mustParse(t, `{name: minimal, title: t, server: {maxclients: 8}, arms: [{name: control}]}`)
+	if _, err := flow.Copy("mine", "s.json", known); err == nil || !strings.Contains(err.Error(), "x.yaml: cannot rename it") {
+		t.Errorf("flow style: %v", err)
+	}
+	if _, err := mustParse(t, minimal).Copy("No Name", "s.json", known); err == nil || !strings.HasPrefix(err.Error(), `"No Name": want lower-case`) {
+		t.Errorf("a bad name: %v", err)
+	}
+}
