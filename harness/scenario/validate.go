@@ -39,11 +39,15 @@ const (
 )
 
 var (
-	namePattern      = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+	namePattern      = regexp.MustCompile(NamePattern)
 	directivePattern = regexp.MustCompile(`^[a-z][a-z0-9._-]*$`)
 )
 
-const maxName = 64
+// NamePattern and MaxName, in bytes, are what CheckName goes by.
+const (
+	NamePattern = `^[a-z0-9]+(-[a-z0-9]+)*$`
+	MaxName     = 64
+)
 
 // reserved are the directives that a scenario may not set, and why.
 var reserved = map[string]string{
@@ -214,8 +218,8 @@ func (c *checker) name(key, name string) {
 
 // CheckName says what is wrong with the name of a scenario or of an arm.
 func CheckName(name string) error {
-	if len(name) > maxName || !namePattern.MatchString(name) {
-		return fmt.Errorf("%s: want lower-case words joined by hyphens, at most %d letters", quote(name), maxName)
+	if len(name) > MaxName || !namePattern.MatchString(name) {
+		return fmt.Errorf("%s: want lower-case words joined by hyphens, at most %d letters", quote(name), MaxName)
 	}
 	return nil
 }
