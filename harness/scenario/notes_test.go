@@ -2,8 +2,11 @@ package scenario
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/lockjam/lockjam/scenarios"
 )
 
 func TestNotes(t *testing.T) {
@@ -59,5 +62,34 @@ func TestCopy(t *testing.T) {
 	}
 	if _, err := mustParse(t, minimal).Copy("No Name", "s.json", known); err == nil || !strings.HasPrefix(err.Error(), `"No Name": want lower-case`) {
 		t.Errorf("a bad name: %v", err)
+	}
+}
+
+// What the catalogue says of a failure it says in full: CONTRIBUTING.md, "How to add
+// a scenario".
+func TestEveryScenarioSaysWhy(t *testing.T) {
+	for _, name := range scenarios.Names {
+		source, err := scenarios.Files.ReadFile(name + ".yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first, _, _ := strings.Cut(string(source), "\n"); first != SchemaLine("./"+scenarios.SchemaFile) {
+			t.Errorf("%s: the first line is %q, want %q", name, first, SchemaLine("./"+scenarios.SchemaFile))
+		}
+		var headings []string
+		for _, note := range (&Scenario{Source: source}).Notes() {
+			headings = append(headings, note.Heading)
+			if note.Text == "" {
+				t.Errorf("%s: nothing stands under %q", name, note.Heading)
+			}
+			for line := range strings.Lines(note.Text) {
+				if n := len([]rune(strings.TrimSuffix(line, "\n"))); n > 82 {
+					t.Errorf("%s: a line of %d characters under %q, want at most 82", name, n, note.Heading)
+				}
+			}
+		}
+		if !slices.Equal(headings, Headings) {
+			t.Errorf("%s: the comment at the top has the sections %q, want %q", name, headings, Headings)
+		}
 	}
 }
