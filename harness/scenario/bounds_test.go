@@ -3,6 +3,8 @@ package scenario
 import (
 	"reflect"
 	"testing"
+
+	"github.com/lockjam/lockjam/harness/triggers"
 )
 
 func TestBounds(t *testing.T) {
@@ -17,7 +19,7 @@ func TestBounds(t *testing.T) {
 		"server.maxclients": {Range: &Range{3, maxServerClients, nil}, Required: true},
 		"swarm.holder":      {Words: []string{"keeps-connection", "returns-connection", "redials"}},
 		// A kind of a catalogue, and not of Go.
-		"trigger.kind": {Words: []string{"crash-holders", "none", "surge"}},
+		"trigger.kind": {Words: triggers.Names()},
 		// Only asked of a surge, and of open arrivals.
 		"trigger.instances":          {Range: &Range{1, maxWorkers, nil}},
 		"swarm.arrivals.rate_per_s":  {Range: &Range{0.01, maxRate, nil}},

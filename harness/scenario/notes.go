@@ -15,7 +15,7 @@ var Headings = []string{"Mechanism", "Known as", "In the wild", "Why it reproduc
 // Note is one section of that comment.
 type Note struct {
 	Heading string // one of Headings; "" for what stands before the first
-	Text    string // as it stands in the file, without the comment signs
+	Text    string // as it stands in the file, without comment signs and margin
 }
 
 // Notes are the sections of the first block of comments in the file. A section
@@ -32,10 +32,21 @@ func (s *Scenario) Notes() []Note {
 		notes[len(notes)-1].Text += line + "\n"
 	}
 	for i := range notes {
-		// Not the spaces that a drawing may begin with.
-		notes[i].Text = strings.TrimRight(strings.TrimLeft(notes[i].Text, "\n"), "\n")
+		notes[i].Text = strings.Trim(dedent(notes[i].Text), "\n")
 	}
 	return slices.DeleteFunc(notes, func(n Note) bool { return n.Heading == "" && n.Text == "" })
+}
+
+// dedent takes the margin away that all lines have. What is drawn stays as it is.
+func dedent(text string) string {
+	margin := ""
+	for i, line := range slices.DeleteFunc(strings.Split(text, "\n"), func(l string) bool { return l == "" }) {
+		spaces := line[:len(line)-len(strings.TrimLeft(line, " "))]
+		if i == 0 || len(spaces) < len(margin) {
+			margin = spaces
+		}
+	}
+	return strings.TrimPrefix(strings.ReplaceAll("\n"+text, "\n"+margin, "\n"), "\n")
 }
 
 // head are the lines of the first block of comments, as they follow the comment

@@ -260,6 +260,10 @@ func (s setting) values() (loose, exact []any) {
 	return []any{map[string]any{}}, []any{"x", 5, nil, []any{}, map[string]any{"no_such_key": 1}}
 }
 
+// inFile are settings whose words are names that the same file gives: no schema can
+// know them.
+var inFile = []string{"arms.[].against.[]"}
+
 // The schema never refuses what the loader takes; and what is of the wrong type, an
 // unknown word or an unknown key, it refuses as the loader does. Whatever setting is
 // added later is tried here.
@@ -269,6 +273,7 @@ func TestSchemaAgreesWithTheLoader(t *testing.T) {
 	if len(all) < 200 {
 		t.Fatalf("%d settings", len(all))
 	}
+	known := harness.Known()
 	tried, taken := 0, 0
 	for name, source := range map[string][]byte{"good": []byte(good), "healthy": files(t)["healthy"]} {
 		base := tree(t, source)
@@ -280,7 +285,7 @@ func TestSchemaAgreesWithTheLoader(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				_, loader := scenario.Parse("x.yaml", source, harness.Known())
+				_, loader := scenario.Parse("x.yaml", source, known)
 				editor := s.Validate(document)
 				tried++
 				if loader == nil {
@@ -290,7 +295,7 @@ func TestSchemaAgreesWithTheLoader(t *testing.T) {
 				if loader == nil && editor != nil {
 					t.Errorf("%s: the loader takes it, and the schema says %v", what, editor)
 				}
-				if loader != nil && editor == nil && i >= len(loose) {
+				if loader != nil && editor == nil && i >= len(loose) && !slices.Contains(inFile, at.String()) {
 					t.Errorf("%s: the schema takes it, and the loader says %v", what, loader)
 				}
 			}
