@@ -227,7 +227,7 @@ func typeOf(s *jsonschema.Schema) string {
 // its words and one that is none, and values of other types. exact says that the
 // schema has to refuse what the loader refuses, too.
 func (s setting) values() (loose, exact []any) {
-	loose = []any{0, -1, 1, 0.5, 100, 1e7}
+	loose = []any{0, -1, 0.5}
 	for _, of := range append([]*jsonschema.Schema{s.schema}, s.schema.AnyOf...) {
 		if of.Minimum != nil {
 			low, _ := of.Minimum.Float64()
