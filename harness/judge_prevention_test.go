@@ -86,6 +86,15 @@ func TestPreventionWithoutAnIncidentEarnsNoCredit(t *testing.T) {
 	}
 }
 
+// A prevention may run with no control arm beside it, as it does with --arm.
+func TestPreventionWithoutAControlArm(t *testing.T) {
+	arms := []ArmResult{{Name: "half", Prevention: "p", Verdict: Mitigated, Repeat: 1, Outcome: Pass}}
+	attribute(arms)
+	if arms[0].Outcome != Pass {
+		t.Errorf("%s %v", arms[0].Outcome, arms[0].Reasons)
+	}
+}
+
 func TestScorecardOnPreventions(t *testing.T) {
 	arm := func(name string, v Verdict, faults int64) ArmResult {
 		return ArmResult{Name: name, Remedy: "none", Prevention: name, Claim: "P3", Repeat: 1, Verdict: v, Unsafe: faults > 0, Safety: Safety{Overlaps: faults}}

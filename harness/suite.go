@@ -388,7 +388,7 @@ func attribute(arms []ArmResult) {
 			a.Because += " No control arm ran beside it: whether it was the remedy's doing is not proved."
 		case beside < 0 && a.Verdict == Prevented:
 			a.Because += " No control arm ran beside it: whether there was anything to prevent is not proved."
-		case a.Prevention != "" && a.Verdict != NotPrevented && a.Verdict != "" && arms[beside].Reproduced != nil && !*arms[beside].Reproduced:
+		case beside >= 0 && a.Prevention != "" && a.Verdict != NotPrevented && a.Verdict != "" && arms[beside].Reproduced != nil && !*arms[beside].Reproduced:
 			a.Outcome = worse(a.Outcome, Inconclusive)
 			a.Reasons = append(a.Reasons, "the incident was not reproduced in the control arm either, so the prevention earns no credit")
 		}
