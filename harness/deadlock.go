@@ -126,8 +126,12 @@ func (j *judge) snapshot(c history.Census) waitgraph.Snapshot {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Clients)) {
-		if !d.known[name] {
-			d.idler(name, int(c.Clients[name]))
+		switch n := int(c.Clients[name]); {
+		case d.known[name]:
+		case swarm.Leaks(name) && !j.reapsIdle():
+			d.holder(name, n, waitgraph.Outsider)
+		default:
+			d.idler(name, n)
 		}
 	}
 	if c.Error == "" {
@@ -252,10 +256,22 @@ func (d *drawing) sharedSlots(workers []history.Stance) {
 	}
 }
 
+// reapsIdle says whether the server closes connections that nobody uses. Without
+// that what is leaked is never given back.
+func (j *judge) reapsIdle() bool {
+	after := j.sc.Server.Config["timeout"]
+	return after != "" && after != "0"
+}
+
 // idler draws connections that may be given back at any moment.
 func (d *drawing) idler(client string, connections int) {
+	d.holder(client, connections, waitgraph.Idler)
+}
+
+// holder draws connections of a client that no worker speaks for.
+func (d *drawing) holder(client string, connections int, role waitgraph.Role) {
 	d.g.Processes = append(d.g.Processes, waitgraph.Process{
-		Name: "client " + client, Role: waitgraph.Idler,
+		Name: "client " + client, Role: role,
 		Holds: []waitgraph.Edge{{Resource: slots, Units: connections, Token: client}},
 	})
 }

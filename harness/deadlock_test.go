@@ -633,3 +633,49 @@ func (s *dice) checkStuck(t *rapid.T, j judge, a, b history.Census) {
 		}
 	}
 }
+
+// Who leaks connections never gives them back; a server that closes idle ones does
+// it in their stead.
+func TestProofOfExhaustion(t *testing.T) {
+	census := func(at time.Duration) history.Census {
+		worker := func(id int32) history.Stance {
+			return history.Stance{Worker: id, State: "waiting", Since: 1100 * time.Millisecond, Client: fmt.Sprint("lockjam-", id, "-0")}
+		}
+		return history.Census{
+			At: at, Took: time.Millisecond, Slots: 5, Workers: []history.Stance{worker(1), worker(2)},
+			Locks: map[string]string{}, Clients: map[string]int64{"lockjam-1-leak": 3, "lockjam-2-leak": 2},
+		}
+	}
+	const sentence = `Exhausted: "worker 1" waits for a client slot; "worker 2" waits for a client slot; ` +
+		`"client lockjam-1-leak" never gives 3 of 5 client slots back; "client lockjam-2-leak" never gives 2 of 5 client slots back.`
+	for _, c := range []struct {
+		name   string
+		change func(*judge)
+		kind   waitgraph.Kind
+	}{
+		{"all slots are leaked", nil, waitgraph.Exhausted},
+		{"the server closes idle connections", func(j *judge) { j.sc.Server.Config = map[string]string{"timeout": "1"} }, waitgraph.Slowness},
+		{"or does not", func(j *judge) { j.sc.Server.Config = map[string]string{"timeout": "0"} }, waitgraph.Exhausted},
+		{"one of them was closed", func(j *judge) { j.h.Census[1].Clients["lockjam-2-leak"] = 1 }, waitgraph.Livelock},
+		{"somebody else has them", func(j *judge) {
+			for i := range j.h.Census {
+				j.h.Census[i].Clients = map[string]int64{"lockjam-1-leak": 3, "redis-cli": 2}
+			}
+		}, waitgraph.Slowness},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			j := judgeOf(census(1500*time.Millisecond), census(2800*time.Millisecond))
+			j.h.Census[1].After.Attempts = 100
+			if c.change != nil {
+				c.change(&j)
+			}
+			f := found(&j)
+			if f.Kind != c.kind || f.Proved != (c.kind == waitgraph.Exhausted) {
+				t.Errorf("%s, proved %v: %s %v", f.Kind, f.Proved, f.Sentence, f.Reasons)
+			}
+			if c.kind == waitgraph.Exhausted && (f.Sentence != sentence || !f.Checked) {
+				t.Errorf("checked %v: %s", f.Checked, f.Sentence)
+			}
+		})
+	}
+}

@@ -14,6 +14,7 @@ var Names = []string{
 	"slot-lock-deadlock",
 	"orphaned-lock",
 	"pool-self-deadlock",
+	"connection-leak",
 	"healthy",
 	"near-limit",
 }

@@ -21,6 +21,7 @@ const (
 	maxAdmitted      = 1_000_000_000 // requests per tenant and window
 	maxQueue         = 1_000_000
 	maxRate          = 1_000_000 // arrivals per second
+	maxLeaksPerS     = 1_000     // connections per second
 	maxAttempts      = 1_000     // of go-redis, per command or dial
 	maxBufferBytes   = 1 << 20
 
@@ -399,6 +400,15 @@ func (c *checker) trigger(s *Scenario) {
 	if slices.Contains(t.Uses, "instances") {
 		c.within(limit{instances, float64(s.Trigger.Instances), 1, maxWorkers, "a " + t.Name + " needs instances"})
 		c.workers(instances, s.Trigger.Instances, &s.Swarm)
+	}
+	for _, l := range []limit{
+		{"trigger.per_s", s.Trigger.PerS, 0.1, maxLeaksPerS, "a " + t.Name + " needs a rate"},
+		{"trigger.count", float64(s.Trigger.Count), 1, maxServerClients, "a " + t.Name + " needs an end"},
+		{"trigger.pool_size", float64(s.Trigger.PoolSize), 0, maxWorkers, ""},
+	} {
+		if slices.Contains(t.Uses, strings.TrimPrefix(l.key, "trigger.")) {
+			c.within(l)
+		}
 	}
 	if t.Check == nil {
 		return

@@ -15,6 +15,11 @@ import (
 type Settings struct {
 	Kind      string `yaml:"kind" json:"kind"`
 	Instances int    `yaml:"instances" json:"instances,omitempty"` // how many service instances run from then on
+
+	// What leak leaks: see swarm.Leak.
+	PerS     float64 `yaml:"per_s" json:"per_s,omitempty"`
+	Count    int     `yaml:"count" json:"count,omitempty"`
+	PoolSize int     `yaml:"pool_size" json:"pool_size,omitempty"`
 }
 
 // Trigger is one way to start an incident.
@@ -57,6 +62,7 @@ const FireWithin = 10 * time.Second
 func All() []Trigger {
 	return []Trigger{
 		crashHolders,
+		leak,
 		none,
 		surge,
 	}
