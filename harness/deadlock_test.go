@@ -679,3 +679,61 @@ func TestProofOfExhaustion(t *testing.T) {
 		})
 	}
 }
+
+// A lock whose owner is at a later request goes by its TTL, counted from its grant,
+// and by nothing else.
+func TestProofOfALockThatWasLeftBehind(t *testing.T) {
+	census := func(at time.Duration) history.Census {
+		worker := func(id int32, token string) history.Stance {
+			return history.Stance{
+				Worker: id, State: "waiting", Lock: "lock:t:0", Token: token, Since: 1100 * time.Millisecond,
+				Client: fmt.Sprint("c", id), Connected: 1, Opened: 500 * time.Millisecond,
+			}
+		}
+		return history.Census{
+			At: at, Took: time.Millisecond, Slots: 30, Workers: []history.Stance{worker(1, "1:8:a"), worker(2, "2:3:b")},
+			Locks: map[string]string{"lock:t:0": "1:7:c"}, Clients: map[string]int64{"c1": 1, "c2": 1},
+		}
+	}
+	for _, c := range []struct {
+		name   string
+		change func(*judge)
+		kind   waitgraph.Kind
+		clear  float64
+	}{
+		{"its TTL is known, and its grant", nil, waitgraph.Transient, 1000 + 3000},
+		{"its grant is not on record", func(j *judge) { j.h.Ops = nil }, waitgraph.Transient, 2800 + 3000},
+		{"it has no TTL", func(j *judge) { j.sc.Swarm.Lock.TTLMS = 0 }, waitgraph.Exhausted, 0},
+		{"its owner has just been granted it", func(j *judge) {
+			for i := range j.h.Census {
+				j.h.Census[i].Locks = map[string]string{"lock:t:0": "1:9:c"}
+			}
+		}, waitgraph.Slowness, 0},
+		{"its owner has no request in hand", func(j *judge) {
+			for i := range j.h.Census {
+				w := &j.h.Census[i].Workers[0]
+				w.State, w.Lock, w.Token = "idle", "", ""
+			}
+		}, waitgraph.Slowness, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			j := judgeOf(census(1500*time.Millisecond), census(2800*time.Millisecond))
+			j.sc.Swarm.Lock.TTLMS = 3000
+			j.h.Ops = []history.Op{
+				{Worker: 1, Granted: 600 * time.Millisecond, Released: 700 * time.Millisecond, Ended: 700 * time.Millisecond},
+				{Worker: 2, Granted: 800 * time.Millisecond, Released: history.Never, Ended: 900 * time.Millisecond},
+				{Worker: 1, Granted: second, Released: history.Never, Ended: 1090 * time.Millisecond},
+			}
+			if c.change != nil {
+				c.change(&j)
+			}
+			f := found(&j)
+			if f.Kind != c.kind || f.Proved != (c.kind != waitgraph.Slowness) {
+				t.Fatalf("%s, proved %v: %s %v", f.Kind, f.Proved, f.Sentence, f.Reasons)
+			}
+			if c.kind == waitgraph.Transient && (*f.ClearMS != c.clear || !f.Checked || !strings.Contains(f.Sentence, `"worker 1 in its request 7" never gives lock lock:t:0 back`)) {
+				t.Errorf("it is over at %v ms, want %v; checked %v: %s", *f.ClearMS, c.clear, f.Checked, f.Sentence)
+			}
+		})
+	}
+}

@@ -403,12 +403,28 @@ func attribute(arms []ArmResult) {
 			control.Reasons = append(control.Reasons, fmt.Sprintf("the incident was %s with nothing done about it: it does not sustain itself", control.Verdict))
 		}
 		for i := range arms {
-			if a := &arms[i]; a.Repeat == control.Repeat && !a.Control() && a.Verdict == Cured {
-				a.Outcome = Inconclusive
-				a.Reasons = append(a.Reasons, fmt.Sprintf("the control arm was %s with no remedy at all, so the remedy earns no credit", control.Verdict))
+			a := &arms[i]
+			if a.Repeat != control.Repeat || a.Control() || a.Verdict != Cured {
+				continue
 			}
+			if control.Expected == control.Verdict && sooner(a, control) {
+				a.Because += fmt.Sprintf(" The control arm was back by itself, after %.1f s.", *control.Recovery.RestoredAfterMS/1000)
+				continue
+			}
+			a.Outcome = Inconclusive
+			a.Reasons = append(a.Reasons, fmt.Sprintf("the control arm was %s with no remedy at all, so the remedy earns no credit", control.Verdict))
 		}
 	}
+}
+
+// sooner says whether a remedy was quicker than doing nothing, by half the time at
+// least. Where an incident has an end of its own that is all the credit there is to
+// earn.
+func sooner(a, control *ArmResult) bool {
+	if a.Recovery == nil || control.Recovery == nil || a.Recovery.RestoredAfterMS == nil || control.Recovery.RestoredAfterMS == nil {
+		return false
+	}
+	return *a.Recovery.RestoredAfterMS <= *control.Recovery.RestoredAfterMS/2
 }
 
 // worse is the outcome of two together: a failure is one whatever else is open.

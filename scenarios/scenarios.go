@@ -15,6 +15,7 @@ var Names = []string{
 	"orphaned-lock",
 	"pool-self-deadlock",
 	"connection-leak",
+	"blocked-release",
 	"healthy",
 	"near-limit",
 }

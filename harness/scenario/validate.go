@@ -344,6 +344,7 @@ func (c *checker) lock(s *swarm.Settings) {
 		limit{"swarm.lock.poll_ms", float64(l.PollMS), minPauseMS, maxPauseMS, "a shorter pause would spin"},
 		limit{"swarm.lock.backoff_max_ms", float64(l.BackoffMaxMS), 0, maxPauseMS, ""},
 		limit{"swarm.lock.acquire_timeout_ms", float64(l.AcquireTimeoutMS), 0, maxPauseMS, ""},
+		limit{"swarm.lock.release_timeout_ms", float64(l.ReleaseTimeoutMS), 0, maxPauseMS, ""},
 	)
 	if l.TTLMS != 0 { // Redis counts in whole milliseconds
 		c.within(limit{"swarm.lock.ttl_ms", float64(l.TTLMS), 1, maxTTLMS, "0 is a lock that never expires"})
@@ -403,7 +404,8 @@ func (c *checker) trigger(s *Scenario) {
 	}
 	for _, l := range []limit{
 		{"trigger.per_s", s.Trigger.PerS, 0.1, maxLeaksPerS, "a " + t.Name + " needs a rate"},
-		{"trigger.count", float64(s.Trigger.Count), 1, maxServerClients, "a " + t.Name + " needs an end"},
+		{"trigger.count", float64(s.Trigger.Count), 1, maxServerClients, "a " + t.Name + " needs a number of connections"},
+		{"trigger.for_ms", float64(s.Trigger.ForMS), 1, maxPhaseMS, "a " + t.Name + " needs an end"},
 		{"trigger.pool_size", float64(s.Trigger.PoolSize), 0, maxWorkers, ""},
 	} {
 		if slices.Contains(t.Uses, strings.TrimPrefix(l.key, "trigger.")) {

@@ -16,9 +16,11 @@ type Settings struct {
 	Kind      string `yaml:"kind" json:"kind"`
 	Instances int    `yaml:"instances" json:"instances,omitempty"` // how many service instances run from then on
 
-	// What leak leaks: see swarm.Leak.
+	Count int          `yaml:"count" json:"count,omitempty"`   // of connections
+	ForMS swarm.Millis `yaml:"for_ms" json:"for_ms,omitempty"` // from the trigger on
+
+	// How leak leaks: see swarm.Leak.
 	PerS     float64 `yaml:"per_s" json:"per_s,omitempty"`
-	Count    int     `yaml:"count" json:"count,omitempty"`
 	PoolSize int     `yaml:"pool_size" json:"pool_size,omitempty"`
 }
 
@@ -62,6 +64,7 @@ const FireWithin = 10 * time.Second
 func All() []Trigger {
 	return []Trigger{
 		crashHolders,
+		crowd,
 		leak,
 		none,
 		surge,
