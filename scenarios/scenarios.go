@@ -29,6 +29,9 @@ var Names = []string{
 	"orphaned-lock",
 	"lock-convoy",
 	"retry-storm",
+	"pool-self-deadlock",
+	"connection-leak",
+	"blocked-release",
 	"healthy",
 	"near-limit",
 }
