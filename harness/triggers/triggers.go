@@ -58,6 +58,7 @@ func All() []Trigger {
 	return []Trigger{
 		crashHolders,
 		none,
+		severHolders,
 		surge,
 	}
 }
