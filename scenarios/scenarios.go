@@ -13,6 +13,7 @@ var Files embed.FS
 var Names = []string{
 	"slot-lock-deadlock",
 	"orphaned-lock",
+	"severed-holder",
 	"healthy",
 	"near-limit",
 }
