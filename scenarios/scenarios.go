@@ -27,6 +27,7 @@ const (
 var Names = []string{
 	"slot-lock-deadlock",
 	"orphaned-lock",
+	"severed-holder",
 	"lock-convoy",
 	"retry-storm",
 	"pool-self-deadlock",

@@ -164,6 +164,7 @@ func TestValidation(t *testing.T) {
 		{"kind: open", "kind: opened", `swarm.arrivals.kind: "opened": want closed or open`},
 
 		{"kind: surge", "kind: surges", `trigger.kind: "surges": want ` + words(triggers.Names())},
+		{"kind: surge", "kind: sever-holders", "trigger.kind: sever-holders needs holders that have a connection to lose, and one that redials has none"},
 		{"instances: 96", "instances: 4", "trigger.instances: 4: want more than the 4 that run before the surge"},
 		{"instances: 96", "instances: 0", "trigger.instances: 0: want 1 to 20000 (a surge needs instances)"},
 

@@ -188,11 +188,15 @@ func (w *worker) work(ctx context.Context, op *history.Op) bool {
 	return w.labour(ctx, op)
 }
 
-// labour takes HoldMS, without Redis. A worker that was told to crash does so in
-// the middle of it.
+// labour takes HoldMS, without Redis. A worker whose connection is to be cut loses
+// it as it begins, when no command is under way; one that was told to crash does so
+// in the middle of it.
 func (w *worker) labour(ctx context.Context, op *history.Op) bool {
 	if w.hook != nil {
 		w.hook(w.id)
+	}
+	if w.severs.take(op.Tenant) {
+		w.link.client.dial.sever()
 	}
 	alive := sleep(ctx, w.settings.Lock.HoldMS.Duration())
 	if alive && w.crashes.take(op.Tenant) {

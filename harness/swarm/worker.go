@@ -41,6 +41,7 @@ type worker struct {
 	record   func(history.Op)
 	hook     func(worker int)
 	crashes  *crashes
+	severs   *crashes
 	term     context.Context // ends when the worker is told to stop: it begins nothing then, and waits for nothing
 	tally    tally
 	seq      int

@@ -68,6 +68,7 @@ func All() []Trigger {
 		hotKey,
 		leak,
 		none,
+		severHolders,
 		spike,
 		surge,
 	}
