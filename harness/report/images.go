@@ -80,7 +80,7 @@ func (l armLine) answers() []string {
 func (r row) answer() string {
 	var all []string
 	for _, a := range r.repeats {
-		if a.Verdict != "" || a.Outcome != harness.Inconclusive {
+		if a.Outcome != harness.Inconclusive {
 			all = append(all, cameTo(a))
 		}
 	}
@@ -107,6 +107,9 @@ func (r row) came() string {
 		return "-"
 	case r.repeats[0].Verdict == "":
 		return r.tally(cameTo)
+	}
+	if r.answer() == "" { // a verdict was reached, and is in doubt
+		return r.brief(r.arm) + ", inconclusive"
 	}
 	return r.brief(r.arm)
 }

@@ -126,6 +126,12 @@ func TestWhatSaysNothingDoesNotDiffer(t *testing.T) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
+	// A verdict that is in doubt is shown, and is not compared.
+	arms[1].Verdict = harness.Cured
+	if got := strings.Join(imageMatrix(r, r.Images()).lines[0].cells, " | "); got != "control | no-effect | cured, -, inconclusive | -" {
+		t.Errorf("got %q", got)
+	}
+	arms[1].Verdict = ""
 	// Where there is no verdict to reach, outcomes are compared.
 	arms[0].Verdict, arms[1].Outcome = "", harness.Fail
 	if got := strings.Join(imageMatrix(r, r.Images()).lines[0].cells, " | "); got != "control | pass | fail | **yes**" {
