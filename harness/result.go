@@ -220,6 +220,14 @@ func (a *ArmResult) after(signal string) map[string]float64 {
 // Control says whether nothing was done in this arm, neither before nor after.
 func (a ArmResult) Control() bool { return a.Remedy == remedies.NoRemedy && a.Prevention == "" }
 
+// Took is how long the arm ran, its server's start left out.
+func (a *ArmResult) Took() time.Duration {
+	if len(a.Phases) == 0 {
+		return 0
+	}
+	return time.Duration(a.Phases[len(a.Phases)-1].EndMS * float64(time.Millisecond))
+}
+
 // Figures are what a signal read during the incident; nil if it read nothing.
 func (a ArmResult) Figures(signal string) map[string]float64 {
 	for _, s := range a.Signals {
