@@ -18,6 +18,8 @@ type Settings struct {
 
 	RatePerS float64      `yaml:"rate_per_s" json:"rate_per_s,omitempty"` // requests per second for as long as it lasts
 	ForMS    swarm.Millis `yaml:"for_ms" json:"for_ms,omitempty"`         // how long it lasts, in milliseconds
+
+	HoldMS swarm.Millis `yaml:"hold_ms" json:"hold_ms,omitempty"` // how long the work under a lock takes from then on, in milliseconds
 }
 
 // Trigger is one way to start an incident.
@@ -63,6 +65,7 @@ func All() []Trigger {
 		hotKey,
 		none,
 		severHolders,
+		slowWork,
 		spike,
 		surge,
 	}
