@@ -41,6 +41,7 @@ func Judge(sc *scenario.Scenario, arm scenario.Arm, h *history.History) ArmResul
 	j.remedy()
 	j.prevention()
 	j.levels()
+	j.faultLevels()
 	j.expectations()
 	return j.r
 }
@@ -152,6 +153,9 @@ func (j *judge) assumptionsHold() bool {
 	}
 	if j.sc.Trigger.Kind == triggers.None || j.arm.Prevention != "" {
 		return true // no incident is to be reproduced
+	}
+	if j.sc.Incident.Faults > 0 {
+		return j.faultsReproduced()
 	}
 	tail := span{j.t.incident.to - j.sc.Incident.ForMS.Duration(), j.t.incident.to}
 	left := mean(goodput(j.h.Ops, tail)) / mean(goodput(j.h.Ops, j.t.baseline))

@@ -126,6 +126,7 @@ type ArmResult struct {
 	Connections *Connections   `json:"connections,omitempty"` // after a remedy
 	Unsafe      bool           `json:"unsafe"`
 	Safety      Safety         `json:"safety"`
+	FaultsPerS  *Goodput       `json:"faults_per_s,omitempty"` // where the incident is safety faults
 	Served      *Served        `json:"served,omitempty"`
 	Deadlock    *Deadlock      `json:"deadlock,omitempty"`
 	Truncated   bool           `json:"truncated,omitempty"` // the history ends in the middle

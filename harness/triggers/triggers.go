@@ -22,6 +22,8 @@ type Settings struct {
 
 	PerS     float64 `yaml:"per_s" json:"per_s,omitempty"`         // connections per second
 	PoolSize int     `yaml:"pool_size" json:"pool_size,omitempty"` // of the client that leaks; 0: it never stands in the way
+
+	HoldMS swarm.Millis `yaml:"hold_ms" json:"hold_ms,omitempty"` // how long the work under a lock takes from then on, in milliseconds
 }
 
 // Trigger is one way to start an incident.
@@ -69,6 +71,7 @@ func All() []Trigger {
 		leak,
 		none,
 		severHolders,
+		slowWork,
 		spike,
 		surge,
 	}
