@@ -157,6 +157,13 @@ func (j *judge) assumptionsHold() bool {
 	left := mean(goodput(j.h.Ops, tail)) / mean(goodput(j.h.Ops, j.t.baseline))
 	reproduced := j.t.trigger != history.Never && left <= j.sc.Incident.GoodputRatio
 	j.r.Reproduced = &reproduced
+	if want := j.sc.Incident.Faults; want > 0 {
+		found := faults(until(j.h, j.t.incident.to), j.t.incident.from, j.sc.Swarm.Limiter.Limit).Total()
+		if reproduced = found >= want; !reproduced {
+			j.doubt("the incident was not reproduced: safety was broken %d times (at least %d was to be)", found, want)
+		}
+		return reproduced
+	}
 	if !reproduced {
 		j.doubt("the incident was not reproduced: goodput was still %.0f%% of the baseline's (at most %.0f%% was to be left)",
 			100*left, 100*j.sc.Incident.GoodputRatio)

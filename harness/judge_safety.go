@@ -17,8 +17,14 @@ func (j *judge) safety() {
 	if j.sc.Trigger.Kind == triggers.None || j.arm.Prevention != "" {
 		from = 0
 	}
+	j.r.Safety = faults(j.h, from, j.sc.Swarm.Limiter.Limit)
+	j.r.Unsafe = (j.t.remedyBegun != history.Never || j.arm.Prevention != "") && j.r.Safety != (Safety{})
+}
+
+// faults counts those from some moment on.
+func faults(h *history.History, from time.Duration, limit int64) (s Safety) {
 	byTenant, writes := map[int32][]history.Op{}, map[int32][]history.Op{}
-	for _, op := range j.h.Ops {
+	for _, op := range h.Ops {
 		if op.Count != 0 { // also without a lock
 			writes[op.Tenant] = append(writes[op.Tenant], op)
 		}
@@ -26,7 +32,6 @@ func (j *judge) safety() {
 			byTenant[op.Tenant] = append(byTenant[op.Tenant], op)
 		}
 	}
-	s := &j.r.Safety
 	for _, grants := range byTenant {
 		slices.SortFunc(grants, func(a, b history.Op) int { return cmp.Compare(a.Granted, b.Granted) })
 		s.Overlaps += overlaps(grants, from)
@@ -40,11 +45,11 @@ func (j *judge) safety() {
 		}
 	}
 	for _, written := range writes {
-		lost, over := counterFaults(written, from, j.sc.Swarm.Limiter.Limit)
+		lost, over := counterFaults(written, from, limit)
 		s.LostUpdates += lost
 		s.OverAdmitted += over
 	}
-	j.r.Unsafe = (j.t.remedyBegun != history.Never || j.arm.Prevention != "") && *s != (Safety{})
+	return s
 }
 
 // overlaps counts grants that fell into another's hold. A hold is counted from

@@ -296,8 +296,10 @@ func (s *suite) keep(t *task, r *ArmResult, env ServerEnvironment) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t.result = r
-	s.run.Environment.Server = env
-	s.run.Environment.Server.Addr = "" // one per arm; environment.json has it
+	if env.Kind != "" { // of an arm whose server could not be had there is nothing to tell
+		s.run.Environment.Server = env
+	}
+	s.run.Environment.Server.Addr, s.run.Environment.Server.Topology = "", "" // one per arm; environment.json has it
 	s.collect()
 	return s.save()
 }

@@ -14,6 +14,7 @@ var Names = []string{
 	"slot-lock-deadlock",
 	"orphaned-lock",
 	"lock-convoy",
+	"failover-lost-lock",
 	"healthy",
 	"near-limit",
 }

@@ -31,6 +31,9 @@ const (
 
 	// A worker that polls or dials again more often than this only spins.
 	minPauseMS = 0.1
+
+	// A trigger has ten seconds for all that it does.
+	maxLagMS = 5000
 )
 
 const (
@@ -47,17 +50,19 @@ const maxName = 64
 
 // reserved are the directives that a scenario may not set, and why.
 var reserved = map[string]string{
-	"maxclients":     "server.maxclients sets it",
-	"port":           "lockjam picks a free one when it starts the server",
-	"bind":           "lockjam binds the server to loopback",
-	"protected-mode": "lockjam sets it, together with the address",
-	"unixsocket":     "lockjam talks TCP, for a socket file has no slot to fight for",
-	"dir":            "lockjam gives every server a folder of its own",
-	"logfile":        "lockjam keeps the log with the run",
-	"pidfile":        "lockjam keeps track of the process itself",
-	"daemonize":      "lockjam keeps the server in the foreground",
-	"include":        "a scenario is one file",
-	"loadmodule":     "a scenario does not load code",
+	"maxclients":      "server.maxclients sets it",
+	"port":            "lockjam picks a free one when it starts the server",
+	"bind":            "lockjam binds the server to loopback",
+	"protected-mode":  "lockjam sets it, together with the address",
+	"unixsocket":      "lockjam talks TCP, for a socket file has no slot to fight for",
+	"dir":             "lockjam gives every server a folder of its own",
+	"logfile":         "lockjam keeps the log with the run",
+	"pidfile":         "lockjam keeps track of the process itself",
+	"daemonize":       "lockjam keeps the server in the foreground",
+	"include":         "a scenario is one file",
+	"replicaof":       "server.topology does",
+	"cluster-enabled": "server.topology does",
+	"loadmodule":      "a scenario does not load code",
 }
 
 // checker validates what the decoder has read. All of it is looked at, and
@@ -89,6 +94,7 @@ func (c *checker) scenario(s *Scenario, name string) {
 	c.lock(&s.Swarm)
 	c.arrivals(&s.Swarm.Arrivals)
 	c.trigger(s)
+	c.topology(s)
 	c.measures(s)
 	c.phases(s)
 	c.watch(&s.Watch)
@@ -343,6 +349,8 @@ func (c *checker) lock(s *swarm.Settings) {
 		limit{"swarm.lock.poll_ms", float64(l.PollMS), minPauseMS, maxPauseMS, "a shorter pause would spin"},
 		limit{"swarm.lock.backoff_max_ms", float64(l.BackoffMaxMS), 0, maxPauseMS, ""},
 		limit{"swarm.lock.acquire_timeout_ms", float64(l.AcquireTimeoutMS), 0, maxPauseMS, ""},
+		limit{"swarm.lock.wait_replicas", float64(l.WaitReplicas), 0, 1, ""},
+		limit{"swarm.lock.wait_replicas_ms", float64(l.WaitReplicasMS), 1, maxPauseMS, "WAIT would wait for ever"},
 	)
 	if l.TTLMS != 0 { // Redis counts in whole milliseconds
 		c.within(limit{"swarm.lock.ttl_ms", float64(l.TTLMS), 1, maxTTLMS, "0 is a lock that never expires"})
@@ -360,10 +368,10 @@ func (c *checker) lock(s *swarm.Settings) {
 
 func (c *checker) arrivals(a *swarm.ArrivalSettings) {
 	const kind, rate, queue, think = "swarm.arrivals.kind", "swarm.arrivals.rate_per_s", "swarm.arrivals.queue", "swarm.arrivals.think_ms"
-	const tenant = "swarm.arrivals.tenant"
+	const tenant, ramp = "swarm.arrivals.tenant", "swarm.arrivals.ramp_ms"
 	oneOf(c, kind, a.Kind, swarm.Closed, swarm.Open)
 	oneOf(c, tenant, a.Tenant, swarm.TenantAny, swarm.TenantByWorker)
-	c.within(limit{think, float64(a.ThinkMS), 0, maxPauseMS, ""})
+	c.within(limit{think, float64(a.ThinkMS), 0, maxPauseMS, ""}, limit{ramp, float64(a.RampMS), 0, maxPauseMS, ""})
 	switch a.Kind {
 	case swarm.Open:
 		if a.Tenant == swarm.TenantByWorker {
@@ -372,6 +380,9 @@ func (c *checker) arrivals(a *swarm.ArrivalSettings) {
 		c.within(limit{rate, a.RatePerS, 0.01, maxRate, "open arrivals need a rate"}, limit{queue, float64(a.Queue), 1, maxQueue, ""})
 		if c.has(think) {
 			c.fail(on(think, kind), "only closed arrivals pause between two requests")
+		}
+		if c.has(ramp) {
+			c.fail(on(ramp, kind), "only closed arrivals have workers that make their own requests")
 		}
 	case swarm.Closed:
 		for _, key := range []string{rate, queue} {
@@ -399,6 +410,9 @@ func (c *checker) trigger(s *Scenario) {
 	if slices.Contains(t.Uses, "instances") {
 		c.within(limit{instances, float64(s.Trigger.Instances), 1, maxWorkers, "a " + t.Name + " needs instances"})
 		c.workers(instances, s.Trigger.Instances, &s.Swarm)
+	}
+	if slices.Contains(t.Uses, "lag_ms") {
+		c.within(limit{"trigger.lag_ms", float64(s.Trigger.LagMS), 1, maxLagMS, "a " + t.Name + " needs a replica that lags"})
 	}
 	if t.Check == nil {
 		return
@@ -428,6 +442,9 @@ func (c *checker) measures(s *Scenario) {
 	)
 	if k := s.Incident.Kind; k != "" && !slices.Contains(c.known.Kinds, k) {
 		c.fail(on("incident.kind"), "unknown kind of standstill %s; %s", quote(k), hint(k, c.known.Kinds))
+	}
+	if f := s.Incident.Faults; f < 0 {
+		c.fail(on("incident.faults"), "%d: want 0 or more", f)
 	}
 	if r := s.Incident.GoodputRatio; r < 0 || r >= 1 {
 		c.fail(on("incident.goodput_ratio"), "%s: want 0 or more, and less than 1", figure(r))
@@ -554,6 +571,7 @@ func (c *checker) arms(s *Scenario) {
 		c.remedy(key, a)
 		c.prevention(key, a)
 		c.changes(key, s, a)
+		c.oneNode(key, s, a)
 	}
 	for i := range s.Arms {
 		c.against(fmt.Sprintf("arms[%d]", i), &s.Arms[i], first)
@@ -619,6 +637,7 @@ func (c *checker) changes(key string, s *Scenario, a *Arm) {
 	}
 	if a.Swarm != nil || a.Trigger != nil {
 		of.trigger(under)
+		of.topology(under)
 	}
 	if a.Phases != nil {
 		of.phases(under)

@@ -85,6 +85,12 @@ type LockSettings struct {
 	BackoffMaxMS     Millis  `yaml:"backoff_max_ms" json:"backoff_max_ms"`         // the longest pause that backoff reaches
 	AcquireTimeoutMS Millis  `yaml:"acquire_timeout_ms" json:"acquire_timeout_ms"` // 0: waits for ever
 	OnGiveUp         GiveUp  `yaml:"on_give_up" json:"on_give_up"`                 // when the acquire timeout has passed
+
+	// WaitReplicas is how many replicas have to acknowledge a lock before it counts
+	// (WAIT), within WaitReplicasMS milliseconds; else it is given back. 0: none is
+	// waited for, and a failover can lose the lock.
+	WaitReplicas   int    `yaml:"wait_replicas" json:"wait_replicas,omitempty"`
+	WaitReplicasMS Millis `yaml:"wait_replicas_ms" json:"wait_replicas_ms,omitempty"`
 }
 
 // GiveUp is what a worker does with its connection when it gives up waiting. Its
@@ -146,6 +152,11 @@ type ArrivalSettings struct {
 	ThinkMS  Millis   `yaml:"think_ms" json:"think_ms"`     // closed: pause between two decisions of a worker
 	RatePerS float64  `yaml:"rate_per_s" json:"rate_per_s"` // open: Poisson arrivals per second
 	Queue    int      `yaml:"queue" json:"queue"`           // open: requests that may wait for a worker; more are dropped and counted
+
+	// RampMS spreads the first requests of the workers that run from the start evenly
+	// over so many milliseconds (closed). Without it work that takes seconds is begun,
+	// and ended, by all at once.
+	RampMS Millis `yaml:"ramp_ms" json:"ramp_ms,omitempty"`
 }
 
 // Arrivals tells a closed system (a worker's next request waits for its last)
@@ -214,7 +225,7 @@ func Defaults() Settings {
 			Protocol: 2, DisableIdentity: true,
 		},
 		Waiter: WaiterReturns, Holder: HolderKeeps, RedialMS: 10,
-		Lock:           LockSettings{Tenants: 1, HoldMS: 5, PollMS: 5, Backoff: BackoffNone, BackoffMaxMS: 100, OnGiveUp: GiveUpKeeps},
+		Lock:           LockSettings{Tenants: 1, HoldMS: 5, PollMS: 5, Backoff: BackoffNone, BackoffMaxMS: 100, OnGiveUp: GiveUpKeeps, WaitReplicasMS: 100},
 		Limiter:        LimiterSettings{WindowMS: 1000, Limit: 1 << 20, Decision: DecisionLocked},
 		Arrivals:       ArrivalSettings{Kind: Closed, Tenant: TenantAny, Queue: 1024},
 		ReplaceAfterMS: 100,

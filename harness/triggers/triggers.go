@@ -8,6 +8,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/lockjam/lockjam/harness/server"
 	"github.com/lockjam/lockjam/harness/swarm"
 )
 
@@ -15,6 +16,8 @@ import (
 type Settings struct {
 	Kind      string `yaml:"kind" json:"kind"`
 	Instances int    `yaml:"instances" json:"instances,omitempty"` // how many service instances run from then on
+
+	LagMS swarm.Millis `yaml:"lag_ms" json:"lag_ms,omitempty"` // how far a replica lags behind, in milliseconds
 }
 
 // Trigger is one way to start an incident.
@@ -24,6 +27,8 @@ type Trigger struct {
 	// Uses are the settings beside kind that it has, by their names in a scenario
 	// file. It takes each of them.
 	Uses []string
+	// Topology is of the server that it takes; "" is any.
+	Topology server.Topology
 	// Check says what is wrong with settings that are within their ranges; nil finds
 	// nothing.
 	Check func(s Settings, of swarm.Settings) []Problem
@@ -46,6 +51,9 @@ type Incident struct {
 	Settings Settings
 	Of       swarm.Settings // of the swarm as the arm runs it
 	Swarm    *swarm.Swarm
+	// Failover lets the replica of a pair lag for so long, kills the primary, and
+	// returns when the pair is one again. What goes wrong with it ends the arm.
+	Failover func(ctx context.Context, lag time.Duration) error
 	// Note records what could not be done. It makes the arm inconclusive.
 	Note func(words string)
 }
@@ -57,6 +65,7 @@ const FireWithin = 10 * time.Second
 func All() []Trigger {
 	return []Trigger{
 		crashHolders,
+		failover,
 		hotKey,
 		none,
 		surge,
