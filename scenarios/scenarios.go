@@ -15,6 +15,7 @@ var Names = []string{
 	"orphaned-lock",
 	"lock-convoy",
 	"failover-lost-lock",
+	"cluster-hot-shard",
 	"healthy",
 	"near-limit",
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -44,7 +45,7 @@ func startCluster(ctx context.Context, spec Spec, binary string) (Server, error)
 		"cluster-node-timeout": "10000",
 	})
 	for i := range shards {
-		if _, err := s.add(ctx, spec, binary, fmt.Sprintf("shard-%d", i+1), c); err != nil {
+		if err := s.addShard(ctx, spec, binary, fmt.Sprintf("shard-%d", i+1), c); err != nil {
 			return nil, s.abandon(ctx, err)
 		}
 	}
@@ -52,6 +53,23 @@ func startCluster(ctx context.Context, spec Spec, binary string) (Server, error)
 		return nil, s.abandon(ctx, fmt.Errorf("join the nodes to a cluster: %w", err))
 	}
 	return s, nil
+}
+
+// addShard starts a node on a free port, at most three times if somebody else was faster.
+func (s *clusterServer) addShard(ctx context.Context, spec Spec, binary, role string, c Config) error {
+	var errs []error
+	for range 3 {
+		port, err := freePortWithBus()
+		if err != nil {
+			return err
+		}
+		spec.Port = port
+		if _, err = s.add(ctx, spec, binary, role, c); !errors.Is(err, errPortTaken) {
+			return err
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // join gives each node its slots and makes them meet.

@@ -133,7 +133,11 @@ func clusterOptions(t Target, o *redis.Options) *redis.ClusterOptions {
 		Addrs: t.Shards,
 		// What go-redis calls redirects are retries as much: of a command whose
 		// connection broke. -1 is none of either, and nothing moves here.
-		MaxRedirects: o.MaxRetries, DisableRoutingPolicies: false, FailingTimeoutSeconds: 15, ClusterStateReloadInterval: time.Minute,
+		MaxRedirects: o.MaxRetries,
+		// With its policies a new client first asks a second shard for COMMAND, all of
+		// it, to learn which commands it may have to send to several: none of ours.
+		DisableRoutingPolicies: true,
+		FailingTimeoutSeconds:  15, ClusterStateReloadInterval: time.Minute,
 		ClientName: o.ClientName, Dialer: o.Dialer, Protocol: o.Protocol, Username: o.Username, Password: o.Password,
 		MaxRetries: -1, MinRetryBackoff: o.MinRetryBackoff, MaxRetryBackoff: o.MaxRetryBackoff,
 		DialTimeout: o.DialTimeout, DialerRetries: o.DialerRetries, DialerRetryTimeout: o.DialerRetryTimeout,
