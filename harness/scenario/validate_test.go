@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/lockjam/lockjam/harness/swarm"
+	"github.com/lockjam/lockjam/harness/triggers"
 )
 
 // whole is a scenario in which every part is there to be spoilt.
@@ -162,7 +163,7 @@ func TestValidation(t *testing.T) {
 		{"queue: 1", "think_ms: 5", "swarm.arrivals.think_ms: only closed arrivals pause between two requests"},
 		{"kind: open", "kind: opened", `swarm.arrivals.kind: "opened": want closed or open`},
 
-		{"kind: surge", "kind: surges", `trigger.kind: "surges": want crash-holders, none or surge`},
+		{"kind: surge", "kind: surges", `trigger.kind: "surges": want ` + words(triggers.Names())},
 		{"instances: 96", "instances: 4", "trigger.instances: 4: want more than the 4 that run before the surge"},
 		{"instances: 96", "instances: 0", "trigger.instances: 0: want 1 to 20000 (a surge needs instances)"},
 

@@ -31,7 +31,7 @@ type Failover interface {
 	// FailOver kills the primary and returns once the Sentinel names the replica. What the replica was held back from is lost.
 	FailOver(ctx context.Context) error
 
-	// Rejoin starts the primary that was killed again, as the new one's replica.
+	// Rejoin starts the primary that was killed again, as the new one's replica. It has the data a second or two later.
 	Rejoin(ctx context.Context) error
 }
 
@@ -221,7 +221,7 @@ func (s *sentinelServer) Rejoin(ctx context.Context) error {
 	if err := replica.revive(ctx, s.config.With(replicaOf(primary))); err != nil {
 		return fmt.Errorf("start %s as a replica: %w", replica.addr(), err)
 	}
-	return s.synchronised(ctx)
+	return nil
 }
 
 // revive starts a process that was killed again, at its address.
