@@ -68,6 +68,17 @@ var runbook = []claim{
 	{"C4", "Validate that all services handle lock acquisition failures gracefully", ""},
 }
 
+// ClaimWords are the runbook's words for a claim, in short; "" if it has none of that
+// id.
+func ClaimWords(id string) string {
+	for _, c := range runbook {
+		if c.id == id {
+			return c.words
+		}
+	}
+	return ""
+}
+
 // signalsOf are the signals that answer for a claim of detection. The metrics
 // M1 and M2 are what the alerts A1 and A2 read.
 func signalsOf(id string) []string {

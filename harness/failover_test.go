@@ -21,9 +21,10 @@ func TestReproducedByFaults(t *testing.T) {
 		at     time.Duration // of the second grant
 		want   bool
 	}{
-		{1, 1600 * time.Millisecond, true},
-		{2, 1600 * time.Millisecond, false},
-		{1, 3600 * time.Millisecond, false}, // after the incident
+		{1, 2600 * time.Millisecond, true},
+		{2, 2600 * time.Millisecond, false},
+		{1, 1600 * time.Millisecond, false},
+		{1, 3600 * time.Millisecond, false}, // after the incident; and before that, too long before its end
 	} {
 		sc, arm := testScenario()
 		arm.Remedy = "none"

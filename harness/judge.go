@@ -158,9 +158,10 @@ func (j *judge) assumptionsHold() bool {
 	reproduced := j.t.trigger != history.Never && left <= j.sc.Incident.GoodputRatio
 	j.r.Reproduced = &reproduced
 	if want := j.sc.Incident.Faults; want > 0 {
-		found := faults(until(j.h, j.t.incident.to), j.t.incident.from, j.sc.Swarm.Limiter.Limit).Total()
-		if reproduced = found >= want; !reproduced {
-			j.doubt("the incident was not reproduced: safety was broken %d times (at least %d was to be)", found, want)
+		limit := j.sc.Swarm.Limiter.Limit
+		found := faults(j.h, tail.from, limit).Total() - faults(j.h, tail.to, limit).Total()
+		if reproduced = j.t.trigger != history.Never && found >= want; !reproduced {
+			j.doubt("the incident was not reproduced: safety was broken %d times at its end (at least %d was to be)", found, want)
 		}
 		return reproduced
 	}

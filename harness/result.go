@@ -36,7 +36,7 @@ const (
 	Cured    Verdict = "cured"     // restored, and it lasted
 	Relapsed Verdict = "relapsed"  // work went on for a moment, and stopped again
 	Partial  Verdict = "partial"   // better than the incident, worse than the baseline
-	NoEffect Verdict = "no-effect" //
+	NoEffect Verdict = "no-effect" // nothing moved
 	Blocked  Verdict = "blocked"   // it could not be applied
 )
 

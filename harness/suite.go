@@ -127,10 +127,13 @@ func RunSuite(ctx context.Context, o Options) (_ *Run, folder string, err error)
 }
 
 // longestFirst is the order in which arms side by side are done soonest: a long one
-// that begins last is waited for alone.
+// that begins last is waited for alone. Repeats come one after the other, so that
+// each meets the same company, and one that is interrupted leaves whole ones behind.
 func longestFirst(tasks []*task) []*task {
 	order := slices.Clone(tasks)
-	slices.SortStableFunc(order, func(a, b *task) int { return cmp.Compare(b.length(), a.length()) })
+	slices.SortStableFunc(order, func(a, b *task) int {
+		return cmp.Or(cmp.Compare(a.repeat, b.repeat), cmp.Compare(b.length(), a.length()))
+	})
 	return order
 }
 

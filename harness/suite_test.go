@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -400,6 +401,24 @@ func TestUnwritableOut(t *testing.T) {
 	o.Out = filepath.Join(file, "results")
 	if _, _, err := RunSuite(t.Context(), o); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "cannot write results") {
 		t.Errorf("%v", err)
+	}
+}
+
+// Long arms first, and never a repeat before the one that precedes it.
+func TestOrderOfArms(t *testing.T) {
+	sc := scenario.Defaults()
+	long := scenario.Arm{Name: "long", Phases: &scenario.Phases{BaselineMS: 1000, IncidentMS: 1000, RecoveryMS: 9000}}
+	sc.Name, sc.Arms = "x", []scenario.Arm{{Name: "short"}, long}
+	tasks, err := plan(Options{Scenarios: []*scenario.Scenario{&sc}, Repeat: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, task := range longestFirst(tasks) {
+		got = append(got, fmt.Sprintf("%s %d", task.arm.Name, task.repeat))
+	}
+	if want := "long 1, short 1, long 2, short 2"; strings.Join(got, ", ") != want {
+		t.Errorf("%v, want %s", got, want)
 	}
 }
 

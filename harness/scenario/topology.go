@@ -12,8 +12,8 @@ import (
 func (c *checker) topology(s *Scenario) {
 	const at = "server.topology"
 	oneOf(c, at, s.Server.Topology, server.Topologies...)
-	if t, ok := triggers.Find(s.Trigger.Kind); ok && t.Topology != "" && t.Topology != s.Server.Topology {
-		c.fail(on("trigger.kind", at), "the trigger %s takes %s %s, and not %s", quote(t.Name), at, t.Topology, s.Server.Topology)
+	if t, ok := triggers.Find(s.Trigger.Kind); ok && len(t.Topologies) > 0 && !slices.Contains(t.Topologies, s.Server.Topology) {
+		c.fail(on("trigger.kind", at), "the trigger %s takes %s %s, and not %s", quote(t.Name), at, words(t.Topologies), s.Server.Topology)
 	}
 	if s.Swarm.Lock.WaitReplicas > 0 && s.Server.Topology != server.Sentinel {
 		c.fail(on("swarm.lock.wait_replicas", at), "%d: only %s %s has a replica to wait for", s.Swarm.Lock.WaitReplicas, at, server.Sentinel)

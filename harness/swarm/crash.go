@@ -23,22 +23,27 @@ func (c *crashes) take(tenant int32) bool {
 	return false
 }
 
-func (c *crashes) pending() bool {
+func (c *crashes) pending() bool { return c.left() > 0 }
+
+// left is how many still have to, all told.
+func (c *crashes) left() (n int) {
 	for i := range c.due {
-		if c.due[i].Load() > 0 {
-			return true
-		}
+		n += int(c.due[i].Load())
 	}
-	return false
+	return n
+}
+
+func (c *crashes) set(perTenant int32) {
+	for i := range c.due {
+		c.due[i].Store(perTenant)
+	}
 }
 
 // CrashHolders makes one holder of every lock die in the middle of its work:
 // its connection drops, its lock stays, a replacement comes after
 // ReplaceAfterMS. It returns once all have, or with the context's error.
 func (s *Swarm) CrashHolders(ctx context.Context) error {
-	for i := range s.crashes.due {
-		s.crashes.due[i].Store(1)
-	}
+	s.crashes.set(1)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for s.crashes.pending() {

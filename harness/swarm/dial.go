@@ -38,6 +38,9 @@ type dialer struct {
 	beside  func(addr string) bool // who else is dialled than the server that is watched; nil: nobody
 	open    atomic.Int64           // connections that the watched server has let in and that are not closed
 	opened  atomic.Int64           // ns: when the last of them was let in
+
+	mu    sync.Mutex
+	conns map[*watchedConn]struct{} // that are not closed
 }
 
 // over says that whoever dials was killed, or the swarm is stopped.
@@ -58,6 +61,9 @@ func (d *dialer) dial(ctx context.Context, network, addr string) (net.Conn, erro
 	}
 	w := &watchedConn{TCPConn: c.(*net.TCPConn), dialer: d, beside: d.beside != nil && d.beside(addr)}
 	w.detach = context.AfterFunc(d.life, func() { _ = w.TCPConn.Close() })
+	if !w.beside {
+		d.keep(w)
+	}
 	if d.tls != nil {
 		return tls.Client(w, d.tls), nil
 	}
@@ -91,6 +97,7 @@ type watchedConn struct {
 // are still open when it ends.
 func (c *watchedConn) Close() error {
 	c.detach()
+	c.dialer.drop(c)
 	if c.letIn.CompareAndSwap(true, false) {
 		c.dialer.open.Add(-1)
 	}

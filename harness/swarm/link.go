@@ -28,9 +28,9 @@ func (s *Swarm) newClient(name string, o ClientOptions, life context.Context) *c
 	return &client{name: name, rdb: open(), dial: d, open: open}
 }
 
-// keeper is a client that gives one of its connections away to be kept. A cluster's
-// does not: validation sees to it that nobody asks it.
-type keeper interface{ Conn() *redis.Conn }
+// conn takes one connection out of the pool. A cluster's client, which has several
+// pools, gives none away: scenarios that would ask it for one are refused.
+func (c *client) conn() *redis.Conn { return c.rdb.(interface{ Conn() *redis.Conn }).Conn() }
 
 // link is a worker's way to Redis: the client it shares or owns, and, while it
 // waits for a lock, the one connection that it may be keeping.
@@ -55,7 +55,7 @@ func (l *link) do(send func(redis.Cmdable) error) history.Class {
 	var over redis.Cmdable = l.client.rdb
 	if l.keeps {
 		if l.kept == nil {
-			l.kept = l.client.rdb.(keeper).Conn()
+			l.kept = l.client.conn()
 		}
 		over = l.kept
 	}

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/lockjam/lockjam/harness/history"
 )
 
@@ -35,6 +37,7 @@ type Swarm struct {
 	gate     gate
 	dials    atomic.Int64
 	crashes  *crashes
+	severs   *crashes // who is to lose its connection, and not its life
 	arrivals *arrivals
 	failed   chan error
 	running  sync.WaitGroup // every goroutine, and a rollout that is under way
@@ -58,6 +61,8 @@ type instance struct {
 	term       context.Context // ends when the process is told to stop: SIGTERM
 	terminate  context.CancelFunc
 	clients    []*client // under Swarm.mu
+	leaks      *client   // under Swarm.mu, as is what it has leaked; nil: nothing
+	leaked     []*redis.Conn
 	working    sync.WaitGroup
 }
 
@@ -66,7 +71,7 @@ type instance struct {
 func Start(ctx context.Context, c Config) *Swarm {
 	s := &Swarm{settings: c.Settings, target: c.Target, config: c, arrivals: newArrivals(c.Settings), failed: make(chan error, 1)}
 	s.life, s.end = context.WithCancel(ctx)
-	s.crashes = newCrashes(c.Settings.Lock.Tenants)
+	s.crashes, s.severs = newCrashes(c.Settings.Lock.Tenants), newCrashes(c.Settings.Lock.Tenants)
 	for t := range int32(c.Settings.Lock.Tenants) {
 		s.keys = append(s.keys, c.Target.keys(c.Prefix, t))
 	}
@@ -113,7 +118,7 @@ func (s *Swarm) startWorker(in *instance, c *client, place int) {
 	id := len(s.workers) + 1
 	w := &worker{
 		id: id, place: place, late: s.arrivals.late(id), settings: in.settings, keys: s.keys, rng: rand.New(rand.NewPCG(s.config.Seed, uint64(id))),
-		elapsed: s.config.Elapsed, record: s.config.Record, hook: s.config.OnWork, crashes: s.crashes, term: in.term,
+		elapsed: s.config.Elapsed, record: s.config.Record, hook: s.config.OnWork, crashes: s.crashes, severs: s.severs, term: in.term,
 		owns: in.settings.WorkersPerInstance <= in.settings.ClientsPerInstance,
 	}
 	w.link = &link{client: c, tally: &w.tally}

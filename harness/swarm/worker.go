@@ -42,10 +42,12 @@ type worker struct {
 	record   func(history.Op)
 	hook     func(worker int)
 	crashes  *crashes
+	severs   *crashes
 	term     context.Context // ends when the worker is told to stop: it begins nothing then, and waits for nothing
 	tally    tally
 	seq      int
 	token    string
+	left     bool          // it gave up as a holder, and left its lock behind
 	intended time.Duration // when the request in hand was meant to start
 
 	mu     sync.Mutex
@@ -110,6 +112,9 @@ func (w *worker) run(ctx context.Context, next func(context.Context, *worker) (r
 			w.die(&op)
 		}
 		op.Ended = w.elapsed()
+		if op.Outcome == history.OK && req.late(op.Ended) {
+			op.Outcome, op.Class = history.Fail, history.Deadline
+		}
 		w.record(op)
 		switch op.Outcome {
 		case history.OK:

@@ -13,11 +13,11 @@ import (
 // back as a replica. All of that is over when Fire returns. What stays is that the
 // service has scaled out: somebody else asks for every lock then.
 var failover = Trigger{
-	Name:     "failover",
-	Summary:  "Kills the primary of a pair whose replica lags behind by lag_ms. Sentinel promotes the replica, and what it lagged behind by is lost. Then the service scales out.",
-	Uses:     []string{"lag_ms", "instances"},
-	Topology: server.Sentinel,
-	Check:    surge.Check,
+	Name:       "failover",
+	Summary:    "Kills the primary of a pair whose replica lags behind by lag_ms. Sentinel promotes the replica, and what it lagged behind by is lost. Then the service scales out.",
+	Uses:       []string{"lag_ms", "instances"},
+	Topologies: []server.Topology{server.Sentinel},
+	Check:      surge.Check,
 	Say: func(s Settings, of swarm.Settings) string {
 		return fmt.Sprintf("the replica lags, %v later the primary is killed, and after the failover %s", s.LagMS.Duration(), surge.Say(s, of))
 	},

@@ -14,8 +14,15 @@ import (
 
 // Settings is what a scenario file says of its trigger. Every kind uses some of it.
 type Settings struct {
-	Kind      string `yaml:"kind" json:"kind"`
+	Kind      string `yaml:"kind" json:"kind"`                     // which trigger
 	Instances int    `yaml:"instances" json:"instances,omitempty"` // how many service instances run from then on
+
+	RatePerS float64      `yaml:"rate_per_s" json:"rate_per_s,omitempty"` // requests per second for as long as it lasts
+	ForMS    swarm.Millis `yaml:"for_ms" json:"for_ms,omitempty"`         // how long it lasts, in milliseconds
+	Count    int          `yaml:"count" json:"count,omitempty"`           // of connections
+
+	PerS     float64 `yaml:"per_s" json:"per_s,omitempty"`         // connections per second
+	PoolSize int     `yaml:"pool_size" json:"pool_size,omitempty"` // of the client that leaks; 0: it never stands in the way
 
 	LagMS swarm.Millis `yaml:"lag_ms" json:"lag_ms,omitempty"` // how far a replica lags behind, in milliseconds
 }
@@ -27,8 +34,8 @@ type Trigger struct {
 	// Uses are the settings beside kind that it has, by their names in a scenario
 	// file. It takes each of them.
 	Uses []string
-	// Topology is of the server that it takes; "" is any.
-	Topology server.Topology
+	// Topologies are those of the server that it takes; none is any.
+	Topologies []server.Topology
 	// Check says what is wrong with settings that are within their ranges; nil finds
 	// nothing.
 	Check func(s Settings, of swarm.Settings) []Problem
@@ -65,9 +72,13 @@ const FireWithin = 10 * time.Second
 func All() []Trigger {
 	return []Trigger{
 		crashHolders,
+		crowd,
 		failover,
 		hotKey,
+		leak,
 		none,
+		severHolders,
+		spike,
 		surge,
 	}
 }

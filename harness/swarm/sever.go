@@ -1,0 +1,77 @@
+package swarm
+
+import (
+	"context"
+	"time"
+
+	"github.com/lockjam/lockjam/harness/history"
+)
+
+func (d *dialer) keep(c *watchedConn) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.conns == nil {
+		d.conns = map[*watchedConn]struct{}{}
+	}
+	d.conns[c] = struct{}{}
+}
+
+func (d *dialer) drop(c *watchedConn) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.conns, c)
+}
+
+// sever closes the client's connections under it, as a network does that has
+// forgotten them. Who uses one next finds out, and dials.
+func (d *dialer) sever() {
+	d.mu.Lock()
+	var open []*watchedConn
+	for c := range d.conns {
+		open = append(open, c)
+	}
+	d.mu.Unlock()
+	for _, c := range open {
+		_ = c.Close()
+	}
+}
+
+// AwaitRefusals returns once so many more commands have failed because the server had
+// no slot left. It is false if the context ends first.
+func (s *Swarm) AwaitRefusals(ctx context.Context, n int) bool {
+	refused := func() int64 { return s.Snapshot().Errors[history.Refused] }
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for enough := refused() + int64(n); refused() < enough; {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-tick.C:
+		}
+	}
+	return true
+}
+
+// SeverHolders cuts the connections of one holder of every lock as it begins its
+// work: the worker lives, keeps its lock, and has to dial again to release it. It
+// returns how many were cut once all have been, or once nobody else has come within
+// the given time of the last: where all wait for those who lost their connections,
+// there may be locks that nobody takes any more. After that nobody is cut. When the
+// context ends it returns at once.
+func (s *Swarm) SeverHolders(ctx context.Context, within time.Duration) (cut int) {
+	s.severs.set(1)
+	defer s.severs.set(0)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	left, last := s.severs.left(), s.config.Elapsed()
+	for left > 0 && s.config.Elapsed()-last < within && ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+		if n := s.severs.left(); n < left {
+			left, last = n, s.config.Elapsed()
+		}
+	}
+	return len(s.severs.due) - left
+}
