@@ -33,6 +33,9 @@ func Known() scenario.Known {
 	}
 	for _, r := range remedies.All() {
 		k.Remedies[r.Name] = nil
+		if r.Restarts {
+			k.Restarting = append(k.Restarting, r.Name)
+		}
 		for _, p := range r.Params {
 			k.Remedies[r.Name] = append(k.Remedies[r.Name], p.Name)
 		}

@@ -326,8 +326,10 @@ func (s *suite) keep(t *task, r *ArmResult, env ServerEnvironment) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t.result = r
-	env.Addr = "" // one per arm; environment.json has it
-	s.run.Environment.take(env)
+	if env.Kind != "" { // of an arm whose server could not be had there is nothing to tell
+		env.Addr, env.Topology = "", "" // one per arm; environment.json has it
+		s.run.Environment.take(env)
+	}
 	s.collect()
 	return s.save()
 }

@@ -34,6 +34,8 @@ var Names = []string{
 	"pool-self-deadlock",
 	"connection-leak",
 	"blocked-release",
+	"failover-lost-lock",
+	"cluster-hot-shard",
 	"healthy",
 	"near-limit",
 }
