@@ -105,7 +105,7 @@ func (s *clusterServer) whole(ctx context.Context, c *redis.Client) (bool, error
 		}
 	}
 	// What was said at the meeting may not have reached everybody: clients are told of the slots one by one.
-	ranges, err := c.ClusterSlots(ctx).Result()
+	ranges, err := c.Do(ctx, "CLUSTER", "SLOTS").Slice()
 	return err == nil && len(ranges) == shards, err
 }
 
