@@ -81,7 +81,7 @@ func TestPreventionWithoutAnIncidentEarnsNoCredit(t *testing.T) {
 		{Name: "b", Remedy: "none", Prevention: "backoff", Repeat: 2, Verdict: Prevented, Outcome: Pass},
 	}
 	attribute(arms)
-	if arms[1].Outcome != Inconclusive || arms[2].Outcome != Pass || !strings.Contains(arms[2].Because, "No control arm ran beside it") {
+	if arms[1].Outcome != Inconclusive || arms[2].Outcome != Pass || arms[1].Credit.Earned || !strings.Contains(arms[2].Credit.Because, "No control arm ran beside it") {
 		t.Errorf("%+v", arms[1:])
 	}
 }
@@ -112,14 +112,21 @@ func TestScorecardOnPreventions(t *testing.T) {
 func TestScorecardOnSteadyConnections(t *testing.T) {
 	arm := func(v Verdict) ArmResult {
 		after := map[string]float64{"connected_max": 20, "maxclients": 10000, "ratio_max": 0.002}
-		return ArmResult{Name: "raise-maxclients-restart", Remedy: "raise-maxclients-restart", Repeat: 1, Verdict: v, Signals: []SignalResult{
-			{Name: "client-saturation", FiguresAfter: after}, {Name: "rejected-connections", FiguresAfter: map[string]float64{"rejected_count": 0}},
-		}}
+		soon := 1200.0
+		return ArmResult{Name: "raise-maxclients-restart", Remedy: "raise-maxclients-restart", Repeat: 1, Verdict: v,
+			Connections: &Connections{Clients: 19, SettledAfterMS: &soon}, Signals: []SignalResult{
+				{Name: "client-saturation", FiguresAfter: after}, {Name: "rejected-connections", FiguresAfter: map[string]float64{"rejected_count": 0}},
+			}}
 	}
 	if got := card(t, "R2m", failing("x", arm(Cured))); got.Verdict != Confirmed {
 		t.Errorf("%+v", got)
 	}
-	if got := card(t, "R2m", failing("x", arm(Cured)), failing("y", arm(NoEffect))); got.Verdict != Conditional || !strings.Contains(got.Because, "tells wrong in y") {
+	unsteady := arm(Cured)
+	unsteady.Connections.SettledAfterMS = nil
+	if got := card(t, "R2m", failing("x", unsteady)); got.Verdict != Refuted || !strings.Contains(got.Because, "never steady") {
+		t.Errorf("%+v", got)
+	}
+	if got := card(t, "R2m", failing("x", arm(Cured)), failing("y", arm(NoEffect))); got.Verdict != Conditional || !strings.Contains(got.Because, "tells wrong in y/raise-maxclients-restart (19 clients of 10000 after 1.2 s, no-effect)") {
 		t.Errorf("%+v", got)
 	}
 }

@@ -13,8 +13,11 @@ import (
 
 // Settings is what a scenario file says of its trigger. Every kind uses some of it.
 type Settings struct {
-	Kind      string `yaml:"kind" json:"kind"`
+	Kind      string `yaml:"kind" json:"kind"`                     // which trigger
 	Instances int    `yaml:"instances" json:"instances,omitempty"` // how many service instances run from then on
+
+	RatePerS float64      `yaml:"rate_per_s" json:"rate_per_s,omitempty"` // requests per second for as long as it lasts
+	ForMS    swarm.Millis `yaml:"for_ms" json:"for_ms,omitempty"`         // how long it lasts, in milliseconds
 }
 
 // Trigger is one way to start an incident.
@@ -57,7 +60,9 @@ const FireWithin = 10 * time.Second
 func All() []Trigger {
 	return []Trigger{
 		crashHolders,
+		hotKey,
 		none,
+		spike,
 		surge,
 	}
 }
