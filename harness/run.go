@@ -54,6 +54,9 @@ type armRun struct {
 	swarm    *swarm.Swarm
 	undo     []func(context.Context) error
 
+	going      sync.WaitGroup // what the trigger has begun
+	endTrigger context.CancelFunc
+
 	mu      sync.Mutex
 	samples []history.Sample
 }
@@ -108,6 +111,7 @@ func (a *armRun) phases(ctx context.Context) (err error) {
 	a.markAt(stretch.from, history.PhaseMark, history.Baseline, "")
 	a.mark(history.PhaseMark, history.Incident, "")
 	a.watcher.Now(ctx)
+	defer a.calm()
 	if err := a.trigger(ctx); err != nil {
 		return err
 	}
@@ -120,6 +124,7 @@ func (a *armRun) phases(ctx context.Context) (err error) {
 	if a.sc.Phases.RecoveryMS == 0 {
 		return nil
 	}
+	a.calm()
 	a.mark(history.PhaseMark, history.Recovery, "")
 	a.watcher.Now(ctx)
 	if err := a.applyRemedy(ctx); err != nil {
@@ -155,10 +160,40 @@ func (a *armRun) trigger(ctx context.Context) error {
 		return ctx.Err()
 	}
 	a.mark(history.TriggerMark, t.Name, t.Say(a.sc.Trigger, a.sc.Swarm))
-	return t.Fire(ctx, &triggers.Incident{
+	bounded, cancel := context.WithTimeout(ctx, remedyWithin)
+	defer cancel()
+	defer a.cutting(bounded)()
+	during, end := context.WithCancel(ctx)
+	a.endTrigger = end
+	return t.Fire(bounded, &triggers.Incident{
 		Settings: a.sc.Trigger, Of: a.sc.Swarm, Swarm: a.swarm,
-		Note: func(words string) { a.mark(history.NoteMark, "", words) },
+		Note:           func(words string) { a.mark(history.NoteMark, "", words) },
+		Begin:          func(what func(context.Context)) { a.going.Go(func() { what(during) }) },
+		Admin:          func() *redis.Client { return a.control.Admin },
+		Reconfigurable: a.reconfigurable(),
 	})
+}
+
+// calm ends what the trigger has begun, if that has not ended by itself. A command of
+// its over the control connection that the server leaves unanswered ends with the
+// connection.
+func (a *armRun) calm() {
+	if a.endTrigger == nil {
+		return
+	}
+	a.endTrigger()
+	patience, done := context.WithTimeout(context.Background(), hurryWithin)
+	defer done()
+	defer a.cutting(patience)()
+	a.going.Wait()
+}
+
+// cutting cuts the connection for remedies when the context ends, unless it is called
+// off: a command over a control connection waits for its answer, whatever its
+// context says.
+func (a *armRun) cutting(ctx context.Context) (off func() bool) {
+	admin := a.control.Admin
+	return context.AfterFunc(ctx, func() { _ = admin.Close() })
 }
 
 func (a *armRun) applyRemedy(ctx context.Context) error {
@@ -166,10 +201,7 @@ func (a *armRun) applyRemedy(ctx context.Context) error {
 	within := cmp.Or(a.options.remedyWithin, remedyWithin)
 	bounded, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	// A command over a control connection waits for its answer, whatever its
-	// context says: cutting the connection is what ends it.
-	admin := a.control.Admin
-	defer context.AfterFunc(bounded, func() { _ = admin.Close() })()
+	defer a.cutting(bounded)()
 	err := a.remedy.Apply(bounded, a.incident())
 	switch {
 	case ctx.Err() != nil:

@@ -6,7 +6,10 @@ package triggers
 
 import (
 	"context"
+	"fmt"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/lockjam/lockjam/harness/swarm"
 )
@@ -18,6 +21,7 @@ type Settings struct {
 
 	RatePerS float64      `yaml:"rate_per_s" json:"rate_per_s,omitempty"` // requests per second for as long as it lasts
 	ForMS    swarm.Millis `yaml:"for_ms" json:"for_ms,omitempty"`         // how long it lasts, in milliseconds
+	ScriptMS swarm.Millis `yaml:"script_ms" json:"script_ms,omitempty"`   // how long one script keeps the server busy, in milliseconds
 }
 
 // Trigger is one way to start an incident.
@@ -51,6 +55,24 @@ type Incident struct {
 	Swarm    *swarm.Swarm
 	// Note records what could not be done. It makes the arm inconclusive.
 	Note func(words string)
+
+	// Begin runs what goes on after Fire has returned. Its context ends with the
+	// incident phase, or with the arm, and it is waited for then.
+	Begin func(what func(ctx context.Context))
+	// Admin is a connection that was opened before the swarm. A command over it waits
+	// for its answer, whatever becomes of its context.
+	Admin func() *redis.Client
+	// Reconfigurable is nil, or says why the server is not ours to disturb.
+	Reconfigurable error
+}
+
+// spares says whether the server is one that must be left in peace, and notes why.
+func (in *Incident) spares() bool {
+	if in.Reconfigurable == nil {
+		return false
+	}
+	in.Note(fmt.Sprintf("the trigger %s was not fired: %v", in.Settings.Kind, in.Reconfigurable))
+	return true
 }
 
 // FireWithin bounds how long a trigger may take.
@@ -62,6 +84,8 @@ func All() []Trigger {
 		crashHolders,
 		hotKey,
 		none,
+		pause,
+		slowScript,
 		spike,
 		surge,
 	}
