@@ -15,6 +15,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/lockjam/lockjam/harness/faults"
 	"github.com/lockjam/lockjam/harness/history"
 	"github.com/lockjam/lockjam/harness/remedies"
 	"github.com/lockjam/lockjam/harness/scenario"
@@ -47,6 +48,7 @@ type armRun struct {
 
 	started  time.Time
 	server   server.Server
+	network  *faults.Proxy // between the swarm and its server; nil where the trigger needs none
 	config   server.Config
 	control  *server.Control
 	recorder *history.Recorder
@@ -165,13 +167,17 @@ func (a *armRun) trigger(ctx context.Context) error {
 	defer a.cutting(bounded)()
 	during, end := context.WithCancel(ctx)
 	a.endTrigger = end
-	return t.Fire(bounded, &triggers.Incident{
+	in := &triggers.Incident{
 		Settings: a.sc.Trigger, Of: a.sc.Swarm, Swarm: a.swarm,
 		Note:           func(words string) { a.mark(history.NoteMark, "", words) },
 		Begin:          func(what func(context.Context)) { a.going.Go(func() { what(during) }) },
 		Admin:          func() *redis.Client { return a.control.Admin },
 		Reconfigurable: a.reconfigurable(),
-	})
+	}
+	if a.network != nil {
+		in.Network = a.network
+	}
+	return t.Fire(bounded, in)
 }
 
 // calm ends what the trigger has begun, if that has not ended by itself. A command of
@@ -186,6 +192,9 @@ func (a *armRun) calm() {
 	defer done()
 	defer a.cutting(patience)()
 	a.going.Wait()
+	if a.network != nil {
+		a.network.Heal()
+	}
 }
 
 // cutting cuts the connection for remedies when the context ends, unless it is called
@@ -370,14 +379,31 @@ func (a *armRun) setUp(ctx context.Context) (ServerEnvironment, error) {
 	if err != nil {
 		return env, fmt.Errorf("%w: %w", ErrInternal, err)
 	}
-	a.started = time.Now()
 	e := a.server.Endpoint()
+	addr, err := a.front(e.Addr)
+	if err != nil {
+		return env, fmt.Errorf("%w: %w", ErrInternal, err)
+	}
+	a.started = time.Now()
 	a.swarm = swarm.Start(ctx, swarm.Config{
-		Target:   swarm.Target{Addr: e.Addr, Username: e.Username, Password: e.Password, DB: e.DB, TLS: e.TLS},
+		Target:   swarm.Target{Addr: addr, Username: e.Username, Password: e.Password, DB: e.DB, TLS: e.TLS},
 		Settings: a.sc.Swarm, Prefix: a.prefix, Seed: a.seed, Elapsed: a.elapsed, Record: a.recorder.Op, OnWork: a.options.OnWork,
 	})
 	a.watcher = a.newWatcher()
 	return env, nil
+}
+
+// front puts a proxy in front of the server at addr where the trigger needs one, and
+// returns what the swarm is to dial. Control connections do without.
+func (a *armRun) front(addr string) (string, error) {
+	if t, ok := triggers.Find(a.sc.Trigger.Kind); !ok || !t.Network {
+		return addr, nil
+	}
+	var err error
+	if a.network, err = faults.Start(addr); err != nil {
+		return "", err
+	}
+	return a.network.Addr(), nil
 }
 
 // startFailed tells a server that does not take the scenario's configuration from
@@ -498,6 +524,9 @@ func (a *armRun) takeDown(ctx context.Context) error {
 	var errs []error
 	if a.swarm != nil {
 		a.swarm.Stop()
+	}
+	if a.network != nil {
+		a.network.Stop()
 	}
 	if a.recorder != nil {
 		if err := a.recorder.Close(); err != nil {

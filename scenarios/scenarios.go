@@ -29,6 +29,8 @@ var Names = []string{
 	"orphaned-lock",
 	"lock-convoy",
 	"retry-storm",
+	"lost-reply",
+	"slow-server",
 	"healthy",
 	"near-limit",
 }

@@ -144,6 +144,9 @@ func TestArmSignals(t *testing.T) {
 		// Of the scenario's own settings the arm's trigger needs none that it has no use for.
 		{"kind: pause, for_ms: 800", "kind: pause, script_ms: 5", `arms[1].trigger.script_ms: the trigger "pause" has no script_ms`},
 		{"kind: pause, for_ms: 800", "kind: pause, for_ms: 0", "arms[1].trigger.for_ms: 0: want 1 to 600000 (a pause has an end)"},
+		{"kind: pause, for_ms: 800", "kind: drop-replies, for_ms: 800, drop_ms: 801", "arms[1].trigger.drop_ms: 801: want at most for_ms, 800"},
+		{"kind: pause, for_ms: 800", "kind: drop-replies, for_ms: 800, drop_ms: 50, every_ms: 50", "arms[1].trigger.every_ms: 50: want more than drop_ms, 50"},
+		{"kind: pause, for_ms: 800", "kind: drop-replies, for_ms: 800", "trigger.drop_ms: missing (drop-replies needs a length)"},
 		{"script_ms: 50", "script_ms: 901", "trigger.script_ms: want at most for_ms: a script that has begun cannot be ended"},
 		{"script_ms: 50", "script_ms: 1001", "trigger.script_ms: 1001: want 1 to 1000"},
 		{", script_ms: 50", "", "trigger.script_ms: missing: want 1 to 1000 (a slow-script needs the time that one script takes)"},

@@ -447,9 +447,14 @@ func (c *checker) trigger(s *Scenario) {
 		{"trigger.rate_per_s", s.Trigger.RatePerS, 0.01, maxRate, "a " + t.Name + " needs a rate"},
 		{"trigger.for_ms", float64(s.Trigger.ForMS), 1, maxPhaseMS, "a " + t.Name + " has an end"},
 		{"trigger.script_ms", float64(s.Trigger.ScriptMS), 1, maxScriptMS, "a " + t.Name + " needs the time that one script takes"},
+		{"trigger.drop_ms", float64(s.Trigger.DropMS), 1, maxPhaseMS, t.Name + " needs a length"},
+		{"trigger.every_ms", float64(s.Trigger.EveryMS), 0, maxPhaseMS, ""},
 	} {
-		if slices.Contains(t.Uses, strings.TrimPrefix(l.key, "trigger.")) {
-			c.within(l)
+		if !slices.Contains(t.Uses, strings.TrimPrefix(l.key, "trigger.")) {
+			continue
+		}
+		if c.within(l); l.value < l.low && !has(l.key) { // an arm's own kind may want what its scenario does not say
+			c.fail(on(l.key, kind), "missing (%s)", l.why)
 		}
 	}
 	if t.Check == nil {

@@ -85,6 +85,10 @@ type LockSettings struct {
 	BackoffMaxMS     Millis  `yaml:"backoff_max_ms" json:"backoff_max_ms"`         // the longest pause that backoff reaches
 	AcquireTimeoutMS Millis  `yaml:"acquire_timeout_ms" json:"acquire_timeout_ms"` // 0: waits for ever
 	OnGiveUp         GiveUp  `yaml:"on_give_up" json:"on_give_up"`                 // when the acquire timeout has passed
+	// Verify asks who has a lock that was not granted: if it is the worker's own token,
+	// an earlier try was granted, and the answer lost. It is a GET more for every try
+	// that fails. (SET with NX and GET tells it in one, from Redis 7.0 on.)
+	Verify bool `yaml:"verify" json:"verify"`
 }
 
 // GiveUp is what a worker does with its connection when it gives up waiting. Its

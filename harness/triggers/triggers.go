@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/lockjam/lockjam/harness/faults"
 	"github.com/lockjam/lockjam/harness/swarm"
 )
 
@@ -22,6 +23,8 @@ type Settings struct {
 	RatePerS float64      `yaml:"rate_per_s" json:"rate_per_s,omitempty"` // requests per second for as long as it lasts
 	ForMS    swarm.Millis `yaml:"for_ms" json:"for_ms,omitempty"`         // how long it lasts, in milliseconds
 	ScriptMS swarm.Millis `yaml:"script_ms" json:"script_ms,omitempty"`   // how long one script keeps the server busy, in milliseconds
+	DropMS   swarm.Millis `yaml:"drop_ms" json:"drop_ms,omitempty"`       // how long replies vanish at a time, in milliseconds
+	EveryMS  swarm.Millis `yaml:"every_ms" json:"every_ms,omitempty"`     // from the beginning of one to that of the next, in milliseconds; 0: there is one
 }
 
 // Trigger is one way to start an incident.
@@ -31,6 +34,9 @@ type Trigger struct {
 	// Uses are the settings beside kind that it has, by their names in a scenario
 	// file. It takes each of them.
 	Uses []string
+	// Network says that it does something to the traffic: the swarm then dials the
+	// server through a proxy.
+	Network bool
 	// Check says what is wrong with settings that are within their ranges; nil finds
 	// nothing.
 	Check func(s Settings, of swarm.Settings) []Problem
@@ -62,6 +68,10 @@ type Incident struct {
 	// Admin is a connection that was opened before the swarm. A command over it waits
 	// for its answer, whatever becomes of its context.
 	Admin func() *redis.Client
+	// Network is the traffic between the swarm and its server; nil unless the trigger
+	// asks for it. What is left of its faults at the end of the incident phase, or of
+	// the arm, is undone then.
+	Network faults.Network
 	// Reconfigurable is nil, or says why the server is not ours to disturb.
 	Reconfigurable error
 }
@@ -82,6 +92,7 @@ const FireWithin = 10 * time.Second
 func All() []Trigger {
 	return []Trigger{
 		crashHolders,
+		dropReplies,
 		hotKey,
 		none,
 		pause,
