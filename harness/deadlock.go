@@ -33,7 +33,8 @@ func (j *judge) prove() []proof {
 			k--
 		}
 		a, b := taken[k], taken[i]
-		all = append(all, proof{before: a, now: b, Finding: waitgraph.Judge(j.snapshot(a), j.snapshot(b), waitgraph.Activity{
+		before, now := j.snapshots(a, b)
+		all = append(all, proof{before: a, now: b, Finding: waitgraph.Judge(before, now, waitgraph.Activity{
 			Grants:   b.After.Grants - a.Before.Grants,
 			Releases: b.After.Releases - a.Before.Releases,
 			Attempts: b.After.Attempts - a.Before.Attempts,
@@ -117,10 +118,43 @@ func longestTimeout(s swarm.Settings) time.Duration {
 	return longest.Duration()
 }
 
+// snapshots draws the edges of two censuses, the first of which was complete before
+// the second was begun.
+func (j *judge) snapshots(a, b history.Census) (before, now waitgraph.Snapshot) {
+	unaware := j.unaware(a, b)
+	return j.snapshot(a, unaware), j.snapshot(b, unaware)
+}
+
+// unaware lists the workers that waited for a lock from one census to the other while
+// Redis had it with their own token: the try that was granted was not answered. An
+// answer that has not come within the read timeout will not come any more, for the
+// client has hung up by then; where there is no such timeout it may. Who asks for the
+// token finds out.
+func (j *judge) unaware(a, b history.Census) map[int32]bool {
+	unaware := map[int32]bool{}
+	timeout := j.sc.Swarm.Client.ReadTimeoutMS.Duration()
+	if j.sc.Swarm.Lock.Verify || timeout <= 0 || b.At-b.Took-a.At <= timeout {
+		return unaware
+	}
+	own := func(w history.Stance, c history.Census) bool {
+		return w.State == swarm.Waiting.String() && w.Token != "" && c.Locks[w.Lock] == w.Token
+	}
+	was := make(map[int32]history.Stance, len(a.Workers))
+	for _, w := range a.Workers {
+		was[w.Worker] = w
+	}
+	for _, w := range b.Workers {
+		if before := was[w.Worker]; own(w, b) && own(before, a) && before.Token == w.Token && before.Lock == w.Lock {
+			unaware[w.Worker] = true
+		}
+	}
+	return unaware
+}
+
 // snapshot draws the edges of a census. What it is not sure of it gives to an
 // idler, who may let go at any moment: that can hide a deadlock, never feign one.
-func (j *judge) snapshot(c history.Census) waitgraph.Snapshot {
-	d := drawing{judge: j, index: map[resource]int{}, claimed: map[string]bool{}, known: map[string]bool{}, latest: map[string]int64{}}
+func (j *judge) snapshot(c history.Census, unaware map[int32]bool) waitgraph.Snapshot {
+	d := drawing{judge: j, index: map[resource]int{}, unaware: unaware, claimed: map[string]bool{}, known: map[string]bool{}, latest: map[string]int64{}}
 	d.g.At, d.g.Took = c.At, c.Took
 	d.g.Resources = []waitgraph.Resource{{Kind: waitgraph.Slot, Name: "slots", Units: int(c.Slots)}}
 	for _, w := range c.Workers {
@@ -160,7 +194,8 @@ type drawing struct {
 	judge   *judge
 	g       waitgraph.Snapshot
 	index   map[resource]int
-	claimed map[string]bool  // locks that a living worker says it holds
+	unaware map[int32]bool   // workers that wait for a lock that they have
+	claimed map[string]bool  // locks that a living worker has
 	known   map[string]bool  // names of clients, and "worker ID" of the living
 	latest  map[string]int64 // the number of each living worker's request, by its ID; not of who is between two
 }
@@ -209,6 +244,11 @@ func (d *drawing) worker(w history.Stance) {
 		if w.Lock != "" { // a decision without a lock waits for none
 			lock := waitgraph.Edge{Resource: d.lock(w.Lock), Units: 1, Since: w.Since, Token: w.Token}
 			p.Waits = append([]waitgraph.Edge{lock}, p.Waits...)
+			if d.unaware[w.Worker] {
+				d.claimed[w.Lock] = true
+				lock.EndsAt = d.judge.expires(w.Since)
+				p.Holds = append(p.Holds, lock)
+			}
 		}
 		for i := range p.Waits {
 			p.Waits[i].EndsAt = d.judge.gaveUp(w.Since)

@@ -14,6 +14,7 @@ const module = "github.com/lockjam/lockjam/"
 // nothing of what reports.
 var allowed = map[string][]string{
 	"scenarios":         {},
+	"harness/faults":    {},
 	"harness/history":   {},
 	"harness/server":    {},
 	"harness/waitgraph": {},
@@ -21,9 +22,9 @@ var allowed = map[string][]string{
 	"harness/watch":     {"harness/history", "harness/server"},
 	"harness/signals":   {"harness/history"},
 	"harness/remedies":  {"harness/server", "harness/swarm"},
-	"harness/triggers":  {"harness/server", "harness/swarm"},
+	"harness/triggers":  {"harness/faults", "harness/server", "harness/swarm"},
 	"harness/scenario":  {"harness/server", "harness/swarm", "harness/triggers", "scenarios"},
-	"harness":           {"harness/history", "harness/server", "harness/waitgraph", "harness/swarm", "harness/watch", "harness/signals", "harness/remedies", "harness/triggers", "harness/scenario"},
+	"harness":           {"harness/faults", "harness/history", "harness/server", "harness/waitgraph", "harness/swarm", "harness/watch", "harness/signals", "harness/remedies", "harness/triggers", "harness/scenario"},
 	"harness/report":    {"harness", "harness/history", "harness/remedies", "harness/scenario", "harness/signals", "harness/triggers"},
 	"harness/schema":    {"harness", "harness/remedies", "harness/scenario", "harness/signals", "harness/triggers", "scenarios"},
 	"cmd/lockjam":       {"harness", "harness/history", "harness/server", "harness/swarm", "harness/signals", "harness/remedies", "harness/triggers", "harness/scenario", "harness/report", "harness/waitgraph", "scenarios"},

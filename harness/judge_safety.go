@@ -17,12 +17,12 @@ func (j *judge) safety() {
 	if j.sc.Trigger.Kind == triggers.None || j.arm.Prevention != "" {
 		from = 0
 	}
-	j.r.Safety = faults(j.h, from, j.sc.Swarm.Limiter.Limit)
+	j.r.Safety = faultsFrom(j.h, from, j.sc.Swarm.Limiter.Limit)
 	j.r.Unsafe = (j.t.remedyBegun != history.Never || j.arm.Prevention != "") && j.r.Safety != (Safety{})
 }
 
-// faults counts those from some moment on.
-func faults(h *history.History, from time.Duration, limit int64) (s Safety) {
+// faultsFrom counts those from some moment on.
+func faultsFrom(h *history.History, from time.Duration, limit int64) (s Safety) {
 	byTenant, writes := map[int32][]history.Op{}, map[int32][]history.Op{}
 	for _, op := range h.Ops {
 		if op.Count != 0 { // also without a lock

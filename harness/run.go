@@ -15,6 +15,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/lockjam/lockjam/harness/faults"
 	"github.com/lockjam/lockjam/harness/history"
 	"github.com/lockjam/lockjam/harness/remedies"
 	"github.com/lockjam/lockjam/harness/scenario"
@@ -49,12 +50,16 @@ type armRun struct {
 
 	started  time.Time
 	server   server.Server
+	network  *faults.Proxy // between the swarm and its server; nil where the trigger needs none
 	config   server.Config
 	control  *server.Control
 	recorder *history.Recorder
 	watcher  *watch.Watcher
 	swarm    *swarm.Swarm
 	undo     []func(context.Context) error
+
+	going      sync.WaitGroup // what the trigger has begun
+	endTrigger context.CancelFunc
 
 	mu      sync.Mutex
 	samples []history.Sample
@@ -112,6 +117,7 @@ func (a *armRun) phases(ctx context.Context) (err error) {
 	a.markAt(stretch.from, history.PhaseMark, history.Baseline, "")
 	a.mark(history.PhaseMark, history.Incident, "")
 	a.watcher.Now(ctx)
+	defer a.calm()
 	if err := a.trigger(ctx); err != nil {
 		return err
 	}
@@ -125,6 +131,7 @@ func (a *armRun) phases(ctx context.Context) (err error) {
 	if a.sc.Phases.RecoveryMS == 0 {
 		return nil
 	}
+	a.calm()
 	a.mark(history.PhaseMark, history.Recovery, "")
 	a.watcher.Now(ctx)
 	if err := a.applyRemedy(ctx); err != nil {
@@ -160,11 +167,48 @@ func (a *armRun) trigger(ctx context.Context) error {
 		return ctx.Err()
 	}
 	a.mark(history.TriggerMark, t.Name, t.Say(a.sc.Trigger, a.sc.Swarm))
-	return t.Fire(ctx, &triggers.Incident{
+	bounded, cancel := context.WithTimeout(ctx, remedyWithin)
+	defer cancel()
+	defer a.cutting(bounded)()
+	during, end := context.WithCancel(ctx)
+	a.endTrigger = end
+	in := &triggers.Incident{
 		Settings: a.sc.Trigger, Of: a.sc.Swarm, Swarm: a.swarm,
-		Note:     func(words string) { a.mark(history.NoteMark, "", words) },
-		Failover: a.failover,
-	})
+		Note:           func(words string) { a.mark(history.NoteMark, "", words) },
+		Begin:          func(what func(context.Context)) { a.going.Go(func() { what(during) }) },
+		Admin:          func() *redis.Client { return a.control.Admin },
+		Reconfigurable: a.reconfigurable(),
+		Failover:       a.failover,
+	}
+	if a.network != nil {
+		in.Network = a.network
+	}
+	return t.Fire(bounded, in)
+}
+
+// calm ends what the trigger has begun, if that has not ended by itself. A command of
+// its over the control connection that the server leaves unanswered ends with the
+// connection.
+func (a *armRun) calm() {
+	if a.endTrigger == nil {
+		return
+	}
+	a.endTrigger()
+	patience, done := context.WithTimeout(context.Background(), hurryWithin)
+	defer done()
+	defer a.cutting(patience)()
+	a.going.Wait()
+	if a.network != nil {
+		a.network.Heal()
+	}
+}
+
+// cutting cuts the connection for remedies when the context ends, unless it is called
+// off: a command over a control connection waits for its answer, whatever its
+// context says.
+func (a *armRun) cutting(ctx context.Context) (off func() bool) {
+	admin := a.control.Admin
+	return context.AfterFunc(ctx, func() { _ = admin.Close() })
 }
 
 func (a *armRun) applyRemedy(ctx context.Context) error {
@@ -172,10 +216,7 @@ func (a *armRun) applyRemedy(ctx context.Context) error {
 	within := cmp.Or(a.options.remedyWithin, remedyWithin)
 	bounded, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	// A command over a control connection waits for its answer, whatever its
-	// context says: cutting the connection is what ends it.
-	admin := a.control.Admin
-	defer context.AfterFunc(bounded, func() { _ = admin.Close() })()
+	defer a.cutting(bounded)()
 	err := a.remedy.Apply(bounded, a.incident())
 	switch {
 	case ctx.Err() != nil:
@@ -342,8 +383,12 @@ func (a *armRun) setUp(ctx context.Context) (ServerEnvironment, error) {
 	if err := a.record(); err != nil {
 		return env, err
 	}
+	target, err := a.target()
+	if err != nil {
+		return env, fmt.Errorf("%w: %w", ErrInternal, err)
+	}
 	a.swarm = swarm.Start(ctx, swarm.Config{
-		Target:   a.target(),
+		Target:   target,
 		Settings: a.sc.Swarm, Prefix: a.prefix, Seed: a.seed, Elapsed: a.elapsed, Record: a.recorder.Op, OnWork: a.options.OnWork,
 	})
 	a.watcher = a.newWatcher()
@@ -363,16 +408,30 @@ func (a *armRun) record() (err error) {
 }
 
 // target is what the swarm works against.
-func (a *armRun) target() swarm.Target {
+func (a *armRun) target() (swarm.Target, error) {
 	e := a.server.Endpoint()
-	t := swarm.Target{Addr: e.Addr, Username: e.Username, Password: e.Password, DB: e.DB, TLS: e.TLS}
+	addr, err := a.front(e.Addr)
+	t := swarm.Target{Addr: addr, Username: e.Username, Password: e.Password, DB: e.DB, TLS: e.TLS}
 	if pair, ok := a.server.(server.Failover); ok {
 		t.Sentinels, t.Primary = pair.Sentinels(), server.PrimaryName
 	}
 	for _, shard := range a.shards() {
 		t.Shards = append(t.Shards, shard.Addr)
 	}
-	return t
+	return t, err
+}
+
+// front puts a proxy in front of the server at addr where the trigger needs one, and
+// returns what the swarm is to dial. Control connections do without.
+func (a *armRun) front(addr string) (string, error) {
+	if t, ok := triggers.Find(a.sc.Trigger.Kind); !ok || !t.Network {
+		return addr, nil
+	}
+	var err error
+	if a.network, err = faults.Start(addr); err != nil {
+		return "", err
+	}
+	return a.network.Addr(), nil
 }
 
 // startFailed tells a server that does not take the scenario's configuration from
@@ -493,6 +552,9 @@ func (a *armRun) takeDown(ctx context.Context) error {
 	var errs []error
 	if a.swarm != nil {
 		a.swarm.Stop()
+	}
+	if a.network != nil {
+		a.network.Stop()
 	}
 	if a.recorder != nil {
 		if err := a.recorder.Close(); err != nil {

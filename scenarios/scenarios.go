@@ -36,6 +36,8 @@ var Names = []string{
 	"blocked-release",
 	"failover-lost-lock",
 	"cluster-hot-shard",
+	"lost-reply",
+	"slow-server",
 	"healthy",
 	"near-limit",
 }

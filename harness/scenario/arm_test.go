@@ -105,3 +105,58 @@ func TestArmOverridesAreChecked(t *testing.T) {
 		t.Errorf("a prevention of nothing: %v", err)
 	}
 }
+
+const otherwise = `name: otherwise
+title: Arms that expect something else of signals, and have another trigger
+server: {maxclients: 8}
+trigger: {kind: slow-script, for_ms: 900, script_ms: 50}
+signals:
+  deadlock: {expect: fire, within_ms: 5, params: {after_ms: 1}}
+  goodput-collapse: {expect: fire}
+arms:
+  - name: control
+  - name: paused
+    trigger: {kind: pause, for_ms: 800}
+    signals: {deadlock: {expect: silent}}
+`
+
+// An arm's expectation of a signal takes the place of the scenario's as a whole, and
+// the others stay.
+func TestArmSignals(t *testing.T) {
+	s, err := Parse("x.yaml", []byte(otherwise), known)
+	if err != nil {
+		t.Fatal(err)
+	}
+	paused, _ := s.Arm("paused")
+	under := s.For(paused).Signals
+	if got := under["deadlock"]; got.Expect != Silent || got.WithinMS != 0 || got.Params != nil {
+		t.Errorf("deadlock: %+v", got)
+	}
+	if under["goodput-collapse"].Expect != Fire || len(under) != 2 || s.Signals["deadlock"].Expect != Fire {
+		t.Errorf("the arm has %+v, the scenario %+v", under, s.Signals)
+	}
+	for _, c := range []struct{ old, new, want string }{
+		{"signals: {deadlock: {expect: silent}}", "signals: {dedlock: {expect: silent}}", `signals.dedlock: unknown signal; did you mean "deadlock"?`},
+		{"signals: {deadlock: {expect: silent}}", "signals: {deadlock: {expect: never}}", `deadlock.expect: "never": want fire, silent or any`},
+		{"signals: {deadlock: {expect: silent}}", "signals: {deadlock: {params: {after_ms: 3}}}", `arms[1].signals.deadlock: say what is to be expected`},
+		{"signals: {deadlock: {expect: silent}}", "signals: {deadlock: {expect: fire, within_ms: 9999}}", `arms[1].signals.deadlock.within_ms: 9999: the incident is over after 2000`},
+		{"- name: control", "- name: control\n    signals: {deadlock: {expect: silent}}", "arms[0].name: the control runs the scenario as it is: put what it changes into the scenario"},
+		// Of the scenario's own settings the arm's trigger needs none that it has no use for.
+		{"kind: pause, for_ms: 800", "kind: pause, script_ms: 5", `arms[1].trigger.script_ms: the trigger "pause" has no script_ms`},
+		{"kind: pause, for_ms: 800", "kind: pause, for_ms: 0", "arms[1].trigger.for_ms: 0: want 1 to 600000 (a pause has an end)"},
+		{"kind: pause, for_ms: 800", "kind: drop-replies, for_ms: 800, drop_ms: 801", "arms[1].trigger.drop_ms: 801: want at most for_ms, 800"},
+		{"kind: pause, for_ms: 800", "kind: drop-replies, for_ms: 800, drop_ms: 50, every_ms: 50", "arms[1].trigger.every_ms: 50: want more than drop_ms, 50"},
+		{"kind: pause, for_ms: 800", "kind: drop-replies, for_ms: 800", "trigger.drop_ms: missing (drop-replies needs a length)"},
+		{"script_ms: 50", "script_ms: 901", "trigger.script_ms: want at most for_ms: a script that has begun cannot be ended"},
+		{"script_ms: 50", "script_ms: 1001", "trigger.script_ms: 1001: want 1 to 1000"},
+		{", script_ms: 50", "", "trigger.script_ms: missing: want 1 to 1000 (a slow-script needs the time that one script takes)"},
+	} {
+		if !strings.Contains(otherwise, c.old) {
+			t.Fatalf("there is no %q", c.old)
+		}
+		_, err := Parse("x.yaml", []byte(strings.Replace(otherwise, c.old, c.new, 1)), known)
+		if err == nil || strings.Count(err.Error(), "\n") > 0 || !strings.HasSuffix(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %s", c.new, err, c.want)
+		}
+	}
+}

@@ -5,6 +5,7 @@
 package scenario
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/lockjam/lockjam/harness/server"
@@ -130,6 +131,7 @@ type Arm struct {
 	Server  *Server            `yaml:"server"`
 	Trigger *triggers.Settings `yaml:"trigger"`
 	Phases  *Phases            `yaml:"phases"`
+	Signals map[string]Signal  `yaml:"signals"` // by name, each as a whole; the others are the scenario's
 
 	// Against names arms that do a part of what this one does, or the same without
 	// what is new in it: a cure is compared with them, beside the control.
@@ -174,6 +176,11 @@ func (s *Scenario) For(a Arm) *Scenario {
 	}
 	if a.Phases != nil {
 		under.Phases = *a.Phases
+	}
+	if len(a.Signals) > 0 {
+		under.Signals = make(map[string]Signal, len(s.Signals)+len(a.Signals))
+		maps.Copy(under.Signals, s.Signals)
+		maps.Copy(under.Signals, a.Signals)
 	}
 	return &under
 }

@@ -31,6 +31,9 @@ const (
 	maxPauseMS = 60 * 60 * 1000 // anything that a worker or a client waits for
 	maxTTLMS   = 24 * 60 * 60 * 1000
 
+	// From busy-reply-threshold on, five seconds by default, the server answers BUSY.
+	maxScriptMS = 1000
+
 	// A worker that polls or dials again more often than this only spins.
 	minPauseMS = 0.1
 
@@ -440,8 +443,12 @@ func (c *checker) trigger(s *Scenario) {
 	if !ok {
 		return
 	}
+	has := c.has
+	if c.arm != "" && c.decoder.has(c.arm+kind) { // what an arm's own kind has no use for it does without
+		has = func(key string) bool { return c.decoder.has(c.arm + key) }
+	}
 	for _, name := range names(s.Trigger) {
-		if key := join("trigger", name); name != "kind" && c.has(key) && !slices.Contains(t.Uses, name) {
+		if key := join("trigger", name); name != "kind" && has(key) && !slices.Contains(t.Uses, name) {
 			c.fail(on(key, kind), "the trigger %s has no %s", quote(t.Name), name)
 		}
 	}
@@ -453,16 +460,20 @@ func (c *checker) trigger(s *Scenario) {
 		{"trigger.rate_per_s", s.Trigger.RatePerS, 0.01, maxRate, "a " + t.Name + " needs a rate"},
 		{"trigger.per_s", s.Trigger.PerS, 0.1, maxLeaksPerS, "a " + t.Name + " needs a rate"},
 		{"trigger.count", float64(s.Trigger.Count), 1, maxServerClients, "a " + t.Name + " needs a number of connections"},
-		{"trigger.for_ms", float64(s.Trigger.ForMS), 1, maxPhaseMS, "a " + t.Name + " has an end"},
 		{"trigger.lag_ms", float64(s.Trigger.LagMS), 1, maxLagMS, "a " + t.Name + " needs a replica that lags"},
+		{"trigger.hold_ms", float64(s.Trigger.HoldMS), minPauseMS, maxPauseMS, t.Name + " needs to know how slow"},
 		{"trigger.pool_size", float64(s.Trigger.PoolSize), 0, maxWorkers, ""},
+		{"trigger.for_ms", float64(s.Trigger.ForMS), 1, maxPhaseMS, "a " + t.Name + " has an end"},
+		{"trigger.script_ms", float64(s.Trigger.ScriptMS), 1, maxScriptMS, "a " + t.Name + " needs the time that one script takes"},
+		{"trigger.drop_ms", float64(s.Trigger.DropMS), 1, maxPhaseMS, t.Name + " needs a length"},
+		{"trigger.every_ms", float64(s.Trigger.EveryMS), 0, maxPhaseMS, ""},
 	} {
-		if slices.Contains(t.Uses, strings.TrimPrefix(l.key, "trigger.")) {
-			c.within(l)
+		if !slices.Contains(t.Uses, strings.TrimPrefix(l.key, "trigger.")) {
+			continue
 		}
-	}
-	if slices.Contains(t.Uses, "hold_ms") {
-		c.within(limit{"trigger.hold_ms", float64(s.Trigger.HoldMS), minPauseMS, maxPauseMS, t.Name + " needs to know how slow"})
+		if c.within(l); l.value < l.low && !has(l.key) { // an arm's own kind may want what its scenario does not say
+			c.fail(on(l.key, kind), "missing (%s)", l.why)
+		}
 	}
 	if t.Check == nil {
 		return
@@ -577,8 +588,12 @@ func (c *checker) signals(s *Scenario) {
 		}
 		oneOf(c, key+".expect", signal.Expect, Fire, Silent, Any)
 		within := key + ".within_ms"
+		timed := c.has(within)
+		if c.arm != "" { // an arm's expectation takes the place of the scenario's as a whole
+			timed = c.decoder.has(c.arm + within)
+		}
 		switch {
-		case c.has(within) && signal.Expect != Fire:
+		case timed && signal.Expect != Fire:
 			c.fail(on(within, key+".expect"), "only a signal that is to fire has a time to fire within")
 		case signal.WithinMS < 0:
 			c.fail(on(within), "%s: want 0 or more", figure(float64(signal.WithinMS)))
@@ -651,8 +666,10 @@ func (c *checker) against(key string, a *Arm, arms map[string]int) {
 // prevention checks what is in force in one arm from the start. An arm either
 // prevents or remedies: who does both shows neither.
 func (c *checker) prevention(key string, a *Arm) {
-	changed := a.Swarm != nil || a.Server != nil || a.Trigger != nil || a.Phases != nil
+	changed := a.Swarm != nil || a.Server != nil || a.Trigger != nil || a.Phases != nil || len(a.Signals) > 0
 	switch {
+	case a.Prevention != "" && len(a.Signals) > 0:
+		c.fail(on(key+".signals", key+".prevention"), "where a failure is kept from happening, nothing is expected of signals")
 	case a.Prevention != "" && remedied(*a):
 		c.fail(on(key+".prevention", key+".remedy"), "%s: an arm has a remedy or a prevention, not both", quote(a.Prevention))
 	case a.Prevention != "" && a.Swarm == nil && a.Server == nil && a.Trigger == nil:
@@ -691,6 +708,12 @@ func (c *checker) changes(key string, s *Scenario, a *Arm) {
 	}
 	if a.Phases != nil {
 		of.phases(under)
+	}
+	of.signals(under)
+	for name, signal := range a.Signals {
+		if signal.Expect == "" {
+			of.fail(on(join("signals", name)), "say what is to be expected")
+		}
 	}
 }
 

@@ -34,6 +34,7 @@ type dialer struct {
 	tls     *tls.Config // nil: plain TCP. With a dialer of one's own go-redis leaves TLS to it.
 	dials   *atomic.Int64
 	refused atomic.Int64 // connections turned away with the server's own words
+	broken  atomic.Int64 // reads and writes that failed, and timeouts with them
 	elapsed func() time.Duration
 	beside  func(addr string) bool // who else is dialled than the server that is watched; nil: nobody
 	open    atomic.Int64           // connections that the watched server has let in and that are not closed
@@ -109,6 +110,7 @@ func (c *watchedConn) Read(p []byte) (int, error) {
 	if n > 0 {
 		c.once.Do(func() { c.look(p[:n]) })
 	} else if err != nil {
+		c.dialer.broken.Add(1)
 		c.once.Do(c.salvage)
 	}
 	return n, err
@@ -117,6 +119,7 @@ func (c *watchedConn) Read(p []byte) (int, error) {
 func (c *watchedConn) Write(p []byte) (int, error) {
 	n, err := c.TCPConn.Write(p)
 	if err != nil {
+		c.dialer.broken.Add(1)
 		c.once.Do(c.salvage)
 	}
 	return n, err

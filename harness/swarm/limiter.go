@@ -88,6 +88,9 @@ func (w *worker) acquire(ctx context.Context, op *history.Op) bool {
 			granted, err = w.take(ctx, c, w.keys[op.Tenant].lock)
 			return err
 		})
+		if class == history.None && !granted && w.settings.Lock.Verify {
+			granted, class = w.ours(ctx, op)
+		}
 		if granted {
 			op.Granted = w.elapsed()
 			return true
@@ -119,6 +122,16 @@ func (w *worker) take(ctx context.Context, c redis.Cmdable, lock string) (grante
 		return err == nil, err
 	}
 	return false, release.Run(ctx, c, []string{lock}, w.token).Err()
+}
+
+// ours says whether the lock has this worker's token, though nobody told it so.
+func (w *worker) ours(ctx context.Context, op *history.Op) (ours bool, class history.Class) {
+	class = w.link.do(func(c redis.Cmdable) error {
+		token, err := c.Get(ctx, w.keys[op.Tenant].lock).Result()
+		ours = err == nil && token == w.token
+		return err
+	})
+	return ours, class
 }
 
 // trying is a row of tries, at a lock or at a decision without one.
@@ -249,9 +262,12 @@ func (w *worker) counter(op *history.Op) string {
 func (l LimiterSettings) keep() time.Duration { return max(2*l.WindowMS.Duration(), time.Second) }
 
 // release deletes the lock if it is still ours. That it is not is a conflict:
-// somebody else deleted it, or it expired, while we worked under it.
+// somebody else deleted it, or it expired, while we worked under it. If a connection
+// broke meanwhile, it may as well be that an earlier try deleted it, of go-redis's or
+// of ours, and that its answer was lost.
 func (w *worker) release(ctx context.Context, op *history.Op) bool {
 	var deleted int64
+	brokenBefore := w.link.client.dial.broken.Load()
 	if !w.persist(ctx, op, func(c redis.Cmdable) (err error) {
 		deleted, err = release.Run(ctx, c, []string{w.keys[op.Tenant].lock}, w.token).Int64()
 		return err
@@ -260,7 +276,7 @@ func (w *worker) release(ctx context.Context, op *history.Op) bool {
 	}
 	op.Released = w.elapsed()
 	w.tally.releases.Add(1)
-	if deleted == 0 {
+	if deleted == 0 && w.link.client.dial.broken.Load() == brokenBefore {
 		op.Class = history.Conflict
 		w.tally.errors[history.Conflict].Add(1)
 	}

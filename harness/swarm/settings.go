@@ -96,6 +96,11 @@ type LockSettings struct {
 	WaitReplicas int `yaml:"wait_replicas" json:"wait_replicas,omitempty"`
 	// WaitReplicasMS is how long they are waited for, in milliseconds.
 	WaitReplicasMS Millis `yaml:"wait_replicas_ms" json:"wait_replicas_ms,omitempty"`
+
+	// Verify asks who has a lock that was not granted: if it is the worker's own token,
+	// an earlier try was granted, and the answer lost. It is a GET more for every try
+	// that fails. (SET with NX and GET tells it in one, from Redis 7.0 on.)
+	Verify bool `yaml:"verify" json:"verify"`
 }
 
 // GiveUp is what a worker does with its connection when it gives up waiting. Its

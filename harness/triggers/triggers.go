@@ -6,8 +6,12 @@ package triggers
 
 import (
 	"context"
+	"fmt"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
+	"github.com/lockjam/lockjam/harness/faults"
 	"github.com/lockjam/lockjam/harness/server"
 	"github.com/lockjam/lockjam/harness/swarm"
 )
@@ -24,8 +28,11 @@ type Settings struct {
 	PerS     float64 `yaml:"per_s" json:"per_s,omitempty"`         // connections per second
 	PoolSize int     `yaml:"pool_size" json:"pool_size,omitempty"` // of the client that leaks; 0: it never stands in the way
 
-	HoldMS swarm.Millis `yaml:"hold_ms" json:"hold_ms,omitempty"` // how long the work under a lock takes from then on, in milliseconds
-	LagMS  swarm.Millis `yaml:"lag_ms" json:"lag_ms,omitempty"`   // how far a replica lags behind, in milliseconds
+	HoldMS   swarm.Millis `yaml:"hold_ms" json:"hold_ms,omitempty"`     // how long the work under a lock takes from then on, in milliseconds
+	LagMS    swarm.Millis `yaml:"lag_ms" json:"lag_ms,omitempty"`       // how far a replica lags behind, in milliseconds
+	ScriptMS swarm.Millis `yaml:"script_ms" json:"script_ms,omitempty"` // how long one script keeps the server busy, in milliseconds
+	DropMS   swarm.Millis `yaml:"drop_ms" json:"drop_ms,omitempty"`     // how long replies vanish at a time, in milliseconds
+	EveryMS  swarm.Millis `yaml:"every_ms" json:"every_ms,omitempty"`   // from the beginning of one to that of the next, in milliseconds; 0: there is one
 }
 
 // Trigger is one way to start an incident.
@@ -37,6 +44,9 @@ type Trigger struct {
 	Uses []string
 	// Topologies are those of the server that it takes; none is any.
 	Topologies []server.Topology
+	// Network says that it does something to the traffic: the swarm then dials the
+	// server through a proxy.
+	Network bool
 	// Check says what is wrong with settings that are within their ranges; nil finds
 	// nothing.
 	Check func(s Settings, of swarm.Settings) []Problem
@@ -64,6 +74,28 @@ type Incident struct {
 	Failover func(ctx context.Context, lag time.Duration) error
 	// Note records what could not be done. It makes the arm inconclusive.
 	Note func(words string)
+
+	// Begin runs what goes on after Fire has returned. Its context ends with the
+	// incident phase, or with the arm, and it is waited for then.
+	Begin func(what func(ctx context.Context))
+	// Admin is a connection that was opened before the swarm. A command over it waits
+	// for its answer, whatever becomes of its context.
+	Admin func() *redis.Client
+	// Network is the traffic between the swarm and its server; nil unless the trigger
+	// asks for it. What is left of its faults at the end of the incident phase, or of
+	// the arm, is undone then.
+	Network faults.Network
+	// Reconfigurable is nil, or says why the server is not ours to disturb.
+	Reconfigurable error
+}
+
+// spares says whether the server is one that must be left in peace, and notes why.
+func (in *Incident) spares() bool {
+	if in.Reconfigurable == nil {
+		return false
+	}
+	in.Note(fmt.Sprintf("the trigger %s was not fired: %v", in.Settings.Kind, in.Reconfigurable))
+	return true
 }
 
 // FireWithin bounds how long a trigger may take.
@@ -74,11 +106,14 @@ func All() []Trigger {
 	return []Trigger{
 		crashHolders,
 		crowd,
+		dropReplies,
 		failover,
 		hotKey,
 		leak,
 		none,
+		pause,
 		severHolders,
+		slowScript,
 		slowWork,
 		spike,
 		surge,

@@ -90,6 +90,7 @@ func (c *Check) locks(s Snapshot, seen map[string]string) {
 	claimed := make(map[string]bool, len(seen))
 	type trying struct{ lock, token string }
 	waiters := map[trying]string{}
+	holds := map[trying]string{}
 	found := map[string][]Contradiction{} // by lock, to sort them
 	for _, p := range s.Processes {
 		for _, e := range p.Holds {
@@ -98,6 +99,7 @@ func (c *Check) locks(s Snapshot, seen map[string]string) {
 				continue
 			}
 			claimed[lock.Name] = true
+			holds[trying{lock.Name, e.Token}] = p.Name
 			token, exists := seen[lock.Name]
 			switch {
 			case !exists:
@@ -115,7 +117,8 @@ func (c *Check) locks(s Snapshot, seen map[string]string) {
 		}
 	}
 	for name, token := range seen {
-		if waiter, ok := waiters[trying{name, token}]; ok {
+		this := trying{name, token}
+		if waiter, ok := waiters[this]; ok && holds[this] != waiter { // who is known to wait for what is its own is right
 			found[name] = append(found[name], Contradiction{LockOfWaiter, waiter, name, "", token})
 		} else if !claimed[name] {
 			found[name] = append(found[name], Contradiction{LockUnclaimed, "", name, "", token})

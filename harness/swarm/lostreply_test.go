@@ -1,0 +1,134 @@
+package swarm
+
+import (
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/lockjam/lockjam/harness/faults"
+	"github.com/lockjam/lockjam/harness/history"
+)
+
+// behindProxy lets the swarm dial the server through a proxy.
+func (b *bench) behindProxy() *faults.Proxy {
+	b.t.Helper()
+	p, err := faults.Start(b.target.Addr)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(p.Stop)
+	b.target.Addr = p.Addr()
+	return p
+}
+
+// impatient has one worker that tries again by itself, and a client that does so for
+// it or does not.
+func impatient(retries int) Settings {
+	set := Defaults()
+	set.Client.ReadTimeoutMS, set.Client.MaxRetries = 50, retries
+	return set
+}
+
+// loseGrant lets the one worker have the lock, and the answer get lost. The lock may
+// be tried for in the moment between the two steps, and then nobody has it: once more.
+func (b *bench) loseGrant(p *faults.Proxy, s *Swarm) (token string) {
+	b.t.Helper()
+	const lock = "lock:t:0"
+	for range 50 {
+		b.control.Admin.Set(b.t.Context(), lock, "somebody", 0)
+		p.Heal()
+		before := s.Snapshot().Commands
+		b.eventually("tries", func() bool { return s.Snapshot().Commands > before+2 })
+		p.DropReplies()
+		b.control.Admin.Del(b.t.Context(), lock)
+		for end := time.Now().Add(100 * time.Millisecond); time.Now().Before(end); time.Sleep(time.Millisecond) {
+			if token := b.control.Admin.Get(b.t.Context(), lock).Val(); token != "" {
+				p.Heal()
+				return token
+			}
+		}
+	}
+	b.t.Fatal("nobody took the lock")
+	return ""
+}
+
+// Whose answer was lost waits for himself, whoever it is that tries again, and finds
+// out where he asks whose the lock is.
+func TestLostReply(t *testing.T) {
+	for name, retries := range map[string]int{"the worker tries again": -1, "go-redis tries again": 2} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, 32)
+			p := b.behindProxy()
+			b.control.Admin.Set(t.Context(), "lock:t:0", "somebody", 0)
+			s := b.start(impatient(retries))
+			defer s.Stop()
+			token := b.loseGrant(p, s)
+			before := s.Snapshot()
+			b.eventually("more tries", func() bool { return s.Snapshot().Commands > before.Commands+20 })
+			census := s.Census()
+			if s.Snapshot().Grants != 0 || census[0].State != "waiting" || census[0].Token != token || !strings.HasPrefix(token, "1:") {
+				t.Errorf("Redis has %q, and the worker is %+v", token, census[0])
+			}
+		})
+		t.Run(name+", and asks", func(t *testing.T) {
+			b := newBench(t, 32)
+			p := b.behindProxy()
+			b.control.Admin.Set(t.Context(), "lock:t:0", "somebody", 0)
+			set := impatient(retries)
+			set.Lock.Verify = true
+			s := b.start(set)
+			defer s.Stop()
+			b.loseGrant(p, s)
+			b.eventually("decisions", func() bool { return s.Snapshot().Decisions > 5 })
+		})
+	}
+}
+
+// Somebody else's lock is nobody's to take, asked or not.
+func TestVerifyTakesNobodysLock(t *testing.T) {
+	b := newBench(t, 32)
+	b.control.Admin.Set(t.Context(), "lock:t:0", "1:1:somebody", 0)
+	set := Defaults()
+	set.Lock.Verify = true
+	s := b.start(set)
+	defer s.Stop()
+	b.eventually("tries", func() bool { return s.Snapshot().Commands > 40 })
+	if n := s.Snapshot().Grants; n != 0 {
+		t.Errorf("%d grants", n)
+	}
+}
+
+// A release whose answer was lost has been done, and finds nothing to do when it is
+// tried again: nobody took the lock away.
+func TestReleaseThatWasDoneIsNoConflict(t *testing.T) {
+	for name, retries := range map[string]int{"the worker tries again": -1, "go-redis tries again": 2} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, 32)
+			p := b.behindProxy()
+			set := impatient(retries)
+			set.Limiter.Limit = 0 // nothing to write: what comes after the work is the release
+			set.Lock.HoldMS = 20
+			var works atomic.Int64
+			s := b.startWith(set, func(int) {
+				if works.Add(1) == 2 { // by the first the server knows the script
+					p.DropReplies()
+				}
+			})
+			b.eventually("a release that was done", func() bool {
+				return works.Load() == 2 && b.control.Admin.Exists(t.Context(), "lock:t:0").Val() == 0
+			})
+			p.Heal()
+			b.eventually("decisions", func() bool { return s.Snapshot().Decisions > 3 })
+			s.Stop()
+			if n := s.Snapshot().Errors[history.Conflict]; n != 0 {
+				t.Errorf("%d conflicts", n)
+			}
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			if op := b.ops[1]; op.Outcome != history.OK || op.Class == history.Conflict || op.Released == history.Never {
+				t.Errorf("%+v", op)
+			}
+		})
+	}
+}

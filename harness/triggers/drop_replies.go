@@ -1,0 +1,69 @@
+package triggers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/lockjam/lockjam/harness/swarm"
+)
+
+// dropReplies is a link that flaps: what clients ask for is done, and now and then
+// nobody is told. Who holds a lock at the beginning of a drop gets no answer to any
+// command before its end, keeps the lock, and comes to no harm; whoever tries for a
+// free lock meanwhile is granted it and does not know. So it takes several drops, or
+// locks that are free most of the time, to reach all of them.
+var dropReplies = Trigger{
+	Name:    "drop-replies",
+	Summary: "Lets replies vanish between the server and its clients, for drop_ms at a time, every every_ms (0: once), for for_ms in all. Requests go through.",
+	Uses:    []string{"for_ms", "drop_ms", "every_ms"},
+	Network: true,
+	Check: func(s Settings, _ swarm.Settings) []Problem {
+		switch {
+		case s.DropMS > s.ForMS:
+			return []Problem{{[]string{"trigger.drop_ms", "trigger.for_ms"}, fmt.Sprintf("%g: want at most for_ms, %g", s.DropMS, s.ForMS)}}
+		case s.EveryMS != 0 && s.EveryMS <= s.DropMS:
+			return []Problem{{[]string{"trigger.every_ms", "trigger.drop_ms"}, fmt.Sprintf("%g: want more than drop_ms, %g", s.EveryMS, s.DropMS)}}
+		}
+		return nil
+	},
+	Say: func(s Settings, _ swarm.Settings) string {
+		if s.EveryMS == 0 {
+			return fmt.Sprintf("replies vanish for %v", s.DropMS.Duration())
+		}
+		return fmt.Sprintf("replies vanish for %v, every %v, for %v", s.DropMS.Duration(), s.EveryMS.Duration(), s.ForMS.Duration())
+	},
+	Fire: func(ctx context.Context, in *Incident) error {
+		in.Begin(func(ctx context.Context) { drop(ctx, in) })
+		return ctx.Err()
+	},
+}
+
+// drop begins and ends the drops.
+func drop(ctx context.Context, in *Incident) {
+	s := in.Settings
+	over, cancel := context.WithTimeout(ctx, s.ForMS.Duration())
+	defer cancel()
+	// By the clock: a drop that would begin at the end does not, whichever of the two
+	// timers is the first.
+	for begun := time.Now(); over.Err() == nil && time.Since(begun) < s.ForMS.Duration(); {
+		in.Network.DropReplies()
+		lasted := wait(over, s.DropMS.Duration())
+		in.Network.Heal()
+		if !lasted || s.EveryMS == 0 || !wait(over, s.EveryMS.Duration()-s.DropMS.Duration()) {
+			return
+		}
+	}
+}
+
+// wait lets time pass, and says whether all of it did.
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

@@ -1,0 +1,167 @@
+package triggers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+
+	"github.com/lockjam/lockjam/harness/server"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// bench is a real server, and what the harness would hand a trigger.
+type bench struct {
+	*testing.T
+	Incident
+	server  server.Server
+	control *server.Control
+	notes   []string
+	going   sync.WaitGroup
+	end     context.CancelFunc
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	ws, err := server.NewWorkspace("triggers-test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{T: t}
+	b.server, err = server.StartProcess(t.Context(), server.Spec{Workspace: ws, Name: "redis", Config: server.Config{"save": `""`}})
+	if errors.Is(err, server.ErrUnavailable) {
+		t.Skipf("these tests need a redis-server or valkey-server on PATH; scripts/setup.sh --tests installs one: %v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.control, err = server.OpenControl(t.Context(), b.server.Endpoint()); err != nil {
+		t.Fatal(err)
+	}
+	during, end := context.WithCancel(context.Background())
+	b.end = end
+	b.Admin = func() *redis.Client { return b.control.Admin }
+	b.Note = func(words string) { b.notes = append(b.notes, words) }
+	b.Begin = func(what func(context.Context)) { b.going.Go(func() { what(during) }) }
+	t.Cleanup(func() {
+		end()
+		b.going.Wait()
+		_ = b.control.Close()
+		if err := errors.Join(b.server.Stop(context.Background()), ws.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	return b
+}
+
+// fire returns what the trigger noted.
+func (b *bench) fire(s Settings) string {
+	b.Helper()
+	t, ok := Find(s.Kind)
+	if !ok {
+		b.Fatalf("%s is not in the catalogue", s.Kind)
+	}
+	b.Settings = s
+	if err := t.Fire(b.Context(), &b.Incident); err != nil {
+		b.Fatal(err)
+	}
+	return strings.Join(b.notes, "; ")
+}
+
+// ping is how long an answer takes, over a connection that is not the trigger's.
+func (b *bench) ping() time.Duration {
+	b.Helper()
+	begun := time.Now()
+	if err := b.control.Sampler.Ping(b.Context()).Err(); err != nil {
+		b.Fatal(err)
+	}
+	return time.Since(begun)
+}
+
+func TestPause(t *testing.T) {
+	b := newBench(t)
+	if note := b.fire(Settings{Kind: "pause", ForMS: 300}); note != "" {
+		t.Fatal(note)
+	}
+	if took := b.ping(); took < 250*time.Millisecond {
+		t.Errorf("an answer after %v in a pause of 300 ms", took)
+	}
+	if took := b.ping(); took > 200*time.Millisecond {
+		t.Errorf("an answer after %v when the pause was over", took)
+	}
+}
+
+// Scripts that are found to take as long as they should, on average, once the first
+// few have shown how fast the machine is.
+func TestSlowScript(t *testing.T) {
+	b := newBench(t)
+	if note := b.fire(Settings{Kind: "slow-script", ForMS: 1500, ScriptMS: 50}); note != "" {
+		t.Fatal(note)
+	}
+	b.going.Wait()
+	if len(b.notes) > 0 {
+		t.Fatal(b.notes)
+	}
+	calls, usec := 0, 0
+	for line := range strings.Lines(b.control.Admin.Info(t.Context(), "commandstats").Val()) {
+		_, _ = fmt.Sscanf(line, "cmdstat_evalsha:calls=%d,usec=%d", &calls, &usec)
+	}
+	// Fifty milliseconds each make thirty; where others keep the machine busy a script
+	// now and then takes longer.
+	if calls < 10 || usec/max(calls, 1) < 25_000 || usec < 1_000_000 {
+		t.Errorf("%d scripts took %d µs together", calls, usec)
+	}
+}
+
+// What is left at the end of the incident phase is ended then.
+func TestSlowScriptIsEnded(t *testing.T) {
+	b := newBench(t)
+	if note := b.fire(Settings{Kind: "slow-script", ForMS: 600_000, ScriptMS: 20}); note != "" {
+		t.Fatal(note)
+	}
+	b.ping()
+	b.end()
+	b.going.Wait()
+	if len(b.notes) > 0 {
+		t.Error(b.notes)
+	}
+}
+
+// Nobody else's server is kept from its work.
+func TestServersOfOthersAreSpared(t *testing.T) {
+	b := newBench(t)
+	b.Reconfigurable = server.ErrNotOurs
+	for _, s := range []Settings{{Kind: "pause", ForMS: 60_000}, {Kind: "slow-script", ForMS: 60_000, ScriptMS: 1000}} {
+		b.notes = nil
+		if note := b.fire(s); !strings.Contains(note, server.ErrNotOurs.Error()) {
+			t.Errorf("%s: %q", s.Kind, note)
+		}
+		if took := b.ping(); took > time.Second {
+			t.Errorf("%s: an answer after %v", s.Kind, took)
+		}
+	}
+}
+
+// A server that does not do as it is told makes the arm inconclusive.
+func TestTriggersNoteWhatFails(t *testing.T) {
+	b := newBench(t)
+	if err := b.server.Kill(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if note := b.fire(Settings{Kind: "pause", ForMS: 100}); !strings.Contains(note, "the server was not paused") {
+		t.Errorf("%q", note)
+	}
+	b.notes = nil
+	b.fire(Settings{Kind: "slow-script", ForMS: 100, ScriptMS: 10})
+	b.going.Wait()
+	if note := strings.Join(b.notes, "; "); !strings.Contains(note, "the server was not kept busy") {
+		t.Errorf("%q", note)
+	}
+}
