@@ -62,9 +62,21 @@ var runbook = []claim{
 	{"A2", "Rejected connections > 0", "Alert on its increase, not on its value, which never clears; and on goodput too."},
 	{"A3", "Average command latency > 10 ms", "Alert on goodput or on the response time of requests: what Redis answers, it answers as fast as ever."},
 	{"C1", "Ensure Redis configuration is optimized for high concurrency", ""},
-	{"C2", "Implement monitoring for lock contention and client limits", ""},
+	{"C2", "Implement monitoring for lock contention and client limits",
+		"Monitor goodput and the age of requests in progress as well: they see every failure here, whatever it is that is short."},
 	{"C3", "Review and test lock acquisition and release logic", ""},
 	{"C4", "Validate that all services handle lock acquisition failures gracefully", ""},
+}
+
+// ClaimWords are the runbook's words for a claim, in short; "" if it has none of that
+// id.
+func ClaimWords(id string) string {
+	for _, c := range runbook {
+		if c.id == id {
+			return c.words
+		}
+	}
+	return ""
 }
 
 // signalsOf are the signals that answer for a claim of detection. The metrics
@@ -75,6 +87,8 @@ func signalsOf(id string) []string {
 		return []string{"client-saturation"}
 	case "M2":
 		return []string{"rejected-connections"}
+	case "C2": // of contention, and of the limit: either will do
+		return []string{"client-saturation", "rejected-connections", "lock-key-count", "lock-set-retries"}
 	case "S4": // rejections as the server counts them, and errors as clients log them
 		return []string{"client-errors", "rejected-connections"}
 	}
@@ -377,9 +391,10 @@ func settled(card *Claim, on []ScenarioResult) {
 			if connected == nil || rejected == nil {
 				continue
 			}
-			steady := connected["ratio_max"] <= 0.8 && rejected["rejected_count"] == 0
+			settles := a.Connections != nil && a.Connections.SettledAfterMS != nil
+			steady := settles && connected["ratio_max"] <= 0.8 && rejected["rejected_count"] == 0
 			card.Evidence = append(card.Evidence, Evidence{sc.Name, a.Name, "signals.client-saturation.figures_after", connected})
-			said := fmt.Sprintf("%s/%s (%.0f clients of %.0f, %s)", sc.Name, a.Name, connected["connected_max"], connected["maxclients"], a.Verdict)
+			said := fmt.Sprintf("%s/%s (%s, %s)", sc.Name, a.Name, a.settledAt(connected), a.Verdict)
 			if steady == (a.Verdict == Cured) {
 				right = append(right, said)
 			} else {
@@ -392,6 +407,14 @@ func settled(card *Claim, on []ScenarioResult) {
 	}
 	card.Because = sentence("tells right in", right, "tells wrong in", wrong)
 	card.Verdict = verdictOf(len(right), len(wrong))
+}
+
+// settledAt is "67 clients of 10000 after 1.2 s".
+func (a *ArmResult) settledAt(connected map[string]float64) string {
+	if a.Connections == nil || a.Connections.SettledAfterMS == nil {
+		return fmt.Sprintf("up to %.0f clients of %.0f, never steady", connected["connected_max"], connected["maxclients"])
+	}
+	return fmt.Sprintf("%d clients of %.0f after %.1f s", a.Connections.Clients, connected["maxclients"], *a.Connections.SettledAfterMS/1000)
 }
 
 // prevents: does what the claim asks for keep the failure from happening, each way
@@ -429,21 +452,27 @@ func prevents(card *Claim, on []ScenarioResult, id string) {
 	}
 }
 
-// warning: did deleting locks hurt somebody who was alive?
+// warning: did deleting locks hurt somebody who was alive, and what came of it?
 func warning(card *Claim, on []ScenarioResult) {
+	var harmed []string
 	for _, sc := range on {
 		for _, a := range sc.Arms {
-			if a.Remedy != "release-stale-locks" || a.Verdict == "" || a.Verdict == Blocked {
+			if a.Remedy != "release-stale-locks" || a.Verdict == "" || a.Verdict == Blocked || a.Repeat > 1 {
 				continue
 			}
 			card.Evidence = append(card.Evidence, Evidence{sc.Name, a.Name, "safety.overlaps", a.Safety.Overlaps})
-			if a.Safety.Overlaps > 0 && card.Verdict != Confirmed {
-				card.Verdict = Confirmed
-				card.Because = fmt.Sprintf("In %s %d locks were granted while another worker still relied on them.", sc.Name, a.Safety.Overlaps)
+			if a.Safety.Overlaps == 0 {
+				continue
 			}
+			card.Evidence = append(card.Evidence, Evidence{sc.Name, a.Name, "safety.over_admitted", a.Safety.OverAdmitted})
+			harmed = append(harmed, fmt.Sprintf("%s (%s overrun, %s lost, %s admitted over the limit)", sc.Name,
+				plural(a.Safety.Overlaps, "holder"), plural(a.Safety.LostUpdates, "update"), plural(a.Safety.OverAdmitted, "request")))
 		}
 	}
-	if card.Verdict == Untested && len(card.Evidence) > 0 {
+	switch {
+	case len(harmed) > 0:
+		card.Verdict, card.Because = Confirmed, sentence("takes locks from the living in", harmed)
+	case len(card.Evidence) > 0:
 		card.Because = "No holder was alive where locks were deleted: nothing can be said."
 	}
 }

@@ -182,9 +182,9 @@ func TestScorecardOnRemedies(t *testing.T) {
 
 func TestScorecardOnTheWarning(t *testing.T) {
 	release := func(v Verdict, overlaps int64) ArmResult {
-		return ArmResult{Name: "r", Remedy: "release-stale-locks", Verdict: v, Safety: Safety{Overlaps: overlaps}}
+		return ArmResult{Name: "r", Remedy: "release-stale-locks", Verdict: v, Safety: Safety{Overlaps: overlaps, OverAdmitted: overlaps / 2}}
 	}
-	if got := card(t, "R1w", failing("x", release(Cured, 0)), failing("y", release(Relapsed, 4))); got.Verdict != Confirmed || !strings.Contains(got.Because, "In y 4 locks") {
+	if got := card(t, "R1w", failing("x", release(Cured, 0)), failing("y", release(Relapsed, 4))); got.Verdict != Confirmed || !strings.Contains(got.Because, "in y (4 holders overrun, 0 updates lost, 2 requests admitted over the limit)") {
 		t.Errorf("%+v", got)
 	}
 	if got := card(t, "R1w", failing("x", release(Cured, 0))); got.Verdict != Untested {

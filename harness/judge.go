@@ -26,7 +26,7 @@ func Judge(sc *scenario.Scenario, arm scenario.Arm, h *history.History) ArmResul
 	remedy, _ := remedies.Find(arm.Remedy)
 	j.r = ArmResult{
 		Name: arm.Name, Why: arm.Why, Remedy: remedy.Name, Prevention: arm.Prevention, Claim: arm.Claim, Outcome: Pass, Reasons: []string{},
-		Expected: Verdict(arm.Expect.Verdict), Steps: j.t.steps, Truncated: h.Truncated, Signals: []SignalResult{},
+		Expected: Verdict(arm.Expect.Verdict), Against: arm.Against, Steps: j.t.steps, Truncated: h.Truncated, Signals: []SignalResult{},
 	}
 	j.phases()
 	j.probes()

@@ -81,44 +81,8 @@ func TestPreventionWithoutAnIncidentEarnsNoCredit(t *testing.T) {
 		{Name: "b", Remedy: "none", Prevention: "backoff", Repeat: 2, Verdict: Prevented, Outcome: Pass},
 	}
 	attribute(arms)
-	if arms[1].Outcome != Inconclusive || arms[2].Outcome != Pass || !strings.Contains(arms[2].Because, "No control arm ran beside it") {
+	if arms[1].Outcome != Inconclusive || arms[2].Outcome != Pass || arms[1].Credit.Earned || !strings.Contains(arms[2].Credit.Because, "No control arm ran beside it") {
 		t.Errorf("%+v", arms[1:])
-	}
-}
-
-// Where the control arm is expected to recover, a remedy earns credit by being
-// quicker, and otherwise none.
-func TestRemedyOfAnIncidentWithAnEnd(t *testing.T) {
-	at := func(ms float64) *Recovery { return &Recovery{RestoredAfterMS: &ms} }
-	for _, c := range []struct {
-		control Verdict // what is expected of it
-		after   float64 // ms until the remedy's arm was restored, of the control's 1200
-		want    Outcome
-	}{
-		{Cured, 100, Pass},
-		{Cured, 600, Pass},
-		{Cured, 700, Inconclusive},
-		{Cured, 1200, Inconclusive},
-		{NoEffect, 100, Inconclusive},
-		{"", 100, Inconclusive},
-	} {
-		arms := []ArmResult{
-			{Name: "control", Remedy: "none", Repeat: 1, Outcome: Pass, Verdict: Cured, Expected: c.control, Recovery: at(1200)},
-			{Name: "a", Remedy: "release-stale-locks", Repeat: 1, Outcome: Pass, Verdict: Cured, Recovery: at(c.after)},
-		}
-		attribute(arms)
-		if arms[1].Outcome != c.want || (c.want == Pass) != strings.Contains(arms[1].Because, "back by itself, after 1.2 s") {
-			t.Errorf("%+v: %s %v %s", c, arms[1].Outcome, arms[1].Reasons, arms[1].Because)
-		}
-	}
-}
-
-// A prevention may run with no control arm beside it, as it does with --arm.
-func TestPreventionWithoutAControlArm(t *testing.T) {
-	arms := []ArmResult{{Name: "half", Prevention: "p", Verdict: Mitigated, Repeat: 1, Outcome: Pass}}
-	attribute(arms)
-	if arms[0].Outcome != Pass {
-		t.Errorf("%s %v", arms[0].Outcome, arms[0].Reasons)
 	}
 }
 
@@ -148,14 +112,21 @@ func TestScorecardOnPreventions(t *testing.T) {
 func TestScorecardOnSteadyConnections(t *testing.T) {
 	arm := func(v Verdict) ArmResult {
 		after := map[string]float64{"connected_max": 20, "maxclients": 10000, "ratio_max": 0.002}
-		return ArmResult{Name: "raise-maxclients-restart", Remedy: "raise-maxclients-restart", Repeat: 1, Verdict: v, Signals: []SignalResult{
-			{Name: "client-saturation", FiguresAfter: after}, {Name: "rejected-connections", FiguresAfter: map[string]float64{"rejected_count": 0}},
-		}}
+		soon := 1200.0
+		return ArmResult{Name: "raise-maxclients-restart", Remedy: "raise-maxclients-restart", Repeat: 1, Verdict: v,
+			Connections: &Connections{Clients: 19, SettledAfterMS: &soon}, Signals: []SignalResult{
+				{Name: "client-saturation", FiguresAfter: after}, {Name: "rejected-connections", FiguresAfter: map[string]float64{"rejected_count": 0}},
+			}}
 	}
 	if got := card(t, "R2m", failing("x", arm(Cured))); got.Verdict != Confirmed {
 		t.Errorf("%+v", got)
 	}
-	if got := card(t, "R2m", failing("x", arm(Cured)), failing("y", arm(NoEffect))); got.Verdict != Conditional || !strings.Contains(got.Because, "tells wrong in y") {
+	unsteady := arm(Cured)
+	unsteady.Connections.SettledAfterMS = nil
+	if got := card(t, "R2m", failing("x", unsteady)); got.Verdict != Refuted || !strings.Contains(got.Because, "never steady") {
+		t.Errorf("%+v", got)
+	}
+	if got := card(t, "R2m", failing("x", arm(Cured)), failing("y", arm(NoEffect))); got.Verdict != Conditional || !strings.Contains(got.Because, "tells wrong in y/raise-maxclients-restart (19 clients of 10000 after 1.2 s, no-effect)") {
 		t.Errorf("%+v", got)
 	}
 }

@@ -3,6 +3,7 @@ package harness
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/lockjam/lockjam/harness/history"
@@ -21,6 +22,7 @@ func (j *judge) remedy() {
 		j.r.Verdict, j.r.Because = Blocked, "It could not be applied: "+j.t.blocked+"."
 		return
 	}
+	j.connections()
 	before := goodput(j.h.Ops, j.t.baseline)
 	normal := mean(before)
 	all := span{j.t.remedyBegun, j.t.end}
@@ -61,6 +63,37 @@ func (j *judge) remedy() {
 		j.r.Verdict = Partial
 		j.r.Because = fmt.Sprintf("Goodput stayed at %.0f%% of the baseline (95%% interval %.0f to %.0f%%), under the %.0f%% that count as cured.",
 			100*held.mid, 100*held.low, 100*held.high, 100*need)
+	}
+}
+
+// connections finds when the number of clients settled after the remedy: from then
+// on, for a second at least, it stayed within a tenth (or two clients) of what it was
+// in the last second.
+func (j *judge) connections() {
+	var after []history.Sample
+	var last []int64
+	for _, s := range j.h.Samples {
+		if s.At < j.t.remedyBegun || s.At > j.t.end || s.Server == nil || s.Server.Missing["connected_clients"] != "" {
+			continue
+		}
+		after = append(after, s)
+		if s.At >= j.t.end-time.Second {
+			last = append(last, s.Server.Connected)
+		}
+	}
+	if j.t.remedyBegun == history.Never || len(last) == 0 {
+		return
+	}
+	slices.Sort(last)
+	level := last[len(last)/2]
+	j.r.Connections = &Connections{Clients: level}
+	settled := j.t.end
+	for i := len(after) - 1; i >= 0 && math.Abs(float64(after[i].Server.Connected-level)) <= max(2, float64(level)/10); i-- {
+		settled = after[i].At
+	}
+	if settled <= j.t.end-time.Second {
+		ms := round(millis(settled-j.t.remedyBegun), 1)
+		j.r.Connections.SettledAfterMS = &ms
 	}
 }
 

@@ -121,6 +121,34 @@ func TestStraddlingIntervalIsInconclusive(t *testing.T) {
 	}
 }
 
+// Connections have settled once they stay near where they end.
+func TestSettledConnections(t *testing.T) {
+	sc, arm := testScenario()
+	for _, c := range []struct {
+		name    string
+		clients func(after time.Duration) int64
+		settled float64 // ms; -1: never
+	}{
+		{"steady from the start", func(time.Duration) int64 { return 60 }, 0},
+		{"back after a second", func(after time.Duration) int64 { return map[bool]int64{true: 3, false: 60}[after < second] }, 1000},
+		{"up and down", func(after time.Duration) int64 { return 60 + 40*int64(after/(100*time.Millisecond)%2) }, -1},
+	} {
+		h := newLiteral().work(0, second, 200).work(4*second, 6*second, 200).sampled()
+		for i := range h.Samples {
+			if after := h.Samples[i].At - 3*second; after >= 0 {
+				h.Samples[i].Server.Connected = c.clients(after)
+			}
+		}
+		got := Judge(sc, arm, h).Connections
+		switch {
+		case got == nil:
+			t.Errorf("%s: nothing found", c.name)
+		case c.settled < 0 && got.SettledAfterMS != nil, c.settled >= 0 && (got.SettledAfterMS == nil || *got.SettledAfterMS != c.settled):
+			t.Errorf("%s: %+v, want %v", c.name, got.SettledAfterMS, c.settled)
+		}
+	}
+}
+
 func TestBlockedAndForeignRemedies(t *testing.T) {
 	sc, arm := testScenario()
 	l := newLiteral().work(0, second, 200)
@@ -165,35 +193,6 @@ func TestTruncatedHistoryIsInconclusive(t *testing.T) {
 	}
 	if r := Judge(sc, arm, &history.History{}); r.Outcome != Inconclusive {
 		t.Errorf("an empty history is %s", r.Outcome)
-	}
-}
-
-func TestSafetyCountsPlantedFaults(t *testing.T) {
-	grant := func(at, until time.Duration, fence, count int64) history.Op {
-		return history.Op{Outcome: history.OK, Admitted: true, Begun: at, Granted: at, Worked: until, Released: until + 1, Ended: until + 2, Fence: fence, Count: count}
-	}
-	const ms = time.Millisecond
-	for _, c := range []struct {
-		name string
-		ops  []history.Op
-		want Safety
-	}{
-		{"one after the other", []history.Op{grant(10*ms, 20*ms, 1, 1), grant(20*ms, 30*ms, 2, 2)}, Safety{}},
-		{"one inside the other", []history.Op{grant(10*ms, 40*ms, 1, 1), grant(20*ms, 30*ms, 2, 2)}, Safety{Overlaps: 1}},
-		{"the token went back", []history.Op{grant(10*ms, 20*ms, 5, 1), grant(20*ms, 30*ms, 1, 2)}, Safety{FencingRegressions: 1}},
-		{"both wrote the same count", []history.Op{grant(10*ms, 20*ms, 1, 1), grant(20*ms, 30*ms, 2, 1)}, Safety{LostUpdates: 1}},
-		{"one more than the limit", []history.Op{grant(1*ms, 2*ms, 1, 1), grant(2*ms, 3*ms, 2, 2), grant(3*ms, 4*ms, 3, 3), grant(4*ms, 5*ms, 4, 4)}, Safety{OverAdmitted: 1}},
-		{"deleted from under its holder", []history.Op{func() history.Op { op := grant(10*ms, 20*ms, 1, 1); op.Class = history.Conflict; return op }()}, Safety{ForeignReleases: 1}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			sc, arm := testScenario()
-			sc.Swarm.Limiter.Limit = 3
-			j := judge{sc: sc, arm: arm, h: &history.History{Ops: c.ops}, t: timeline{remedyBegun: history.Never}}
-			j.safety()
-			if j.r.Safety != c.want {
-				t.Errorf("got %+v, want %+v", j.r.Safety, c.want)
-			}
-		})
 	}
 }
 

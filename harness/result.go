@@ -36,7 +36,7 @@ const (
 	Cured    Verdict = "cured"     // restored, and it lasted
 	Relapsed Verdict = "relapsed"  // work went on for a moment, and stopped again
 	Partial  Verdict = "partial"   // better than the incident, worse than the baseline
-	NoEffect Verdict = "no-effect" //
+	NoEffect Verdict = "no-effect" // nothing moved
 	Blocked  Verdict = "blocked"   // it could not be applied
 )
 
@@ -96,32 +96,35 @@ type ScenarioResult struct {
 
 // ArmResult is verdict.json: everything that the judge has to say of one arm.
 type ArmResult struct {
-	Name       string         `json:"name"`
-	Repeat     int            `json:"repeat"` // 1 and up
-	Folder     string         `json:"folder"` // within the run folder
-	Why        string         `json:"why,omitempty"`
-	Remedy     string         `json:"remedy"`
-	Prevention string         `json:"prevention,omitempty"`
-	Claim      string         `json:"claim,omitempty"` // that the prevention stands for
-	Attempts   int            `json:"attempts"`        // runs it took to get a clear answer
-	Outcome    Outcome        `json:"outcome"`
-	Reasons    []string       `json:"reasons"`    // why the outcome is not pass
-	Reproduced *bool          `json:"reproduced"` // null without a trigger
-	Goodput    Goodput        `json:"goodput_per_s"`
-	Phases     []PhaseResult  `json:"phases"`
-	Signals    []SignalResult `json:"signals"`
-	Steps      []Step         `json:"steps,omitempty"`
-	Probes     []Probe        `json:"probes,omitempty"`
-	Verdict    Verdict        `json:"verdict,omitempty"`
-	Expected   Verdict        `json:"expected,omitempty"`
-	Because    string         `json:"because,omitempty"` // the verdict in a sentence
-	Recovery   *Recovery      `json:"recovery,omitempty"`
-	Unsafe     bool           `json:"unsafe"`
-	Safety     Safety         `json:"safety"`
-	Served     *Served        `json:"served,omitempty"`
-	Deadlock   *Deadlock      `json:"deadlock,omitempty"`
-	Truncated  bool           `json:"truncated,omitempty"` // the history ends in the middle
-	Noisy      bool           `json:"-"`                   // inconclusive for noise alone: worth another attempt
+	Name        string         `json:"name"`
+	Repeat      int            `json:"repeat"` // 1 and up
+	Folder      string         `json:"folder"` // within the run folder
+	Why         string         `json:"why,omitempty"`
+	Remedy      string         `json:"remedy"`
+	Prevention  string         `json:"prevention,omitempty"`
+	Claim       string         `json:"claim,omitempty"` // that the prevention stands for
+	Attempts    int            `json:"attempts"`        // runs it took to get a clear answer
+	Outcome     Outcome        `json:"outcome"`
+	Reasons     []string       `json:"reasons"`    // why the outcome is not pass
+	Reproduced  *bool          `json:"reproduced"` // null without a trigger
+	Goodput     Goodput        `json:"goodput_per_s"`
+	Phases      []PhaseResult  `json:"phases"`
+	Signals     []SignalResult `json:"signals"`
+	Steps       []Step         `json:"steps,omitempty"`
+	Probes      []Probe        `json:"probes,omitempty"`
+	Verdict     Verdict        `json:"verdict,omitempty"`
+	Expected    Verdict        `json:"expected,omitempty"`
+	Because     string         `json:"because,omitempty"` // the verdict in a sentence
+	Against     []string       `json:"against,omitempty"` // arms that do a part of what it does
+	Credit      *Credit        `json:"credit,omitempty"`  // null where there is none to earn
+	Recovery    *Recovery      `json:"recovery,omitempty"`
+	Connections *Connections   `json:"connections,omitempty"` // after a remedy
+	Unsafe      bool           `json:"unsafe"`
+	Safety      Safety         `json:"safety"`
+	Served      *Served        `json:"served,omitempty"`
+	Deadlock    *Deadlock      `json:"deadlock,omitempty"`
+	Truncated   bool           `json:"truncated,omitempty"` // the history ends in the middle
+	Noisy       bool           `json:"-"`                   // inconclusive for noise alone: worth another attempt
 }
 
 // Served says whether goodput is everybody's: how many of the workers completed a
@@ -235,6 +238,12 @@ type Recovery struct {
 	Low             float64  `json:"low"`  // 95% interval
 	High            float64  `json:"high"` //
 	RestoredAfterMS *float64 `json:"restored_after_ms"`
+}
+
+// Connections is what the runbook has an engineer watch after a remedy.
+type Connections struct {
+	Clients        int64    `json:"clients"`          // connected in the last second: the median
+	SettledAfterMS *float64 `json:"settled_after_ms"` // from the remedy; null: they never did
 }
 
 // Safety counts what must not happen, from the remedy on where there is one.

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -162,7 +163,8 @@ func (a *armRun) trigger(ctx context.Context) error {
 
 func (a *armRun) applyRemedy(ctx context.Context) error {
 	a.mark(history.RemedyMark, history.Begun, a.remedy.Name)
-	bounded, cancel := context.WithTimeout(ctx, remedyWithin)
+	within := cmp.Or(a.options.remedyWithin, remedyWithin)
+	bounded, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	// A command over a control connection waits for its answer, whatever its
 	// context says: cutting the connection is what ends it.
@@ -173,7 +175,7 @@ func (a *armRun) applyRemedy(ctx context.Context) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case bounded.Err() != nil:
-		a.mark(history.RemedyMark, history.Blocked, fmt.Sprintf("it was not done after %v", remedyWithin))
+		a.mark(history.RemedyMark, history.Blocked, fmt.Sprintf("it was not done after %v", within))
 	case errors.Is(err, server.ErrNotOurs):
 		a.mark(history.RemedyMark, history.NotOurs, reason(err))
 	case errors.Is(err, remedies.ErrBlocked):
@@ -200,6 +202,11 @@ func (a *armRun) incident() *remedies.Incident {
 		Step:    func(did, answer string) { a.mark(history.StepMark, did, answer) },
 		Orphans: a.orphans,
 		Rollout: a.rollout,
+		Undo: func(back func(context.Context) error) {
+			if a.attached() { // a server of our own is gone when the arm is over
+				a.undo = append(a.undo, back)
+			}
+		},
 	}
 	in.Reconfigurable = a.reconfigurable()
 	return in
@@ -419,10 +426,12 @@ func (a *armRun) borrow(ctx context.Context) error {
 		}
 		return nil
 	}
+	if was == want {
+		return nil
+	}
 	set := func(ctx context.Context, n int) error {
 		return a.control.Admin.ConfigSet(ctx, "maxclients", strconv.Itoa(n)).Err()
 	}
-	// Also where it is right already: a remedy may change it.
 	a.undo = append(a.undo, func(ctx context.Context) error { return set(ctx, was) })
 	return set(ctx, want)
 }

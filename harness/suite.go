@@ -60,7 +60,8 @@ type Options struct {
 	Observe          func(Event)
 	OnWork           func(worker int) // see swarm.Config; may be nil
 
-	workspace *server.Workspace
+	workspace    *server.Workspace
+	remedyWithin time.Duration // 0: remedyWithin
 }
 
 // attempts bounds how often an arm is run again because its interval straddled
@@ -126,10 +127,13 @@ func RunSuite(ctx context.Context, o Options) (_ *Run, folder string, err error)
 }
 
 // longestFirst is the order in which arms side by side are done soonest: a long one
-// that begins last is waited for alone.
+// that begins last is waited for alone. Repeats come one after the other, so that
+// each meets the same company, and one that is interrupted leaves whole ones behind.
 func longestFirst(tasks []*task) []*task {
 	order := slices.Clone(tasks)
-	slices.SortStableFunc(order, func(a, b *task) int { return cmp.Compare(b.length(), a.length()) })
+	slices.SortStableFunc(order, func(a, b *task) int {
+		return cmp.Or(cmp.Compare(a.repeat, b.repeat), cmp.Compare(b.length(), a.length()))
+	})
 	return order
 }
 
@@ -375,56 +379,6 @@ func conclude(r *Run) {
 		r.Outcome = worse(r.Outcome, Inconclusive)
 	}
 	r.Claims = Scorecard(r)
-}
-
-// attribute denies remedies the credit for a recovery that the control arm made
-// too, in the same repeat, and says so where no control arm ran.
-func attribute(arms []ArmResult) {
-	for i := range arms {
-		a := &arms[i]
-		beside := slices.IndexFunc(arms, func(c ArmResult) bool { return c.Control() && c.Repeat == a.Repeat })
-		switch {
-		case beside < 0 && a.Verdict == Cured:
-			a.Because += " No control arm ran beside it: whether it was the remedy's doing is not proved."
-		case beside < 0 && a.Verdict == Prevented:
-			a.Because += " No control arm ran beside it: whether there was anything to prevent is not proved."
-		case beside >= 0 && a.Prevention != "" && a.Verdict != NotPrevented && a.Verdict != "" && arms[beside].Reproduced != nil && !*arms[beside].Reproduced:
-			a.Outcome = worse(a.Outcome, Inconclusive)
-			a.Reasons = append(a.Reasons, "the incident was not reproduced in the control arm either, so the prevention earns no credit")
-		}
-	}
-	for k := range arms {
-		control := &arms[k]
-		if !control.Control() || control.Verdict == "" || control.Verdict == NoEffect {
-			continue
-		}
-		if control.Expected == "" {
-			control.Outcome = worse(control.Outcome, Inconclusive)
-			control.Reasons = append(control.Reasons, fmt.Sprintf("the incident was %s with nothing done about it: it does not sustain itself", control.Verdict))
-		}
-		for i := range arms {
-			a := &arms[i]
-			if a.Repeat != control.Repeat || a.Control() || a.Verdict != Cured {
-				continue
-			}
-			if control.Expected == control.Verdict && sooner(a, control) {
-				a.Because += fmt.Sprintf(" The control arm was back by itself, after %.1f s.", *control.Recovery.RestoredAfterMS/1000)
-				continue
-			}
-			a.Outcome = Inconclusive
-			a.Reasons = append(a.Reasons, fmt.Sprintf("the control arm was %s with no remedy at all, so the remedy earns no credit", control.Verdict))
-		}
-	}
-}
-
-// sooner says whether a remedy was quicker than doing nothing, by half the time at
-// least. Where an incident has an end of its own that is all the credit there is to
-// earn.
-func sooner(a, control *ArmResult) bool {
-	if a.Recovery == nil || control.Recovery == nil || a.Recovery.RestoredAfterMS == nil || control.Recovery.RestoredAfterMS == nil {
-		return false
-	}
-	return *a.Recovery.RestoredAfterMS <= *control.Recovery.RestoredAfterMS/2
 }
 
 // worse is the outcome of two together: a failure is one whatever else is open.

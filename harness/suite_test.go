@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -324,6 +325,50 @@ func TestServerDiesInMidRun(t *testing.T) {
 	}
 }
 
+// A remedy whose command is never answered is given up, and blocked; the other arms
+// are run as if nothing had been.
+func TestRemedyThatHangs(t *testing.T) {
+	needRedis(t)
+	nothingLeft(t)
+	o := quickOptions(t, "no-effect")
+	sc, err := scenario.Parse("quick.yaml", []byte(strings.Replace(quick, "VERDICT", "no-effect", 1)+
+		"  - {name: raised, remedy: raise-maxclients-live, expect: {verdict: blocked}}\n  - {name: released, remedy: release-orphaned-locks, expect: {verdict: no-effect}}\n"), Known())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Scenarios, o.Arms, o.remedyWithin = []*scenario.Scenario{sc}, nil, 500*time.Millisecond
+	start := o.Start
+	var frozen server.Server
+	o.Start = func(ctx context.Context, spec server.Spec) (server.Server, error) {
+		s, err := start(ctx, spec)
+		if strings.Contains(spec.Name, "raised") {
+			frozen = s
+		}
+		return s, err
+	}
+	o.Observe = func(e Event) {
+		if e.Kind != EventKind(history.RemedyMark) || e.Arm != "raised" {
+			return
+		}
+		act := frozen.Resume
+		if e.Name == history.Begun {
+			act = frozen.Pause
+		}
+		if err := act(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}
+	run, _, err := RunSuite(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, arm := range run.Scenarios[0].Arms {
+		if arm.Outcome != Pass || arm.Name == "raised" && !strings.Contains(arm.Because, "it was not done after 500ms") {
+			t.Errorf("%s: %s %v: %s", arm.Name, arm.Outcome, arm.Reasons, arm.Because)
+		}
+	}
+}
+
 // What a killed lockjam leaves is a run.json that says interrupted, because it
 // says so from the first moment.
 func TestRunFileSaysInterruptedUntilItIsFinished(t *testing.T) {
@@ -356,6 +401,24 @@ func TestUnwritableOut(t *testing.T) {
 	o.Out = filepath.Join(file, "results")
 	if _, _, err := RunSuite(t.Context(), o); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "cannot write results") {
 		t.Errorf("%v", err)
+	}
+}
+
+// Long arms first, and never a repeat before the one that precedes it.
+func TestOrderOfArms(t *testing.T) {
+	sc := scenario.Defaults()
+	long := scenario.Arm{Name: "long", Phases: &scenario.Phases{BaselineMS: 1000, IncidentMS: 1000, RecoveryMS: 9000}}
+	sc.Name, sc.Arms = "x", []scenario.Arm{{Name: "short"}, long}
+	tasks, err := plan(Options{Scenarios: []*scenario.Scenario{&sc}, Repeat: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, task := range longestFirst(tasks) {
+		got = append(got, fmt.Sprintf("%s %d", task.arm.Name, task.repeat))
+	}
+	if want := "long 1, short 1, long 2, short 2"; strings.Join(got, ", ") != want {
+		t.Errorf("%v, want %s", got, want)
 	}
 }
 

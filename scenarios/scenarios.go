@@ -9,6 +9,20 @@ import "embed"
 //go:embed *.yaml
 var Files embed.FS
 
+// Schema is the JSON Schema of scenario files, for editors.
+//
+//go:generate go test ../harness/schema -run TestSchemaIsUpToDate -update
+//go:generate go test ../harness/report -run TestGuideIsUpToDate -update
+//go:embed scenario.schema.json
+var Schema []byte
+
+const (
+	// SchemaFile is the name of the file that Schema is.
+	SchemaFile = "scenario.schema.json"
+	// SchemaURL is where editors find it that have no copy of it.
+	SchemaURL = "https://raw.githubusercontent.com/lockjam/lockjam/main/scenarios/" + SchemaFile
+)
+
 // Names lists the catalogue in the order in which a newcomer should meet it.
 var Names = []string{
 	"slot-lock-deadlock",
@@ -16,6 +30,8 @@ var Names = []string{
 	"pool-self-deadlock",
 	"connection-leak",
 	"blocked-release",
+	"lock-convoy",
+	"retry-storm",
 	"healthy",
 	"near-limit",
 }
@@ -24,5 +40,6 @@ var Names = []string{
 var Runbook = []string{
 	"slot-lock-deadlock",
 	"orphaned-lock",
+	"lock-convoy",
 	"healthy",
 }

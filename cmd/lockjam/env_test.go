@@ -13,10 +13,10 @@ func TestTwins(t *testing.T) {
 		flag, want  string
 		origin      string
 	}{
-		{"the default", nil, nil, "parallel", "2", "--parallel"},
+		{"the default", nil, nil, "parallel", "3", "--parallel"},
 		{"the environment wins over the default", nil, map[string]string{"LOCKJAM_PARALLEL": "3"}, "parallel", "3", "LOCKJAM_PARALLEL (environment)"},
 		{"the flag wins over the environment", []string{"--parallel", "4"}, map[string]string{"LOCKJAM_PARALLEL": "3"}, "parallel", "4", "--parallel"},
-		{"a flag wins that says what the default says", []string{"--parallel=2"}, map[string]string{"LOCKJAM_PARALLEL": "3"}, "parallel", "2", "--parallel"},
+		{"a flag wins that says what the default says", []string{"--parallel=3"}, map[string]string{"LOCKJAM_PARALLEL": "4"}, "parallel", "3", "--parallel"},
 		// A bad value that is not used is nobody's concern.
 		{"the flag wins over nonsense", []string{"--parallel", "4"}, map[string]string{"LOCKJAM_PARALLEL": "x"}, "parallel", "4", "--parallel"},
 		{"set to nothing is not set", nil, map[string]string{"LOCKJAM_OUT": ""}, "out", "results", "--out"},

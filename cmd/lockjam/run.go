@@ -70,7 +70,7 @@ func newRun() *cobra.Command {
 	flags.StringSliceVar(&f.arms, "arm", nil, "run only the arms with this `NAME`; may be repeated")
 	flags.StringVar(&f.server, "server", "auto", "`KIND` of server: auto, container, process or redis://HOST:PORT")
 	flags.StringVar(&f.image, "image", "", "`REF` of the container's image; default "+server.DefaultImage)
-	flags.IntVar(&f.parallel, "parallel", 2, fmt.Sprintf("run up to `N` arms side by side, 1 to %d", maxParallel))
+	flags.IntVar(&f.parallel, "parallel", 3, fmt.Sprintf("run up to `N` arms side by side, 1 to %d", maxParallel))
 	flags.IntVar(&f.repeat, "repeat", 1, fmt.Sprintf("run every arm `N` times, 1 to %d", maxRepeat))
 	flags.Uint64Var(&f.seed, "seed", 0, "seed `N` of every random choice; 0 draws one, prints and stores it")
 	flags.StringVar(&f.out, "out", "results", "make the run's folder in `DIR`")

@@ -13,24 +13,38 @@ import (
 	"github.com/lockjam/lockjam/harness/signals"
 	"github.com/lockjam/lockjam/harness/swarm"
 	"github.com/lockjam/lockjam/harness/triggers"
+	"github.com/lockjam/lockjam/scenarios"
 )
 
-const showHelp = `Show what a scenario does and what is expected of every signal and remedy in
-it. SCENARIO is a name from "lockjam list scenarios" or a file.
+const showHelp = `Show a scenario as a page: the mechanism, its standard name and a report of it,
+why these numbers bring it about every time, what to take away; and what is
+expected of every signal and remedy in it. SCENARIO is a name from "lockjam list
+scenarios" or a file.
 
-With --source the file itself is printed: a start for a scenario of your own.`
+With --source the file itself is printed. With --schema it is the JSON Schema of
+scenario files, for editors, and no SCENARIO is named.`
 
 func newShow() *cobra.Command {
-	var source bool
+	var source, schema bool
 	cmd := &cobra.Command{
 		Use:   "show SCENARIO",
 		Short: "Show what a scenario does and expects",
 		Long:  showHelp,
 		Example: `  lockjam show slot-lock-deadlock
-  lockjam show slot-lock-deadlock --source > mine.yaml`,
-		Args:              exactly(1, "SCENARIO"),
+  lockjam show ./mine.yaml
+  lockjam show --schema > scenario.schema.json`,
+		Args:              cobra.ArbitraryArgs, // how many depends on the flags
 		ValidArgsFunction: completeScenarios,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case schema && len(args) > 0 && cmd.Flags().Changed("schema"): // a name wins over LOCKJAM_SCHEMA
+				return badUsage(cmd, "--schema is the same for every scenario: leave out %q, or --schema", args[0])
+			case schema && len(args) == 0:
+				return put(cmd.OutOrStdout(), scenarios.Schema)
+			}
+			if err := exactly(1, "SCENARIO")(cmd, args); err != nil {
+				return err
+			}
 			sc, err := loadScenario(args[0], harness.Known())
 			if err != nil {
 				return err
@@ -42,6 +56,7 @@ func newShow() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&source, "source", false, "print the YAML itself")
+	cmd.Flags().BoolVar(&schema, "schema", false, "print the JSON Schema of scenario files")
 	return cmd
 }
 
@@ -50,12 +65,12 @@ const pageWidth = 80
 
 func page(sc *scenario.Scenario) string {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s\n%s (%s)\n\n", sc.Title, sc.Name, sc.Path)
-	for _, line := range wrap(sc.Summary, pageWidth) {
-		fmt.Fprintln(&b, line)
+	fmt.Fprintf(&b, "%s\n%s (%s)\n", sc.Title, sc.Name, sc.Path)
+	if lines := wrap(sc.Summary, pageWidth); len(lines) > 0 {
+		fmt.Fprintf(&b, "\n%s\n", strings.Join(lines, "\n"))
 	}
-	if why := firstComment(string(sc.Source)); why != "" {
-		fmt.Fprintf(&b, "\n%s\n", why)
+	for _, note := range sc.Notes() {
+		section(&b, note)
 	}
 	fmt.Fprintln(&b)
 	facts(&b, sc)
@@ -64,18 +79,18 @@ func page(sc *scenario.Scenario) string {
 	return b.String()
 }
 
-// firstComment is the block of comments at the top of a file, which says why
-// the scenario is there.
-func firstComment(source string) string {
-	var lines []string
-	for line := range strings.Lines(strings.TrimPrefix(source, "\uFEFF")) {
-		text, comment := strings.CutPrefix(strings.TrimRight(line, "\r\n"), "#")
-		if !comment {
-			break
-		}
-		lines = append(lines, strings.TrimPrefix(text, " "))
+// section prints a part of the file's head comment, line by line as it stands there:
+// drawings are made of lines.
+func section(b *bytes.Buffer, note scenario.Note) {
+	fmt.Fprintln(b)
+	indent := ""
+	if note.Heading != "" {
+		fmt.Fprintln(b, note.Heading)
+		indent = "  "
 	}
-	return strings.TrimSpace(strings.Join(lines, "\n"))
+	for line := range strings.Lines(note.Text) {
+		fmt.Fprintln(b, strings.TrimRight(indent+line, " \n"))
+	}
 }
 
 func facts(b *bytes.Buffer, sc *scenario.Scenario) {

@@ -23,25 +23,10 @@ var killClients = Remedy{
 		{Name: "count", Default: "8", Check: wholeNumber(1, 100_000)},         // which: oldest-waiters
 		// Who gets the slots that a kill frees is chance. An operator who sees nothing
 		// move kills again.
-		{Name: "times", Default: "1", Check: wholeNumber(1, 100)},
-		{Name: "pause_ms", Default: "250", Check: wholeNumber(0, 60_000)},
+		timesParam, pauseParam,
 	},
 	Apply: func(ctx context.Context, in *Incident) error {
-		times, _ := strconv.Atoi(in.Params["times"])
-		pause, _ := strconv.Atoi(in.Params["pause_ms"])
-		for i := range times {
-			if i > 0 {
-				select {
-				case <-time.After(time.Duration(pause) * time.Millisecond):
-				case <-ctx.Done():
-					return ctx.Err()
-				}
-			}
-			if err := killOnce(ctx, in); err != nil {
-				return err
-			}
-		}
-		return nil
+		return again(ctx, in, func() error { return killOnce(ctx, in) })
 	},
 }
 

@@ -22,6 +22,14 @@ var raiseMaxclientsLive = Remedy{
 			in.Step(did, "not carried out: "+in.Reconfigurable.Error())
 			return blocked("%w", in.Reconfigurable)
 		}
+		was, err := in.Admin().ConfigGet(ctx, "maxclients").Result()
+		if err != nil {
+			in.Step("CONFIG GET maxclients", err.Error())
+			return blocked("CONFIG GET maxclients: %w", err)
+		}
+		in.Undo(func(ctx context.Context) error {
+			return in.Admin().ConfigSet(ctx, "maxclients", was["maxclients"]).Err()
+		})
 		answer, err := in.Admin().ConfigSet(ctx, "maxclients", want).Result()
 		if err != nil {
 			in.Step(did, err.Error())

@@ -30,10 +30,12 @@ var releaseStaleLocks = Remedy{
 	Params: []Param{
 		{Name: "connection", Default: "new", Check: oneOf("new", "control")},
 		{Name: "try_for_ms", Default: "2000", Check: wholeNumber(0, 60_000)}, // connection: new
+		// Who sees nothing get better runs the command again.
+		timesParam, pauseParam,
 	},
 	Apply: func(ctx context.Context, in *Incident) error {
 		if in.Params["connection"] == "control" {
-			return scanAndDelete(ctx, in, in.Admin())
+			return again(ctx, in, func() error { return scanAndDelete(ctx, in, in.Admin()) })
 		}
 		ms, _ := strconv.Atoi(in.Params["try_for_ms"])
 		conn, err := dialPatiently(ctx, in, time.Duration(ms)*time.Millisecond)
@@ -42,7 +44,7 @@ var releaseStaleLocks = Remedy{
 		}
 		c := over(conn, in.Server.Endpoint())
 		defer func() { _ = c.Close() }()
-		return scanAndDelete(ctx, in, c)
+		return again(ctx, in, func() error { return scanAndDelete(ctx, in, c) })
 	},
 }
 

@@ -60,6 +60,10 @@ type Incident struct {
 	// ones with the settings that the arm asks for. It returns when the last
 	// one runs, and calls Step after every wave.
 	Rollout func(ctx context.Context, waves int, pause time.Duration) error
+	// Undo takes what puts things back as they were, once the arm is over. It is kept
+	// outside of the server, and is called only where the server lives on after the
+	// run. Not everything can be undone: a lock that was deleted is gone.
+	Undo func(back func(context.Context) error)
 	// Step records what was done and what came of it.
 	Step func(did, answer string)
 }

@@ -27,6 +27,7 @@ type bench struct {
 	Incident
 	control *server.Control
 	log     []string
+	undo    []func(context.Context) error
 }
 
 func newBench(t *testing.T, c server.Config) *bench {
@@ -47,6 +48,7 @@ func newBench(t *testing.T, c server.Config) *bench {
 	}
 	b.open()
 	b.Admin = func() *redis.Client { return b.control.Admin }
+	b.Undo = func(back func(context.Context) error) { b.undo = append(b.undo, back) }
 	b.Step = func(did, answer string) { b.log = append(b.log, did+": "+answer) }
 	b.Restart = func(ctx context.Context, c server.Config) error {
 		_ = b.control.Close()
@@ -149,6 +151,23 @@ func TestReleaseStaleLocksAtAFullServer(t *testing.T) {
 	}
 }
 
+// An operator who sees nothing get better runs the command again. What it does not
+// get rid of, because it comes back, is deleted every time.
+func TestReleaseStaleLocksAgain(t *testing.T) {
+	b := newBench(t, nil)
+	b.set("lock:a")
+	steps := 0
+	b.Step = func(did, answer string) {
+		if strings.HasPrefix(did, "DEL") && answer == "1 deleted" {
+			steps++
+			b.set("lock:a")
+		}
+	}
+	if err := b.apply("release-stale-locks", map[string]string{"times": "3", "pause_ms": "1"}); err != nil || steps != 3 {
+		t.Errorf("%v, deleted %d times, want 3", err, steps)
+	}
+}
+
 func TestReleaseStaleLocksFindsManyKeys(t *testing.T) {
 	b := newBench(t, nil)
 	var keys []string
@@ -167,9 +186,15 @@ func TestRaiseMaxclientsLive(t *testing.T) {
 	if err := b.apply("raise-maxclients-live", map[string]string{"maxclients": "100"}); err != nil || b.maxclients() != "100" {
 		t.Errorf("%v, maxclients %s", err, b.maxclients())
 	}
+	if len(b.undo) != 1 {
+		t.Fatalf("%d ways back, want 1", len(b.undo))
+	}
+	if err := b.undo[0](t.Context()); err != nil || b.maxclients() != "12" {
+		t.Errorf("undone: %v, maxclients %s, want 12", err, b.maxclients())
+	}
 	b.Reconfigurable = fmt.Errorf("%w: no", server.ErrNotOurs)
 	err := b.apply("raise-maxclients-live", map[string]string{"maxclients": "200"})
-	if !errors.Is(err, ErrBlocked) || !errors.Is(err, server.ErrNotOurs) || b.maxclients() != "100" {
+	if !errors.Is(err, ErrBlocked) || !errors.Is(err, server.ErrNotOurs) || b.maxclients() != "12" || len(b.undo) != 1 {
 		t.Errorf("somebody else's server: %v, maxclients %s", err, b.maxclients())
 	}
 }

@@ -43,6 +43,9 @@ func answer(b *bytes.Buffer, r *harness.Run) {
 	if !bytes.HasSuffix(b.Bytes(), []byte("\n\n")) {
 		b.WriteString("\n")
 	}
+	pinned(b, "Remedies", remedyMatrix(r))
+	pinned(b, "Preventions", preventionMatrix(r))
+	b.WriteString("### Arm by arm\n\n")
 	table(b, "scenario", "arm", "verdict", "goodput before", "during", "after", "of the baseline", "back after", "safety faults", "as expected")
 	for _, row := range rows(r) {
 		table(b, row.scenario, row.arm, bold(row.verdict()), row.before(), row.during(), row.after(), row.ratio(), row.restored(), row.faults(), row.asExpected())
@@ -57,8 +60,21 @@ func answer(b *bytes.Buffer, r *harness.Run) {
 	for _, row := range rows(r) {
 		a := row.repeats[0]
 		if a.Because != "" {
-			fmt.Fprintf(b, "- `%s` / `%s`: %s%s%s\n", code(row.scenario), code(row.arm), cell(a.Because), left(a), harm(a))
+			fmt.Fprintf(b, "- `%s` / `%s`: %s%s%s%s\n", code(row.scenario), code(row.arm), cell(a.Because), earned(a), left(a), harm(a))
 		}
+	}
+	b.WriteString("\n")
+}
+
+// pinned writes a matrix, if there is anything in it.
+func pinned(b *bytes.Buffer, title string, m matrix) {
+	if len(m.lines) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "### %s\n\n", title)
+	table(b, append([]string{"scenario"}, m.columns...)...)
+	for _, l := range m.lines {
+		table(b, append([]string{l.scenario}, l.cells...)...)
 	}
 	b.WriteString("\n")
 }
@@ -94,6 +110,14 @@ func inShort(arms []row) string {
 		}
 	}
 	return strings.Join(parts, "; ")
+}
+
+// earned says by which comparison a cure or a prevention earned the credit.
+func earned(a harness.ArmResult) string {
+	if a.Credit == nil {
+		return ""
+	}
+	return " " + cell(a.Credit.Because)
 }
 
 // left says for whom there was nothing, where goodput alone would not show it.

@@ -16,6 +16,8 @@ type row struct {
 	arm      string
 	remedy   string
 	repeats  []harness.ArmResult
+
+	prevention, claim string
 }
 
 func rows(r *harness.Run) []row {
@@ -25,7 +27,7 @@ func rows(r *harness.Run) []row {
 		for _, arm := range sc.Arms {
 			i := slices.IndexFunc(all[first:], func(r row) bool { return r.arm == arm.Name })
 			if i < 0 {
-				all = append(all, row{scenario: sc.Name, arm: arm.Name, remedy: arm.Remedy})
+				all = append(all, row{scenario: sc.Name, arm: arm.Name, remedy: arm.Remedy, prevention: arm.Prevention, claim: arm.Claim})
 				i = len(all) - 1 - first
 			}
 			all[first+i].repeats = append(all[first+i].repeats, arm)

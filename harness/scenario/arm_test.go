@@ -85,7 +85,11 @@ func TestArmOverridesAreChecked(t *testing.T) {
 		{"    claim: S1", "    expect: {verdict: cured}", `arms[1].expect.verdict: unknown verdict "cured"; known: prevented`},
 		{"- name: control", "- name: control\n    swarm: {instances: 3}", "arms[0].name: the control runs the scenario as it is: put what it changes into the scenario"},
 		{"prevention_ms: 4000", "prevention_ms: 4", "arms[1].phases.prevention_ms: 4: want 200 to 600000"},
-		{"prevention_ms: 4000", "baseline_ms: 9000", "arms[1].phases.baseline_max_ms: 8000: want at least baseline_ms, 9000"},
+		{"prevention_ms: 4000", "baseline_ms: 9000", "phases.baseline_max_ms: 8000: want at least baseline_ms, 9000"},
+		{"    claim: S1", "    against: [roled]", `arms[1].against[0]: no arm is called "roled"; did you mean "rolled"?`},
+		{"    claim: S1", "    against: [control]", `arms[1].against[0]: "control": every arm is compared with it`},
+		{"    claim: S1", "    against: [backoff]", `arms[1].against[0]: "backoff": an arm is not compared with itself`},
+		{"    claim: S1", "    against: [rolled, rolled]", `arms[1].against[1]: "rolled" is named twice`},
 		{"holder: returns-connection", "holder: redials, client: {pool_size: 2}", "arms[2].swarm.client.pool_size: 2: want 1, for a holder that redials has one connection to close"},
 	} {
 		if !strings.Contains(changed, c.old) {

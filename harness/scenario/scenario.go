@@ -19,14 +19,14 @@ type Scenario struct {
 
 	Server   Server            `yaml:"server"`
 	Swarm    swarm.Settings    `yaml:"swarm"`
-	Trigger  triggers.Settings `yaml:"trigger"`
+	Trigger  triggers.Settings `yaml:"trigger"` // what starts the incident
 	Phases   Phases            `yaml:"phases"`
 	Watch    Watch             `yaml:"watch"`
 	Claims   []string          `yaml:"claims"` // of the runbook that it bears on
 	Incident Incident          `yaml:"incident"`
 	Cure     Cure              `yaml:"cure"`
 	Signals  map[string]Signal `yaml:"signals"` // by name; a signal that is not named may do as it likes
-	Arms     []Arm             `yaml:"arms"`
+	Arms     []Arm             `yaml:"arms"`    // each is one run of the scenario on a fresh server
 
 	Path   string `yaml:"-"` // where it was read from, for messages
 	Source []byte `yaml:"-"` // the file as it was read, stored with every run
@@ -65,8 +65,8 @@ type Incident struct {
 	// Kind is what the wait-for graph has to prove (deadlock, orphaned, ...); ""
 	// expects nothing.
 	Kind         string       `yaml:"kind"`
-	GoodputRatio float64      `yaml:"goodput_ratio"`
-	ForMS        swarm.Millis `yaml:"for_ms"`
+	GoodputRatio float64      `yaml:"goodput_ratio"` // of the baseline's goodput, at most
+	ForMS        swarm.Millis `yaml:"for_ms"`        // at the end of the incident
 }
 
 // Cure says when goodput counts as restored: the lower bound of the 95%
@@ -74,10 +74,10 @@ type Incident struct {
 // no window of RelapseWindowMS falls under RelapseRatio. At least HoldMS of the
 // recovery must lie behind that moment.
 type Cure struct {
-	Ratio           float64      `yaml:"ratio"`
-	RelapseRatio    float64      `yaml:"relapse_ratio"`
-	RelapseWindowMS swarm.Millis `yaml:"relapse_window_ms"`
-	HoldMS          swarm.Millis `yaml:"hold_ms"`
+	Ratio           float64      `yaml:"ratio"`             // of the baseline's goodput, at least
+	RelapseRatio    float64      `yaml:"relapse_ratio"`     // of the baseline's; less for a window is a relapse
+	RelapseWindowMS swarm.Millis `yaml:"relapse_window_ms"` // the length of such a window
+	HoldMS          swarm.Millis `yaml:"hold_ms"`           // for how long it has to last
 }
 
 // Signal is what a scenario expects of one signal during the incident, and how
@@ -85,38 +85,43 @@ type Cure struct {
 type Signal struct {
 	Expect   Expect             `yaml:"expect"`
 	WithinMS swarm.Millis       `yaml:"within_ms"` // fire: from the trigger; 0: any time in the incident
-	Params   map[string]float64 `yaml:"params"`
+	Params   map[string]float64 `yaml:"params"`    // the signal's, where they are not its defaults
 }
 
 // Expect is what a signal should do.
 type Expect string
 
 const (
-	Fire   Expect = "fire"
-	Silent Expect = "silent"
-	Any    Expect = "any"
+	Fire   Expect = "fire"   // it has to fire during the incident
+	Silent Expect = "silent" // it must not
+	Any    Expect = "any"    // either will do
 )
 
 // Arm is one run of the scenario on a fresh server.
 type Arm struct {
-	Name   string            `yaml:"name"`
+	Name   string            `yaml:"name"`   // lower-case words joined by hyphens
 	Why    string            `yaml:"why"`    // what this arm is there to tell
 	Remedy string            `yaml:"remedy"` // "" is the same as none
 	Params map[string]string `yaml:"params"` // the remedy's
 
-	// Prevention names what is in force from the start; "" is nothing. Claim is the
-	// runbook's, if it is the runbook's.
+	// Prevention names what is in force from the start; "" is nothing.
 	Prevention string `yaml:"prevention"`
-	Claim      string `yaml:"claim"`
+	// Claim is the runbook's, if the prevention is the runbook's.
+	Claim string `yaml:"claim"`
 	// Extended arms are left out of the runbook suite, which takes under a minute: they
 	// run with --all, and where their scenario is named.
 	Extended bool `yaml:"extended"`
 	// What differs from the scenario in this arm, complete: what the file leaves out
-	// is the scenario's. nil: nothing does. For a rollout Swarm is what is rolled out.
-	Swarm   *swarm.Settings    `yaml:"swarm"`
+	// is the scenario's. nil: nothing does.
+
+	Swarm   *swarm.Settings    `yaml:"swarm"` // for a rollout: what is rolled out
 	Server  *Server            `yaml:"server"`
 	Trigger *triggers.Settings `yaml:"trigger"`
 	Phases  *Phases            `yaml:"phases"`
+
+	// Against names arms that do a part of what this one does, or the same without
+	// what is new in it: a cure is compared with them, beside the control.
+	Against []string `yaml:"against"`
 
 	Expect ArmExpect `yaml:"expect"`
 }

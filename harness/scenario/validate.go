@@ -21,8 +21,8 @@ const (
 	maxAdmitted      = 1_000_000_000 // requests per tenant and window
 	maxQueue         = 1_000_000
 	maxRate          = 1_000_000 // arrivals per second
-	maxLeaksPerS     = 1_000     // connections per second
 	maxAttempts      = 1_000     // of go-redis, per command or dial
+	maxRetries       = 100       // of a caller that has had no answer
 	maxBufferBytes   = 1 << 20
 
 	maxPhaseMS = 10 * 60 * 1000
@@ -40,11 +40,15 @@ const (
 )
 
 var (
-	namePattern      = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+	namePattern      = regexp.MustCompile(NamePattern)
 	directivePattern = regexp.MustCompile(`^[a-z][a-z0-9._-]*$`)
 )
 
-const maxName = 64
+// NamePattern and MaxName, in bytes, are what CheckName goes by.
+const (
+	NamePattern = `^[a-z0-9]+(-[a-z0-9]+)*$`
+	MaxName     = 64
+)
 
 // reserved are the directives that a scenario may not set, and why.
 var reserved = map[string]string{
@@ -66,8 +70,9 @@ var reserved = map[string]string{
 type checker struct {
 	*decoder
 	known  Known
-	failed map[string]bool // keys that were complained about
-	arm    string          // "arms[2]." while what that arm changes is checked; "" for the scenario itself
+	failed map[string]bool     // keys that were complained about
+	arm    string              // "arms[2]." while what that arm changes is checked; "" for the scenario itself
+	asked  func(string, Bound) // is told what is asked of each key; may be nil
 }
 
 // at is where a setting stands: in the arm, if the arm changes it.
@@ -133,9 +138,14 @@ type limit struct {
 	why       string // what is wrong below the low end, where it does not go without saying
 }
 
-func (c *checker) within(limits ...limit) {
+func (c *checker) within(limits ...limit) { c.withinOr(nil, limits...) }
+
+// withinOr also lets through values that have a meaning of their own, like the 0
+// that is never and the -1 that is no limit.
+func (c *checker) withinOr(also []float64, limits ...limit) {
 	for _, l := range limits {
-		if l.value >= l.low && l.value <= l.high {
+		c.ask(l.key, Bound{Range: &Range{l.low, l.high, also}})
+		if l.value >= l.low && l.value <= l.high || slices.Contains(also, l.value) {
 			continue
 		}
 		why := ""
@@ -163,6 +173,7 @@ func figure(v float64) string {
 
 // oneOf refuses a word that is none of the allowed ones.
 func oneOf[T ~string](c *checker, key string, value T, allowed ...T) {
+	c.ask(key, Bound{Words: plain(allowed)})
 	if slices.Contains(allowed, value) {
 		return
 	}
@@ -171,6 +182,14 @@ func oneOf[T ~string](c *checker, key string, value T, allowed ...T) {
 		shown = "missing"
 	}
 	c.fail(on(key), "%s: want %s", shown, words(allowed))
+}
+
+func plain[T ~string](words []T) []string {
+	all := make([]string, len(words))
+	for i, word := range words {
+		all[i] = string(word)
+	}
+	return all
 }
 
 func words[T ~string](allowed []T) string {
@@ -190,12 +209,20 @@ func words[T ~string](allowed []T) string {
 
 // name refuses what is no name. Names become names of folders and containers.
 func (c *checker) name(key, name string) {
-	switch {
-	case !c.has(key):
+	c.ask(key, Bound{Name: true})
+	if !c.has(key) {
 		c.fail(on(key), "missing")
-	case len(name) > maxName || !namePattern.MatchString(name):
-		c.fail(on(key), "%s: want lower-case words joined by hyphens, at most %d letters", quote(name), maxName)
+	} else if err := CheckName(name); err != nil {
+		c.fail(on(key), "%v", err)
 	}
+}
+
+// CheckName says what is wrong with the name of a scenario or of an arm.
+func CheckName(name string) error {
+	if len(name) > MaxName || !namePattern.MatchString(name) {
+		return fmt.Errorf("%s: want lower-case words joined by hyphens, at most %d letters", quote(name), MaxName)
+	}
+	return nil
 }
 
 // line refuses a text of several lines.
@@ -309,24 +336,16 @@ func (c *checker) client(s *swarm.Settings) {
 		limit{"swarm.client.dialer_retry_ms", float64(o.DialerRetryMS), minPauseMS, maxPauseMS, defaulted},
 		limit{"swarm.client.conn_max_lifetime_ms", float64(o.ConnMaxLifetimeMS), 0, maxPauseMS, ""},
 	)
-	for _, l := range []limit{
-		{"swarm.client.max_retries", float64(o.MaxRetries), 1, maxAttempts, untried},
-		{"swarm.client.read_timeout_ms", float64(o.ReadTimeoutMS), minPauseMS, maxPauseMS, endless},
-		{"swarm.client.write_timeout_ms", float64(o.WriteTimeoutMS), minPauseMS, maxPauseMS, endless},
-		{"swarm.client.conn_max_idle_time_ms", float64(o.ConnMaxIdleTimeMS), minPauseMS, maxPauseMS, endless},
-	} {
-		if l.value != -1 {
-			c.within(l)
-		}
-	}
-	for _, l := range []limit{
-		{"swarm.client.read_buffer_bytes", float64(o.ReadBufferBytes), 64, maxBufferBytes, ""},
-		{"swarm.client.write_buffer_bytes", float64(o.WriteBufferBytes), 64, maxBufferBytes, ""},
-	} {
-		if l.value != 0 { // go-redis's own size, which is worth comparing with
-			c.within(l)
-		}
-	}
+	c.withinOr([]float64{-1},
+		limit{"swarm.client.max_retries", float64(o.MaxRetries), 1, maxAttempts, untried},
+		limit{"swarm.client.read_timeout_ms", float64(o.ReadTimeoutMS), minPauseMS, maxPauseMS, endless},
+		limit{"swarm.client.write_timeout_ms", float64(o.WriteTimeoutMS), minPauseMS, maxPauseMS, endless},
+		limit{"swarm.client.conn_max_idle_time_ms", float64(o.ConnMaxIdleTimeMS), minPauseMS, maxPauseMS, endless},
+	)
+	c.withinOr([]float64{0}, // go-redis's own size, which is worth comparing with
+		limit{"swarm.client.read_buffer_bytes", float64(o.ReadBufferBytes), 64, maxBufferBytes, ""},
+		limit{"swarm.client.write_buffer_bytes", float64(o.WriteBufferBytes), 64, maxBufferBytes, ""},
+	)
 	if o.MinRetryBackoffMS > o.MaxRetryBackoffMS {
 		c.fail(on("swarm.client.min_retry_backoff_ms", "swarm.client.max_retry_backoff_ms"), "%s: more than max_retry_backoff_ms, %s",
 			figure(float64(o.MinRetryBackoffMS)), figure(float64(o.MaxRetryBackoffMS)))
@@ -346,9 +365,8 @@ func (c *checker) lock(s *swarm.Settings) {
 		limit{"swarm.lock.acquire_timeout_ms", float64(l.AcquireTimeoutMS), 0, maxPauseMS, ""},
 		limit{"swarm.lock.release_timeout_ms", float64(l.ReleaseTimeoutMS), 0, maxPauseMS, ""},
 	)
-	if l.TTLMS != 0 { // Redis counts in whole milliseconds
-		c.within(limit{"swarm.lock.ttl_ms", float64(l.TTLMS), 1, maxTTLMS, "0 is a lock that never expires"})
-	}
+	// Redis counts in whole milliseconds.
+	c.withinOr([]float64{0}, limit{"swarm.lock.ttl_ms", float64(l.TTLMS), 1, maxTTLMS, "0 is a lock that never expires"})
 	oneOf(c, "swarm.lock.on_give_up", l.OnGiveUp, swarm.GiveUpKeeps, swarm.GiveUpCloses)
 	if l.OnGiveUp == swarm.GiveUpCloses && l.AcquireTimeoutMS == 0 {
 		c.fail(on("swarm.lock.on_give_up", "swarm.lock.acquire_timeout_ms"), "%s: without an acquire_timeout_ms nobody gives up", quote(string(l.OnGiveUp)))
@@ -362,7 +380,7 @@ func (c *checker) lock(s *swarm.Settings) {
 
 func (c *checker) arrivals(a *swarm.ArrivalSettings) {
 	const kind, rate, queue, think = "swarm.arrivals.kind", "swarm.arrivals.rate_per_s", "swarm.arrivals.queue", "swarm.arrivals.think_ms"
-	const tenant = "swarm.arrivals.tenant"
+	const tenant, deadline, retries, budget = "swarm.arrivals.tenant", "swarm.arrivals.deadline_ms", "swarm.arrivals.retries", "swarm.arrivals.retry_budget"
 	oneOf(c, kind, a.Kind, swarm.Closed, swarm.Open)
 	oneOf(c, tenant, a.Tenant, swarm.TenantAny, swarm.TenantByWorker)
 	c.within(limit{think, float64(a.ThinkMS), 0, maxPauseMS, ""})
@@ -375,12 +393,29 @@ func (c *checker) arrivals(a *swarm.ArrivalSettings) {
 		if c.has(think) {
 			c.fail(on(think, kind), "only closed arrivals pause between two requests")
 		}
+		c.callers(a)
 	case swarm.Closed:
-		for _, key := range []string{rate, queue} {
+		for _, key := range []string{rate, queue, deadline, retries, budget} {
 			if c.has(key) {
 				c.fail(on(key, kind), "only open arrivals have one")
 			}
 		}
+	}
+}
+
+// callers checks how those ask again who have had no answer.
+func (c *checker) callers(a *swarm.ArrivalSettings) {
+	const deadline, retries, budget = "swarm.arrivals.deadline_ms", "swarm.arrivals.retries", "swarm.arrivals.retry_budget"
+	c.within(
+		limit{deadline, float64(a.DeadlineMS), 0, maxPauseMS, ""},
+		limit{retries, float64(a.Retries), 0, maxRetries, ""},
+		limit{budget, a.RetryBudget, 0, 1, ""},
+	)
+	if a.Retries > 0 && a.DeadlineMS == 0 {
+		c.fail(on(retries, deadline), "%d: a caller that waits for ever does not ask again: set deadline_ms", a.Retries)
+	}
+	if a.RetryBudget > 0 && a.Retries == 0 {
+		c.fail(on(budget, retries), "%s: there are no retries to limit", figure(a.RetryBudget))
 	}
 }
 
@@ -402,15 +437,17 @@ func (c *checker) trigger(s *Scenario) {
 		c.within(limit{instances, float64(s.Trigger.Instances), 1, maxWorkers, "a " + t.Name + " needs instances"})
 		c.workers(instances, s.Trigger.Instances, &s.Swarm)
 	}
-	for _, l := range []limit{
-		{"trigger.per_s", s.Trigger.PerS, 0.1, maxLeaksPerS, "a " + t.Name + " needs a rate"},
-		{"trigger.count", float64(s.Trigger.Count), 1, maxServerClients, "a " + t.Name + " needs a number of connections"},
-		{"trigger.for_ms", float64(s.Trigger.ForMS), 1, maxPhaseMS, "a " + t.Name + " needs an end"},
-		{"trigger.pool_size", float64(s.Trigger.PoolSize), 0, maxWorkers, ""},
-	} {
-		if slices.Contains(t.Uses, strings.TrimPrefix(l.key, "trigger.")) {
-			c.within(l)
-		}
+	if slices.Contains(t.Uses, "rate_per_s") {
+		c.within(limit{"trigger.rate_per_s", s.Trigger.RatePerS, 0.01, maxRate, "a " + t.Name + " needs a rate"})
+	}
+	if slices.Contains(t.Uses, "for_ms") {
+		c.within(limit{"trigger.for_ms", float64(s.Trigger.ForMS), 1, maxPhaseMS, "a " + t.Name + " has an end"})
+	}
+	if slices.Contains(t.Uses, "count") {
+		c.within(limit{"trigger.count", float64(s.Trigger.Count), 1, maxServerClients, "a " + t.Name + " needs a number of connections"})
+	}
+	if slices.Contains(t.Uses, "pool_size") {
+		c.within(limit{"trigger.pool_size", float64(s.Trigger.PoolSize), 0, maxWorkers, ""})
 	}
 	if t.Check == nil {
 		return
@@ -480,16 +517,12 @@ func (c *checker) phases(s *Scenario) {
 // before the next begins, with time left to compare it with.
 func (c *checker) watch(w *Watch) {
 	const every, length = "watch.monitor_ms", "watch.monitor_for_ms"
-	for _, l := range []limit{
-		{"watch.locks_ms", float64(w.LocksMS), 100, maxPauseMS, "0 is never"},
-		{"watch.canary_ms", float64(w.CanaryMS), 50, maxPauseMS, "0 is never"},
-		{every, float64(w.MonitorMS), 200, maxPauseMS, "0 is never"},
-		{"watch.probe_ms", float64(w.ProbeMS), 200, maxPhaseMS, "0 is never"},
-	} {
-		if l.value != 0 {
-			c.within(l)
-		}
-	}
+	c.withinOr([]float64{0},
+		limit{"watch.locks_ms", float64(w.LocksMS), 100, maxPauseMS, "0 is never"},
+		limit{"watch.canary_ms", float64(w.CanaryMS), 50, maxPauseMS, "0 is never"},
+		limit{every, float64(w.MonitorMS), 200, maxPauseMS, "0 is never"},
+		limit{"watch.probe_ms", float64(w.ProbeMS), 200, maxPhaseMS, "0 is never"},
+	)
 	if w.MonitorMS == 0 {
 		return
 	}
@@ -567,8 +600,28 @@ func (c *checker) arms(s *Scenario) {
 		c.prevention(key, a)
 		c.changes(key, s, a)
 	}
+	for i := range s.Arms {
+		c.against(fmt.Sprintf("arms[%d]", i), &s.Arms[i], first)
+	}
 	if _, controlled := first[controlArm]; !controlled && slices.ContainsFunc(s.Arms, remedied) {
 		c.fail(on("arms"), "no arm is called %s: without it no remedy can earn credit", controlArm)
+	}
+}
+
+// against refuses comparisons with arms that are not there, or compare nothing.
+func (c *checker) against(key string, a *Arm, arms map[string]int) {
+	for i, name := range a.Against {
+		at := fmt.Sprintf("%s.against[%d]", key, i)
+		switch _, there := arms[name]; {
+		case !there:
+			c.fail(on(at), "no arm is called %s; %s", quote(name), hint(name, slices.Sorted(maps.Keys(arms))))
+		case name == a.Name:
+			c.fail(on(at), "%s: an arm is not compared with itself", quote(name))
+		case name == controlArm:
+			c.fail(on(at), "%s: every arm is compared with it", quote(name))
+		case slices.Contains(a.Against[:i], name):
+			c.fail(on(at), "%s is named twice", quote(name))
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/lockjam/lockjam/harness/swarm"
+	"github.com/lockjam/lockjam/harness/triggers"
 )
 
 // whole is a scenario in which every part is there to be spoilt.
@@ -162,7 +163,7 @@ func TestValidation(t *testing.T) {
 		{"queue: 1", "think_ms: 5", "swarm.arrivals.think_ms: only closed arrivals pause between two requests"},
 		{"kind: open", "kind: opened", `swarm.arrivals.kind: "opened": want closed or open`},
 
-		{"kind: surge", "kind: surges", `trigger.kind: "surges": want crash-holders, crowd, leak, none or surge`},
+		{"kind: surge", "kind: surges", `trigger.kind: "surges": want ` + words(triggers.Names())},
 		{"instances: 96", "instances: 4", "trigger.instances: 4: want more than the 4 that run before the surge"},
 		{"instances: 96", "instances: 0", "trigger.instances: 0: want 1 to 20000 (a surge needs instances)"},
 
@@ -253,14 +254,23 @@ func TestValidationPointsAtTheNearestKey(t *testing.T) {
 		{"parameter", "arms:", "arms:\n  - {name: up, remedy: raise-maxclients-live, params: {maxclients: ten}}", `x.yaml:5:68: arms[0].params.maxclients: "ten" is no number`},
 		{"kind of standstill", "arms:", "incident: {kind: dedlock}\narms:", `x.yaml:4:18: incident.kind: unknown kind of standstill "dedlock"; did you mean "deadlock"?`},
 		// Settings that would do nothing.
-		{"leak of nothing", "arms:", "trigger: {kind: leak, count: 9}\narms:", "x.yaml:4:1: trigger.per_s: missing: want 0.1 to 1000 (a leak needs a rate)"},
-		{"leak without an end", "arms:", "trigger: {kind: leak, per_s: 5}\narms:", "x.yaml:4:1: trigger.count: missing: want 1 to 100000 (a leak needs a number of connections)"},
-		{"leak from no pool", "arms:", "trigger: {kind: leak, per_s: 5, count: 9, pool_size: -1}\narms:", "x.yaml:4:54: trigger.pool_size: -1: want 0 to 20000"},
-		{"leak of instances", "arms:", "trigger: {kind: leak, per_s: 5, count: 9, instances: 3}\narms:", `x.yaml:4:54: trigger.instances: the trigger "leak" has no instances`},
-		{"crowd without an end", "arms:", "trigger: {kind: crowd, count: 9}\narms:", "x.yaml:4:1: trigger.for_ms: missing: want 1 to 600000 (a crowd needs an end)"},
-		{"crowd of a kind", "arms:", "trigger: {kind: crowd, count: 9, for_ms: 5, per_s: 3}\narms:", `x.yaml:4:52: trigger.per_s: the trigger "crowd" has no per_s`},
+		{"leak of nothing", "arms:", "trigger: {kind: leak, count: 9}\narms:", "x.yaml:4:1: trigger.rate_per_s: missing: want 0.01 to 1000000 (a leak needs a rate)"},
+		{"leak without an end", "arms:", "trigger: {kind: leak, rate_per_s: 5}\narms:", "x.yaml:4:1: trigger.count: missing: want 1 to 100000 (a leak needs a number of connections)"},
+		{"leak from no pool", "arms:", "trigger: {kind: leak, rate_per_s: 5, count: 9, pool_size: -1}\narms:", "x.yaml:4:59: trigger.pool_size: -1: want 0 to 20000"},
+		{"leak of instances", "arms:", "trigger: {kind: leak, rate_per_s: 5, count: 9, instances: 3}\narms:", `x.yaml:4:59: trigger.instances: the trigger "leak" has no instances`},
+		{"leak too fast", "arms:", "trigger: {kind: leak, rate_per_s: 1001, count: 9}\narms:", "x.yaml:4:35: trigger.rate_per_s: 1001: want at most 1000: a leak is slow, or it is a crowd"},
+		{"crowd without an end", "arms:", "trigger: {kind: crowd, count: 9}\narms:", "x.yaml:4:1: trigger.for_ms: missing: want 1 to 600000 (a crowd has an end)"},
+		{"crowd of a kind", "arms:", "trigger: {kind: crowd, count: 9, for_ms: 5, rate_per_s: 3}\narms:", `x.yaml:4:57: trigger.rate_per_s: the trigger "crowd" has no rate_per_s`},
 		{"instances without a surge", "arms:", "trigger: {instances: 5}\narms:", `x.yaml:4:22: trigger.instances: the trigger "none" has no instances`},
 		{"rate of closed arrivals", "arms:", "swarm: {arrivals: {rate_per_s: 0}}\narms:", "x.yaml:4:32: swarm.arrivals.rate_per_s: only open arrivals have one"},
+		{"deadline of closed arrivals", "arms:", "swarm: {arrivals: {deadline_ms: 9}}\narms:", "x.yaml:4:33: swarm.arrivals.deadline_ms: only open arrivals have one"},
+		{"retries without a deadline", "arms:", "swarm: {arrivals: {kind: open, rate_per_s: 5, retries: 2}}\narms:", "x.yaml:4:56: swarm.arrivals.retries: 2: a caller that waits for ever does not ask again: set deadline_ms"},
+		{"a budget for nothing", "arms:", "swarm: {arrivals: {kind: open, rate_per_s: 5, deadline_ms: 9, retry_budget: 0.1}}\narms:", "x.yaml:4:77: swarm.arrivals.retry_budget: 0.1: there are no retries to limit"},
+		{"a budget over the whole", "arms:", "swarm: {arrivals: {kind: open, rate_per_s: 5, deadline_ms: 9, retries: 1, retry_budget: 1.5}}\narms:", "x.yaml:4:89: swarm.arrivals.retry_budget: 1.5: want 0 to 1"},
+		{"a spike of closed arrivals", "arms:", "trigger: {kind: spike, rate_per_s: 5, for_ms: 5}\narms:", "x.yaml:4:17: trigger.kind: only open arrivals have a rate: in a closed system nobody asks before the last is answered"},
+		{"a spike that is none", "arms:", "swarm: {arrivals: {kind: open, rate_per_s: 5}}\ntrigger: {kind: spike, rate_per_s: 5, for_ms: 5}\narms:", "x.yaml:5:36: trigger.rate_per_s: 5: want more than the 5 that come before the spike"},
+		{"a spike without an end", "arms:", "swarm: {arrivals: {kind: open, rate_per_s: 5}}\ntrigger: {kind: spike, rate_per_s: 9}\narms:", "x.yaml:5:1: trigger.for_ms: missing: want 1 to 600000 (a spike has an end)"},
+		{"the setting of another trigger", "arms:", "trigger: {kind: surge, instances: 9, for_ms: 5}\narms:", `x.yaml:4:46: trigger.for_ms: the trigger "surge" has no for_ms`},
 		// A second arm with a remedy needs the first to be the control.
 		{"no control", "- name: control", "- {name: a, remedy: restart-server}", "x.yaml:4:1: arms: no arm is called control: without it no remedy can earn credit"},
 		// What the decoder could not use is not missing, nor too small for the rest.

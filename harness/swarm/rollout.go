@@ -70,6 +70,9 @@ func (s *Swarm) Rollout(ctx context.Context, to Settings, waves int, pause time.
 			wave(i+1, waves)
 		}
 	}
+	if ctx.Err() == nil {
+		s.arrivals.callers.set(to.Arrivals)
+	}
 	return context.Cause(ctx)
 }
 
@@ -117,7 +120,10 @@ func replaceable(from, to Settings) error {
 			return fmt.Errorf("%w: %s is %d, and would be %d", ErrNotRolledOut, same.what, same.from, same.to)
 		}
 	}
-	if from.Arrivals != to.Arrivals {
+	was, will := from.Arrivals, to.Arrivals
+	// How callers ask again is a library's setting, and is rolled out like any other.
+	was.Retries, was.RetryBudget = will.Retries, will.RetryBudget
+	if was != will {
 		return fmt.Errorf("%w: arrivals differ, and these are not the service's to change", ErrNotRolledOut)
 	}
 	if from.Limiter.WindowMS != to.Limiter.WindowMS || from.Limiter.Limit != to.Limiter.Limit {

@@ -19,8 +19,8 @@ type Settings struct {
 	// A service instance is one deployed process: it owns go-redis clients and
 	// runs workers that share them, worker i using client i modulo their number.
 	Instances          int `yaml:"instances" json:"instances"`
-	WorkersPerInstance int `yaml:"workers_per_instance" json:"workers_per_instance"`
-	ClientsPerInstance int `yaml:"clients_per_instance" json:"clients_per_instance"`
+	WorkersPerInstance int `yaml:"workers_per_instance" json:"workers_per_instance"` // they share its clients, in turn
+	ClientsPerInstance int `yaml:"clients_per_instance" json:"clients_per_instance"` // go-redis clients, each with a pool of its own
 
 	Client ClientOptions `yaml:"client" json:"client"`
 
@@ -115,13 +115,13 @@ const (
 
 // LimiterSettings is the fixed-window rate limit that the lock guards.
 type LimiterSettings struct {
-	WindowMS Millis   `yaml:"window_ms" json:"window_ms"`
-	Limit    int64    `yaml:"limit" json:"limit"` // requests admitted per tenant and window
+	WindowMS Millis   `yaml:"window_ms" json:"window_ms"` // the length of a window of the rate limit
+	Limit    int64    `yaml:"limit" json:"limit"`         // requests admitted per tenant and window
 	Decision Decision `yaml:"decision" json:"decision"`
 }
 
 // Decision is how a request is decided: what makes reading the counter and
-// writing it back one step. Only DecisionLocked takes locks; LockSettings' HoldMS,
+// writing it back one step. Only DecisionLocked takes locks; the lock's HoldMS,
 // PollMS, Backoff, AcquireTimeoutMS and OnGiveUp then stand for the work of a
 // decision, and for trying again.
 type Decision string
@@ -150,6 +150,17 @@ type ArrivalSettings struct {
 	ThinkMS  Millis   `yaml:"think_ms" json:"think_ms"`     // closed: pause between two decisions of a worker
 	RatePerS float64  `yaml:"rate_per_s" json:"rate_per_s"` // open: Poisson arrivals per second
 	Queue    int      `yaml:"queue" json:"queue"`           // open: requests that may wait for a worker; more are dropped and counted
+
+	// DeadlineMS is how long the caller of an open arrival waits for its answer, in
+	// milliseconds; 0: for ever. The worker does not know when its caller has gone: it
+	// does the work all the same, and what comes of it counts as failed.
+	DeadlineMS Millis `yaml:"deadline_ms" json:"deadline_ms"`
+	// Retries is how often a caller asks again that has had no answer, each time with a
+	// new request and deadline.
+	Retries int `yaml:"retries" json:"retries"`
+	// RetryBudget is the share of requests that may be retries, over all callers; 0
+	// sets no limit. It is how Finagle and gRPC keep retries from multiplying load.
+	RetryBudget float64 `yaml:"retry_budget" json:"retry_budget"`
 }
 
 // Arrivals tells a closed system (a worker's next request waits for its last)
@@ -157,8 +168,8 @@ type ArrivalSettings struct {
 type Arrivals string
 
 const (
-	Closed Arrivals = "closed"
-	Open   Arrivals = "open"
+	Closed Arrivals = "closed" // each worker makes its next request when it is done with its last
+	Open   Arrivals = "open"   // requests come at a rate, and wait for a worker
 )
 
 // Tenant says whose requests a worker serves.
@@ -180,28 +191,28 @@ const (
 // is left to go-redis's defaults: these multiply load (four dials a command,
 // ten connections a core) and differ between versions.
 type ClientOptions struct {
-	PoolSize              int    `yaml:"pool_size" json:"pool_size"`
-	MinIdleConns          int    `yaml:"min_idle_conns" json:"min_idle_conns"`
-	MaxIdleConns          int    `yaml:"max_idle_conns" json:"max_idle_conns"`
-	MaxActiveConns        int    `yaml:"max_active_conns" json:"max_active_conns"`
-	MaxConcurrentDials    int    `yaml:"max_concurrent_dials" json:"max_concurrent_dials"`
-	PoolFIFO              bool   `yaml:"pool_fifo" json:"pool_fifo"`
-	PoolTimeoutMS         Millis `yaml:"pool_timeout_ms" json:"pool_timeout_ms"`
-	MaxRetries            int    `yaml:"max_retries" json:"max_retries"`
-	MinRetryBackoffMS     Millis `yaml:"min_retry_backoff_ms" json:"min_retry_backoff_ms"`
-	MaxRetryBackoffMS     Millis `yaml:"max_retry_backoff_ms" json:"max_retry_backoff_ms"`
-	DialTimeoutMS         Millis `yaml:"dial_timeout_ms" json:"dial_timeout_ms"`
-	DialerRetries         int    `yaml:"dialer_retries" json:"dialer_retries"`
-	DialerRetryMS         Millis `yaml:"dialer_retry_ms" json:"dialer_retry_ms"`
-	ReadTimeoutMS         Millis `yaml:"read_timeout_ms" json:"read_timeout_ms"`
-	WriteTimeoutMS        Millis `yaml:"write_timeout_ms" json:"write_timeout_ms"`
-	ContextTimeoutEnabled bool   `yaml:"context_timeout_enabled" json:"context_timeout_enabled"`
-	ConnMaxIdleTimeMS     Millis `yaml:"conn_max_idle_time_ms" json:"conn_max_idle_time_ms"` // -1: never closed for idleness
-	ConnMaxLifetimeMS     Millis `yaml:"conn_max_lifetime_ms" json:"conn_max_lifetime_ms"`   // 0: no limit
-	ReadBufferBytes       int    `yaml:"read_buffer_bytes" json:"read_buffer_bytes"`
-	WriteBufferBytes      int    `yaml:"write_buffer_bytes" json:"write_buffer_bytes"`
-	Protocol              int    `yaml:"protocol" json:"protocol"` // RESP 2 or 3
-	DisableIdentity       bool   `yaml:"disable_identity" json:"disable_identity"`
+	PoolSize              int    `yaml:"pool_size" json:"pool_size"`                             // connections in each client's pool
+	MinIdleConns          int    `yaml:"min_idle_conns" json:"min_idle_conns"`                   // opened ahead, and kept; 0: none
+	MaxIdleConns          int    `yaml:"max_idle_conns" json:"max_idle_conns"`                   // more are closed when they are given back; 0: no limit
+	MaxActiveConns        int    `yaml:"max_active_conns" json:"max_active_conns"`               // of the pool at any time; 0: no limit
+	MaxConcurrentDials    int    `yaml:"max_concurrent_dials" json:"max_concurrent_dials"`       // at most so many at a time; 0: as many as the pool has connections
+	PoolFIFO              bool   `yaml:"pool_fifo" json:"pool_fifo"`                             // the connection that has been idle longest is used first, and not last
+	PoolTimeoutMS         Millis `yaml:"pool_timeout_ms" json:"pool_timeout_ms"`                 // how long a command waits for a connection of the pool
+	MaxRetries            int    `yaml:"max_retries" json:"max_retries"`                         // of a command that failed; -1: none
+	MinRetryBackoffMS     Millis `yaml:"min_retry_backoff_ms" json:"min_retry_backoff_ms"`       // the least that is waited before a retry
+	MaxRetryBackoffMS     Millis `yaml:"max_retry_backoff_ms" json:"max_retry_backoff_ms"`       // the most that is waited before a retry
+	DialTimeoutMS         Millis `yaml:"dial_timeout_ms" json:"dial_timeout_ms"`                 // for one try to connect
+	DialerRetries         int    `yaml:"dialer_retries" json:"dialer_retries"`                   // tries to connect, per connection
+	DialerRetryMS         Millis `yaml:"dialer_retry_ms" json:"dialer_retry_ms"`                 // between two of them
+	ReadTimeoutMS         Millis `yaml:"read_timeout_ms" json:"read_timeout_ms"`                 // for a reply; -1: none
+	WriteTimeoutMS        Millis `yaml:"write_timeout_ms" json:"write_timeout_ms"`               // for sending a command; -1: none
+	ContextTimeoutEnabled bool   `yaml:"context_timeout_enabled" json:"context_timeout_enabled"` // the deadline of a context also ends what is on the socket
+	ConnMaxIdleTimeMS     Millis `yaml:"conn_max_idle_time_ms" json:"conn_max_idle_time_ms"`     // -1: never closed for idleness
+	ConnMaxLifetimeMS     Millis `yaml:"conn_max_lifetime_ms" json:"conn_max_lifetime_ms"`       // 0: no limit
+	ReadBufferBytes       int    `yaml:"read_buffer_bytes" json:"read_buffer_bytes"`             // per connection; 0: go-redis's own size
+	WriteBufferBytes      int    `yaml:"write_buffer_bytes" json:"write_buffer_bytes"`           // per connection; 0: go-redis's own size
+	Protocol              int    `yaml:"protocol" json:"protocol"`                               // RESP 2 or 3
+	DisableIdentity       bool   `yaml:"disable_identity" json:"disable_identity"`               // no CLIENT SETINFO on connecting
 }
 
 // Defaults is one worker and client per instance, a single connection that is

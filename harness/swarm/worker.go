@@ -110,6 +110,9 @@ func (w *worker) run(ctx context.Context, next func(context.Context, *worker) (r
 			w.die(&op)
 		}
 		op.Ended = w.elapsed()
+		if op.Outcome == history.OK && req.late(op.Ended) {
+			op.Outcome, op.Class = history.Fail, history.Deadline
+		}
 		w.record(op)
 		switch op.Outcome {
 		case history.OK:

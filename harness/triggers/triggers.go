@@ -13,15 +13,14 @@ import (
 
 // Settings is what a scenario file says of its trigger. Every kind uses some of it.
 type Settings struct {
-	Kind      string `yaml:"kind" json:"kind"`
+	Kind      string `yaml:"kind" json:"kind"`                     // which trigger
 	Instances int    `yaml:"instances" json:"instances,omitempty"` // how many service instances run from then on
 
-	Count int          `yaml:"count" json:"count,omitempty"`   // of connections
-	ForMS swarm.Millis `yaml:"for_ms" json:"for_ms,omitempty"` // from the trigger on
+	RatePerS float64      `yaml:"rate_per_s" json:"rate_per_s,omitempty"` // requests, or leaked connections, per second for as long as it lasts
+	ForMS    swarm.Millis `yaml:"for_ms" json:"for_ms,omitempty"`         // how long it lasts, in milliseconds
 
-	// How leak leaks: see swarm.Leak.
-	PerS     float64 `yaml:"per_s" json:"per_s,omitempty"`
-	PoolSize int     `yaml:"pool_size" json:"pool_size,omitempty"`
+	Count    int `yaml:"count" json:"count,omitempty"`         // how many connections
+	PoolSize int `yaml:"pool_size" json:"pool_size,omitempty"` // of the client that leaks, in each instance; 0: it never stands in the way
 }
 
 // Trigger is one way to start an incident.
@@ -65,8 +64,10 @@ func All() []Trigger {
 	return []Trigger{
 		crashHolders,
 		crowd,
+		hotKey,
 		leak,
 		none,
+		spike,
 		surge,
 	}
 }
