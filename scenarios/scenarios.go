@@ -28,6 +28,7 @@ var Names = []string{
 	"slot-lock-deadlock",
 	"orphaned-lock",
 	"pool-self-deadlock",
+	"nested-checkout",
 	"connection-leak",
 	"blocked-release",
 	"lock-convoy",

@@ -276,6 +276,11 @@ func (c *checker) swarm(s *swarm.Settings) {
 	)
 	oneOf(c, "swarm.waiter", s.Waiter, swarm.WaiterReturns, swarm.WaiterKeeps)
 	oneOf(c, "swarm.holder", s.Holder, swarm.HolderKeeps, swarm.HolderReturns, swarm.HolderRedials)
+	oneOf(c, "swarm.checkout", s.Checkout, swarm.CheckoutSingle, swarm.CheckoutNested)
+	if s.Checkout == swarm.CheckoutNested && s.Client.PoolSize < 2 {
+		c.fail(on("swarm.checkout", "swarm.client.pool_size"), "%s: a decision takes two connections, and the pool has %d",
+			quote(string(s.Checkout)), s.Client.PoolSize)
+	}
 	oneOf(c, "swarm.limiter.decision", s.Limiter.Decision, swarm.DecisionLocked, swarm.DecisionTransaction, swarm.DecisionScript)
 	c.workers("swarm.instances", s.Instances, s)
 	if s.ClientsPerInstance > s.WorkersPerInstance {
@@ -436,6 +441,12 @@ func (c *checker) trigger(s *Scenario) {
 	if slices.Contains(t.Uses, "instances") {
 		c.within(limit{instances, float64(s.Trigger.Instances), 1, maxWorkers, "a " + t.Name + " needs instances"})
 		c.workers(instances, s.Trigger.Instances, &s.Swarm)
+	}
+	if slices.Contains(t.Uses, "workers") {
+		c.within(limit{"trigger.workers", float64(s.Trigger.Workers), 1, maxWorkers, "a trigger of that kind needs workers"})
+		under := s.Swarm
+		under.WorkersPerInstance = s.Trigger.Workers
+		c.workers("trigger.workers", under.Instances, &under)
 	}
 	if slices.Contains(t.Uses, "rate_per_s") {
 		c.within(limit{"trigger.rate_per_s", s.Trigger.RatePerS, 0.01, maxRate, "a " + t.Name + " needs a rate"})

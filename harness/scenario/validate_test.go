@@ -254,6 +254,11 @@ func TestValidationPointsAtTheNearestKey(t *testing.T) {
 		{"parameter", "arms:", "arms:\n  - {name: up, remedy: raise-maxclients-live, params: {maxclients: ten}}", `x.yaml:5:68: arms[0].params.maxclients: "ten" is no number`},
 		{"kind of standstill", "arms:", "incident: {kind: dedlock}\narms:", `x.yaml:4:18: incident.kind: unknown kind of standstill "dedlock"; did you mean "deadlock"?`},
 		// Settings that would do nothing.
+		{"nested checkouts of one", "arms:", "swarm: {checkout: nested}\narms:", `x.yaml:4:19: swarm.checkout: "nested": a decision takes two connections, and the pool has 1`},
+		{"more workers of what", "arms:", "trigger: {kind: more-workers}\narms:", "x.yaml:4:1: trigger.workers: missing: want 1 to 20000 (a trigger of that kind needs workers)"},
+		{"more workers that are not", "arms:", "swarm: {workers_per_instance: 4}\ntrigger: {kind: more-workers, workers: 4}\narms:", "x.yaml:5:40: trigger.workers: 4: want more than the 4 that each instance has before"},
+		{"more workers with nothing to share", "arms:", "trigger: {kind: more-workers, workers: 4}\narms:", "x.yaml:4:17: trigger.kind: workers with a client each have nothing to share with others"},
+		{"too many workers", "arms:", "swarm: {instances: 5, workers_per_instance: 4}\ntrigger: {kind: more-workers, workers: 4001}\narms:", "x.yaml:5:40: trigger.workers: 5 instances of 4001 workers are 20005 workers: want at most 20000"},
 		{"leak of nothing", "arms:", "trigger: {kind: leak, count: 9}\narms:", "x.yaml:4:1: trigger.rate_per_s: missing: want 0.01 to 1000000 (a leak needs a rate)"},
 		{"leak without an end", "arms:", "trigger: {kind: leak, rate_per_s: 5}\narms:", "x.yaml:4:1: trigger.count: missing: want 1 to 100000 (a leak needs a number of connections)"},
 		{"leak from no pool", "arms:", "trigger: {kind: leak, rate_per_s: 5, count: 9, pool_size: -1}\narms:", "x.yaml:4:59: trigger.pool_size: -1: want 0 to 20000"},

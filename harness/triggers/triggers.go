@@ -15,6 +15,7 @@ import (
 type Settings struct {
 	Kind      string `yaml:"kind" json:"kind"`                     // which trigger
 	Instances int    `yaml:"instances" json:"instances,omitempty"` // how many service instances run from then on
+	Workers   int    `yaml:"workers" json:"workers,omitempty"`     // how many workers each instance runs from then on
 
 	RatePerS float64      `yaml:"rate_per_s" json:"rate_per_s,omitempty"` // requests, or leaked connections, per second for as long as it lasts
 	ForMS    swarm.Millis `yaml:"for_ms" json:"for_ms,omitempty"`         // how long it lasts, in milliseconds
@@ -66,6 +67,7 @@ func All() []Trigger {
 		crowd,
 		hotKey,
 		leak,
+		moreWorkers,
 		none,
 		spike,
 		surge,
