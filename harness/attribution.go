@@ -86,10 +86,10 @@ func creditRemedy(a, control *ArmResult) *Credit {
 	case known && a.Verdict == Cured && control.Verdict != Cured:
 		c.Earned, c.Because = true, fmt.Sprintf("Without it (%s) the incident was %s and no more.", control.Name, control.Verdict)
 	case known && sooner(a, control):
-		c.Earned, c.Because = true, fmt.Sprintf("Without it (%s) it took %.1f s.", control.Name, *control.Recovery.RestoredAfterMS/1000)
+		c.Earned, c.Because = true, fmt.Sprintf("Without it (%s) the incident was over as well, after %.1f s.", control.Name, *control.Recovery.RestoredAfterMS/1000)
 	default:
 		c.Because = fmt.Sprintf("With no remedy at all (%s) the incident was %s as well: it earns no credit.", control.Name, control.Verdict)
-		if a.Verdict == Cured {
+		if a.Verdict == Cured && !known {
 			a.Outcome = Inconclusive
 			a.Reasons = append(a.Reasons, fmt.Sprintf("the control arm was %s with no remedy at all, so the remedy earns no credit", control.Verdict))
 		}
@@ -97,11 +97,11 @@ func creditRemedy(a, control *ArmResult) *Credit {
 	return c
 }
 
-// sooner says whether a remedy was quicker than doing nothing, by half the time at
-// least. Where an incident has an end of its own that is all the credit there is to
-// earn.
+// sooner says whether a cure was quicker than doing nothing, by half of the time at
+// least. Where an incident has an end of its own there is no other credit to earn.
 func sooner(a, control *ArmResult) bool {
-	if a.Recovery == nil || control.Recovery == nil || a.Recovery.RestoredAfterMS == nil || control.Recovery.RestoredAfterMS == nil {
+	if a.Verdict != Cured || control.Verdict != Cured || a.Recovery == nil || control.Recovery == nil ||
+		a.Recovery.RestoredAfterMS == nil || control.Recovery.RestoredAfterMS == nil {
 		return false
 	}
 	return *a.Recovery.RestoredAfterMS <= *control.Recovery.RestoredAfterMS/2

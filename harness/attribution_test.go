@@ -14,6 +14,7 @@ func TestCredit(t *testing.T) {
 	remedy := func(name string, v Verdict, against ...string) ArmResult {
 		return ArmResult{Name: name, Remedy: "restart-server", Repeat: 1, Outcome: Pass, Verdict: v, Against: against}
 	}
+	after := func(ms float64, a ArmResult) ArmResult { a.Recovery = &Recovery{RestoredAfterMS: &ms}; return a }
 	unsafe := func(a ArmResult) ArmResult { a.Unsafe = true; return a }
 	for _, c := range []struct {
 		name    string
@@ -24,7 +25,10 @@ func TestCredit(t *testing.T) {
 	}{
 		{"nothing came back by itself", []ArmResult{control(NoEffect, ""), remedy("a", Cured)}, true, Pass, "Without it (control) nothing came back."},
 		{"it came back by itself", []ArmResult{control(Cured, ""), remedy("a", Cured)}, false, Inconclusive, "it earns no credit"},
-		{"it came back by itself, as is known", []ArmResult{control(Cured, Cured), remedy("a", Cured)}, false, Inconclusive, "it earns no credit"},
+		{"it came back by itself, as is known", []ArmResult{control(Cured, Cured), remedy("a", Cured)}, false, Pass, "it earns no credit"},
+		{"it comes back by itself, later", []ArmResult{after(1200, control(Cured, Cured)), after(600, remedy("a", Cured))}, true, Pass, "was over as well, after 1.2 s"},
+		{"it comes back by itself, as soon", []ArmResult{after(1200, control(Cured, Cured)), after(700, remedy("a", Cured))}, false, Pass, "it earns no credit"},
+		{"it came back by itself, later", []ArmResult{after(1200, control(Cured, "")), after(100, remedy("a", Cured))}, false, Inconclusive, "it earns no credit"},
 		// What comes and goes by itself is not cured by that.
 		{"it relapses by itself, as is known", []ArmResult{control(Relapsed, Relapsed), remedy("a", Cured)}, true, Pass, "was relapsed and no more"},
 		{"nothing is known of the control", []ArmResult{control("", ""), remedy("a", Cured)}, false, Pass, "not proved"},

@@ -238,6 +238,9 @@ func (d *drawing) worker(w history.Stance) {
 	case !w.Shared && w.Connected > 0:
 		p.Holds = append(p.Holds, waitgraph.Edge{Resource: slots, Units: int(w.Connected), Since: w.Opened, Token: w.Client})
 	}
+	if w.Shared && w.Outer {
+		p.Holds = append(p.Holds, waitgraph.Edge{Resource: d.turn(w.Client), Units: 1, Since: w.OuterSince})
+	}
 	switch w.State {
 	case swarm.Waiting.String():
 		p.Waits = d.goOn(w)
@@ -297,6 +300,9 @@ func (d *drawing) sharedSlots(workers []history.Stance) {
 		}
 		connected[w.Client] = max(connected[w.Client], int(w.Connected))
 		if w.Kept {
+			kept[w.Client]++
+		}
+		if w.Outer {
 			kept[w.Client]++
 		}
 	}

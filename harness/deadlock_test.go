@@ -791,3 +791,71 @@ func TestProofOfLostReply(t *testing.T) {
 		})
 	}
 }
+
+// The turns of one pool alone can be a circle: who has one for its whole decision
+// waits for a second.
+func TestProofOfNestedCheckouts(t *testing.T) {
+	census := func(at time.Duration) history.Census {
+		worker := func(id int32, outer bool) history.Stance {
+			w := history.Stance{
+				Worker: id, State: "waiting", Since: 1100 * time.Millisecond,
+				Client: "c", Connected: 2, Opened: 500 * time.Millisecond, Shared: true,
+			}
+			if outer {
+				w.Outer, w.OuterSince = true, 1050*time.Millisecond
+			}
+			return w
+		}
+		return history.Census{
+			At: at, Took: time.Millisecond, Slots: 1000,
+			Workers: []history.Stance{worker(1, true), worker(2, true), worker(3, false)},
+			Locks:   map[string]string{}, Clients: map[string]int64{"c": 2},
+		}
+	}
+	each := func(change func(*history.Census)) func(*judge) {
+		return func(j *judge) {
+			for i := range j.h.Census {
+				change(&j.h.Census[i])
+			}
+		}
+	}
+	const sentence = `Deadlock: "worker 1" holds 1 of 2 turns of pool c and waits for a turn of pool c; ` +
+		`"worker 2" holds 1 of 2 turns of pool c and waits for a turn of pool c; "worker 3" waits for a turn of pool c.`
+	for _, c := range []struct {
+		name   string
+		change func(*judge)
+		kind   waitgraph.Kind
+	}{
+		{"every turn is an outer one", nil, waitgraph.Deadlock},
+		{"a turn is free", func(j *judge) { j.sc.Swarm.Client.PoolSize = 3 }, waitgraph.Livelock},
+		{"one of them is at work", each(func(c *history.Census) { c.Workers[0].State = "holding" }), waitgraph.Slowness},
+		{"one of them has its second", func(j *judge) {
+			j.sc.Swarm.Client.PoolSize = 3
+			each(func(c *history.Census) {
+				c.Workers[0].Kept, c.Workers[0].KeptSince, c.Clients["c"] = true, second, 3
+				for i := range c.Workers {
+					c.Workers[i].Connected = 3
+				}
+			})(j)
+		}, waitgraph.Slowness},
+		{"one was given back and taken again", func(j *judge) { j.h.Census[1].Workers[1].OuterSince = 2 * second }, waitgraph.Unproved},
+		{"they give up", func(j *judge) { j.sc.Swarm.Lock.AcquireTimeoutMS = 30_000 }, waitgraph.Transient},
+		{"Redis lists fewer connections", each(func(c *history.Census) { c.Clients["c"] = 1 }), waitgraph.Unproved},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			j := judgeOf(census(1500*time.Millisecond), census(2800*time.Millisecond))
+			j.sc.Swarm.Client.PoolSize = 2
+			j.h.Census[1].After.Attempts = 100
+			if c.change != nil {
+				c.change(&j)
+			}
+			f := found(&j)
+			if f.Kind != c.kind || f.Proved != (c.kind == waitgraph.Deadlock || c.kind == waitgraph.Transient) {
+				t.Errorf("%s, proved %v: %s %v", f.Kind, f.Proved, f.Sentence, f.Reasons)
+			}
+			if c.kind == waitgraph.Deadlock && (f.Sentence != sentence || !f.Checked || f.Residue.Turns != 2 || f.Residue.Locks != 0) {
+				t.Errorf("checked %v, residue %+v: %s", f.Checked, f.Residue, f.Sentence)
+			}
+		})
+	}
+}

@@ -32,6 +32,7 @@ var Names = []string{
 	"lock-convoy",
 	"retry-storm",
 	"pool-self-deadlock",
+	"nested-checkout",
 	"connection-leak",
 	"blocked-release",
 	"failover-lost-lock",

@@ -26,6 +26,9 @@ type stanceLine struct {
 	Shared    bool   `json:"shared,omitempty"`
 	Kept      bool   `json:"kept,omitempty"`
 	KeptSince int64  `json:"kept_since_us,omitempty"`
+
+	Outer      bool  `json:"outer,omitempty"`
+	OuterSince int64 `json:"outer_since_us,omitempty"`
 }
 
 func (p Progress) array() [3]int64 { return [3]int64{p.Grants, p.Releases, p.Attempts} }
@@ -41,7 +44,7 @@ func encodeCensus(c Census) ([]byte, error) {
 		l.Workers[i] = stanceLine{
 			Worker: w.Worker, State: w.State, Lock: w.Lock, Token: w.Token, Since: toMicros(w.Since),
 			Client: w.Client, Connected: w.Connected, Opened: toMicros(w.Opened), Shared: w.Shared,
-			Kept: w.Kept, KeptSince: toMicros(w.KeptSince),
+			Kept: w.Kept, KeptSince: toMicros(w.KeptSince), Outer: w.Outer, OuterSince: toMicros(w.OuterSince),
 		}
 	}
 	return encodeLine(otherLine{Census: &l})
@@ -59,11 +62,12 @@ func decodeCensus(l *censusLine) (c Census, ok bool) {
 		since, sinceOK := fromMicros(w.Since)
 		opened, openedOK := fromMicros(w.Opened)
 		kept, keptOK := fromMicros(w.KeptSince)
-		ok = ok && sinceOK && openedOK && keptOK
+		outer, outerOK := fromMicros(w.OuterSince)
+		ok = ok && sinceOK && openedOK && keptOK && outerOK
 		c.Workers[i] = Stance{
 			Worker: w.Worker, State: w.State, Lock: w.Lock, Token: w.Token, Since: since,
 			Client: w.Client, Connected: w.Connected, Opened: opened, Shared: w.Shared,
-			Kept: w.Kept, KeptSince: kept,
+			Kept: w.Kept, KeptSince: kept, Outer: w.Outer, OuterSince: outer,
 		}
 	}
 	return c, ok

@@ -258,6 +258,9 @@ type Stance struct {
 	Shared    bool          // the client is not this worker's alone
 	Kept      bool          // it keeps one of the client's connections, and with it a turn of its pool, to itself
 	KeptSince time.Duration // since when
+
+	Outer      bool          // it keeps another one, for the whole of its decision
+	OuterSince time.Duration // since when
 }
 
 // Probe is a command that was run once to see what it shows, such as the

@@ -24,6 +24,9 @@ func (c *checker) topology(s *Scenario) {
 	if s.Swarm.Waiter == swarm.WaiterKeeps {
 		c.fail(on("swarm.waiter", at), "%s: go-redis's client of a cluster gives no connection away to be kept", quote(string(s.Swarm.Waiter)))
 	}
+	if s.Swarm.Checkout == swarm.CheckoutNested {
+		c.fail(on("swarm.checkout", at), "%s: go-redis's client of a cluster gives no connection away to be kept", quote(string(s.Swarm.Checkout)))
+	}
 	if s.Swarm.Limiter.Decision == swarm.DecisionTransaction {
 		c.fail(on("swarm.limiter.decision", at), "%s: only locked or script on a cluster", quote(string(s.Swarm.Limiter.Decision)))
 	}

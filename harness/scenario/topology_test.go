@@ -49,6 +49,7 @@ func TestTopologies(t *testing.T) {
 		{fine, "8, topology: sentinel}\nswarm: {lock: {wait_replicas: 1}}", "8}", `trigger.kind: the trigger "failover" takes server.topology sentinel, and not single`},
 		{cluster, "lock: {}", "lock: {wait_replicas: 1}", "swarm.lock.wait_replicas: 1: only server.topology sentinel has a replica to wait for"},
 		{cluster, "lock: {}", "waiter: keeps-connection", `swarm.waiter: "keeps-connection": go-redis's client of a cluster gives no connection away to be kept`},
+		{cluster, "lock: {}", "checkout: nested, client: {pool_size: 2}", `swarm.checkout: "nested": go-redis's client of a cluster gives no connection away to be kept`},
 		{cluster, "lock: {}", "limiter: {decision: transaction}", `swarm.limiter.decision: "transaction": only locked or script on a cluster`},
 		{cluster, "server: {maxclients: 9}", "swarm: {waiter: keeps-connection}", `arms[2].swarm.waiter: "keeps-connection": go-redis's client of a cluster gives no connection away to be kept`},
 		{cluster, "lock: {}", "arrivals: {ramp_ms: -1}", "swarm.arrivals.ramp_ms: -1: want 0 to 3600000"},

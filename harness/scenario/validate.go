@@ -21,7 +21,6 @@ const (
 	maxAdmitted      = 1_000_000_000 // requests per tenant and window
 	maxQueue         = 1_000_000
 	maxRate          = 1_000_000 // arrivals per second
-	maxLeaksPerS     = 1_000     // connections per second
 	maxAttempts      = 1_000     // of go-redis, per command or dial
 	maxRetries       = 100       // of a caller that has had no answer
 	maxBufferBytes   = 1 << 20
@@ -286,6 +285,11 @@ func (c *checker) swarm(s *swarm.Settings) {
 	)
 	oneOf(c, "swarm.waiter", s.Waiter, swarm.WaiterReturns, swarm.WaiterKeeps)
 	oneOf(c, "swarm.holder", s.Holder, swarm.HolderKeeps, swarm.HolderReturns, swarm.HolderRedials)
+	oneOf(c, "swarm.checkout", s.Checkout, swarm.CheckoutSingle, swarm.CheckoutNested)
+	if s.Checkout == swarm.CheckoutNested && s.Client.PoolSize < 2 {
+		c.fail(on("swarm.checkout", "swarm.client.pool_size"), "%s: a decision takes two connections, and the pool has %d",
+			quote(string(s.Checkout)), s.Client.PoolSize)
+	}
 	oneOf(c, "swarm.limiter.decision", s.Limiter.Decision, swarm.DecisionLocked, swarm.DecisionTransaction, swarm.DecisionScript)
 	c.workers("swarm.instances", s.Instances, s)
 	if s.ClientsPerInstance > s.WorkersPerInstance {
@@ -456,9 +460,14 @@ func (c *checker) trigger(s *Scenario) {
 		c.within(limit{instances, float64(s.Trigger.Instances), 1, maxWorkers, "a " + t.Name + " needs instances"})
 		c.workers(instances, s.Trigger.Instances, &s.Swarm)
 	}
+	if slices.Contains(t.Uses, "workers") {
+		c.within(limit{"trigger.workers", float64(s.Trigger.Workers), 1, maxWorkers, "a trigger of that kind needs workers"})
+		under := s.Swarm
+		under.WorkersPerInstance = s.Trigger.Workers
+		c.workers("trigger.workers", under.Instances, &under)
+	}
 	for _, l := range []limit{
 		{"trigger.rate_per_s", s.Trigger.RatePerS, 0.01, maxRate, "a " + t.Name + " needs a rate"},
-		{"trigger.per_s", s.Trigger.PerS, 0.1, maxLeaksPerS, "a " + t.Name + " needs a rate"},
 		{"trigger.count", float64(s.Trigger.Count), 1, maxServerClients, "a " + t.Name + " needs a number of connections"},
 		{"trigger.lag_ms", float64(s.Trigger.LagMS), 1, maxLagMS, "a " + t.Name + " needs a replica that lags"},
 		{"trigger.hold_ms", float64(s.Trigger.HoldMS), minPauseMS, maxPauseMS, t.Name + " needs to know how slow"},

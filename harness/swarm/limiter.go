@@ -36,6 +36,12 @@ var release = redis.NewScript(`if redis.call("GET", KEYS[1]) == ARGV[1] then ret
 // decide answers one request, in the way that the settings ask for. It returns
 // false when the worker is to end.
 func (w *worker) decide(ctx context.Context, op *history.Op) bool {
+	if w.settings.Checkout == CheckoutNested {
+		if !w.checkOut(ctx, op) {
+			return op.Outcome != history.Unknown
+		}
+		defer w.link.checkIn()
+	}
 	switch w.settings.Limiter.Decision {
 	case DecisionTransaction:
 		return w.transact(ctx, op)

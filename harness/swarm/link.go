@@ -46,6 +46,11 @@ type link struct {
 	// set once it certainly has the turn, and cleared before it may be gone: who
 	// reads it may miss a turn that is held, and never sees one that is not.
 	keptSince atomic.Int64
+
+	// outer is the connection that a nested checkout keeps for the whole decision, and
+	// outerSince is of it what keptSince is of kept.
+	outer      *redis.Conn
+	outerSince atomic.Int64
 }
 
 // do sends one command (or pipeline) and counts it. After an error the kept

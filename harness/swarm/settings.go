@@ -30,6 +30,9 @@ type Settings struct {
 	// Holder says what a worker that holds a lock does with its connection
 	// while it works.
 	Holder Holder `yaml:"holder" json:"holder"`
+	// Checkout says how many of its client's connections a worker has in hand for one
+	// decision.
+	Checkout Checkout `yaml:"checkout" json:"checkout"`
 	// RedialMS is how long a worker waits after a failed command, in
 	// milliseconds, before it tries again.
 	RedialMS Millis `yaml:"redial_ms" json:"redial_ms"`
@@ -73,6 +76,17 @@ const (
 	// write its result and release, as services do that open a connection per
 	// unit of work. It needs one client per worker.
 	HolderRedials Holder = "redials"
+)
+
+// Checkout is how many connections a decision takes.
+type Checkout string
+
+const (
+	// CheckoutSingle is one at a time.
+	CheckoutSingle Checkout = "single"
+	// CheckoutNested keeps one from the beginning of the decision to its end, as a
+	// transaction has it, and takes a second one of the same pool for the commands.
+	CheckoutNested Checkout = "nested"
 )
 
 // LockSettings is how locks are taken and waited for.
@@ -245,7 +259,7 @@ func Defaults() Settings {
 			ConnMaxIdleTimeMS: -1, ReadBufferBytes: 512, WriteBufferBytes: 512,
 			Protocol: 2, DisableIdentity: true,
 		},
-		Waiter: WaiterReturns, Holder: HolderKeeps, RedialMS: 10,
+		Waiter: WaiterReturns, Holder: HolderKeeps, Checkout: CheckoutSingle, RedialMS: 10,
 		Lock:           LockSettings{Tenants: 1, HoldMS: 5, PollMS: 5, Backoff: BackoffNone, BackoffMaxMS: 100, OnGiveUp: GiveUpKeeps, WaitReplicasMS: 100},
 		Limiter:        LimiterSettings{WindowMS: 1000, Limit: 1 << 20, Decision: DecisionLocked},
 		Arrivals:       ArrivalSettings{Kind: Closed, Tenant: TenantAny, Queue: 1024},

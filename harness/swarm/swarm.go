@@ -47,6 +47,7 @@ type Swarm struct {
 	settings  Settings    // of the next instance
 	instances []*instance // by number; a rollout puts new ones in their places
 	workers   []*worker   // the gone as well: what they counted stays counted
+	staff     int         // workers of each instance, where that is more than its settings say
 	rolling   bool
 	stopped   bool
 }
@@ -109,9 +110,26 @@ func (s *Swarm) startInstance(number, generation int) {
 		}
 		in.clients = append(in.clients, s.newClient(name, in.settings.Client, in.life))
 	}
-	for i := range in.settings.WorkersPerInstance {
+	for i := range max(in.settings.WorkersPerInstance, s.staff) {
 		s.startWorker(in, in.clients[i%len(in.clients)], number*in.settings.WorkersPerInstance+i)
 	}
+}
+
+// Staff has every instance run so many workers, over the clients that it has, as
+// when somebody raises the number of threads. It takes none away.
+func (s *Swarm) Staff(workers int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped || s.life.Err() != nil {
+		return
+	}
+	for _, in := range s.instances {
+		shared := in.clients[:in.settings.ClientsPerInstance]
+		for i := max(in.settings.WorkersPerInstance, s.staff); i < workers; i++ {
+			s.startWorker(in, shared[i%len(shared)], in.number*in.settings.WorkersPerInstance+i)
+		}
+	}
+	s.staff = max(s.staff, workers)
 }
 
 // startWorker needs s.mu.
@@ -216,6 +234,9 @@ func (s *Swarm) Census() []history.Stance {
 		}
 		if since := w.link.keptSince.Load(); since != 0 {
 			stance.Kept, stance.KeptSince = true, time.Duration(since)
+		}
+		if since := w.link.outerSince.Load(); since != 0 {
+			stance.Outer, stance.OuterSince = true, time.Duration(since)
 		}
 		if st.state != Idle && w.settings.Limiter.locks() {
 			stance.Lock, stance.Token = s.keys[st.tenant].lock, st.token

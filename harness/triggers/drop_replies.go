@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/lockjam/lockjam/harness/server"
 	"github.com/lockjam/lockjam/harness/swarm"
 )
 
@@ -18,6 +19,8 @@ var dropReplies = Trigger{
 	Summary: "Lets replies vanish between the server and its clients, for drop_ms at a time, every every_ms (0: once), for for_ms in all. Requests go through.",
 	Uses:    []string{"for_ms", "drop_ms", "every_ms"},
 	Network: true,
+	// The proxy stands in front of one server, and the others are dialled past it.
+	Topologies: []server.Topology{server.Single},
 	Check: func(s Settings, _ swarm.Settings) []Problem {
 		switch {
 		case s.DropMS > s.ForMS:

@@ -20,13 +20,13 @@ import (
 type Settings struct {
 	Kind      string `yaml:"kind" json:"kind"`                     // which trigger
 	Instances int    `yaml:"instances" json:"instances,omitempty"` // how many service instances run from then on
+	Workers   int    `yaml:"workers" json:"workers,omitempty"`     // how many workers each instance runs from then on
 
-	RatePerS float64      `yaml:"rate_per_s" json:"rate_per_s,omitempty"` // requests per second for as long as it lasts
+	RatePerS float64      `yaml:"rate_per_s" json:"rate_per_s,omitempty"` // requests, or leaked connections, per second for as long as it lasts
 	ForMS    swarm.Millis `yaml:"for_ms" json:"for_ms,omitempty"`         // how long it lasts, in milliseconds
 	Count    int          `yaml:"count" json:"count,omitempty"`           // of connections
 
-	PerS     float64 `yaml:"per_s" json:"per_s,omitempty"`         // connections per second
-	PoolSize int     `yaml:"pool_size" json:"pool_size,omitempty"` // of the client that leaks; 0: it never stands in the way
+	PoolSize int `yaml:"pool_size" json:"pool_size,omitempty"` // of the client that leaks; 0: it never stands in the way
 
 	HoldMS   swarm.Millis `yaml:"hold_ms" json:"hold_ms,omitempty"`     // how long the work under a lock takes from then on, in milliseconds
 	LagMS    swarm.Millis `yaml:"lag_ms" json:"lag_ms,omitempty"`       // how far a replica lags behind, in milliseconds
@@ -110,6 +110,7 @@ func All() []Trigger {
 		failover,
 		hotKey,
 		leak,
+		moreWorkers,
 		none,
 		pause,
 		severHolders,
