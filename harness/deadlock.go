@@ -24,7 +24,7 @@ type proof struct {
 // prove compares every census with the newest one that is old enough: what moved
 // before that does not count.
 func (j *judge) prove() []proof {
-	rules := waitgraph.DefaultRules(longestTimeout(j.sc.Swarm))
+	rules := waitgraph.DefaultRules(j.longest())
 	taken := j.h.Census
 	var all []proof
 	for i := 1; i < len(taken); i++ {
@@ -95,7 +95,13 @@ func (j *judge) allowedFrom(a, b history.Census) time.Duration {
 			latest = max(latest, w.Opened)
 		}
 	}
-	return latest + longestTimeout(j.sc.Swarm)
+	return latest + j.longest()
+}
+
+// longest is the longest time that the swarm can stand still in and be sound, whatever
+// the trigger does to it.
+func (j *judge) longest() time.Duration {
+	return max(longestTimeout(j.sc.Swarm), j.sc.Trigger.HoldMS.Duration())
 }
 
 // longestTimeout is the longest time that a sound swarm with these settings can

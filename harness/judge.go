@@ -41,6 +41,7 @@ func Judge(sc *scenario.Scenario, arm scenario.Arm, h *history.History) ArmResul
 	j.remedy()
 	j.prevention()
 	j.levels()
+	j.faultLevels()
 	j.expectations()
 	return j.r
 }
@@ -153,18 +154,13 @@ func (j *judge) assumptionsHold() bool {
 	if j.sc.Trigger.Kind == triggers.None || j.arm.Prevention != "" {
 		return true // no incident is to be reproduced
 	}
+	if j.sc.Incident.Faults > 0 {
+		return j.faultsReproduced()
+	}
 	tail := span{j.t.incident.to - j.sc.Incident.ForMS.Duration(), j.t.incident.to}
 	left := mean(goodput(j.h.Ops, tail)) / mean(goodput(j.h.Ops, j.t.baseline))
 	reproduced := j.t.trigger != history.Never && left <= j.sc.Incident.GoodputRatio
 	j.r.Reproduced = &reproduced
-	if want := j.sc.Incident.Faults; want > 0 {
-		limit := j.sc.Swarm.Limiter.Limit
-		found := faults(j.h, tail.from, limit).Total() - faults(j.h, tail.to, limit).Total()
-		if reproduced = j.t.trigger != history.Never && found >= want; !reproduced {
-			j.doubt("the incident was not reproduced: safety was broken %d times at its end (at least %d was to be)", found, want)
-		}
-		return reproduced
-	}
 	if !reproduced {
 		j.doubt("the incident was not reproduced: goodput was still %.0f%% of the baseline's (at most %.0f%% was to be left)",
 			100*left, 100*j.sc.Incident.GoodputRatio)

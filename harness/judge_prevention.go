@@ -24,8 +24,12 @@ func (j *judge) prevention() {
 	j.r.Recovery = &Recovery{Ratio: round(held.mid, 3), Low: round(held.low, 3), High: round(held.high, 3)}
 	j.served()
 	in := span{j.t.trigger, j.t.end}
+	if j.sc.Incident.Faults > 0 {
+		j.faultsPrevented(mean(tail)/normal, figuresOf(held))
+		return
+	}
 	down := firstWindowUnder(after, window, j.sc.Cure.RelapseRatio*normal)
-	figures := fmt.Sprintf("%.0f%% of the baseline (95%% interval %.0f to %.0f%%)", 100*held.mid, 100*held.low, 100*held.high)
+	figures := figuresOf(held)
 	switch {
 	case mean(tail) <= j.sc.Incident.GoodputRatio*normal:
 		j.r.Verdict = NotPrevented
@@ -43,6 +47,11 @@ func (j *judge) prevention() {
 		j.r.Verdict = Mitigated
 		j.r.Because = fmt.Sprintf("From the trigger on goodput was %s, and %.0f%% at the end.", figures, 100*mean(tail)/normal)
 	}
+}
+
+// figuresOf is a share of the baseline's goodput in words.
+func figuresOf(held interval) string {
+	return fmt.Sprintf("%.0f%% of the baseline (95%% interval %.0f to %.0f%%)", 100*held.mid, 100*held.low, 100*held.high)
 }
 
 // served counts who got anything done at the end: goodput can be as ever while

@@ -23,6 +23,10 @@ func (j *judge) remedy() {
 		return
 	}
 	j.connections()
+	if j.sc.Incident.Faults > 0 {
+		j.faultsRemedied()
+		return
+	}
 	before := goodput(j.h.Ops, j.t.baseline)
 	normal := mean(before)
 	all := span{j.t.remedyBegun, j.t.end}

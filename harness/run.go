@@ -38,6 +38,8 @@ const (
 type armRun struct {
 	sc      *scenario.Scenario
 	arm     scenario.Arm
+	image   string // of the server
+	on      string // the same, where the run has several
 	remedy  remedies.Remedy
 	options *Options
 	folder  string // on disk
@@ -320,7 +322,7 @@ func (a *armRun) setUp(ctx context.Context) (ServerEnvironment, error) {
 	defer cancel()
 	var err error
 	a.server, err = a.options.Start(bounded, server.Spec{
-		Config: a.config, Image: a.options.Image, Workspace: a.options.workspace, Name: filepath.Base(filepath.Dir(a.folder)) + "-" + filepath.Base(a.folder),
+		Config: a.config, Image: a.image, Workspace: a.options.workspace, Name: filepath.Base(filepath.Dir(a.folder)) + "-" + filepath.Base(a.folder),
 		Topology: a.sc.Server.Topology,
 	})
 	if err != nil {
@@ -351,7 +353,7 @@ func (a *armRun) setUp(ctx context.Context) (ServerEnvironment, error) {
 // record opens the journal, and is the one start of all offsets.
 func (a *armRun) record() (err error) {
 	a.recorder, err = history.Create(filepath.Join(a.folder, historyFile), history.Header{
-		Schema: history.Schema, Scenario: a.sc.Name, Arm: a.arm.Name, Seed: a.seed, Started: time.Now().UTC(),
+		Schema: history.Schema, Scenario: a.sc.Name, Arm: a.arm.Name, Image: a.on, Seed: a.seed, Started: time.Now().UTC(),
 	})
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrInternal, err)

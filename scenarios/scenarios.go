@@ -28,6 +28,7 @@ var Names = []string{
 	"slot-lock-deadlock",
 	"orphaned-lock",
 	"severed-holder",
+	"lease-expiry",
 	"lock-convoy",
 	"retry-storm",
 	"pool-self-deadlock",

@@ -66,7 +66,8 @@ type Watch struct {
 
 // Incident says when the failure counts as reproduced: goodput over the last
 // ForMS milliseconds of the incident phase is at most GoodputRatio of the
-// baseline's. Without a trigger there is no incident to reproduce.
+// baseline's, or there were at least Faults safety faults in that time. Without a
+// trigger there is no incident to reproduce.
 type Incident struct {
 	// Kind is what the wait-for graph has to prove (deadlock, orphaned, ...); ""
 	// expects nothing.
@@ -81,7 +82,9 @@ type Incident struct {
 // Cure says when goodput counts as restored: the lower bound of the 95%
 // interval of goodput over baseline is at least Ratio from some moment on, and
 // no window of RelapseWindowMS falls under RelapseRatio. At least HoldMS of the
-// recovery must lie behind that moment.
+// recovery must lie behind that moment. Where the incident is safety faults, it is
+// over when there are no more of them, and Ratio is of the goodput at the end of the
+// incident: to exclude each other again may cost what not to do so had gained.
 type Cure struct {
 	Ratio           float64      `yaml:"ratio"`             // of the baseline's goodput, at least
 	RelapseRatio    float64      `yaml:"relapse_ratio"`     // of the baseline's; less for a window is a relapse

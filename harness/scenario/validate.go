@@ -461,6 +461,9 @@ func (c *checker) trigger(s *Scenario) {
 			c.within(l)
 		}
 	}
+	if slices.Contains(t.Uses, "hold_ms") {
+		c.within(limit{"trigger.hold_ms", float64(s.Trigger.HoldMS), minPauseMS, maxPauseMS, t.Name + " needs to know how slow"})
+	}
 	if t.Check == nil {
 		return
 	}
@@ -487,11 +490,15 @@ func (c *checker) measures(s *Scenario) {
 		limit{"cure.relapse_window_ms", float64(s.Cure.RelapseWindowMS), 200, maxPhaseMS, ""},
 		limit{"cure.hold_ms", float64(s.Cure.HoldMS), 0, maxPhaseMS, ""},
 	)
+	c.within(limit{"incident.faults", float64(s.Incident.Faults), 0, maxAdmitted, ""})
+	if s.Incident.Faults > 0 && s.Incident.Kind != "" {
+		c.fail(on("incident.faults", "incident.kind"), "%d: broken safety is no standstill that could be proved %s", s.Incident.Faults, quote(s.Incident.Kind))
+	}
+	if s.Incident.Faults > 0 && s.Trigger.Kind == triggers.None {
+		c.fail(on("incident.faults", "trigger.kind"), "%d: without a trigger there is no incident, and any fault fails the run", s.Incident.Faults)
+	}
 	if k := s.Incident.Kind; k != "" && !slices.Contains(c.known.Kinds, k) {
 		c.fail(on("incident.kind"), "unknown kind of standstill %s; %s", quote(k), hint(k, c.known.Kinds))
-	}
-	if f := s.Incident.Faults; f < 0 {
-		c.fail(on("incident.faults"), "%d: want 0 or more", f)
 	}
 	if r := s.Incident.GoodputRatio; r < 0 || r >= 1 {
 		c.fail(on("incident.goodput_ratio"), "%s: want 0 or more, and less than 1", figure(r))

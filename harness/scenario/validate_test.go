@@ -253,6 +253,12 @@ func TestValidationPointsAtTheNearestKey(t *testing.T) {
 		{"clients to close", "arms:", "swarm: {workers_per_instance: 2, lock: {acquire_timeout_ms: 5, on_give_up: closes-connection}}\narms:", "x.yaml:4:31: swarm.clients_per_instance: 1: a worker that gives up closes its client, so each of the 2 workers per instance needs its own"},
 		{"a connection to close", "arms:", "swarm: {client: {pool_size: 2}, lock: {acquire_timeout_ms: 5, on_give_up: closes-connection}}\narms:", "x.yaml:4:29: swarm.client.pool_size: 2: want 1, for a worker that gives up has one connection to close"},
 		{"parameter", "arms:", "arms:\n  - {name: up, remedy: raise-maxclients-live, params: {maxclients: ten}}", `x.yaml:5:68: arms[0].params.maxclients: "ten" is no number`},
+		{"faults of a standstill", "arms:", "trigger: {kind: surge, instances: 9}\nincident: {kind: deadlock, faults: 3}\narms:", `x.yaml:5:36: incident.faults: 3: broken safety is no standstill that could be proved "deadlock"`},
+		{"faults of nothing", "arms:", "incident: {faults: 3}\narms:", "x.yaml:4:20: incident.faults: 3: without a trigger there is no incident, and any fault fails the run"},
+		{"less than none", "arms:", "trigger: {kind: surge, instances: 9}\nincident: {faults: -1}\narms:", "x.yaml:5:20: incident.faults: -1: want 0 to 1000000000"},
+		{"slow without saying how", "arms:", "trigger: {kind: slow-work}\narms:", "x.yaml:4:1: trigger.hold_ms: missing: want 0.1 to 3600000 (slow-work needs to know how slow)"},
+		{"no slower than it is", "arms:", "trigger: {kind: slow-work, hold_ms: 5}\narms:", "x.yaml:4:37: trigger.hold_ms: 5: want more than the 5 that the work takes before"},
+		{"slow instances", "arms:", "trigger: {kind: slow-work, hold_ms: 50, instances: 5}\narms:", `x.yaml:4:52: trigger.instances: the trigger "slow-work" has no instances`},
 		{"kind of standstill", "arms:", "incident: {kind: dedlock}\narms:", `x.yaml:4:18: incident.kind: unknown kind of standstill "dedlock"; did you mean "deadlock"?`},
 		// Settings that would do nothing.
 		{"leak of nothing", "arms:", "trigger: {kind: leak, count: 9}\narms:", "x.yaml:4:1: trigger.per_s: missing: want 0.1 to 1000 (a leak needs a rate)"},

@@ -2,7 +2,9 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -35,6 +37,43 @@ func Choose(ctx context.Context, kind, image string, say func(string)) (start St
 		return chooseAuto(ctx, image, say)
 	}
 	return nil, "", fmt.Errorf("%w: unknown kind of server %q: it is auto, container, process, redis://HOST:PORT or rediss://HOST:PORT", ErrUsage, kind)
+}
+
+// ChooseAll is Choose for several images, all for the same starter. Each has to be there or to be pulled; the error names every
+// one that is not. Where the kind has no images, and where none is named, it returns the one of Choose.
+func ChooseAll(ctx context.Context, kind string, images []string, say func(string)) (Starter, []string, error) {
+	named := ""
+	if len(images) > 0 {
+		named = images[0]
+	}
+	start, first, err := Choose(ctx, kind, named, say)
+	resolved, errs := []string{first}, []error{err}
+	if kind != KindAuto && kind != KindContainer || len(images) < 2 {
+		return start, resolved, err
+	}
+	for _, image := range images[1:] {
+		_, one, err := Choose(ctx, KindContainer, image, say)
+		resolved = append(resolved, one)
+		// That Docker does not answer is said once.
+		if err != nil && !slices.ContainsFunc(errs, func(e error) bool { return e != nil && e.Error() == err.Error() }) {
+			errs = append(errs, err)
+		}
+	}
+	return start, resolved, errors.Join(errs...)
+}
+
+// Twice returns the first of the images that is among those before it, by whatever name ("redis" is "docker.io/library/redis:latest");
+// "" where there is none.
+func Twice(images []string) string {
+	seen := map[string]bool{}
+	for _, image := range images {
+		name := canonical(image)
+		if seen[name] {
+			return image
+		}
+		seen[name] = true
+	}
+	return ""
 }
 
 // chooseImage settles on an image that is there by the time it returns.

@@ -236,7 +236,7 @@ func (w *worker) work(ctx context.Context, op *history.Op) bool {
 	return w.labour(ctx, op)
 }
 
-// labour takes HoldMS, without Redis. A worker whose connection is to be cut loses
+// labour takes HoldMS, or as long as SlowWork said, without Redis. A worker whose connection is to be cut loses
 // it as it begins, when no command is under way; one that was told to crash does so
 // in the middle of it.
 func (w *worker) labour(ctx context.Context, op *history.Op) bool {
@@ -246,7 +246,7 @@ func (w *worker) labour(ctx context.Context, op *history.Op) bool {
 	if w.severs.take(op.Tenant) {
 		w.link.client.dial.sever()
 	}
-	alive := sleep(ctx, w.settings.Lock.HoldMS.Duration())
+	alive := sleep(ctx, cmp.Or(time.Duration(w.slow.Load()), w.settings.Lock.HoldMS.Duration()))
 	if alive && w.crashes.take(op.Tenant) {
 		w.tally.crashes.Add(1)
 		op.Class = history.Crashed

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lockjam/lockjam/harness/history"
@@ -43,6 +44,7 @@ type worker struct {
 	hook     func(worker int)
 	crashes  *crashes
 	severs   *crashes
+	slow     *atomic.Int64
 	term     context.Context // ends when the worker is told to stop: it begins nothing then, and waits for nothing
 	tally    tally
 	seq      int

@@ -24,7 +24,8 @@ type Settings struct {
 	PerS     float64 `yaml:"per_s" json:"per_s,omitempty"`         // connections per second
 	PoolSize int     `yaml:"pool_size" json:"pool_size,omitempty"` // of the client that leaks; 0: it never stands in the way
 
-	LagMS swarm.Millis `yaml:"lag_ms" json:"lag_ms,omitempty"` // how far a replica lags behind, in milliseconds
+	HoldMS swarm.Millis `yaml:"hold_ms" json:"hold_ms,omitempty"` // how long the work under a lock takes from then on, in milliseconds
+	LagMS  swarm.Millis `yaml:"lag_ms" json:"lag_ms,omitempty"`   // how far a replica lags behind, in milliseconds
 }
 
 // Trigger is one way to start an incident.
@@ -78,6 +79,7 @@ func All() []Trigger {
 		leak,
 		none,
 		severHolders,
+		slowWork,
 		spike,
 		surge,
 	}

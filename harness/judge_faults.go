@@ -1,0 +1,140 @@
+package harness
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/lockjam/lockjam/harness/history"
+)
+
+// What is broken in some incidents is not goodput but exclusion: two rely on one lock,
+// and everything looks well. Such an incident is there where its faults are, and over
+// when there are no more of them.
+
+// faultsFrom counts them from some moment on.
+func (j *judge) faultsFrom(from time.Duration) int64 {
+	return faults(j.h, from, j.sc.Swarm.Limiter.Limit).Total()
+}
+
+// faultsIn counts them in a span.
+func (j *judge) faultsIn(in span) int64 { return j.faultsFrom(in.from) - j.faultsFrom(in.to) }
+
+// tailOf is the last part of a span, by which an incident is told.
+func (j *judge) tailOf(in span) span {
+	return span{max(in.from, in.to-j.sc.Incident.ForMS.Duration()), in.to}
+}
+
+// faultsReproduced says whether the incident took place. What happened before the
+// trigger is not its doing.
+func (j *judge) faultsReproduced() bool {
+	n := j.faultsIn(j.tailOf(j.t.incident))
+	reproduced := j.t.trigger != history.Never && n >= j.sc.Incident.Faults
+	j.r.Reproduced = &reproduced
+	if !reproduced {
+		j.doubt("the incident was not reproduced: %s in the last %v of it (at least %d were to be there)",
+			plural(n, "safety fault"), j.sc.Incident.ForMS.Duration(), j.sc.Incident.Faults)
+	}
+	return reproduced
+}
+
+// faultsRemedied gives the verdict on what was done about an incident of faults.
+// Goodput is compared with the incident's: exclusion costs what breaking it had gained,
+// and the work may take longer than in the baseline for good.
+func (j *judge) faultsRemedied() {
+	clean := span{j.lastFault(), j.t.end}
+	before, during := goodput(j.h.Ops, j.t.baseline), goodput(j.h.Ops, j.tailOf(j.t.incident))
+	if clean.to-clean.from < max(j.sc.Cure.HoldMS.Duration(), 2*bin) {
+		j.recovered(goodput(j.h.Ops, j.t.recovery), before)
+		j.faultsGoOn(clean)
+		return
+	}
+	after := goodput(j.h.Ops, clean)
+	ms := millis(clean.from - j.t.remedyBegun)
+	j.recovered(after, before)
+	j.r.Recovery.RestoredAfterMS = &ms
+	held := ratio(after, during)
+	figures := fmt.Sprintf("goodput was %.0f%% of the incident's (95%% interval %.0f to %.0f%%)", 100*held.mid, 100*held.low, 100*held.high)
+	switch need := j.sc.Cure.Ratio; {
+	case held.high < need && j.tooBusy(clean):
+	case held.low >= need:
+		// What still happened while the remedy was under way is the incident's.
+		j.r.Verdict, j.r.Safety, j.r.Unsafe = Cured, Safety{}, false
+		j.r.Because = fmt.Sprintf("The last safety fault was %.1f s after the remedy was begun, and from then on %s.", ms/1000, figures)
+	case held.high >= need:
+		j.r.Noisy = true
+		j.doubt("there was no safety fault any more after %.1f s, and %s: the threshold of %.0f%% lies between", ms/1000, figures, 100*need)
+	default:
+		j.r.Verdict = Partial
+		j.r.Because = fmt.Sprintf("There was no safety fault any more after %.1f s, and %s.", ms/1000, figures)
+	}
+}
+
+func (j *judge) recovered(after, before []float64) {
+	r := ratio(after, before)
+	j.r.Recovery = &Recovery{Ratio: round(r.mid, 3), Low: round(r.low, 3), High: round(r.high, 3)}
+}
+
+// faultsGoOn tells apart fewer faults, as many as before, and a stretch without any
+// that came too late to see whether it lasts.
+func (j *judge) faultsGoOn(clean span) {
+	then, now := j.faultsIn(j.tailOf(j.t.incident)), j.faultsIn(j.tailOf(span{j.t.remedyBegun, j.t.end}))
+	figures := fmt.Sprintf("%s in the last %v, and %d in the incident's.", plural(now, "safety fault"), j.sc.Incident.ForMS.Duration(), then)
+	switch {
+	case now == 0:
+		j.doubt("the last safety fault was %.1f s before the end, too late to see whether that lasts: lengthen recovery_ms", (clean.to - clean.from).Seconds())
+	case float64(now) < j.sc.Cure.RelapseRatio*float64(then):
+		j.r.Verdict, j.r.Because = Partial, figures
+	default:
+		j.r.Verdict, j.r.Because = NoEffect, figures
+	}
+}
+
+// lastFault is when the first moment without a fault from then on begins, after the
+// remedy was begun.
+func (j *judge) lastFault() time.Duration {
+	// What is counted from a moment on is less the later it is: halve where it ends.
+	some, none := j.t.remedyBegun-1, j.t.end
+	for none-some > time.Microsecond { // which is what a journal keeps
+		if half := some + (none-some)/2; j.faultsFrom(half) > 0 {
+			some = half
+		} else {
+			none = half
+		}
+	}
+	return none
+}
+
+// faultsPrevented gives the verdict on what was in force from the start. It is not
+// compared with its own baseline, which may be as broken: left is the share of that
+// one's goodput at the end, and figures what held from the trigger on.
+func (j *judge) faultsPrevented(left float64, figures string) {
+	in := span{j.t.trigger, j.t.end}
+	total, tail := j.faultsIn(in), j.faultsIn(j.tailOf(in))
+	said := fmt.Sprintf("From the trigger on there were %s, %d of them in the last %v, and goodput was %s.",
+		plural(total, "safety fault"), tail, j.sc.Incident.ForMS.Duration(), figures)
+	switch {
+	case left <= j.sc.Incident.GoodputRatio:
+		j.r.Verdict, j.r.Because = NotPrevented, said+" Who stands still breaks nothing."
+	case tail >= j.sc.Incident.Faults:
+		j.r.Verdict, j.r.Because = NotPrevented, said
+	case total > 0:
+		j.r.Verdict, j.r.Because = Mitigated, said
+	default:
+		j.r.Verdict, j.r.Because = Prevented, fmt.Sprintf("From the trigger on there was no safety fault, and goodput was %s.", figures)
+	}
+}
+
+// faultLevels sums an arm up as levels does.
+func (j *judge) faultLevels() {
+	if j.sc.Incident.Faults == 0 {
+		return
+	}
+	per := func(in span) *float64 {
+		v := round(float64(j.faultsIn(in))/(in.to-in.from).Seconds(), 1)
+		return &v
+	}
+	j.r.FaultsPerS = &Goodput{Before: per(j.t.baseline), During: per(j.tailOf(j.t.incident))}
+	if !j.t.recovery.empty() {
+		j.r.FaultsPerS.After = per(j.tailOf(j.t.recovery))
+	}
+}
