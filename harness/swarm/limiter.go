@@ -3,6 +3,7 @@ package swarm
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -119,13 +120,13 @@ func (w *worker) take(ctx context.Context, c redis.Cmdable, lock string) (grante
 	var acknowledged *redis.Cmd
 	if _, err := c.Pipelined(ctx, func(p redis.Pipeliner) error {
 		set = p.SetNX(ctx, lock, w.token, l.TTLMS.Duration())
-		acknowledged = p.Do(ctx, "WAIT", l.WaitReplicas, l.WaitReplicasMS.Duration().Milliseconds())
+		acknowledged = w.askReplicas(ctx, p)
 		return nil
 	}); err != nil || !set.Val() {
 		return false, err
 	}
-	if n, err := acknowledged.Int(); err != nil || n >= l.WaitReplicas {
-		return err == nil, err
+	if there, err := w.onReplicas(acknowledged); err != nil || there {
+		return there, err
 	}
 	return false, release.Run(ctx, c, []string{lock}, w.token).Err()
 }
@@ -138,6 +139,27 @@ func (w *worker) ours(ctx context.Context, op *history.Op) (ours bool, class his
 		return err
 	})
 	return ours, class
+}
+
+// errUnacknowledged says that what was written is on too few replicas.
+var errUnacknowledged = errors.New("not acknowledged by the replicas in time")
+
+// askReplicas puts WAIT behind what the pipeline writes, where the settings ask for it.
+func (w *worker) askReplicas(ctx context.Context, p redis.Pipeliner) *redis.Cmd {
+	l := w.settings.Lock
+	if l.WaitReplicas == 0 {
+		return nil
+	}
+	return p.Do(ctx, "WAIT", l.WaitReplicas, l.WaitReplicasMS.Duration().Milliseconds())
+}
+
+// onReplicas says whether enough of them have acknowledged.
+func (w *worker) onReplicas(acknowledged *redis.Cmd) (bool, error) {
+	if acknowledged == nil {
+		return true, nil
+	}
+	n, err := acknowledged.Int()
+	return err == nil && n >= w.settings.Lock.WaitReplicas, err
 }
 
 // trying is a row of tries, at a lock or at a decision without one.
@@ -204,13 +226,19 @@ func (w *worker) enter(ctx context.Context, op *history.Op) (count int64, ok boo
 		op.Window = w.window()
 		var fence *redis.IntCmd
 		var read *redis.StringCmd
+		var acknowledged *redis.Cmd
 		_, err := c.Pipelined(ctx, func(p redis.Pipeliner) error {
 			fence = p.Incr(ctx, k.fence)
 			read = p.Get(ctx, w.counter(op))
+			acknowledged = w.askReplicas(ctx, p)
 			return nil
 		})
 		if err != nil && err != redis.Nil {
 			return err
+		}
+		// A token that a failover loses would be given out a second time.
+		if there, err := w.onReplicas(acknowledged); err != nil || !there {
+			return cmp.Or(err, errUnacknowledged)
 		}
 		op.Fence = fence.Val()
 		count, _ = read.Int64()

@@ -105,8 +105,8 @@ type LockSettings struct {
 	ReleaseTimeoutMS Millis `yaml:"release_timeout_ms" json:"release_timeout_ms"`
 
 	// WaitReplicas is how many replicas have to acknowledge a lock before it counts
-	// (WAIT); else it is given back. 0: none is waited for, and a failover can lose the
-	// lock.
+	// (WAIT), else it is given back, and its fencing token before the work begins. 0:
+	// none is waited for, and a failover can lose both.
 	WaitReplicas int `yaml:"wait_replicas" json:"wait_replicas,omitempty"`
 	// WaitReplicasMS is how long they are waited for, in milliseconds.
 	WaitReplicasMS Millis `yaml:"wait_replicas_ms" json:"wait_replicas_ms,omitempty"`
