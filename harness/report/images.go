@@ -233,7 +233,7 @@ func tableOfImages(w io.Writer, r *harness.Run) error {
 	lines, compared := byArm(r), 0
 	for _, l := range lines {
 		answers := l.answers()
-		if len(answers) > 1 {
+		if len(answers) == len(images) {
 			compared++
 		}
 		if !differ(answers) {
@@ -250,7 +250,7 @@ func tableOfImages(w io.Writer, r *harness.Run) error {
 	case compared == len(lines):
 		fmt.Fprintf(&b, "no arm differs between the %d images\n", len(images))
 	default:
-		fmt.Fprintf(&b, "%d of %d arms can be compared between the %d images, and none differs\n", compared, len(lines), len(images))
+		fmt.Fprintf(&b, "%d of %d arms can be compared between all %d images, and none differs\n", compared, len(lines), len(images))
 	}
 	_, err := fmt.Fprintf(w, "\n%s", &b)
 	return err

@@ -117,7 +117,7 @@ func TestWhatSaysNothingDoesNotDiffer(t *testing.T) {
 	arms[1].Verdict, arms[1].Outcome = "", harness.Inconclusive
 	r.Scenarios[0].Arms = arms[:3]
 	var text bytes.Buffer
-	if err := Table(&text, r); err != nil || !strings.Contains(text.String(), "\n0 of 2 arms can be compared between the 2 images, and none differs\n") {
+	if err := Table(&text, r); err != nil || !strings.Contains(text.String(), "\n0 of 2 arms can be compared between all 2 images, and none differs\n") {
 		t.Errorf("%v\n%s", err, &text)
 	}
 	m := imageMatrix(r, r.Images())
