@@ -68,6 +68,9 @@ func page(b *bytes.Buffer, s *scenario.Scenario) {
 			fmt.Fprintf(b, "%s\n\n", cell(n.Text))
 		}
 	}
+	if endsByItself(s) {
+		b.WriteString("- Ends by itself, with nothing done about it\n")
+	}
 	for _, g := range []struct {
 		words string
 		is    func(v harness.Verdict, unsafe bool) bool
@@ -94,6 +97,13 @@ func page(b *bytes.Buffer, s *scenario.Scenario) {
 		}
 	}
 	fmt.Fprintf(b, "\n`lockjam show %s` says why; `lockjam run %[1]s` shows it.\n\n", code(s.Name))
+}
+
+// endsByItself says whether the incident is over with nothing done about it.
+func endsByItself(s *scenario.Scenario) bool {
+	return slices.ContainsFunc(s.Arms, func(a scenario.Arm) bool {
+		return !acts(a) && harness.Verdict(a.Expect.Verdict) == harness.Cured
+	})
 }
 
 func fails(v harness.Verdict) bool {

@@ -113,9 +113,9 @@ func TestSlowScript(t *testing.T) {
 	for line := range strings.Lines(b.control.Admin.Info(t.Context(), "commandstats").Val()) {
 		_, _ = fmt.Sscanf(line, "cmdstat_evalsha:calls=%d,usec=%d", &calls, &usec)
 	}
-	// Fifty milliseconds each make thirty; where others keep the machine busy a script
-	// now and then takes longer.
-	if calls < 10 || usec/max(calls, 1) < 25_000 || usec < 1_000_000 {
+	// Fifty milliseconds each make thirty; where others keep the machine busy they take
+	// longer.
+	if calls < 3 || usec/max(calls, 1) < 25_000 || usec < 1_000_000 {
 		t.Errorf("%d scripts took %d µs together", calls, usec)
 	}
 }
