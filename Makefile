@@ -1,7 +1,7 @@
 # Every target does its own set-up: scripts/setup.sh makes a Redis available.
 GO ?= go
 
-.PHONY: demo test test-race lint bench build false-alarms
+.PHONY: demo test test-race lint bench build false-alarms stability reference
 
 build:
 	$(GO) build -o bin/lockjam ./cmd/lockjam
@@ -31,6 +31,22 @@ false-alarms: build
 	./bin/lockjam run healthy near-limit --repeat 100 --parallel 4
 	mkdir -p results/false-alarms
 	cp results/latest/report.md results/false-alarms/
+
+# Runs the runbook suite a hundred times, and records which verdicts differ: over an
+# hour.
+stability: build
+	./scripts/setup.sh
+	./bin/lockjam run --repeat 100
+	mkdir -p results/stability
+	cp results/latest/report.md results/stability/
+
+# Runs the whole catalogue once and keeps it as the run that the README shows and that
+# a test judges again: four minutes.
+reference: build
+	./scripts/setup.sh
+	./bin/lockjam run --all
+	rm -rf results/reference
+	cp -RL results/latest results/reference
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...

@@ -69,11 +69,11 @@ func selfSustained(control *ArmResult) {
 	control.Reasons = append(control.Reasons, fmt.Sprintf("the incident was %s with nothing done about it: it does not sustain itself", control.Verdict))
 }
 
-// creditRemedy compares a cure with doing nothing. An incident that is known to
-// relapse or to get better by itself leaves the whole cure to earn.
+// creditRemedy compares a cure with doing nothing. Where the incident is known to
+// relapse by itself, or to be over after a while, there is something left to earn.
 func creditRemedy(a, control *ArmResult) *Credit {
 	c := &Credit{Against: []Comparison{{control.Name, control.Verdict}}}
-	known := control.Expected != ""
+	known := control.Expected == control.Verdict
 	switch {
 	case control.Verdict == NoEffect:
 		c.Earned, c.Because = true, fmt.Sprintf("Without it (%s) nothing came back.", control.Name)
@@ -81,14 +81,26 @@ func creditRemedy(a, control *ArmResult) *Credit {
 		c.Because = fmt.Sprintf("Of %s nothing can be said, so whether it was the remedy's doing is not proved.", control.Name)
 	case known && a.Verdict == Cured && control.Verdict != Cured:
 		c.Earned, c.Because = true, fmt.Sprintf("Without it (%s) the incident was %s and no more.", control.Name, control.Verdict)
+	case known && sooner(a, control):
+		c.Earned, c.Because = true, fmt.Sprintf("Without it (%s) it took %.1f s.", control.Name, *control.Recovery.RestoredAfterMS/1000)
 	default:
 		c.Because = fmt.Sprintf("With no remedy at all (%s) the incident was %s as well: it earns no credit.", control.Name, control.Verdict)
-	}
-	if !known && !c.Earned && a.Verdict == Cured && control.Verdict != "" {
-		a.Outcome = Inconclusive
-		a.Reasons = append(a.Reasons, fmt.Sprintf("the control arm was %s with no remedy at all, so the remedy earns no credit", control.Verdict))
+		if a.Verdict == Cured {
+			a.Outcome = Inconclusive
+			a.Reasons = append(a.Reasons, fmt.Sprintf("the control arm was %s with no remedy at all, so the remedy earns no credit", control.Verdict))
+		}
 	}
 	return c
+}
+
+// sooner says whether a remedy was quicker than doing nothing, by half the time at
+// least. Where an incident has an end of its own that is all the credit there is to
+// earn.
+func sooner(a, control *ArmResult) bool {
+	if a.Recovery == nil || control.Recovery == nil || a.Recovery.RestoredAfterMS == nil || control.Recovery.RestoredAfterMS == nil {
+		return false
+	}
+	return *a.Recovery.RestoredAfterMS <= *control.Recovery.RestoredAfterMS/2
 }
 
 // creditPrevention asks whether there was anything to prevent.

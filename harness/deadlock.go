@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -109,7 +110,7 @@ func longestTimeout(s swarm.Settings) time.Duration {
 	longest := max(s.RedialMS, s.Client.DialTimeoutMS*swarm.Millis(max(s.Client.DialerRetries, 1)))
 	for _, m := range []swarm.Millis{
 		s.Client.ReadTimeoutMS, s.Client.WriteTimeoutMS, s.Client.PoolTimeoutMS,
-		s.Client.MaxRetryBackoffMS, s.Lock.HoldMS, s.Lock.PollMS, s.Lock.BackoffMaxMS, s.Arrivals.ThinkMS,
+		s.Client.MaxRetryBackoffMS, s.Lock.ReleaseTimeoutMS, s.Lock.HoldMS, s.Lock.PollMS, s.Lock.BackoffMaxMS, s.Arrivals.ThinkMS,
 	} {
 		longest = max(longest, m)
 	}
@@ -119,7 +120,7 @@ func longestTimeout(s swarm.Settings) time.Duration {
 // snapshot draws the edges of a census. What it is not sure of it gives to an
 // idler, who may let go at any moment: that can hide a deadlock, never feign one.
 func (j *judge) snapshot(c history.Census) waitgraph.Snapshot {
-	d := drawing{judge: j, index: map[resource]int{}, claimed: map[string]bool{}, known: map[string]bool{}}
+	d := drawing{judge: j, index: map[resource]int{}, claimed: map[string]bool{}, known: map[string]bool{}, latest: map[string]int64{}}
 	d.g.At, d.g.Took = c.At, c.Took
 	d.g.Resources = []waitgraph.Resource{{Kind: waitgraph.Slot, Name: "slots", Units: int(c.Slots)}}
 	for _, w := range c.Workers {
@@ -132,8 +133,12 @@ func (j *judge) snapshot(c history.Census) waitgraph.Snapshot {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Clients)) {
-		if !d.known[name] {
-			d.idler(name, int(c.Clients[name]))
+		switch n := int(c.Clients[name]); {
+		case d.known[name]:
+		case swarm.Leaks(name) && !j.reapsIdle():
+			d.holder(name, n, waitgraph.Outsider)
+		default:
+			d.idler(name, n)
 		}
 	}
 	if c.Error == "" {
@@ -155,8 +160,9 @@ type drawing struct {
 	judge   *judge
 	g       waitgraph.Snapshot
 	index   map[resource]int
-	claimed map[string]bool // locks that a living worker says it holds
-	known   map[string]bool // names of clients, and "worker ID" of the living
+	claimed map[string]bool  // locks that a living worker says it holds
+	known   map[string]bool  // names of clients, and "worker ID" of the living
+	latest  map[string]int64 // the number of each living worker's request, by its ID; not of who is between two
 }
 
 // resource is what a resource is known by; a lock and a pool may have one name.
@@ -188,6 +194,9 @@ func (d *drawing) turn(client string) int {
 func (d *drawing) worker(w history.Stance) {
 	p := waitgraph.Process{Name: fmt.Sprintf("worker %d", w.Worker)}
 	d.known[p.Name], d.known[w.Client] = true, true
+	if owner, seq, ok := tokenOf(w.Token); ok {
+		d.latest[owner] = seq
+	}
 	switch {
 	case w.Shared && w.Kept:
 		p.Holds = append(p.Holds, waitgraph.Edge{Resource: d.turn(w.Client), Units: 1, Since: w.KeptSince})
@@ -258,24 +267,71 @@ func (d *drawing) sharedSlots(workers []history.Stance) {
 	}
 }
 
+// reapsIdle says whether the server closes connections that nobody uses. Without
+// that what is leaked is never given back.
+func (j *judge) reapsIdle() bool {
+	after := j.sc.Server.Config["timeout"]
+	return after != "" && after != "0"
+}
+
 // idler draws connections that may be given back at any moment.
 func (d *drawing) idler(client string, connections int) {
+	d.holder(client, connections, waitgraph.Idler)
+}
+
+// holder draws connections of a client that no worker speaks for.
+func (d *drawing) holder(client string, connections int, role waitgraph.Role) {
 	d.g.Processes = append(d.g.Processes, waitgraph.Process{
-		Name: "client " + client, Role: waitgraph.Idler,
+		Name: "client " + client, Role: role,
 		Holds: []waitgraph.Edge{{Resource: slots, Units: connections, Token: client}},
 	})
 }
 
 // ownerless draws a lock that Redis has and no living worker says is its own.
-// Its token names the worker that took it: if that one is gone, it is orphaned.
+// Its token names the worker that took it: if that one is gone, it is orphaned. If
+// it is at a later request by now it has left the lock behind, and only the TTL
+// gives it back: a worker releases with the token of its request and no other. If
+// it is between two requests the answer may still be on its way to it, or lost.
 func (d *drawing) ownerless(name, token string, at time.Duration) {
-	owner, _, _ := strings.Cut(token, ":")
+	owner, seq, _ := tokenOf(token)
 	p := waitgraph.Process{Name: "crashed worker " + owner + " of " + name, Role: waitgraph.Orphan}
-	if d.known["worker "+owner] {
+	switch {
+	case !d.known["worker "+owner]:
+	case d.latest[owner] > seq:
+		p = waitgraph.Process{Name: fmt.Sprintf("worker %s in its request %d", owner, seq), Role: waitgraph.Outsider}
+		at = d.judge.taken(owner, name, at)
+	default:
 		p = waitgraph.Process{Name: "owner of " + name, Role: waitgraph.Idler}
 	}
 	p.Holds = []waitgraph.Edge{{Resource: d.lock(name), Units: 1, Token: token, EndsAt: d.judge.expires(at)}}
 	d.g.Processes = append(d.g.Processes, p)
+}
+
+// tokenOf reads the worker and the number of its request out of a lock's token.
+func tokenOf(token string) (owner string, seq int64, ok bool) {
+	owner, rest, _ := strings.Cut(token, ":")
+	number, _, _ := strings.Cut(rest, ":")
+	seq, err := strconv.ParseInt(number, 10, 64)
+	return owner, seq, err == nil
+}
+
+// taken is when a worker was last granted a lock that it has not released. The grant
+// is on record, for the request is over; without that it is as late as it can be.
+func (j *judge) taken(owner, lock string, atLatest time.Duration) time.Duration {
+	latest := history.Never
+	for _, op := range j.h.Ops {
+		if op.Ended > atLatest {
+			break // they are in the order of their ends
+		}
+		if op.Granted != history.Never && op.Released == history.Never && fmt.Sprint(op.Worker) == owner &&
+			strings.HasSuffix(lock, fmt.Sprint(":", op.Tenant)) {
+			latest = op.Granted
+		}
+	}
+	if latest == history.Never {
+		return atLatest
+	}
+	return latest
 }
 
 // expires is when a lock that was taken at that time goes by itself; 0: never.

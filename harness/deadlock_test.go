@@ -633,3 +633,107 @@ func (s *dice) checkStuck(t *rapid.T, j judge, a, b history.Census) {
 		}
 	}
 }
+
+// Who leaks connections never gives them back; a server that closes idle ones does
+// it in their stead.
+func TestProofOfExhaustion(t *testing.T) {
+	census := func(at time.Duration) history.Census {
+		worker := func(id int32) history.Stance {
+			return history.Stance{Worker: id, State: "waiting", Since: 1100 * time.Millisecond, Client: fmt.Sprint("lockjam-", id, "-0")}
+		}
+		return history.Census{
+			At: at, Took: time.Millisecond, Slots: 5, Workers: []history.Stance{worker(1), worker(2)},
+			Locks: map[string]string{}, Clients: map[string]int64{"lockjam-1-leak": 3, "lockjam-2-leak": 2},
+		}
+	}
+	const sentence = `Exhausted: "worker 1" waits for a client slot; "worker 2" waits for a client slot; ` +
+		`"client lockjam-1-leak" never gives 3 of 5 client slots back; "client lockjam-2-leak" never gives 2 of 5 client slots back.`
+	for _, c := range []struct {
+		name   string
+		change func(*judge)
+		kind   waitgraph.Kind
+	}{
+		{"all slots are leaked", nil, waitgraph.Exhausted},
+		{"the server closes idle connections", func(j *judge) { j.sc.Server.Config = map[string]string{"timeout": "1"} }, waitgraph.Slowness},
+		{"or does not", func(j *judge) { j.sc.Server.Config = map[string]string{"timeout": "0"} }, waitgraph.Exhausted},
+		{"one of them was closed", func(j *judge) { j.h.Census[1].Clients["lockjam-2-leak"] = 1 }, waitgraph.Livelock},
+		{"somebody else has them", func(j *judge) {
+			for i := range j.h.Census {
+				j.h.Census[i].Clients = map[string]int64{"lockjam-1-leak": 3, "redis-cli": 2}
+			}
+		}, waitgraph.Slowness},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			j := judgeOf(census(1500*time.Millisecond), census(2800*time.Millisecond))
+			j.h.Census[1].After.Attempts = 100
+			if c.change != nil {
+				c.change(&j)
+			}
+			f := found(&j)
+			if f.Kind != c.kind || f.Proved != (c.kind == waitgraph.Exhausted) {
+				t.Errorf("%s, proved %v: %s %v", f.Kind, f.Proved, f.Sentence, f.Reasons)
+			}
+			if c.kind == waitgraph.Exhausted && (f.Sentence != sentence || !f.Checked) {
+				t.Errorf("checked %v: %s", f.Checked, f.Sentence)
+			}
+		})
+	}
+}
+
+// A lock whose owner is at a later request goes by its TTL, counted from its grant,
+// and by nothing else.
+func TestProofOfALockThatWasLeftBehind(t *testing.T) {
+	census := func(at time.Duration) history.Census {
+		worker := func(id int32, token string) history.Stance {
+			return history.Stance{
+				Worker: id, State: "waiting", Lock: "lock:t:0", Token: token, Since: 1100 * time.Millisecond,
+				Client: fmt.Sprint("c", id), Connected: 1, Opened: 500 * time.Millisecond,
+			}
+		}
+		return history.Census{
+			At: at, Took: time.Millisecond, Slots: 30, Workers: []history.Stance{worker(1, "1:8:a"), worker(2, "2:3:b")},
+			Locks: map[string]string{"lock:t:0": "1:7:c"}, Clients: map[string]int64{"c1": 1, "c2": 1},
+		}
+	}
+	for _, c := range []struct {
+		name   string
+		change func(*judge)
+		kind   waitgraph.Kind
+		clear  float64
+	}{
+		{"its TTL is known, and its grant", nil, waitgraph.Transient, 1000 + 3000},
+		{"its grant is not on record", func(j *judge) { j.h.Ops = nil }, waitgraph.Transient, 2800 + 3000},
+		{"it has no TTL", func(j *judge) { j.sc.Swarm.Lock.TTLMS = 0 }, waitgraph.Exhausted, 0},
+		{"its owner has just been granted it", func(j *judge) {
+			for i := range j.h.Census {
+				j.h.Census[i].Locks = map[string]string{"lock:t:0": "1:9:c"}
+			}
+		}, waitgraph.Slowness, 0},
+		{"its owner has no request in hand", func(j *judge) {
+			for i := range j.h.Census {
+				w := &j.h.Census[i].Workers[0]
+				w.State, w.Lock, w.Token = "idle", "", ""
+			}
+		}, waitgraph.Slowness, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			j := judgeOf(census(1500*time.Millisecond), census(2800*time.Millisecond))
+			j.sc.Swarm.Lock.TTLMS = 3000
+			j.h.Ops = []history.Op{
+				{Worker: 1, Granted: 600 * time.Millisecond, Released: 700 * time.Millisecond, Ended: 700 * time.Millisecond},
+				{Worker: 2, Granted: 800 * time.Millisecond, Released: history.Never, Ended: 900 * time.Millisecond},
+				{Worker: 1, Granted: second, Released: history.Never, Ended: 1090 * time.Millisecond},
+			}
+			if c.change != nil {
+				c.change(&j)
+			}
+			f := found(&j)
+			if f.Kind != c.kind || f.Proved != (c.kind != waitgraph.Slowness) {
+				t.Fatalf("%s, proved %v: %s %v", f.Kind, f.Proved, f.Sentence, f.Reasons)
+			}
+			if c.kind == waitgraph.Transient && (*f.ClearMS != c.clear || !f.Checked || !strings.Contains(f.Sentence, `"worker 1 in its request 7" never gives lock lock:t:0 back`)) {
+				t.Errorf("it is over at %v ms, want %v; checked %v: %s", *f.ClearMS, c.clear, f.Checked, f.Sentence)
+			}
+		})
+	}
+}

@@ -24,7 +24,7 @@ var allowed = map[string][]string{
 	"harness/triggers":  {"harness/swarm"},
 	"harness/scenario":  {"harness/swarm", "harness/triggers", "scenarios"},
 	"harness":           {"harness/history", "harness/server", "harness/waitgraph", "harness/swarm", "harness/watch", "harness/signals", "harness/remedies", "harness/triggers", "harness/scenario"},
-	"harness/report":    {"harness", "harness/history", "harness/remedies"},
+	"harness/report":    {"harness", "harness/history", "harness/remedies", "harness/scenario", "harness/signals", "harness/triggers"},
 	"harness/schema":    {"harness", "harness/remedies", "harness/scenario", "harness/signals", "harness/triggers", "scenarios"},
 	"cmd/lockjam":       {"harness", "harness/history", "harness/server", "harness/swarm", "harness/signals", "harness/remedies", "harness/triggers", "harness/scenario", "harness/report", "harness/waitgraph", "scenarios"},
 }

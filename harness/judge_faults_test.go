@@ -64,7 +64,9 @@ func TestRemediesOfFaults(t *testing.T) {
 		{"fewer", func(l *literal) { l.broken(3*second, 6*second, 40) }, Partial, Pass, true},
 		{"none, and half the goodput", func(l *literal) { l.work(3*second, 6*second, 50) }, Partial, Pass, false},
 		{"none, since nothing moves", func(*literal) {}, Partial, Pass, false},
-		{"too late to tell", func(l *literal) { l.broken(3*second, 4900*time.Millisecond, 100).work(4900*time.Millisecond, 6*second, 100) }, "", Inconclusive, true},
+		{"too late to tell", func(l *literal) {
+			l.broken(3*second, 4900*time.Millisecond, 100).work(4900*time.Millisecond, 6*second, 100)
+		}, "", Inconclusive, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := newLiteral().work(0, second, 200).broken(second, 3*second, 100)

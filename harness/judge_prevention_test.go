@@ -86,6 +86,42 @@ func TestPreventionWithoutAnIncidentEarnsNoCredit(t *testing.T) {
 	}
 }
 
+// Where the control arm is expected to recover, a remedy earns credit by being
+// quicker, and otherwise none.
+func TestRemedyOfAnIncidentWithAnEnd(t *testing.T) {
+	at := func(ms float64) *Recovery { return &Recovery{RestoredAfterMS: &ms} }
+	for _, c := range []struct {
+		control Verdict // what is expected of it
+		after   float64 // ms until the remedy's arm was restored, of the control's 1200
+		want    Outcome
+	}{
+		{Cured, 100, Pass},
+		{Cured, 600, Pass},
+		{Cured, 700, Inconclusive},
+		{Cured, 1200, Inconclusive},
+		{NoEffect, 100, Inconclusive},
+		{"", 100, Inconclusive},
+	} {
+		arms := []ArmResult{
+			{Name: "control", Remedy: "none", Repeat: 1, Outcome: Pass, Verdict: Cured, Expected: c.control, Recovery: at(1200)},
+			{Name: "a", Remedy: "release-stale-locks", Repeat: 1, Outcome: Pass, Verdict: Cured, Recovery: at(c.after)},
+		}
+		attribute(arms)
+		if arms[1].Outcome != c.want || (c.want == Pass) != arms[1].Credit.Earned {
+			t.Errorf("%+v: %s %v %s", c, arms[1].Outcome, arms[1].Reasons, arms[1].Because)
+		}
+	}
+}
+
+// A prevention may run with no control arm beside it, as it does with --arm.
+func TestPreventionWithoutAControlArm(t *testing.T) {
+	arms := []ArmResult{{Name: "half", Prevention: "p", Verdict: Mitigated, Repeat: 1, Outcome: Pass}}
+	attribute(arms)
+	if arms[0].Outcome != Pass {
+		t.Errorf("%s %v", arms[0].Outcome, arms[0].Reasons)
+	}
+}
+
 func TestScorecardOnPreventions(t *testing.T) {
 	arm := func(name string, v Verdict, faults int64) ArmResult {
 		return ArmResult{Name: name, Remedy: "none", Prevention: name, Claim: "P3", Repeat: 1, Verdict: v, Unsafe: faults > 0, Safety: Safety{Overlaps: faults}}

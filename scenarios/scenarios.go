@@ -12,6 +12,7 @@ var Files embed.FS
 // Schema is the JSON Schema of scenario files, for editors.
 //
 //go:generate go test ../harness/schema -run TestSchemaIsUpToDate -update
+//go:generate go test ../harness/report -run TestGuideIsUpToDate -update
 //go:embed scenario.schema.json
 var Schema []byte
 
@@ -30,6 +31,9 @@ var Names = []string{
 	"lease-expiry",
 	"lock-convoy",
 	"retry-storm",
+	"pool-self-deadlock",
+	"connection-leak",
+	"blocked-release",
 	"healthy",
 	"near-limit",
 }

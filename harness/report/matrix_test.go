@@ -1,7 +1,10 @@
 package report
 
 import (
+	"bytes"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/lockjam/lockjam/harness"
@@ -51,5 +54,40 @@ func TestMatrices(t *testing.T) {
 				t.Errorf("got %q, want %q", got, want)
 			}
 		}
+	}
+}
+
+// The README shows the matrices of the reference run. -update writes them anew.
+func TestReadmeShowsTheReference(t *testing.T) {
+	const path = "../../README.md"
+	r, err := harness.LoadRun("../../results/reference")
+	if err != nil {
+		t.Fatal(err)
+	}
+	there, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := string(there)
+	for name, m := range map[string]matrix{"remedies": remedyMatrix(r), "preventions": preventionMatrix(r)} {
+		var b bytes.Buffer
+		b.WriteString("\n\n") // a table begins after an empty line
+		table(&b, append([]string{"scenario"}, m.columns...)...)
+		for _, l := range m.lines {
+			table(&b, append([]string{l.scenario}, l.cells...)...)
+		}
+		head, rest, ok := strings.Cut(made, "<!-- "+name+" -->\n")
+		_, tail, ended := strings.Cut(rest, "<!-- end -->\n")
+		if !ok || !ended {
+			t.Fatalf("README has no place for the %s", name)
+		}
+		made = head + "<!-- " + name + " -->\n" + strings.TrimPrefix(b.String(), "\n") + "\n<!-- end -->\n" + tail
+	}
+	if *update {
+		if err := os.WriteFile(path, []byte(made), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	} else if made != string(there) {
+		t.Error("the README does not show what results/reference says: run `go test ./harness/report -run Readme -update`")
 	}
 }

@@ -21,6 +21,7 @@ const (
 	maxAdmitted      = 1_000_000_000 // requests per tenant and window
 	maxQueue         = 1_000_000
 	maxRate          = 1_000_000 // arrivals per second
+	maxLeaksPerS     = 1_000     // connections per second
 	maxAttempts      = 1_000     // of go-redis, per command or dial
 	maxRetries       = 100       // of a caller that has had no answer
 	maxBufferBytes   = 1 << 20
@@ -363,6 +364,7 @@ func (c *checker) lock(s *swarm.Settings) {
 		limit{"swarm.lock.poll_ms", float64(l.PollMS), minPauseMS, maxPauseMS, "a shorter pause would spin"},
 		limit{"swarm.lock.backoff_max_ms", float64(l.BackoffMaxMS), 0, maxPauseMS, ""},
 		limit{"swarm.lock.acquire_timeout_ms", float64(l.AcquireTimeoutMS), 0, maxPauseMS, ""},
+		limit{"swarm.lock.release_timeout_ms", float64(l.ReleaseTimeoutMS), 0, maxPauseMS, ""},
 	)
 	// Redis counts in whole milliseconds.
 	c.withinOr([]float64{0}, limit{"swarm.lock.ttl_ms", float64(l.TTLMS), 1, maxTTLMS, "0 is a lock that never expires"})
@@ -436,11 +438,16 @@ func (c *checker) trigger(s *Scenario) {
 		c.within(limit{instances, float64(s.Trigger.Instances), 1, maxWorkers, "a " + t.Name + " needs instances"})
 		c.workers(instances, s.Trigger.Instances, &s.Swarm)
 	}
-	if slices.Contains(t.Uses, "rate_per_s") {
-		c.within(limit{"trigger.rate_per_s", s.Trigger.RatePerS, 0.01, maxRate, "a " + t.Name + " needs a rate"})
-	}
-	if slices.Contains(t.Uses, "for_ms") {
-		c.within(limit{"trigger.for_ms", float64(s.Trigger.ForMS), 1, maxPhaseMS, "a " + t.Name + " has an end"})
+	for _, l := range []limit{
+		{"trigger.rate_per_s", s.Trigger.RatePerS, 0.01, maxRate, "a " + t.Name + " needs a rate"},
+		{"trigger.per_s", s.Trigger.PerS, 0.1, maxLeaksPerS, "a " + t.Name + " needs a rate"},
+		{"trigger.count", float64(s.Trigger.Count), 1, maxServerClients, "a " + t.Name + " needs a number of connections"},
+		{"trigger.for_ms", float64(s.Trigger.ForMS), 1, maxPhaseMS, "a " + t.Name + " has an end"},
+		{"trigger.pool_size", float64(s.Trigger.PoolSize), 0, maxWorkers, ""},
+	} {
+		if slices.Contains(t.Uses, strings.TrimPrefix(l.key, "trigger.")) {
+			c.within(l)
+		}
 	}
 	if slices.Contains(t.Uses, "hold_ms") {
 		c.within(limit{"trigger.hold_ms", float64(s.Trigger.HoldMS), minPauseMS, maxPauseMS, t.Name + " needs to know how slow"})

@@ -261,6 +261,12 @@ func TestValidationPointsAtTheNearestKey(t *testing.T) {
 		{"slow instances", "arms:", "trigger: {kind: slow-work, hold_ms: 50, instances: 5}\narms:", `x.yaml:4:52: trigger.instances: the trigger "slow-work" has no instances`},
 		{"kind of standstill", "arms:", "incident: {kind: dedlock}\narms:", `x.yaml:4:18: incident.kind: unknown kind of standstill "dedlock"; did you mean "deadlock"?`},
 		// Settings that would do nothing.
+		{"leak of nothing", "arms:", "trigger: {kind: leak, count: 9}\narms:", "x.yaml:4:1: trigger.per_s: missing: want 0.1 to 1000 (a leak needs a rate)"},
+		{"leak without an end", "arms:", "trigger: {kind: leak, per_s: 5}\narms:", "x.yaml:4:1: trigger.count: missing: want 1 to 100000 (a leak needs a number of connections)"},
+		{"leak from no pool", "arms:", "trigger: {kind: leak, per_s: 5, count: 9, pool_size: -1}\narms:", "x.yaml:4:54: trigger.pool_size: -1: want 0 to 20000"},
+		{"leak of instances", "arms:", "trigger: {kind: leak, per_s: 5, count: 9, instances: 3}\narms:", `x.yaml:4:54: trigger.instances: the trigger "leak" has no instances`},
+		{"crowd without an end", "arms:", "trigger: {kind: crowd, count: 9}\narms:", "x.yaml:4:1: trigger.for_ms: missing: want 1 to 600000 (a crowd has an end)"},
+		{"crowd of a kind", "arms:", "trigger: {kind: crowd, count: 9, for_ms: 5, per_s: 3}\narms:", `x.yaml:4:52: trigger.per_s: the trigger "crowd" has no per_s`},
 		{"instances without a surge", "arms:", "trigger: {instances: 5}\narms:", `x.yaml:4:22: trigger.instances: the trigger "none" has no instances`},
 		{"rate of closed arrivals", "arms:", "swarm: {arrivals: {rate_per_s: 0}}\narms:", "x.yaml:4:32: swarm.arrivals.rate_per_s: only open arrivals have one"},
 		{"deadline of closed arrivals", "arms:", "swarm: {arrivals: {deadline_ms: 9}}\narms:", "x.yaml:4:33: swarm.arrivals.deadline_ms: only open arrivals have one"},

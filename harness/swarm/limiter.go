@@ -59,20 +59,20 @@ func (w *worker) underLock(ctx context.Context, op *history.Op) bool {
 	w.stand(Holding, op.Tenant)
 	count, ok := w.enter(ctx, op)
 	if !ok || !w.work(ctx, op) {
-		return false
+		return w.left
 	}
 	op.Admitted = count < w.settings.Limiter.Limit
 	if op.Admitted {
 		if !w.write(ctx, op, count+1) {
-			return false
+			return w.left
 		}
 		op.Count = count + 1
 	}
 	op.Worked = w.elapsed()
-	if !w.release(ctx, op) {
+	if !w.release(ctx, op) && !w.left {
 		return false
 	}
-	op.Outcome = history.OK
+	op.Outcome = history.OK // also of who could not release: its decision stands
 	return true
 }
 
@@ -80,6 +80,7 @@ func (w *worker) underLock(ctx context.Context, op *history.Op) bool {
 func (w *worker) acquire(ctx context.Context, op *history.Op) bool {
 	w.seq++
 	w.token = fmt.Sprintf("%d:%d:%08x", w.id, w.seq, w.rng.Uint32())
+	w.left = false
 	w.stand(Waiting, op.Tenant)
 	l := w.settings.Lock
 	w.link.keeps = w.settings.Waiter == WaiterKeeps
@@ -250,18 +251,34 @@ func (w *worker) release(ctx context.Context, op *history.Op) bool {
 }
 
 // persist repeats a command of a lock holder until it is answered or the run
-// ends: a holder that gave up would leave its lock behind.
+// ends, or the holder gives up and leaves its lock behind.
 func (w *worker) persist(ctx context.Context, op *history.Op, send func(redis.Cmdable) error) bool {
-	for {
+	timeout, pause := w.settings.Lock.ReleaseTimeoutMS.Duration(), w.settings.RedialMS.Duration()
+	lost := false
+	for begun := w.elapsed(); ; {
 		class := w.link.do(send)
 		if class == history.None {
 			w.stand(Holding, op.Tenant)
 			return true
 		}
-		op.Class = class
+		op.Class, lost = class, lost || mayHaveRun(class)
 		w.stand(Dialing, op.Tenant)
-		if !sleep(ctx, w.settings.RedialMS.Duration()) {
+		if timeout > 0 && w.elapsed()+pause-begun > timeout {
+			w.leave(op, lost)
 			return false
 		}
+		if !sleep(ctx, pause) {
+			return false
+		}
+	}
+}
+
+// leave settles a request whose holder has given up. The lock stays where it is.
+func (w *worker) leave(op *history.Op, lost bool) {
+	w.left = true
+	w.link.keeps = false
+	w.link.letGo()
+	if !lost {
+		op.Outcome = history.Fail
 	}
 }

@@ -85,6 +85,10 @@ type LockSettings struct {
 	BackoffMaxMS     Millis  `yaml:"backoff_max_ms" json:"backoff_max_ms"`         // the longest pause that backoff reaches
 	AcquireTimeoutMS Millis  `yaml:"acquire_timeout_ms" json:"acquire_timeout_ms"` // 0: waits for ever
 	OnGiveUp         GiveUp  `yaml:"on_give_up" json:"on_give_up"`                 // when the acquire timeout has passed
+	// ReleaseTimeoutMS is how long a holder whose commands fail tries each again, to
+	// read, to write its result and to release, before it goes on to the next request.
+	// It leaves its lock behind then, to the TTL. 0: for ever.
+	ReleaseTimeoutMS Millis `yaml:"release_timeout_ms" json:"release_timeout_ms"`
 }
 
 // GiveUp is what a worker does with its connection when it gives up waiting. Its

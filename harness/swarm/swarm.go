@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/lockjam/lockjam/harness/history"
 )
 
@@ -68,6 +70,8 @@ type instance struct {
 	term       context.Context // ends when the process is told to stop: SIGTERM
 	terminate  context.CancelFunc
 	clients    []*client // under Swarm.mu
+	leaks      *client   // under Swarm.mu, as is what it has leaked; nil: nothing
+	leaked     []*redis.Conn
 	working    sync.WaitGroup
 }
 

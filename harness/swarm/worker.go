@@ -48,6 +48,7 @@ type worker struct {
 	tally    tally
 	seq      int
 	token    string
+	left     bool          // it gave up as a holder, and left its lock behind
 	intended time.Duration // when the request in hand was meant to start
 
 	mu     sync.Mutex

@@ -18,6 +18,10 @@ type Settings struct {
 
 	RatePerS float64      `yaml:"rate_per_s" json:"rate_per_s,omitempty"` // requests per second for as long as it lasts
 	ForMS    swarm.Millis `yaml:"for_ms" json:"for_ms,omitempty"`         // how long it lasts, in milliseconds
+	Count    int          `yaml:"count" json:"count,omitempty"`           // of connections
+
+	PerS     float64 `yaml:"per_s" json:"per_s,omitempty"`         // connections per second
+	PoolSize int     `yaml:"pool_size" json:"pool_size,omitempty"` // of the client that leaks; 0: it never stands in the way
 
 	HoldMS swarm.Millis `yaml:"hold_ms" json:"hold_ms,omitempty"` // how long the work under a lock takes from then on, in milliseconds
 }
@@ -62,7 +66,9 @@ const FireWithin = 10 * time.Second
 func All() []Trigger {
 	return []Trigger{
 		crashHolders,
+		crowd,
 		hotKey,
+		leak,
 		none,
 		severHolders,
 		slowWork,

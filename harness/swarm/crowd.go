@@ -1,0 +1,43 @@
+package swarm
+
+import (
+	"context"
+	"time"
+)
+
+// crowdRedials is how long somebody in a crowd waits who was turned away.
+const crowdRedials = 10 * time.Millisecond
+
+// Crowd brings so many connections that are not the service's, as a batch job does
+// or the deployment of another service: all come at once, who is turned away tries
+// again, and all leave when the time is over or the swarm stops. It returns at once.
+func (s *Swarm) Crowd(connections int, stay time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return
+	}
+	life, leave := context.WithTimeout(s.life, stay)
+	o := s.config.Settings.Client
+	o.PoolSize = connections
+	c := s.newClient("lockjam-crowd", o, life)
+	for range connections {
+		s.running.Go(func() {
+			for {
+				conn := c.rdb.Conn()
+				if conn.Ping(life).Err() == nil {
+					<-life.Done()
+				}
+				_ = conn.Close()
+				if !sleep(life, crowdRedials) {
+					return
+				}
+			}
+		})
+	}
+	s.running.Go(func() {
+		<-life.Done() // which closes their connections
+		leave()
+		_ = c.rdb.Close()
+	})
+}

@@ -1,0 +1,85 @@
+package swarm
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Leak is how a service leaks connections: some path of its code checks a
+// connection out of its client's pool, uses it once, and neither gives it back nor
+// closes it.
+type Leak struct {
+	PerS     float64 // connections a second, over all instances in turn
+	Count    int     // how many are leaked in all; then it ends
+	PoolSize int     // of the client that leaks, in each instance; 0: it never stands in the way
+}
+
+// leakSuffix ends the name of a client that leaks.
+const leakSuffix = "-leak"
+
+// Leaks says of a name in CLIENT LIST whether it is a leaking client's. Its
+// connections are idle, nobody will use them again, and until their process ends
+// nobody closes them either.
+func Leaks(client string) bool { return strings.HasSuffix(client, leakSuffix) }
+
+// Leak makes the service leak connections from now on. It returns at once. A
+// connection that is refused, or that the pool has no turn for, is not leaked: some
+// later request tries again. The leak ends with the swarm, if not before; what an
+// instance has leaked is closed when the instance ends, and not before.
+func (s *Swarm) Leak(l Leak) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return
+	}
+	s.running.Go(func() {
+		tick := time.NewTicker(time.Duration(float64(time.Second) / l.PerS))
+		defer tick.Stop()
+		for leaked, turn := 0, 0; leaked < l.Count; turn++ {
+			select {
+			case <-s.life.Done():
+				return
+			case <-tick.C:
+			}
+			if s.leakOne(turn, l) {
+				leaked++
+			}
+		}
+	})
+}
+
+// leakOne checks one connection out in the instance whose turn it is.
+func (s *Swarm) leakOne(turn int, l Leak) bool {
+	s.mu.Lock()
+	in := s.instances[turn%len(s.instances)]
+	if in.term.Err() != nil { // it takes no requests any more
+		s.mu.Unlock()
+		return false
+	}
+	c := s.leaking(in, l)
+	s.mu.Unlock()
+	conn := c.rdb.Conn()
+	if conn.Ping(in.life).Err() != nil {
+		_ = conn.Close()
+		return false
+	}
+	// A connection that is collected as garbage is closed.
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	in.leaked = append(in.leaked, conn)
+	return true
+}
+
+// leaking is the client that an instance leaks from. It needs s.mu.
+func (s *Swarm) leaking(in *instance, l Leak) *client {
+	if in.leaks == nil {
+		o := in.settings.Client
+		if o.PoolSize = l.PoolSize; o.PoolSize == 0 {
+			o.PoolSize = l.Count
+		}
+		in.leaks = s.newClient(fmt.Sprintf("lockjam-%d", in.number)+leakSuffix, o, in.life)
+		in.clients = append(in.clients, in.leaks)
+	}
+	return in.leaks
+}
