@@ -368,6 +368,7 @@ func (c *checker) lock(s *swarm.Settings) {
 	)
 	// Redis counts in whole milliseconds.
 	c.withinOr([]float64{0}, limit{"swarm.lock.ttl_ms", float64(l.TTLMS), 1, maxTTLMS, "0 is a lock that never expires"})
+	oneOf(c, "swarm.lock.release", l.Release, swarm.ReleaseToken, swarm.ReleaseBlind)
 	oneOf(c, "swarm.lock.on_give_up", l.OnGiveUp, swarm.GiveUpKeeps, swarm.GiveUpCloses)
 	if l.OnGiveUp == swarm.GiveUpCloses && l.AcquireTimeoutMS == 0 {
 		c.fail(on("swarm.lock.on_give_up", "swarm.lock.acquire_timeout_ms"), "%s: without an acquire_timeout_ms nobody gives up", quote(string(l.OnGiveUp)))

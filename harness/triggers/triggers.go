@@ -23,7 +23,7 @@ type Settings struct {
 	PerS     float64 `yaml:"per_s" json:"per_s,omitempty"`         // connections per second
 	PoolSize int     `yaml:"pool_size" json:"pool_size,omitempty"` // of the client that leaks; 0: it never stands in the way
 
-	HoldMS swarm.Millis `yaml:"hold_ms" json:"hold_ms,omitempty"` // how long the work under a lock takes from then on, in milliseconds
+	HoldMS swarm.Millis `yaml:"hold_ms" json:"hold_ms,omitempty"` // how long the work under a lock takes, in milliseconds
 }
 
 // Trigger is one way to start an incident.
@@ -73,6 +73,7 @@ func All() []Trigger {
 		severHolders,
 		slowWork,
 		spike,
+		stallHolders,
 		surge,
 	}
 }
