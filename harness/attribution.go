@@ -12,7 +12,7 @@ import (
 type Credit struct {
 	Earned  bool         `json:"earned"`
 	Because string       `json:"because"`
-	Against []Comparison `json:"against"` // arms of the same repeat
+	Against []Comparison `json:"against"` // arms of the same repeat and image
 }
 
 // Comparison is an arm that another is compared with.
@@ -22,7 +22,7 @@ type Comparison struct {
 }
 
 // attribute says of every arm that was cured or prevented what it owes that to,
-// within the same repeat, and denies the credit where the control arm did as well.
+// within the same repeat and image, and denies the credit where the control arm did as well.
 func attribute(arms []ArmResult) {
 	for k := range arms {
 		selfSustained(&arms[k])
@@ -33,13 +33,13 @@ func attribute(arms []ArmResult) {
 			continue
 		}
 		beside := func(name string) *ArmResult {
-			k := slices.IndexFunc(arms, func(b ArmResult) bool { return b.Name == name && b.Repeat == a.Repeat })
+			k := slices.IndexFunc(arms, func(b ArmResult) bool { return b.Name == name && b.sameLot(a) })
 			if k < 0 {
 				return nil
 			}
 			return &arms[k]
 		}
-		k := slices.IndexFunc(arms, func(b ArmResult) bool { return b.Control() && b.Repeat == a.Repeat })
+		k := slices.IndexFunc(arms, func(b ArmResult) bool { return b.Control() && b.sameLot(a) })
 		switch {
 		case k < 0:
 			a.Credit = &Credit{Because: "No control arm ran beside it: whether it was its doing is not proved."}
@@ -53,6 +53,10 @@ func attribute(arms []ArmResult) {
 		}
 	}
 }
+
+// sameLot says whether two arms ran for one comparison: in the same repeat, on the
+// same image.
+func (a *ArmResult) sameLot(b *ArmResult) bool { return a.Repeat == b.Repeat && a.Image == b.Image }
 
 // succeeded is whether there is any credit to earn.
 func succeeded(v Verdict) bool {

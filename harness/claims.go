@@ -104,8 +104,22 @@ func signalsOf(id string) []string {
 const noArm = "No arm of this run bears on it."
 
 // Scorecard answers every claim of the runbook from the arms of a run whose
-// scenarios say that they bear on it. A claim without any is untested.
+// scenarios say that they bear on it. A claim without any is untested. In a run on
+// several images each answers for itself, and the card says where they differ.
 func Scorecard(r *Run) []Claim {
+	images := r.Images()
+	if len(images) == 0 {
+		return scorecard(r)
+	}
+	var cards [][]Claim
+	for _, image := range images {
+		cards = append(cards, scorecard(r.On(image)))
+	}
+	return mergeCards(images, cards)
+}
+
+// scorecard is the one of a single server.
+func scorecard(r *Run) []Claim {
 	cards := make([]Claim, 0, len(runbook))
 	for _, c := range runbook {
 		card := Claim{ID: c.id, Words: c.words, Verdict: Untested, Because: noArm, Evidence: []Evidence{}}

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 
 	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/server"
 	"github.com/lockjam/lockjam/harness/swarm"
 	"github.com/lockjam/lockjam/harness/watch"
 )
@@ -65,6 +66,7 @@ func (a *armRun) environment(ctx context.Context) (ServerEnvironment, error) {
 	if v := info["valkey_version"]; v != "" {
 		env.Server.Version = "valkey " + v
 	}
+	env.Server.Features = server.AskFeatures(ctx, a.control.Admin)
 	data, err := json.MarshalIndent(env, "", "  ")
 	if err != nil {
 		return env.Server, err

@@ -10,6 +10,7 @@ type Event struct {
 	Kind     EventKind  `json:"event"`
 	Scenario string     `json:"scenario,omitempty"`
 	Arm      string     `json:"arm,omitempty"`
+	Image    string     `json:"image,omitempty"` // in a run on several
 	Repeat   int        `json:"repeat,omitempty"`
 	AtMS     float64    `json:"at_ms,omitempty"`  // since the arm's start
 	Name     string     `json:"name,omitempty"`   // the phase, trigger, remedy or step

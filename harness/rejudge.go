@@ -33,6 +33,9 @@ func Known() scenario.Known {
 	}
 	for _, r := range remedies.All() {
 		k.Remedies[r.Name] = nil
+		if r.Restarts {
+			k.Restarting = append(k.Restarting, r.Name)
+		}
 		for _, p := range r.Params {
 			k.Remedies[r.Name] = append(k.Remedies[r.Name], p.Name)
 		}
@@ -148,7 +151,7 @@ func addUnlisted(folder string, r *Run) error {
 		if err != nil {
 			continue // killed before anything was recorded
 		}
-		arm := ArmResult{Name: header.Arm, Folder: within, Repeat: 1, Attempts: 1}
+		arm := ArmResult{Name: header.Arm, Image: header.Image, Folder: within, Repeat: 1, Attempts: 1}
 		if _, n, ok := strings.Cut(filepath.Base(within), "@"); ok {
 			arm.Repeat, _ = strconv.Atoi(n)
 		}
@@ -194,6 +197,6 @@ func rejudgeArm(folder string, was *ArmResult) (*ArmResult, *scenario.Scenario, 
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrUsage, err)
 	}
-	now.Repeat, now.Attempts, now.Folder = was.Repeat, was.Attempts, was.Folder
+	now.Image, now.Repeat, now.Attempts, now.Folder = was.Image, was.Repeat, was.Attempts, was.Folder
 	return now, sc, nil
 }

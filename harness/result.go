@@ -76,7 +76,9 @@ type Environment struct {
 	Go      string            `json:"go"`
 	OS      string            `json:"os"`
 	CPUs    int               `json:"cpus"`
-	Server  ServerEnvironment `json:"server"`
+	Server  ServerEnvironment `json:"server"` // the first image's, in a run on several
+
+	Servers []ServerEnvironment `json:"servers,omitempty"` // image by image, in a run on several
 }
 
 // ServerEnvironment is the server that an arm ran against.
@@ -84,6 +86,8 @@ type ServerEnvironment struct {
 	server.Info
 	Version    string `json:"version,omitempty"` // redis_version or valkey_version
 	MaxClients int    `json:"maxclients,omitempty"`
+
+	Features []server.Feature `json:"features,omitempty"` // as the server answered for them
 }
 
 // ScenarioResult holds the arms of one scenario.
@@ -97,8 +101,9 @@ type ScenarioResult struct {
 // ArmResult is verdict.json: everything that the judge has to say of one arm.
 type ArmResult struct {
 	Name        string         `json:"name"`
-	Repeat      int            `json:"repeat"` // 1 and up
-	Folder      string         `json:"folder"` // within the run folder
+	Image       string         `json:"image,omitempty"` // of the server, in a run on several
+	Repeat      int            `json:"repeat"`          // 1 and up
+	Folder      string         `json:"folder"`          // within the run folder
 	Why         string         `json:"why,omitempty"`
 	Remedy      string         `json:"remedy"`
 	Prevention  string         `json:"prevention,omitempty"`
@@ -216,6 +221,14 @@ func (a *ArmResult) after(signal string) map[string]float64 {
 // Control says whether nothing was done in this arm, neither before nor after.
 func (a ArmResult) Control() bool { return a.Remedy == remedies.NoRemedy && a.Prevention == "" }
 
+// Took is how long the arm ran, its server's start left out.
+func (a *ArmResult) Took() time.Duration {
+	if len(a.Phases) == 0 {
+		return 0
+	}
+	return time.Duration(a.Phases[len(a.Phases)-1].EndMS * float64(time.Millisecond))
+}
+
 // Figures are what a signal read during the incident; nil if it read nothing.
 func (a ArmResult) Figures(signal string) map[string]float64 {
 	for _, s := range a.Signals {
@@ -294,6 +307,18 @@ type Claim struct {
 	Verdict  string     `json:"verdict"` // confirmed, refuted, conditional or untested
 	Because  string     `json:"because"`
 	Instead  string     `json:"instead,omitempty"` // what to do where it does not hold
+	Evidence []Evidence `json:"evidence"`
+
+	// Images has the claim image by image, with the evidence of each, in a run on
+	// several; Evidence is empty then.
+	Images []ClaimOn `json:"images,omitempty"`
+}
+
+// ClaimOn is what was measured of a claim on one image.
+type ClaimOn struct {
+	Image    string     `json:"image"`
+	Verdict  string     `json:"verdict"`
+	Because  string     `json:"because"`
 	Evidence []Evidence `json:"evidence"`
 }
 

@@ -38,6 +38,8 @@ const (
 type armRun struct {
 	sc      *scenario.Scenario
 	arm     scenario.Arm
+	image   string // of the server
+	on      string // the same, where the run has several
 	remedy  remedies.Remedy
 	options *Options
 	folder  string // on disk
@@ -63,6 +65,8 @@ func (a *armRun) elapsed() time.Duration { return time.Since(a.started) }
 func (a *armRun) mark(kind history.MarkKind, name, detail string) {
 	a.markAt(a.elapsed(), kind, name, detail)
 }
+
+func (a *armRun) step(did, answer string) { a.mark(history.StepMark, did, answer) }
 
 func (a *armRun) markAt(at time.Duration, kind history.MarkKind, name, detail string) {
 	a.recorder.Mark(history.Mark{At: at, Kind: kind, Name: name, Detail: detail})
@@ -117,6 +121,7 @@ func (a *armRun) phases(ctx context.Context) (err error) {
 	if err := a.wait(ctx, a.sc.Phases.IncidentMS.Duration()); err != nil {
 		return err
 	}
+	a.otherShards(ctx)
 	if a.sc.Phases.RecoveryMS == 0 {
 		return nil
 	}
@@ -157,7 +162,8 @@ func (a *armRun) trigger(ctx context.Context) error {
 	a.mark(history.TriggerMark, t.Name, t.Say(a.sc.Trigger, a.sc.Swarm))
 	return t.Fire(ctx, &triggers.Incident{
 		Settings: a.sc.Trigger, Of: a.sc.Swarm, Swarm: a.swarm,
-		Note: func(words string) { a.mark(history.NoteMark, "", words) },
+		Note:     func(words string) { a.mark(history.NoteMark, "", words) },
+		Failover: a.failover,
 	})
 }
 
@@ -199,7 +205,7 @@ func (a *armRun) incident() *remedies.Incident {
 		Server: a.server, Config: a.config, Params: a.remedy.Complete(a.arm.Params), Pattern: a.lockPattern(),
 		Admin:   func() *redis.Client { return a.control.Admin },
 		Restart: a.restart,
-		Step:    func(did, answer string) { a.mark(history.StepMark, did, answer) },
+		Step:    a.step,
 		Orphans: a.orphans,
 		Rollout: a.rollout,
 		Undo: func(back func(context.Context) error) {
@@ -236,7 +242,7 @@ func (a *armRun) rollout(ctx context.Context, waves int, pause time.Duration) er
 		to = *a.arm.Swarm
 	}
 	return a.swarm.Rollout(ctx, to, waves, pause, func(done, of int) {
-		a.mark(history.StepMark, fmt.Sprintf("wave %d of %d", done, of), "its instances run with the new settings")
+		a.step(fmt.Sprintf("wave %d of %d", done, of), "its instances run with the new settings")
 	})
 }
 
@@ -316,10 +322,11 @@ func (a *armRun) setUp(ctx context.Context) (ServerEnvironment, error) {
 	defer cancel()
 	var err error
 	a.server, err = a.options.Start(bounded, server.Spec{
-		Config: a.config, Image: a.options.Image, Workspace: a.options.workspace, Name: filepath.Base(filepath.Dir(a.folder)) + "-" + filepath.Base(a.folder),
+		Config: a.config, Image: a.image, Workspace: a.options.workspace, Name: filepath.Base(filepath.Dir(a.folder)) + "-" + filepath.Base(a.folder),
+		Topology: a.sc.Server.Topology,
 	})
 	if err != nil {
-		return ServerEnvironment{}, a.startFailed(err)
+		return ServerEnvironment{}, a.several(a.startFailed(err))
 	}
 	if a.control, err = server.OpenControl(bounded, a.server.Endpoint()); err != nil {
 		return ServerEnvironment{}, err
@@ -332,20 +339,40 @@ func (a *armRun) setUp(ctx context.Context) (ServerEnvironment, error) {
 	if err != nil {
 		return env, err
 	}
-	a.recorder, err = history.Create(filepath.Join(a.folder, historyFile), history.Header{
-		Schema: history.Schema, Scenario: a.sc.Name, Arm: a.arm.Name, Seed: a.seed, Started: time.Now().UTC(),
-	})
-	if err != nil {
-		return env, fmt.Errorf("%w: %w", ErrInternal, err)
+	if err := a.record(); err != nil {
+		return env, err
 	}
-	a.started = time.Now()
-	e := a.server.Endpoint()
 	a.swarm = swarm.Start(ctx, swarm.Config{
-		Target:   swarm.Target{Addr: e.Addr, Username: e.Username, Password: e.Password, DB: e.DB, TLS: e.TLS},
+		Target:   a.target(),
 		Settings: a.sc.Swarm, Prefix: a.prefix, Seed: a.seed, Elapsed: a.elapsed, Record: a.recorder.Op, OnWork: a.options.OnWork,
 	})
 	a.watcher = a.newWatcher()
 	return env, nil
+}
+
+// record opens the journal, and is the one start of all offsets.
+func (a *armRun) record() (err error) {
+	a.recorder, err = history.Create(filepath.Join(a.folder, historyFile), history.Header{
+		Schema: history.Schema, Scenario: a.sc.Name, Arm: a.arm.Name, Image: a.on, Seed: a.seed, Started: time.Now().UTC(),
+	})
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrInternal, err)
+	}
+	a.started = time.Now()
+	return nil
+}
+
+// target is what the swarm works against.
+func (a *armRun) target() swarm.Target {
+	e := a.server.Endpoint()
+	t := swarm.Target{Addr: e.Addr, Username: e.Username, Password: e.Password, DB: e.DB, TLS: e.TLS}
+	if pair, ok := a.server.(server.Failover); ok {
+		t.Sentinels, t.Primary = pair.Sentinels(), server.PrimaryName
+	}
+	for _, shard := range a.shards() {
+		t.Shards = append(t.Shards, shard.Addr)
+	}
+	return t
 }
 
 // startFailed tells a server that does not take the scenario's configuration from

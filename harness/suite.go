@@ -51,9 +51,9 @@ type Options struct {
 	Scenarios        []*scenario.Scenario
 	Arms             []string // by name; empty: all
 	Start            server.Starter
-	Image            string // container only
-	Parallel         int    // arms side by side
-	Repeat           int    // times that every arm runs
+	Images           []string // container only; every arm runs once on each
+	Parallel         int      // arms side by side
+	Repeat           int      // times that every arm runs
 	Seed             uint64
 	Out              string // run folders are made in it
 	AllowDestructive bool   // on a server that lockjam did not start
@@ -72,8 +72,18 @@ const attempts = 3
 type task struct {
 	sc     *scenario.Scenario
 	arm    scenario.Arm
+	image  string // of the server; "" for one that has none
+	label  string // of the image, in names; "" where all arms run on the same
 	repeat int
 	result *ArmResult
+}
+
+// on is the image that the arm is told apart by.
+func (t *task) on() string {
+	if t.label == "" {
+		return ""
+	}
+	return t.image
 }
 
 // suite is a run under way.
@@ -146,9 +156,14 @@ func (t *task) length() time.Duration {
 	return (p.BaselineMS + p.IncidentMS + p.RecoveryMS).Duration()
 }
 
-// plan lists the arms to run: scenario by scenario, repeat by repeat.
+// plan lists the arms to run: scenario by scenario, repeat by repeat, and each on
+// every image, so that what is compared runs about when its counterparts do.
 func plan(o Options) ([]*task, error) {
 	var tasks []*task
+	images, labels := []string{""}, []string{""}
+	if len(o.Images) > 0 {
+		images, labels = o.Images, imageLabels(o.Images)
+	}
 	used := map[string]bool{}
 	for _, sc := range o.Scenarios {
 		for repeat := 1; repeat <= max(o.Repeat, 1); repeat++ {
@@ -157,7 +172,9 @@ func plan(o Options) ([]*task, error) {
 					continue
 				}
 				used[arm.Name] = true
-				tasks = append(tasks, &task{sc: sc, arm: arm, repeat: repeat})
+				for i := range images {
+					tasks = append(tasks, &task{sc: sc, arm: arm, image: images[i], label: labels[i], repeat: repeat})
+				}
 			}
 		}
 	}
@@ -180,6 +197,7 @@ func (s *suite) open() error {
 		Seed: s.options.Seed, Repeat: max(s.options.Repeat, 1), Status: Interrupted, Outcome: Inconclusive,
 		Environment: ThisEnvironment(), Scenarios: []ScenarioResult{}, Claims: []Claim{},
 	}
+	s.run.Environment.Servers = serversOf(s.options.Images)
 	s.folder = filepath.Join(s.options.Out, s.run.ID)
 	if err := os.MkdirAll(s.folder, 0o755); err != nil {
 		return fmt.Errorf("%w: cannot write results: %w", ErrUsage, err)
@@ -211,43 +229,51 @@ func (s *suite) runTask(ctx context.Context, t *task) (err error) {
 		}
 	}()
 	observe := func(e Event) {
-		e.Scenario, e.Arm, e.Repeat = t.sc.Name, t.arm.Name, t.repeat
+		e.Scenario, e.Arm, e.Image, e.Repeat = t.sc.Name, t.arm.Name, t.on(), t.repeat
 		s.observe(e)
 	}
 	for attempt := 1; ; attempt++ {
 		r, env, err := s.runArm(ctx, t, attempt, observe)
 		if r != nil {
-			r.Repeat, r.Attempts, r.Folder = t.repeat, attempt, s.armFolder(t)
+			r.Image, r.Repeat, r.Attempts, r.Folder = t.on(), t.repeat, attempt, t.folder()
 			if saveErr := s.keep(t, r, env); err == nil {
 				err = saveErr
 			}
 		}
 		if err != nil {
-			return fmt.Errorf("%s, arm %s: %w", t.sc.Name, t.arm.Name, err)
+			return fmt.Errorf("%s, arm %s: %w", t.sc.Name, t.name(), err)
 		}
 		if !r.Noisy || attempt == attempts {
 			observe(Event{Kind: ArmFinished, Result: r})
 			return nil
 		}
 		observe(Event{Kind: ArmRepeated, Detail: r.Reasons[len(r.Reasons)-1]})
-		old := filepath.Join(s.folder, s.armFolder(t))
+		old := filepath.Join(s.folder, t.folder())
 		if err := os.Rename(old, fmt.Sprintf("%s.attempt-%d", old, attempt)); err != nil {
 			return fmt.Errorf("%w: %w", ErrInternal, err)
 		}
 	}
 }
 
-// armFolder is within the run folder. Repeats after the first have a number.
-func (s *suite) armFolder(t *task) string {
-	if t.repeat == 1 {
-		return filepath.Join(t.sc.Name, t.arm.Name)
+// folder is within the run folder.
+func (t *task) folder() string { return filepath.Join(t.sc.Name, t.name()) }
+
+// name tells an arm from the others of its scenario: ARM, ARM+IMAGE in a run on
+// several, and a number after repeats from the second on.
+func (t *task) name() string {
+	name := t.arm.Name
+	if t.label != "" {
+		name += "+" + t.label
 	}
-	return filepath.Join(t.sc.Name, fmt.Sprintf("%s@%d", t.arm.Name, t.repeat))
+	if t.repeat > 1 {
+		name = fmt.Sprintf("%s@%d", name, t.repeat)
+	}
+	return name
 }
 
 // runArm runs and judges one attempt. The result is nil if nothing was recorded.
 func (s *suite) runArm(ctx context.Context, t *task, attempt int, observe func(Event)) (*ArmResult, ServerEnvironment, error) {
-	folder := filepath.Join(s.folder, s.armFolder(t))
+	folder := filepath.Join(s.folder, t.folder())
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return nil, ServerEnvironment{}, fmt.Errorf("%w: %w", ErrInternal, err)
 	}
@@ -256,7 +282,7 @@ func (s *suite) runArm(ctx context.Context, t *task, attempt int, observe func(E
 	}
 	remedy, _ := remedies.Find(t.arm.Remedy)
 	a := &armRun{
-		sc: t.sc.For(t.arm), arm: t.arm, remedy: remedy, options: &s.options, folder: folder, observe: observe,
+		sc: t.sc.For(t.arm), arm: t.arm, image: t.image, on: t.on(), remedy: remedy, options: &s.options, folder: folder, observe: observe,
 		prefix: fmt.Sprintf("lj-%s-%d", s.run.ID, slices.Index(s.tasks, t)), seed: armSeed(s.run.Seed, t, attempt),
 	}
 	observe(Event{Kind: ArmStarted, Name: remedy.Name})
@@ -284,7 +310,8 @@ func onlyCleanup(err error) error {
 }
 
 // armSeed makes every arm, repeat and attempt draw numbers of its own, the same
-// ones in every run with the same seed.
+// ones in every run with the same seed, and on every image: what differs between
+// images is not the luck of the draw, and one of them can be run again alone.
 func armSeed(seed uint64, t *task, attempt int) uint64 {
 	h := fnv.New64a()
 	_, _ = fmt.Fprintf(h, "%d/%s/%s/%d/%d", seed, t.sc.Name, t.arm.Name, t.repeat, attempt)
@@ -299,8 +326,10 @@ func (s *suite) keep(t *task, r *ArmResult, env ServerEnvironment) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t.result = r
-	s.run.Environment.Server = env
-	s.run.Environment.Server.Addr = "" // one per arm; environment.json has it
+	if env.Kind != "" { // of an arm whose server could not be had there is nothing to tell
+		env.Addr, env.Topology = "", "" // one per arm; environment.json has it
+		s.run.Environment.take(env)
+	}
 	s.collect()
 	return s.save()
 }

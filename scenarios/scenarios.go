@@ -35,6 +35,8 @@ var Names = []string{
 	"pool-self-deadlock",
 	"connection-leak",
 	"blocked-release",
+	"failover-lost-lock",
+	"cluster-hot-shard",
 	"healthy",
 	"near-limit",
 }

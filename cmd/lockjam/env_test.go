@@ -24,9 +24,11 @@ func TestTwins(t *testing.T) {
 		{"a switch can be turned off again", []string{"--quiet=false"}, map[string]string{"LOCKJAM_QUIET": "true"}, "quiet", "false", "--quiet"},
 		{"several arms", nil, map[string]string{"LOCKJAM_ARM": "a,b"}, "arm", "[a,b]", "LOCKJAM_ARM (environment)"},
 		{"the arms of the flag replace them", []string{"--arm", "c"}, map[string]string{"LOCKJAM_ARM": "a,b"}, "arm", "[c]", "--arm"},
-		{"the image's second choice", nil, map[string]string{"LOCKJAM_REDIS_IMAGE": "r:1"}, "image", "r:1", "LOCKJAM_REDIS_IMAGE (environment)"},
-		{"the image's first choice", nil, map[string]string{"LOCKJAM_REDIS_IMAGE": "r:1", "LOCKJAM_IMAGE": "r:2"}, "image", "r:2", "LOCKJAM_IMAGE (environment)"},
-		{"the first choice is set to nothing", nil, map[string]string{"LOCKJAM_REDIS_IMAGE": "r:1", "LOCKJAM_IMAGE": ""}, "image", "r:1", "LOCKJAM_REDIS_IMAGE (environment)"},
+		{"the image's second choice", nil, map[string]string{"LOCKJAM_REDIS_IMAGE": "r:1"}, "image", "[r:1]", "LOCKJAM_REDIS_IMAGE (environment)"},
+		{"the image's first choice", nil, map[string]string{"LOCKJAM_REDIS_IMAGE": "r:1", "LOCKJAM_IMAGE": "r:2"}, "image", "[r:2]", "LOCKJAM_IMAGE (environment)"},
+		{"the first choice is set to nothing", nil, map[string]string{"LOCKJAM_REDIS_IMAGE": "r:1", "LOCKJAM_IMAGE": ""}, "image", "[r:1]", "LOCKJAM_REDIS_IMAGE (environment)"},
+		{"several images", nil, map[string]string{"LOCKJAM_IMAGE": "r:1,r:2"}, "image", "[r:1,r:2]", "LOCKJAM_IMAGE (environment)"},
+		{"the images of the flags replace them", []string{"--image", "r:3", "--image", "r:4"}, map[string]string{"LOCKJAM_IMAGE": "r:1,r:2"}, "image", "[r:3,r:4]", "--image"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cmd := newRun()

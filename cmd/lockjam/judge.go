@@ -12,7 +12,7 @@ import (
 )
 
 const judgeHelp = `Judge a recorded run again, from the scenarios and histories in its folder
-alone: no Redis is needed. The verdicts and report.md in the folder are
+alone: no Redis is needed. The verdicts and reports in the folder are
 rewritten. The exit code is that of the outcome, as after a run.`
 
 func newJudge() *cobra.Command {

@@ -112,15 +112,19 @@ func stamped(at time.Duration, e harness.Event, text string) string {
 	return fmt.Sprintf("%6.1fs  %s", at.Seconds(), text)
 }
 
-// label names an arm as its folder does.
+// label names an arm as its folder does, but for the image, which has its whole name.
 func label(e harness.Event) string {
-	switch {
-	case e.Arm == "":
+	if e.Arm == "" {
 		return ""
-	case e.Repeat > 1:
-		return fmt.Sprintf("%s/%s@%d", e.Scenario, e.Arm, e.Repeat)
 	}
-	return e.Scenario + "/" + e.Arm
+	name := e.Scenario + "/" + e.Arm
+	if e.Repeat > 1 {
+		name = fmt.Sprintf("%s@%d", name, e.Repeat)
+	}
+	if e.Image != "" {
+		name += " on " + e.Image
+	}
+	return name
 }
 
 // story tells an event in a line; "" has nothing to tell.

@@ -69,6 +69,10 @@ func TestFrame(t *testing.T) {
 		"jam/control  baseline    2.0s     50/s  30/32 clients",
 		"jam/other@2  starting    3.0s        -",
 	}
+	// In a run on several images each arm is there more than once.
+	if on := (harness.Event{Scenario: "jam", Arm: "other", Image: "redis:8", Repeat: 2}); label(on) != "jam/other@2 on redis:8" {
+		t.Errorf("label %q", label(on))
+	}
 	if got := s.frame(3 * time.Second); !equalTrimmed(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}

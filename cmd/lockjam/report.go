@@ -17,11 +17,14 @@ import (
 	"github.com/lockjam/lockjam/harness/report"
 )
 
-// reportFile is in every run folder.
-const reportFile = "report.md"
+// What is in every run folder, for people and for CI servers.
+const (
+	reportFile = "report.md"
+	junitFile  = "junit.xml"
+)
 
 // promised are formats of the contract that are still to come.
-var promised = []string{"html", "junit", "github"}
+var promised = []string{"html", "github"}
 
 func newReport() *cobra.Command {
 	var format, output string
@@ -82,15 +85,17 @@ func writeOutput(path string, data []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// writeReport puts report.md into a run folder and returns its path.
+// writeReport puts report.md and junit.xml into a run folder and returns the path of
+// the first.
 func writeReport(folder string, r *harness.Run) (string, error) {
-	var b bytes.Buffer
-	if err := report.Markdown(&b, r); err != nil {
-		return "", fmt.Errorf("%w: %w", harness.ErrInternal, err)
+	for _, f := range []struct{ format, file string }{{"junit", junitFile}, {"markdown", reportFile}} {
+		var b bytes.Buffer
+		if err := report.Write(&b, f.format, r); err != nil {
+			return "", fmt.Errorf("%w: %w", harness.ErrInternal, err)
+		}
+		if err := history.WriteFile(filepath.Join(folder, f.file), b.Bytes()); err != nil {
+			return "", fmt.Errorf("%w: %w", harness.ErrInternal, err)
+		}
 	}
-	path := filepath.Join(folder, reportFile)
-	if err := history.WriteFile(path, b.Bytes()); err != nil {
-		return "", fmt.Errorf("%w: %w", harness.ErrInternal, err)
-	}
-	return path, nil
+	return filepath.Join(folder, reportFile), nil
 }

@@ -29,6 +29,9 @@ A server that runs already (--server redis://HOST:PORT) belongs to you: only
 keys of the run's own are written to it, and none of its settings is changed
 without --allow-destructive. Arms run one after the other there.
 
+With several images every arm runs once on each, side by side; the report has
+them in columns, and says where their verdicts differ.
+
 Ctrl-C stops a run and cleans up; what was recorded until then is kept.`
 
 // limits of flags, both ends included.
@@ -42,7 +45,7 @@ type runFlags struct {
 	all              bool
 	arms             []string
 	server           string
-	image            string
+	images           []string
 	parallel         int
 	repeat           int
 	seed             uint64
@@ -60,7 +63,8 @@ func newRun() *cobra.Command {
 		Long:  runHelp,
 		Example: `  lockjam run
   lockjam run slot-lock-deadlock --arm control --repeat 20
-  lockjam run mine.yaml --server process --seed 7`,
+  lockjam run mine.yaml --server process --seed 7
+  lockjam run slot-lock-deadlock --image redis:7.4 --image valkey/valkey:8`,
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: completeScenarios,
 		RunE:              func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
@@ -69,7 +73,7 @@ func newRun() *cobra.Command {
 	flags.BoolVar(&f.all, "all", false, "run the whole catalogue")
 	flags.StringSliceVar(&f.arms, "arm", nil, "run only the arms with this `NAME`; may be repeated")
 	flags.StringVar(&f.server, "server", "auto", "`KIND` of server: auto, container, process or redis://HOST:PORT")
-	flags.StringVar(&f.image, "image", "", "`REF` of the container's image; default "+server.DefaultImage)
+	flags.StringSliceVar(&f.images, "image", nil, "`REF` of the container's image; may be repeated, and every arm runs on each; default "+server.DefaultImage)
 	flags.IntVar(&f.parallel, "parallel", 3, fmt.Sprintf("run up to `N` arms side by side, 1 to %d", maxParallel))
 	flags.IntVar(&f.repeat, "repeat", 1, fmt.Sprintf("run every arm `N` times, 1 to %d", maxRepeat))
 	flags.Uint64Var(&f.seed, "seed", 0, "seed `N` of every random choice; 0 draws one, prints and stores it")
@@ -99,9 +103,24 @@ func (f *runFlags) check(cmd *cobra.Command) error {
 	if f.out == "" {
 		return badUsage(cmd, "%s: want the name of a folder", origin(cmd, "out"))
 	}
-	// From the environment it may be there for docker-compose alone.
-	if cmd.Flags().Changed("image") && (f.attached() || f.server == server.KindProcess) {
-		return badUsage(cmd, "--image: a server of kind %s has no image", map[bool]string{true: "address", false: f.server}[f.attached()])
+	return f.checkImages(cmd)
+}
+
+func (f *runFlags) checkImages(cmd *cobra.Command) error {
+	if f.attached() || f.server == server.KindProcess {
+		// From the environment it may be there for docker-compose alone.
+		if cmd.Flags().Changed("image") {
+			return badUsage(cmd, "--image: a server of kind %s has no image", map[bool]string{true: "address", false: f.server}[f.attached()])
+		}
+		return nil
+	}
+	for i, image := range f.images {
+		if f.images[i] = strings.TrimSpace(image); f.images[i] == "" {
+			return badUsage(cmd, "%s: want the name of an image", origin(cmd, "image"))
+		}
+	}
+	if image := server.Twice(f.images); image != "" {
+		return badUsage(cmd, "%s: %s is there twice", origin(cmd, "image"), image)
 	}
 	return nil
 }
@@ -160,7 +179,7 @@ func (f *runFlags) start(ctx context.Context, cmd *cobra.Command, chosen []*scen
 		}
 		f.parallel = 1
 	}
-	starter, image, err := server.Choose(ctx, f.server, f.image, note)
+	starter, images, err := server.ChooseAll(ctx, f.server, f.images, note)
 	if err != nil {
 		return nil, "", err
 	}
@@ -169,7 +188,7 @@ func (f *runFlags) start(ctx context.Context, cmd *cobra.Command, chosen []*scen
 		f.seed = rand.Uint64N(1 << 53)
 	}
 	return harness.RunSuite(ctx, harness.Options{
-		Scenarios: chosen, Arms: f.arms, Start: starter, Image: image, Parallel: f.parallel, Repeat: f.repeat,
+		Scenarios: chosen, Arms: f.arms, Start: starter, Images: images, Parallel: f.parallel, Repeat: f.repeat,
 		Seed: f.seed, Out: f.out, AllowDestructive: f.allowDestructive, Observe: watch.observe,
 	})
 }

@@ -320,6 +320,7 @@ type Header struct {
 	Schema   string    // "lockjam/history/v1"; Create fills it in
 	Scenario string    //
 	Arm      string    //
+	Image    string    // of the server, in a run on several; else ""
 	Seed     uint64    // every random choice of the arm comes from it
 	Started  time.Time // wall clock at offset 0; nothing is computed from it
 }

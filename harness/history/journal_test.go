@@ -128,6 +128,9 @@ func TestLinesStayAsTheyAre(t *testing.T) {
 		{"header", line(encodeHeader(Header{Scenario: "retry-storm", Arm: "none", Seed: math.MaxUint64, Started: started})),
 			`{"schema":"lockjam/history/v1","scenario":"retry-storm","arm":"none","seed":18446744073709551615,"started":"2026-05-04T02:02:01.987654321Z",` +
 				`"op":["ended_us","tail_us","release_us","hold_us","wait_us","queue_us","tries","worker","tenant","outcome","class","admitted","fence_step","window_step","count_step"]}`},
+		{"header of an arm on one image of several", line(encodeHeader(Header{Scenario: "healthy", Arm: "control", Image: "valkey:8", Started: started})),
+			`{"schema":"lockjam/history/v1","scenario":"healthy","arm":"control","image":"valkey:8","seed":0,"started":"2026-05-04T02:02:01.987654321Z",` +
+				`"op":["ended_us","tail_us","release_us","hold_us","wait_us","queue_us","tries","worker","tenant","outcome","class","admitted","fence_step","window_step","count_step"]}`},
 		{"operation", op(full), `[153344,7,211,401,9405,21,10,37,1,0,0,1,25006,16,291]`},
 		{"the tenant's next", op(next), `[153344,7,211,401,9405,21,10,37,1,0,0,1,1,0,1]`},
 		{"without a grant", op(hung), `[900,-1,-1,-1,888,2,3,5,1,2,1,0,-25007,-16,-292]`},

@@ -15,6 +15,7 @@ type headerLine struct {
 	Schema   string    `json:"schema"`
 	Scenario string    `json:"scenario"`
 	Arm      string    `json:"arm"`
+	Image    string    `json:"image,omitempty"`
 	Seed     uint64    `json:"seed"`
 	Started  time.Time `json:"started"`
 	Op       []string  `json:"op"` // opColumns
@@ -111,7 +112,7 @@ func encodeLine(v any) ([]byte, error) {
 
 func encodeHeader(h Header) ([]byte, error) {
 	return encodeLine(headerLine{
-		Schema: Schema, Scenario: h.Scenario, Arm: h.Arm, Seed: h.Seed,
+		Schema: Schema, Scenario: h.Scenario, Arm: h.Arm, Image: h.Image, Seed: h.Seed,
 		// Without the monotonic reading, and alike wherever it is recorded.
 		Started: h.Started.Round(0).UTC(), Op: opColumns[:],
 	})
@@ -132,7 +133,7 @@ func decodeHeader(line []byte) (Header, error) {
 	if err := json.Unmarshal(line, &h); err != nil {
 		return Header{}, fmt.Errorf("not a lockjam journal: its header cannot be read: %w", err)
 	}
-	return Header{Schema: h.Schema, Scenario: h.Scenario, Arm: h.Arm, Seed: h.Seed, Started: h.Started}, nil
+	return Header{Schema: h.Schema, Scenario: h.Scenario, Arm: h.Arm, Image: h.Image, Seed: h.Seed, Started: h.Started}, nil
 }
 
 func encodeMark(m Mark) ([]byte, error) {

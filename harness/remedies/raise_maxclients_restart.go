@@ -12,10 +12,11 @@ var maxclientsParam = Param{Name: "maxclients", Default: "10000", Check: wholeNu
 // raiseMaxclientsRestart is the runbook's option 2: edit redis.conf
 // (maxclients 10000), then restart the server.
 var raiseMaxclientsRestart = Remedy{
-	Name:    "raise-maxclients-restart",
-	Claim:   "R2",
-	Summary: "The runbook's option 2: raises maxclients in redis.conf and restarts the server.",
-	Params:  []Param{maxclientsParam},
+	Name:     "raise-maxclients-restart",
+	Restarts: true,
+	Claim:    "R2",
+	Summary:  "The runbook's option 2: raises maxclients in redis.conf and restarts the server.",
+	Params:   []Param{maxclientsParam},
 	Apply: func(ctx context.Context, in *Incident) error {
 		want := in.Params["maxclients"]
 		did := fmt.Sprintf("set maxclients %s in redis.conf and restart the server", want)

@@ -27,6 +27,8 @@ type Remedy struct {
 	Claim   string // the claim of the runbook that it stands for, "" if it is ours
 	Summary string
 	Params  []Param
+	// Restarts is whether it calls Incident.Restart, which takes a single server.
+	Restarts bool
 	// Apply acts and returns when the action is complete. An error that is
 	// ErrBlocked makes the arm's verdict "blocked"; any other ends the arm.
 	Apply func(ctx context.Context, in *Incident) error

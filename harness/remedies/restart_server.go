@@ -12,8 +12,9 @@ import (
 
 // restartServer is what raise-maxclients-restart contains beside the raise.
 var restartServer = Remedy{
-	Name:    "restart-server",
-	Summary: "Stops the server in good order (SIGTERM, as systemctl restart does) and starts it with the same redis.conf.",
+	Name:     "restart-server",
+	Restarts: true,
+	Summary:  "Stops the server in good order (SIGTERM, as systemctl restart does) and starts it with the same redis.conf.",
 	Apply: func(ctx context.Context, in *Incident) error {
 		return restart(ctx, in, in.Config, "restart the server, redis.conf unchanged")
 	},

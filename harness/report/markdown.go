@@ -36,19 +36,23 @@ func Markdown(w io.Writer, r *harness.Run) error {
 func answer(b *bytes.Buffer, r *harness.Run) {
 	b.WriteString("## Which remedy works\n\n")
 	for _, sc := range r.Scenarios {
-		if s := inShort(rows(&harness.Run{Scenarios: []harness.ScenarioResult{sc}})); s != "" {
-			fmt.Fprintf(b, "- **%s** (%s): %s\n", cell(sc.Name), cell(sc.Title), s)
+		for _, s := range inShortOn(r, sc) {
+			fmt.Fprintf(b, "- **%s** (%s)%s: %s\n", cell(sc.Name), cell(sc.Title), s.on, s.said)
 		}
 	}
 	if !bytes.HasSuffix(b.Bytes(), []byte("\n\n")) {
 		b.WriteString("\n")
 	}
-	pinned(b, "Remedies", remedyMatrix(r))
-	pinned(b, "Preventions", preventionMatrix(r))
+	if images := r.Images(); len(images) > 0 {
+		pinned(b, "Image by image", imageMatrix(r, images))
+	} else {
+		pinned(b, "Remedies", remedyMatrix(r))
+		pinned(b, "Preventions", preventionMatrix(r))
+	}
 	b.WriteString("### Arm by arm\n\n")
 	table(b, "scenario", "arm", "verdict", "goodput before", "during", "after", "of the baseline", "back after", "safety faults", "as expected")
 	for _, row := range rows(r) {
-		table(b, row.scenario, row.arm, bold(row.verdict()), row.before(), row.during(), row.after(), row.ratio(), row.restored(), row.faults(), row.asExpected())
+		table(b, row.scenario, row.name(), bold(row.verdict()), row.before(), row.during(), row.after(), row.ratio(), row.restored(), row.faults(), row.asExpected())
 	}
 	b.WriteString("\nGoodput is rate-limit decisions completed per second: in the baseline, at the end of the incident, and after the remedy; then as a share of the baseline, with its 95% interval, from the restoration on (of a prevention: from the trigger on).\n")
 	b.WriteString("*cured*: back at the baseline's level, and it lasted. *relapsed*: work went on for a moment and stopped again. " +
@@ -60,7 +64,7 @@ func answer(b *bytes.Buffer, r *harness.Run) {
 	for _, row := range rows(r) {
 		a := row.repeats[0]
 		if a.Because != "" {
-			fmt.Fprintf(b, "- `%s` / `%s`: %s%s%s%s\n", code(row.scenario), code(row.arm), cell(a.Because), earned(a), left(a), harm(a))
+			fmt.Fprintf(b, "- `%s` / `%s`: %s%s%s%s\n", code(row.scenario), code(row.name()), cell(a.Because), earned(a), left(a), harm(a))
 		}
 	}
 	b.WriteString("\n")
@@ -217,6 +221,11 @@ func scorecard(b *bytes.Buffer, r *harness.Run) {
 		if by := shownBy(c.Evidence); by != "" {
 			fmt.Fprintf(b, "- %s: %s\n", cell(c.ID), cell(by))
 		}
+		for _, on := range c.Images {
+			if by := shownBy(on.Evidence); by != "" {
+				fmt.Fprintf(b, "- %s on %s: %s\n", cell(c.ID), cell(on.Image), cell(by))
+			}
+		}
 	}
 	if len(untested) > 0 {
 		if len(untested) < len(r.Claims) {
@@ -274,7 +283,7 @@ func doubts(b *bytes.Buffer, r *harness.Run) {
 					b.WriteString("## What did not pass\n\n")
 					first = false
 				}
-				fmt.Fprintf(b, "- %s: `%s` / `%s`%s: %s\n", a.Outcome, code(sc.Name), code(a.Name), repeatOf(a, r), cell(why))
+				fmt.Fprintf(b, "- %s: `%s` / `%s`%s: %s\n", a.Outcome, code(sc.Name), code(a.Name+on(a.Image)), repeatOf(a, r), cell(why))
 			}
 		}
 	}
@@ -296,6 +305,10 @@ func signalTables(b *bytes.Buffer, r *harness.Run) {
 	b.WriteString("## Which signal fires\n\n")
 	falseAlarms(b, r)
 	for _, sc := range r.Scenarios {
+		if images := r.Images(); len(images) > 0 {
+			signalsByImage(b, sc, images)
+			continue
+		}
 		all := row{scenario: sc.Name, repeats: sc.Arms}
 		type line struct {
 			cells  []string
@@ -360,7 +373,7 @@ func stability(b *bytes.Buffer, r *harness.Run) {
 	var flap []string
 	for _, row := range rows(r) {
 		if distinct(row) > 1 {
-			flap = append(flap, fmt.Sprintf("- `%s` / `%s`: %s\n", code(row.scenario), code(row.arm), cell(row.verdict())))
+			flap = append(flap, fmt.Sprintf("- `%s` / `%s`: %s\n", code(row.scenario), code(row.name()), cell(row.verdict())))
 		}
 	}
 	fmt.Fprintf(b, "## Verdicts that differ between %d repeats\n\n", r.Repeat)
@@ -423,7 +436,7 @@ func logs(b *bytes.Buffer, r *harness.Run) {
 			b.WriteString("## What the remedies did\n\n")
 			first = false
 		}
-		fmt.Fprintf(b, "`%s` / `%s`\n\n", code(row.scenario), code(row.arm))
+		fmt.Fprintf(b, "`%s` / `%s`\n\n", code(row.scenario), code(row.name()))
 		table(b, "at", "did", "answer")
 		for _, s := range a.Steps {
 			table(b, fmt.Sprintf("%.1f s", s.AtMS/1000), s.Did, s.Answer)
@@ -441,7 +454,7 @@ func probes(b *bytes.Buffer, r *harness.Run) {
 				b.WriteString("## What was asked afterwards\n\nIn the failure that nothing had been done about, when its recovery was judged. None of this counts for a verdict. What grep would let through is counted by lockjam, so that it can tell what redis-cli printed.\n\n")
 				first = false
 			}
-			fmt.Fprintf(b, "- `%s` / `%s`, `%s`: %s\n", code(row.scenario), code(row.arm), code(p.Did), cell(p.Because))
+			fmt.Fprintf(b, "- `%s` / `%s`, `%s`: %s\n", code(row.scenario), code(row.name()), code(p.Did), cell(p.Because))
 		}
 	}
 	if !first {
@@ -452,12 +465,14 @@ func probes(b *bytes.Buffer, r *harness.Run) {
 func ranOn(b *bytes.Buffer, r *harness.Run) {
 	e := r.Environment
 	b.WriteString("## What it ran on\n\n")
-	server := e.Server.Version + ", " + e.Server.Kind
-	if e.Server.Image != "" {
-		server += " " + e.Server.Image
-	}
 	table(b, "what", "")
-	table(b, "server", server)
+	servers := e.Servers
+	if len(servers) == 0 {
+		servers = []harness.ServerEnvironment{e.Server}
+	}
+	for _, s := range servers {
+		table(b, "server", ofServer(s))
+	}
 	table(b, "client", "go-redis "+e.GoRedis)
 	table(b, "lockjam", e.Lockjam+", "+e.Go)
 	table(b, "machine", fmt.Sprintf("%s, %d cores", e.OS, e.CPUs))

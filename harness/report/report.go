@@ -18,6 +18,7 @@ type format struct {
 // formats lists the catalogue, sorted by name.
 var formats = []format{
 	{"json", JSON},
+	{"junit", JUnit},
 	{"markdown", Markdown},
 }
 

@@ -14,6 +14,7 @@ import (
 type row struct {
 	scenario string
 	arm      string
+	image    string // in a run on several
 	remedy   string
 	repeats  []harness.ArmResult
 
@@ -25,15 +26,23 @@ func rows(r *harness.Run) []row {
 	for _, sc := range r.Scenarios {
 		first := len(all)
 		for _, arm := range sc.Arms {
-			i := slices.IndexFunc(all[first:], func(r row) bool { return r.arm == arm.Name })
+			i := slices.IndexFunc(all[first:], func(r row) bool { return r.arm == arm.Name && r.image == arm.Image })
 			if i < 0 {
-				all = append(all, row{scenario: sc.Name, arm: arm.Name, remedy: arm.Remedy, prevention: arm.Prevention, claim: arm.Claim})
+				all = append(all, row{scenario: sc.Name, arm: arm.Name, image: arm.Image, remedy: arm.Remedy, prevention: arm.Prevention, claim: arm.Claim})
 				i = len(all) - 1 - first
 			}
 			all[first+i].repeats = append(all[first+i].repeats, arm)
 		}
 	}
 	return all
+}
+
+// name is the arm, with the image that it ran on where there are several.
+func (r row) name() string {
+	if r.image == "" {
+		return r.arm
+	}
+	return r.arm + " on " + r.image
 }
 
 // tally counts what the repeats answer, and joins the answers, most frequent

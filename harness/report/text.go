@@ -20,7 +20,7 @@ func Table(w io.Writer, r *harness.Run) error {
 			name = ""
 		}
 		last = row.scenario
-		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", name, row.arm, row.verdict(), row.asExpected(), row.reproduced(),
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", name, row.name(), row.verdict(), row.asExpected(), row.reproduced(),
 			row.before(), row.during(), row.after(), row.restored())
 	}
 	if err := t.Flush(); err != nil {
@@ -29,11 +29,14 @@ func Table(w io.Writer, r *harness.Run) error {
 	for _, sc := range r.Scenarios {
 		for _, a := range sc.Arms {
 			for _, why := range a.Reasons {
-				if _, err := fmt.Fprintf(w, "%s: %s/%s: %s\n", a.Outcome, sc.Name, a.Name, why); err != nil {
+				if _, err := fmt.Fprintf(w, "%s: %s/%s%s: %s\n", a.Outcome, sc.Name, a.Name, on(a.Image), why); err != nil {
 					return err
 				}
 			}
 		}
+	}
+	if err := tableOfImages(w, r); err != nil {
+		return err
 	}
 	_, err := fmt.Fprintf(w, "\noutcome: %s\n", r.Outcome)
 	return err

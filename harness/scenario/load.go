@@ -38,6 +38,7 @@ type Known struct {
 	Kinds              []string            // of standstills that can be proved
 	Claims             []string            // ids of the runbook's claims
 	ControlConnections int                 // slots that the control connections take
+	Restarting         []string            // remedies that restart the server
 
 	// CheckParam says what is wrong with the value of a remedy's parameter; may be nil.
 	CheckParam func(remedy, param, value string) error

@@ -7,6 +7,7 @@ package scenario
 import (
 	"slices"
 
+	"github.com/lockjam/lockjam/harness/server"
 	"github.com/lockjam/lockjam/harness/swarm"
 	"github.com/lockjam/lockjam/harness/triggers"
 )
@@ -36,6 +37,11 @@ type Scenario struct {
 type Server struct {
 	MaxClients int               `yaml:"maxclients"` // control connections included
 	Config     map[string]string `yaml:"config"`     // further redis.conf directives
+
+	// Topology is single; sentinel, a primary and a replica with a Sentinel; or
+	// cluster, three shards. Each node has MaxClients and Config. What is not single
+	// is several processes, whatever server is asked for: a container is one.
+	Topology server.Topology `yaml:"topology"`
 }
 
 // Phases says how long each phase runs, in milliseconds.
@@ -144,6 +150,7 @@ type ArmExpect struct {
 // Defaults are the values of what a file leaves out.
 func Defaults() Scenario {
 	return Scenario{
+		Server:   Server{Topology: server.Single},
 		Swarm:    swarm.Defaults(),
 		Trigger:  triggers.Settings{Kind: triggers.None},
 		Phases:   Phases{BaselineMS: 1000, BaselineMaxMS: 8000, IncidentMS: 2000, RecoveryMS: 3000, PreventionMS: 3000},

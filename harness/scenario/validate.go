@@ -33,6 +33,9 @@ const (
 
 	// A worker that polls or dials again more often than this only spins.
 	minPauseMS = 0.1
+
+	// A trigger has ten seconds for all that it does.
+	maxLagMS = 5000
 )
 
 const (
@@ -53,17 +56,19 @@ const (
 
 // reserved are the directives that a scenario may not set, and why.
 var reserved = map[string]string{
-	"maxclients":     "server.maxclients sets it",
-	"port":           "lockjam picks a free one when it starts the server",
-	"bind":           "lockjam binds the server to loopback",
-	"protected-mode": "lockjam sets it, together with the address",
-	"unixsocket":     "lockjam talks TCP, for a socket file has no slot to fight for",
-	"dir":            "lockjam gives every server a folder of its own",
-	"logfile":        "lockjam keeps the log with the run",
-	"pidfile":        "lockjam keeps track of the process itself",
-	"daemonize":      "lockjam keeps the server in the foreground",
-	"include":        "a scenario is one file",
-	"loadmodule":     "a scenario does not load code",
+	"maxclients":      "server.maxclients sets it",
+	"port":            "lockjam picks a free one when it starts the server",
+	"bind":            "lockjam binds the server to loopback",
+	"protected-mode":  "lockjam sets it, together with the address",
+	"unixsocket":      "lockjam talks TCP, for a socket file has no slot to fight for",
+	"dir":             "lockjam gives every server a folder of its own",
+	"logfile":         "lockjam keeps the log with the run",
+	"pidfile":         "lockjam keeps track of the process itself",
+	"daemonize":       "lockjam keeps the server in the foreground",
+	"include":         "a scenario is one file",
+	"replicaof":       "server.topology does",
+	"cluster-enabled": "server.topology does",
+	"loadmodule":      "a scenario does not load code",
 }
 
 // checker validates what the decoder has read. All of it is looked at, and
@@ -96,6 +101,7 @@ func (c *checker) scenario(s *Scenario, name string) {
 	c.lock(&s.Swarm)
 	c.arrivals(&s.Swarm.Arrivals)
 	c.trigger(s)
+	c.topology(s)
 	c.measures(s)
 	c.phases(s)
 	c.watch(&s.Watch)
@@ -365,6 +371,8 @@ func (c *checker) lock(s *swarm.Settings) {
 		limit{"swarm.lock.backoff_max_ms", float64(l.BackoffMaxMS), 0, maxPauseMS, ""},
 		limit{"swarm.lock.acquire_timeout_ms", float64(l.AcquireTimeoutMS), 0, maxPauseMS, ""},
 		limit{"swarm.lock.release_timeout_ms", float64(l.ReleaseTimeoutMS), 0, maxPauseMS, ""},
+		limit{"swarm.lock.wait_replicas", float64(l.WaitReplicas), 0, 1, ""},
+		limit{"swarm.lock.wait_replicas_ms", float64(l.WaitReplicasMS), 1, maxPauseMS, "WAIT would wait for ever"},
 	)
 	// Redis counts in whole milliseconds.
 	c.withinOr([]float64{0}, limit{"swarm.lock.ttl_ms", float64(l.TTLMS), 1, maxTTLMS, "0 is a lock that never expires"})
@@ -382,10 +390,10 @@ func (c *checker) lock(s *swarm.Settings) {
 
 func (c *checker) arrivals(a *swarm.ArrivalSettings) {
 	const kind, rate, queue, think = "swarm.arrivals.kind", "swarm.arrivals.rate_per_s", "swarm.arrivals.queue", "swarm.arrivals.think_ms"
-	const tenant, deadline, retries, budget = "swarm.arrivals.tenant", "swarm.arrivals.deadline_ms", "swarm.arrivals.retries", "swarm.arrivals.retry_budget"
+	const tenant, deadline, retries, budget, ramp = "swarm.arrivals.tenant", "swarm.arrivals.deadline_ms", "swarm.arrivals.retries", "swarm.arrivals.retry_budget", "swarm.arrivals.ramp_ms"
 	oneOf(c, kind, a.Kind, swarm.Closed, swarm.Open)
 	oneOf(c, tenant, a.Tenant, swarm.TenantAny, swarm.TenantByWorker)
-	c.within(limit{think, float64(a.ThinkMS), 0, maxPauseMS, ""})
+	c.within(limit{think, float64(a.ThinkMS), 0, maxPauseMS, ""}, limit{ramp, float64(a.RampMS), 0, maxPauseMS, ""})
 	switch a.Kind {
 	case swarm.Open:
 		if a.Tenant == swarm.TenantByWorker {
@@ -394,6 +402,9 @@ func (c *checker) arrivals(a *swarm.ArrivalSettings) {
 		c.within(limit{rate, a.RatePerS, 0.01, maxRate, "open arrivals need a rate"}, limit{queue, float64(a.Queue), 1, maxQueue, ""})
 		if c.has(think) {
 			c.fail(on(think, kind), "only closed arrivals pause between two requests")
+		}
+		if c.has(ramp) {
+			c.fail(on(ramp, kind), "only closed arrivals have workers that make their own requests")
 		}
 		c.callers(a)
 	case swarm.Closed:
@@ -444,6 +455,7 @@ func (c *checker) trigger(s *Scenario) {
 		{"trigger.per_s", s.Trigger.PerS, 0.1, maxLeaksPerS, "a " + t.Name + " needs a rate"},
 		{"trigger.count", float64(s.Trigger.Count), 1, maxServerClients, "a " + t.Name + " needs a number of connections"},
 		{"trigger.for_ms", float64(s.Trigger.ForMS), 1, maxPhaseMS, "a " + t.Name + " has an end"},
+		{"trigger.lag_ms", float64(s.Trigger.LagMS), 1, maxLagMS, "a " + t.Name + " needs a replica that lags"},
 		{"trigger.pool_size", float64(s.Trigger.PoolSize), 0, maxWorkers, ""},
 	} {
 		if slices.Contains(t.Uses, strings.TrimPrefix(l.key, "trigger.")) {
@@ -610,6 +622,7 @@ func (c *checker) arms(s *Scenario) {
 		c.remedy(key, a)
 		c.prevention(key, a)
 		c.changes(key, s, a)
+		c.oneNode(key, s, a)
 	}
 	for i := range s.Arms {
 		c.against(fmt.Sprintf("arms[%d]", i), &s.Arms[i], first)
@@ -675,6 +688,7 @@ func (c *checker) changes(key string, s *Scenario, a *Arm) {
 	}
 	if a.Swarm != nil || a.Trigger != nil {
 		of.trigger(under)
+		of.topology(under)
 	}
 	if a.Phases != nil {
 		of.phases(under)

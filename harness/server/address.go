@@ -18,6 +18,9 @@ type addressServer struct{ endpoint Endpoint }
 // mark only db and skip_verify are taken; the others would set up a client.
 func Attach(rawURL string) Starter {
 	return func(ctx context.Context, spec Spec) (Server, error) {
+		if err := onlySingle(spec.Topology, KindAddress); err != nil {
+			return nil, err
+		}
 		endpoint, err := parseURL(rawURL)
 		if err != nil {
 			return nil, err

@@ -2,7 +2,9 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -10,7 +12,7 @@ import (
 //
 // The kind is auto, container, process, or the URL of a server that runs already (redis://, rediss://). auto is a container
 // where Docker answers and the image is there or can be pulled, else a process where redis-server or valkey-server is on
-// PATH. An image that is asked for by name is used or the choice fails, also under auto; an empty one stands for DefaultImage, with LocalImage
+// PATH; a topology of several nodes is always processes. An image that is asked for by name is used or the choice fails, also under auto; an empty one stands for DefaultImage, with LocalImage
 // as its stand-in. The image that was settled on goes into Spec.Image; it is empty for other kinds.
 //
 // say, which may be nil, is told of what takes long and of what was passed over. An unknown kind or a bad URL is an ErrUsage,
@@ -37,6 +39,43 @@ func Choose(ctx context.Context, kind, image string, say func(string)) (start St
 	return nil, "", fmt.Errorf("%w: unknown kind of server %q: it is auto, container, process, redis://HOST:PORT or rediss://HOST:PORT", ErrUsage, kind)
 }
 
+// ChooseAll is Choose for several images, all for the same starter. Each has to be there or to be pulled; the error names every
+// one that is not. Where the kind has no images, and where none is named, it returns the one of Choose.
+func ChooseAll(ctx context.Context, kind string, images []string, say func(string)) (Starter, []string, error) {
+	named := ""
+	if len(images) > 0 {
+		named = images[0]
+	}
+	start, first, err := Choose(ctx, kind, named, say)
+	resolved, errs := []string{first}, []error{err}
+	if kind != KindAuto && kind != KindContainer || len(images) < 2 {
+		return start, resolved, err
+	}
+	for _, image := range images[1:] {
+		_, one, err := Choose(ctx, KindContainer, image, say)
+		resolved = append(resolved, one)
+		// That Docker does not answer is said once.
+		if err != nil && !slices.ContainsFunc(errs, func(e error) bool { return e != nil && e.Error() == err.Error() }) {
+			errs = append(errs, err)
+		}
+	}
+	return start, resolved, errors.Join(errs...)
+}
+
+// Twice returns the first of the images that is among those before it, by whatever name ("redis" is "docker.io/library/redis:latest");
+// "" where there is none.
+func Twice(images []string) string {
+	seen := map[string]bool{}
+	for _, image := range images {
+		name := canonical(image)
+		if seen[name] {
+			return image
+		}
+		seen[name] = true
+	}
+	return ""
+}
+
 // chooseImage settles on an image that is there by the time it returns.
 func chooseImage(ctx context.Context, image string, say func(string)) (string, error) {
 	docker, err := dialDocker(ctx)
@@ -50,7 +89,7 @@ func chooseImage(ctx context.Context, image string, say func(string)) (string, e
 func chooseAuto(ctx context.Context, image string, say func(string)) (Starter, string, error) {
 	resolved, noContainer := chooseImage(ctx, image, say)
 	if noContainer == nil {
-		return StartContainer, resolved, nil
+		return orProcesses(StartContainer), resolved, nil
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, "", context.Cause(ctx)

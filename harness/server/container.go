@@ -70,6 +70,9 @@ type containerServer struct {
 // StartContainer starts the server in a container, from spec.Image (empty: as Choose would pick it). It fails with
 // ErrUnavailable where Docker does not answer or the image is not to be had.
 func StartContainer(ctx context.Context, spec Spec) (Server, error) {
+	if err := onlySingle(spec.Topology, KindContainer); err != nil {
+		return nil, err
+	}
 	docker, err := dialDocker(ctx)
 	if err != nil {
 		return nil, err

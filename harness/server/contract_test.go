@@ -268,6 +268,9 @@ func (s *subject) persistence(t *testing.T) {
 
 // swarmAtRestart has far more workers than slots dial as fast as they can while the server comes back.
 func (s *subject) swarmAtRestart(t *testing.T) {
+	if !s.hasGate(t) {
+		t.Skip("this server cannot change its port while it runs (Redis before 7.0): there is no gate, and the swarm may be faster")
+	}
 	ctx := within(t, 20*time.Second)
 	stop := make(chan struct{})
 	var swarm sync.WaitGroup
@@ -291,6 +294,17 @@ func (s *subject) swarmAtRestart(t *testing.T) {
 	}
 }
 
+// hasGate asks whether the server can change its port while it runs.
+func (s *subject) hasGate(t *testing.T) bool {
+	t.Helper()
+	admin := openControl(t, s).Admin
+	port, err := admin.ConfigGet(t.Context(), "port").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return admin.ConfigSet(t.Context(), "port", port["port"]).Err() == nil
+}
+
 func (s *subject) restartFromAnyState(t *testing.T) {
 	ctx := within(t, 20*time.Second)
 	for _, down := range []func(context.Context) error{s.Pause, s.Kill} {
@@ -310,7 +324,10 @@ func (s *subject) everyLife(t *testing.T) {
 		t.Fatal(err)
 	}
 	// One at the start and one per restart above.
-	const lives = 1 + 1 + 1 + 5 + 3 + 2
+	lives := 1 + 1 + 1 + 5 + 3 + 2
+	if !s.hasGate(t) {
+		lives += 1 - 3 // one that was to move from its gate and could not; those with a swarm were left out
+	}
 	if got := bytes.Count(log, []byte("Ready to accept connections")); got != lives {
 		t.Errorf("the log has %d lives instead of %d", got, lives)
 	}

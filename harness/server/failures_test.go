@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -423,5 +424,57 @@ func TestWatchConnectionSaysWhyItWasLost(t *testing.T) {
 	}
 	if err := client.Ping(t.Context()).Err(); !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
 		t.Errorf("the cause is %v", err)
+	}
+}
+
+// Every image that is missing is named, each on a line of its own; one that is there is not.
+func TestMissingImages(t *testing.T) {
+	there := needImage(t)
+	const one, other = "127.0.0.1:9/lockjam/no-such-image:1", "127.0.0.1:9/lockjam/no-such-image:2"
+	for _, kind := range []string{server.KindContainer, server.KindAuto} {
+		_, _, err := server.ChooseAll(t.Context(), kind, []string{one, there, other}, nil)
+		if err == nil || !errors.Is(err, server.ErrUnavailable) {
+			t.Fatalf("not ErrUnavailable: %v", err)
+		}
+		lines := strings.Split(err.Error(), "\n")
+		if len(lines) != 2 || !strings.Contains(lines[0], one) || !strings.Contains(lines[1], other) {
+			t.Errorf("%q", lines)
+		}
+	}
+	t.Setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
+	_, _, err := server.ChooseAll(t.Context(), server.KindAuto, []string{one, other}, nil)
+	oneLine(t, err, "/nonexistent/docker.sock")
+}
+
+// Several images are for containers. Other kinds have none, and a single one is chosen as ever.
+func TestChooseAll(t *testing.T) {
+	_, images, err := server.ChooseAll(t.Context(), "redis://127.0.0.1:9", []string{"redis:7", "redis:8"}, nil)
+	if err != nil || !slices.Equal(images, []string{""}) {
+		t.Errorf("an address has images %q: %v", images, err)
+	}
+	there := needImage(t)
+	for _, asked := range [][]string{nil, {there}} {
+		_, images, err := server.ChooseAll(t.Context(), server.KindContainer, asked, nil)
+		if err != nil || len(images) != 1 || images[0] == "" {
+			t.Errorf("%q: %q, %v", asked, images, err)
+		}
+	}
+}
+
+func TestTwice(t *testing.T) {
+	for _, c := range []struct {
+		images []string
+		want   string
+	}{
+		{nil, ""},
+		{[]string{"redis:7", "redis:8", "valkey/valkey:8", "mirror.example/redis:7"}, ""},
+		{[]string{"redis:7", "redis:8", "redis:7"}, "redis:7"},
+		{[]string{"redis", "docker.io/library/redis:latest"}, "docker.io/library/redis:latest"},
+		// No name of an image, and the same twice all the same.
+		{[]string{"No!", "No!"}, "No!"},
+	} {
+		if got := server.Twice(c.images); got != c.want {
+			t.Errorf("%q: got %q, want %q", c.images, got, c.want)
+		}
 	}
 }

@@ -43,6 +43,21 @@ func freePort() (int, error) {
 	return 0, fmt.Errorf("find a free port on 127.0.0.1 between %d and %d: 100 of 100 tries were taken", firstPort, endPort)
 }
 
+// busOffset is how far above its port a node of a cluster listens for the others, unless it is told otherwise, which Redis
+// before 7.0 cannot be.
+const busOffset = 10000
+
+// freePortWithBus picks a port on which nobody listens, nor on that of its bus. Both are below those of outgoing connections.
+func freePortWithBus() (int, error) {
+	for range 100 {
+		port := firstPort - busOffset + rand.IntN(endPort-firstPort)
+		if probePort(port) == nil && probePort(port+busOffset) == nil {
+			return port, nil
+		}
+	}
+	return 0, fmt.Errorf("find a port on 127.0.0.1 that is free, and %d above it another: 100 of 100 tries were taken", busOffset)
+}
+
 // withPort calls start with the port, or with a free one where it is 0: then it tries another, at most three in all, if
 // somebody else was faster.
 func withPort(port int, start func(port int) (Server, error)) (Server, error) {

@@ -49,7 +49,8 @@ func findBinary() (string, error) {
 // processServer is a server that runs as a process of this machine, on 127.0.0.1.
 type processServer struct {
 	binary    string
-	dir       string // redis.conf, the log, and whatever the server saves
+	flags     []string // after redis.conf on its command line
+	dir       string   // redis.conf, the log, and whatever the server saves
 	port      int
 	workspace *Workspace
 	endpoint  atomic.Pointer[Endpoint] // the password may change with a Restart
@@ -69,28 +70,37 @@ type life struct {
 }
 
 // StartProcess starts redis-server, or else valkey-server, from PATH. It listens on 127.0.0.1 alone. It fails with
-// ErrUnavailable where there is neither, and with the server's own complaint where it does not come up.
+// ErrUnavailable where there is neither, and with the server's own complaint where it does not come up. A topology of several
+// nodes is several processes.
 func StartProcess(ctx context.Context, spec Spec) (Server, error) {
 	binary, err := findBinary()
 	if err != nil {
 		return nil, err
 	}
+	if spec.Topology.Several() {
+		return startSeveral(ctx, spec, binary)
+	}
+	return startNode(ctx, spec, binary)
+}
+
+// startNode starts one process.
+func startNode(ctx context.Context, spec Spec, binary string, flags ...string) (Server, error) {
 	return withPort(spec.Port, func(port int) (Server, error) {
 		if spec.Port != 0 {
 			if err := probePort(port); err != nil {
 				return nil, err
 			}
 		}
-		return startProcess(ctx, spec, binary, port)
+		return startProcess(ctx, spec, binary, port, flags)
 	})
 }
 
-func startProcess(ctx context.Context, spec Spec, binary string, port int) (Server, error) {
+func startProcess(ctx context.Context, spec Spec, binary string, port int, flags []string) (Server, error) {
 	dir, err := spec.Workspace.folder(spec.Name)
 	if err != nil {
 		return nil, err
 	}
-	s := &processServer{binary: binary, dir: dir, port: port, workspace: spec.Workspace}
+	s := &processServer{binary: binary, flags: flags, dir: dir, port: port, workspace: spec.Workspace}
 	s.endpoint.Store(&Endpoint{Addr: loopback(port), Password: spec.Config.password(), reserved: &reservation{}})
 	s.workspace.enter(dir)
 	if _, err := s.launch(ctx, spec.Config, port, 0); err != nil {
@@ -189,7 +199,7 @@ func (s *processServer) exec() (*life, error) {
 	if err != nil {
 		return nil, err
 	}
-	command := exec.Command(s.binary, "redis.conf")
+	command := exec.Command(s.binary, append([]string{"redis.conf"}, s.flags...)...)
 	command.Dir = s.dir
 	command.Stdout, command.Stderr = log, log
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

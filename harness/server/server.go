@@ -80,6 +80,8 @@ type Info struct {
 	Image  string `json:"image,omitempty"`  // container only
 	Binary string `json:"binary,omitempty"` // process only: the path of redis-server or valkey-server
 	Addr   string `json:"addr,omitempty"`   // host:port
+
+	Topology Topology `json:"topology,omitempty"` // where there is more than one node
 }
 
 // Spec is what a Starter starts.
@@ -88,7 +90,8 @@ type Spec struct {
 	Image     string     // container only
 	Workspace *Workspace // owns everything that is started
 	Name      string     // short, for names of folders and containers, such as "slot-lock-deadlock-control"
-	Port      int        // 0: a free one is picked, and kept over restarts
+	Port      int        // 0: a free one is picked, and kept over restarts; of no effect where there are several nodes
+	Topology  Topology   // processes only
 }
 
 // Server is one Redis. Its methods are not to be called concurrently, except Endpoint and Info.

@@ -34,10 +34,11 @@ func runHelper() {
 	}
 	fmt.Println("workspace", w.Dir())
 	for _, kind := range strings.Fields(os.Getenv(helperVariable)) {
+		kind, topology, _ := strings.Cut(kind, "+")
 		starter, image, err := server.Choose(ctx, kind, os.Getenv("LOCKJAM_REDIS_IMAGE"), nil)
 		var s server.Server
 		if err == nil {
-			s, err = starter(ctx, server.Spec{Config: small, Image: image, Workspace: w, Name: kind})
+			s, err = starter(ctx, server.Spec{Config: small, Image: image, Workspace: w, Name: kind, Topology: server.Topology(topology)})
 		}
 		if err == nil && kind == server.KindProcess {
 			err = s.Pause(ctx) // a stopped process ignores every signal but SIGKILL
@@ -141,6 +142,22 @@ func TestSweepWithoutRecord(t *testing.T) {
 	}
 	if _, err := net.Dial("tcp", addrs[0]); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("the server is still there: %v", err)
+	}
+}
+
+// Every process of a topology is on record, and swept.
+func TestSweepOfTopologies(t *testing.T) {
+	needProcess(t)
+	t.Setenv("TMPDIR", t.TempDir())
+	t.Setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
+	_, addrs := deadRun(t, server.KindProcess+"+"+string(server.Sentinel), server.KindProcess+"+"+string(server.Cluster))
+	if got, err := server.Sweep(t.Context(), nil); err != nil || got != (server.Swept{Runs: 1, Processes: 6, Folders: 1}) {
+		t.Errorf("swept %+v, %v", got, err)
+	}
+	for _, addr := range addrs {
+		if _, err := net.Dial("tcp", addr); !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("%s is still there: %v", addr, err)
+		}
 	}
 }
 

@@ -23,6 +23,7 @@ type request struct {
 type arrivals struct {
 	settings ArrivalSettings
 	tenants  int32
+	workers  int          // that run from the start
 	queue    chan request // nil in a closed system
 	dropped  atomic.Int64
 	hot      atomic.Int32  // 1 and up: all requests are for this tenant less one
@@ -31,7 +32,7 @@ type arrivals struct {
 }
 
 func newArrivals(s Settings) *arrivals {
-	a := &arrivals{settings: s.Arrivals, tenants: int32(s.Lock.Tenants)}
+	a := &arrivals{settings: s.Arrivals, tenants: int32(s.Lock.Tenants), workers: s.Workers()}
 	if s.Arrivals.Kind == Open {
 		a.queue = make(chan request, s.Arrivals.Queue)
 	}
@@ -40,10 +41,19 @@ func newArrivals(s Settings) *arrivals {
 	return a
 }
 
+// late is how long after the others of the start a worker begins, by its id.
+func (a *arrivals) late(id int) time.Duration {
+	if id > a.workers {
+		return 0 // it comes later by itself
+	}
+	return a.settings.RampMS.Duration() * time.Duration(id-1) / time.Duration(a.workers)
+}
+
 // next waits for a worker's next request; false ends the worker.
 func (a *arrivals) next(ctx context.Context, w *worker) (request, bool) {
 	if a.queue == nil {
-		ok := sleep(ctx, a.settings.ThinkMS.Duration())
+		ok := sleep(ctx, a.settings.ThinkMS.Duration()+w.late)
+		w.late = 0
 		tenant := int32(w.place) % a.tenants
 		if a.settings.Tenant == TenantAny {
 			tenant = w.rng.Int32N(a.tenants)

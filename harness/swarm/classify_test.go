@@ -75,7 +75,7 @@ func TestClassesOfOtherFailures(t *testing.T) {
 	t.Run("pool timeout", func(t *testing.T) {
 		b := newBench(t, 32)
 		l := b.oneLink(func(s *Settings) { s.Client.PoolTimeoutMS = 20 })
-		only := l.client.rdb.Conn() // the pool's single connection
+		only := l.client.conn() // the pool's single connection
 		if err := only.Ping(t.Context()).Err(); err != nil {
 			t.Fatal(err)
 		}

@@ -24,7 +24,7 @@ func (s *Swarm) Crowd(connections int, stay time.Duration) {
 	for range connections {
 		s.running.Go(func() {
 			for {
-				conn := c.rdb.Conn()
+				conn := c.conn()
 				if conn.Ping(life).Err() == nil {
 					<-life.Done()
 				}

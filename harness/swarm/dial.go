@@ -35,8 +35,9 @@ type dialer struct {
 	dials   *atomic.Int64
 	refused atomic.Int64 // connections turned away with the server's own words
 	elapsed func() time.Duration
-	open    atomic.Int64 // connections that the server has let in and that are not closed
-	opened  atomic.Int64 // ns: when the last of them was let in
+	beside  func(addr string) bool // who else is dialled than the server that is watched; nil: nobody
+	open    atomic.Int64           // connections that the watched server has let in and that are not closed
+	opened  atomic.Int64           // ns: when the last of them was let in
 
 	mu    sync.Mutex
 	conns map[*watchedConn]struct{} // that are not closed
@@ -58,9 +59,11 @@ func (d *dialer) dial(ctx context.Context, network, addr string) (net.Conn, erro
 	if err != nil {
 		return nil, err
 	}
-	w := &watchedConn{TCPConn: c.(*net.TCPConn), dialer: d}
+	w := &watchedConn{TCPConn: c.(*net.TCPConn), dialer: d, beside: d.beside != nil && d.beside(addr)}
 	w.detach = context.AfterFunc(d.life, func() { _ = w.TCPConn.Close() })
-	d.keep(w)
+	if !w.beside {
+		d.keep(w)
+	}
 	if d.tls != nil {
 		return tls.Client(w, d.tls), nil
 	}
@@ -84,6 +87,7 @@ const refusalText = "max number of clients"
 type watchedConn struct {
 	*net.TCPConn
 	dialer *dialer
+	beside bool // its slot is another server's
 	once   sync.Once
 	letIn  atomic.Bool
 	detach func() bool
@@ -122,7 +126,7 @@ func (c *watchedConn) look(answer []byte) {
 	switch {
 	case bytes.HasPrefix(answer, refusal):
 		c.dialer.refused.Add(1)
-	case len(answer) > 0:
+	case len(answer) > 0 && !c.beside:
 		c.letIn.Store(true)
 		c.dialer.opened.Store(int64(c.dialer.elapsed()))
 		c.dialer.open.Add(1)

@@ -59,7 +59,7 @@ func (s *Swarm) leakOne(turn int, l Leak) bool {
 	}
 	c := s.leaking(in, l)
 	s.mu.Unlock()
-	conn := c.rdb.Conn()
+	conn := c.conn()
 	if conn.Ping(in.life).Err() != nil {
 		_ = conn.Close()
 		return false

@@ -15,12 +15,9 @@ import (
 // Lock keys begin with "lock:", as the runbook's pattern expects.
 type keys struct{ lock, fence, counter string }
 
-func tenantKeys(prefix string, tenant int32) keys {
-	return keys{
-		lock:    fmt.Sprintf("lock:%s:%d", prefix, tenant),
-		fence:   fmt.Sprintf("fence:%s:%d", prefix, tenant),
-		counter: fmt.Sprintf("count:%s:%d", prefix, tenant),
-	}
+func (t Target) keys(prefix string, tenant int32) keys {
+	tag := t.tag(fmt.Sprintf("%s:%d", prefix, tenant), tenant)
+	return keys{lock: "lock:" + tag, fence: "fence:" + tag, counter: "count:" + tag}
 }
 
 // LockPattern matches every lock of the swarm with this prefix, and no others.
@@ -81,14 +78,13 @@ func (w *worker) acquire(ctx context.Context, op *history.Op) bool {
 	w.token = fmt.Sprintf("%d:%d:%08x", w.id, w.seq, w.rng.Uint32())
 	w.left = false
 	w.stand(Waiting, op.Tenant)
-	l := w.settings.Lock
 	w.link.keeps = w.settings.Waiter == WaiterKeeps
 	defer func() { w.endWait(op.Granted != history.Never) }()
 	for t := (trying{since: op.Begun}); ; {
 		op.Tries++
 		var granted bool
 		class := w.link.do(func(c redis.Cmdable) (err error) {
-			granted, err = c.SetNX(ctx, w.keys[op.Tenant].lock, w.token, l.TTLMS.Duration()).Result()
+			granted, err = w.take(ctx, c, w.keys[op.Tenant].lock)
 			return err
 		})
 		if granted {
@@ -99,6 +95,29 @@ func (w *worker) acquire(ctx context.Context, op *history.Op) bool {
 			return false
 		}
 	}
+}
+
+// take is one try. With WaitReplicas the lock counts once so many replicas have it,
+// and is given back where they do not say so in time. WAIT is about what its own
+// connection has written, so both go in one pipeline.
+func (w *worker) take(ctx context.Context, c redis.Cmdable, lock string) (granted bool, err error) {
+	l := w.settings.Lock
+	if l.WaitReplicas == 0 {
+		return c.SetNX(ctx, lock, w.token, l.TTLMS.Duration()).Result()
+	}
+	var set *redis.BoolCmd
+	var acknowledged *redis.Cmd
+	if _, err := c.Pipelined(ctx, func(p redis.Pipeliner) error {
+		set = p.SetNX(ctx, lock, w.token, l.TTLMS.Duration())
+		acknowledged = p.Do(ctx, "WAIT", l.WaitReplicas, l.WaitReplicasMS.Duration().Milliseconds())
+		return nil
+	}); err != nil || !set.Val() {
+		return false, err
+	}
+	if n, err := acknowledged.Int(); err != nil || n >= l.WaitReplicas {
+		return err == nil, err
+	}
+	return false, release.Run(ctx, c, []string{lock}, w.token).Err()
 }
 
 // trying is a row of tries, at a lock or at a decision without one.

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"github.com/lockjam/lockjam/harness/history"
 )
@@ -15,38 +14,23 @@ import (
 // client is one go-redis client of a service instance, and how it dials.
 type client struct {
 	name string // in CLIENT LIST
-	rdb  *redis.Client
+	rdb  redis.UniversalClient
 	dial *dialer
-	opts func() *redis.Options
+	open func() redis.UniversalClient
 }
 
 // newClient makes a client that dials as its instance's settings say, and as long
 // as its instance lives.
 func (s *Swarm) newClient(name string, o ClientOptions, life context.Context) *client {
 	d := &dialer{gate: &s.gate, life: life, timeout: o.DialTimeoutMS.Duration(),
-		tls: s.target.TLS, dials: &s.dials, elapsed: s.config.Elapsed}
-	opts := func() *redis.Options { return redisOptions(s.target, o, name, d) }
-	return &client{name: name, rdb: redis.NewClient(opts()), dial: d, opts: opts}
+		tls: s.target.TLS, dials: &s.dials, elapsed: s.config.Elapsed, beside: s.target.beside}
+	open := func() redis.UniversalClient { return s.target.open(o, name, d) }
+	return &client{name: name, rdb: open(), dial: d, open: open}
 }
 
-func redisOptions(t Target, c ClientOptions, name string, d *dialer) *redis.Options {
-	return &redis.Options{
-		Network: "tcp", Addr: t.Addr, Username: t.Username, Password: t.Password, DB: t.DB, TLSConfig: t.TLS,
-		ClientName: name, Dialer: d.dial, Protocol: c.Protocol,
-		MaxRetries:      c.MaxRetries,
-		MinRetryBackoff: c.MinRetryBackoffMS.option(), MaxRetryBackoff: c.MaxRetryBackoffMS.option(),
-		DialTimeout: c.DialTimeoutMS.option(), DialerRetries: c.DialerRetries,
-		DialerRetryTimeout: c.DialerRetryMS.option(),
-		ReadTimeout:        c.ReadTimeoutMS.option(), WriteTimeout: c.WriteTimeoutMS.option(),
-		ContextTimeoutEnabled: c.ContextTimeoutEnabled,
-		ReadBufferSize:        c.ReadBufferBytes, WriteBufferSize: c.WriteBufferBytes,
-		PipelinePoolSize: -1, PoolFIFO: c.PoolFIFO, PoolSize: c.PoolSize, MaxConcurrentDials: c.MaxConcurrentDials,
-		PoolTimeout: c.PoolTimeoutMS.option(), MinIdleConns: c.MinIdleConns, MaxIdleConns: c.MaxIdleConns,
-		MaxActiveConns: c.MaxActiveConns, ConnMaxIdleTime: c.ConnMaxIdleTimeMS.option(),
-		ConnMaxLifetime: c.ConnMaxLifetimeMS.option(), DisableIdentity: c.DisableIdentity,
-		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
-	}
-}
+// conn takes one connection out of the pool. A cluster's client, which has several
+// pools, gives none away: scenarios that would ask it for one are refused.
+func (c *client) conn() *redis.Conn { return c.rdb.(interface{ Conn() *redis.Conn }).Conn() }
 
 // link is a worker's way to Redis: the client it shares or owns, and, while it
 // waits for a lock, the one connection that it may be keeping.
@@ -71,7 +55,7 @@ func (l *link) do(send func(redis.Cmdable) error) history.Class {
 	var over redis.Cmdable = l.client.rdb
 	if l.keeps {
 		if l.kept == nil {
-			l.kept = l.client.rdb.Conn()
+			l.kept = l.client.conn()
 		}
 		over = l.kept
 	}
@@ -120,7 +104,7 @@ func (l *link) letGo() {
 func (l *link) hangUp() {
 	l.letGo()
 	_ = l.client.rdb.Close()
-	l.client.rdb = redis.NewClient(l.client.opts())
+	l.client.rdb = l.client.open()
 }
 
 // tally is what one worker counts. It is read while the worker runs.

@@ -90,6 +90,13 @@ type LockSettings struct {
 	// read, to write its result and to release, before it goes on to the next request.
 	// It leaves its lock behind then, to the TTL. 0: for ever.
 	ReleaseTimeoutMS Millis `yaml:"release_timeout_ms" json:"release_timeout_ms"`
+
+	// WaitReplicas is how many replicas have to acknowledge a lock before it counts
+	// (WAIT); else it is given back. 0: none is waited for, and a failover can lose the
+	// lock.
+	WaitReplicas int `yaml:"wait_replicas" json:"wait_replicas,omitempty"`
+	// WaitReplicasMS is how long they are waited for, in milliseconds.
+	WaitReplicasMS Millis `yaml:"wait_replicas_ms" json:"wait_replicas_ms,omitempty"`
 }
 
 // Release is how a holder gives its lock back.
@@ -174,6 +181,11 @@ type ArrivalSettings struct {
 	// RetryBudget is the share of requests that may be retries, over all callers; 0
 	// sets no limit. It is how Finagle and gRPC keep retries from multiplying load.
 	RetryBudget float64 `yaml:"retry_budget" json:"retry_budget"`
+
+	// RampMS spreads the first requests of the workers that run from the start evenly
+	// over so many milliseconds (closed). Without it work that takes seconds is begun,
+	// and ended, by all at once.
+	RampMS Millis `yaml:"ramp_ms" json:"ramp_ms,omitempty"`
 }
 
 // Arrivals tells a closed system (a worker's next request waits for its last)
@@ -242,7 +254,7 @@ func Defaults() Settings {
 			Protocol: 2, DisableIdentity: true,
 		},
 		Waiter: WaiterReturns, Holder: HolderKeeps, RedialMS: 10,
-		Lock:           LockSettings{Tenants: 1, HoldMS: 5, PollMS: 5, Backoff: BackoffNone, BackoffMaxMS: 100, OnGiveUp: GiveUpKeeps, Release: ReleaseToken},
+		Lock:           LockSettings{Tenants: 1, HoldMS: 5, PollMS: 5, Backoff: BackoffNone, BackoffMaxMS: 100, OnGiveUp: GiveUpKeeps, Release: ReleaseToken, WaitReplicasMS: 100},
 		Limiter:        LimiterSettings{WindowMS: 1000, Limit: 1 << 20, Decision: DecisionLocked},
 		Arrivals:       ArrivalSettings{Kind: Closed, Tenant: TenantAny, Queue: 1024},
 		ReplaceAfterMS: 100,

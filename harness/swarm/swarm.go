@@ -5,7 +5,6 @@ package swarm
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -16,13 +15,6 @@ import (
 
 	"github.com/lockjam/lockjam/harness/history"
 )
-
-// Target is the server that the swarm works against.
-type Target struct {
-	Addr, Username, Password string
-	DB                       int
-	TLS                      *tls.Config
-}
 
 // Config is what a swarm is made of.
 type Config struct {
@@ -83,7 +75,7 @@ func Start(ctx context.Context, c Config) *Swarm {
 	s.crashes, s.severs = newCrashes(c.Settings.Lock.Tenants), newCrashes(c.Settings.Lock.Tenants)
 	s.slow = &slow{once: newCrashes(c.Settings.Lock.Tenants)}
 	for t := range int32(c.Settings.Lock.Tenants) {
-		s.keys = append(s.keys, tenantKeys(c.Prefix, t))
+		s.keys = append(s.keys, c.Target.keys(c.Prefix, t))
 	}
 	if s.arrivals.queue != nil {
 		rng := rand.New(rand.NewPCG(c.Seed, 0))
@@ -127,7 +119,7 @@ func (s *Swarm) startInstance(number, generation int) {
 func (s *Swarm) startWorker(in *instance, c *client, place int) {
 	id := len(s.workers) + 1
 	w := &worker{
-		id: id, place: place, settings: in.settings, keys: s.keys, rng: rand.New(rand.NewPCG(s.config.Seed, uint64(id))),
+		id: id, place: place, late: s.arrivals.late(id), settings: in.settings, keys: s.keys, rng: rand.New(rand.NewPCG(s.config.Seed, uint64(id))),
 		elapsed: s.config.Elapsed, record: s.config.Record, hook: s.config.OnWork, crashes: s.crashes, severs: s.severs, slow: s.slow, term: in.term,
 		owns: in.settings.WorkersPerInstance <= in.settings.ClientsPerInstance,
 	}
@@ -234,11 +226,14 @@ func (s *Swarm) Census() []history.Stance {
 	return all
 }
 
-// Locks are the keys of all locks that the swarm uses.
+// Locks are the keys of all locks that the swarm uses on the server at the target's
+// address.
 func (s *Swarm) Locks() []string {
-	names := make([]string, len(s.keys))
+	var names []string
 	for i, k := range s.keys {
-		names[i] = k.lock
+		if s.target.shardOf(int32(i)) == 0 {
+			names = append(names, k.lock)
+		}
 	}
 	return names
 }

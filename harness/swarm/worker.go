@@ -31,7 +31,8 @@ func (s State) String() string { return stateNames[s] }
 // worker makes one decision after the other.
 type worker struct {
 	id       int
-	place    int // its number in the deployment, which a replacement takes over
+	place    int           // its number in the deployment, which a replacement takes over
+	late     time.Duration // before its first request, besides the pause before every one
 	settings Settings
 	keys     []keys
 	link     *link

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/lockjam/lockjam/harness/server"
 	"github.com/lockjam/lockjam/harness/swarm"
 )
 
@@ -13,6 +14,8 @@ var crowd = Trigger{
 	Name:    "crowd",
 	Summary: "Others open count connections at once, trying again where they are refused, and leave after for_ms.",
 	Uses:    []string{"count", "for_ms"},
+	// Its connections are taken out of one pool, and a cluster has several.
+	Topologies: []server.Topology{server.Single, server.Sentinel},
 	Say: func(s Settings, _ swarm.Settings) string {
 		return fmt.Sprintf("a crowd of %d connections comes for %g ms", s.Count, float64(s.ForMS))
 	},

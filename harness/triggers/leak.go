@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/lockjam/lockjam/harness/server"
 	"github.com/lockjam/lockjam/harness/swarm"
 )
 
@@ -14,6 +15,8 @@ var leak = Trigger{
 	Name:    "leak",
 	Summary: "The service checks per_s connections a second out of its pools and never gives them back, until it has leaked count.",
 	Uses:    []string{"per_s", "count", "pool_size"},
+	// Its connections are taken out of one pool, and a cluster has several.
+	Topologies: []server.Topology{server.Single, server.Sentinel},
 	Say: func(s Settings, _ swarm.Settings) string {
 		words := fmt.Sprintf("%g connections a second are leaked, up to %d", s.PerS, s.Count)
 		if s.PoolSize > 0 {

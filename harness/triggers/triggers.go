@@ -8,6 +8,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/lockjam/lockjam/harness/server"
 	"github.com/lockjam/lockjam/harness/swarm"
 )
 
@@ -24,6 +25,7 @@ type Settings struct {
 	PoolSize int     `yaml:"pool_size" json:"pool_size,omitempty"` // of the client that leaks; 0: it never stands in the way
 
 	HoldMS swarm.Millis `yaml:"hold_ms" json:"hold_ms,omitempty"` // how long the work under a lock takes, in milliseconds
+	LagMS  swarm.Millis `yaml:"lag_ms" json:"lag_ms,omitempty"`   // how far a replica lags behind, in milliseconds
 }
 
 // Trigger is one way to start an incident.
@@ -33,6 +35,8 @@ type Trigger struct {
 	// Uses are the settings beside kind that it has, by their names in a scenario
 	// file. It takes each of them.
 	Uses []string
+	// Topologies are those of the server that it takes; none is any.
+	Topologies []server.Topology
 	// Check says what is wrong with settings that are within their ranges; nil finds
 	// nothing.
 	Check func(s Settings, of swarm.Settings) []Problem
@@ -55,6 +59,9 @@ type Incident struct {
 	Settings Settings
 	Of       swarm.Settings // of the swarm as the arm runs it
 	Swarm    *swarm.Swarm
+	// Failover lets the replica of a pair lag for so long, kills the primary, and
+	// returns when the pair is one again. What goes wrong with it ends the arm.
+	Failover func(ctx context.Context, lag time.Duration) error
 	// Note records what could not be done. It makes the arm inconclusive.
 	Note func(words string)
 }
@@ -67,6 +74,7 @@ func All() []Trigger {
 	return []Trigger{
 		crashHolders,
 		crowd,
+		failover,
 		hotKey,
 		leak,
 		none,

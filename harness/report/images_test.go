@@ -1,0 +1,201 @@
+package report
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/server"
+)
+
+// onTwo is a run on two images: they agree on the control arm, and not on the remedy.
+func onTwo() *harness.Run {
+	r := sample()
+	no := false
+	has := func(name string, has *bool, value, unknown string) server.Feature {
+		return server.Feature{Name: name, Has: has, Value: value, Unknown: unknown}
+	}
+	of := func(image, version string, features ...server.Feature) harness.ServerEnvironment {
+		return harness.ServerEnvironment{Info: server.Info{Kind: "container", Image: image}, Version: version, Features: features}
+	}
+	r.Environment.Servers = []harness.ServerEnvironment{
+		of("redis:6", "redis 6.0.16", has("DELIFEQ", &no, "", ""), has("RESET", &no, "", "")),
+		of("valkey:9", "valkey 9.1.2", has("DELIFEQ", yes(), "", ""), has("maxclients-reserved", yes(), "2", ""), has("RESET", nil, "", "NOPERM")),
+	}
+	r.Environment.Server = r.Environment.Servers[0]
+	var arms []harness.ArmResult
+	for _, a := range r.Scenarios[0].Arms[:2] {
+		for _, image := range []string{"redis:6", "valkey:9"} {
+			one := a
+			one.Image = image
+			arms = append(arms, one)
+		}
+	}
+	arms[3].Verdict, arms[3].Unsafe, arms[3].Outcome, arms[3].Reasons = harness.NoEffect, false, harness.Fail, []string{"it was expected to be cured"}
+	arms[3].Signals = []harness.SignalResult{{Name: "client-saturation", Claim: "A1", Expected: "fire", BaselineFirings: 2}, arms[3].Signals[1]}
+	r.Scenarios[0].Arms = arms
+	r.Claims[0].Evidence = nil
+	r.Claims[0].Images = []harness.ClaimOn{
+		{Image: "redis:6", Verdict: harness.Confirmed, Evidence: []harness.Evidence{{Scenario: "slot-lock-deadlock", Arm: "control", Field: "verdict", Value: "x"}, {Scenario: "slot-lock-deadlock", Arm: "control", Field: "a.detect_ms", Value: 1.0}}},
+		{Image: "valkey:9", Verdict: harness.Untested},
+	}
+	return r
+}
+
+func TestMarkdownOfSeveralImages(t *testing.T) {
+	var b bytes.Buffer
+	if err := Markdown(&b, onTwo()); err != nil {
+		t.Fatal(err)
+	}
+	got := b.String()
+	for _, want := range []string{
+		"- **slot-lock-deadlock** (Slots and locks), on `redis:6`: cured, at the price of safety, by `raise`\n",
+		"- **slot-lock-deadlock** (Slots and locks), on `valkey:9`: no help: `raise`\n",
+		"### Image by image\n\n| scenario | arm | redis:6 | valkey:9 | differs |\n|---|---|---|---|---|\n" +
+			"| slot-lock-deadlock | control | no-effect | no-effect | no |\n" +
+			"| slot-lock-deadlock | raise | cured, UNSAFE, 100%, after 0.8 s, 6 faults | no-effect | **yes** |\n",
+		"| slot-lock-deadlock | raise on valkey:9 | **no-effect** |",
+		"- `slot-lock-deadlock` / `raise on redis:6`: Goodput was back.",
+		"- A1 on redis:6: slot-lock-deadlock/control: detect ms 1\n",
+		"- fail: `slot-lock-deadlock` / `raise on valkey:9`: it was expected to be cured\n",
+		"| signal | claim | expected | redis:6 | valkey:9 | differs |\n|---|---|---|---|---|---|\n",
+		"| client-saturation | A1 | fire | 2 of 2, 120 ms | 1 of 2, 120 ms, 2 false alarms before | **yes** |\n",
+		"| lock-key-count | D1 | any | not available: the user may not run SCAN: NOPERM | not available: the user may not run SCAN: NOPERM | no |\n",
+		"| server | redis 6.0.16, container redis:6; lacks DELIFEQ, RESET |\n",
+		"| server | valkey 9.1.2, container valkey:9; has DELIFEQ, maxclients-reserved 2; does not say whether it has RESET (NOPERM) |\n",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+	for _, not := range []string{"### Remedies", "### Preventions"} {
+		if strings.Contains(got, not) {
+			t.Errorf("%s: with a column per image it is said already", not)
+		}
+	}
+}
+
+// Where all images agree, a scenario is said in short once.
+func TestImagesThatAgree(t *testing.T) {
+	r := onTwo()
+	r.Scenarios[0].Arms[3] = r.Scenarios[0].Arms[2]
+	r.Scenarios[0].Arms[3].Image = "valkey:9"
+	var markdown, text bytes.Buffer
+	if err := Markdown(&markdown, r); err != nil {
+		t.Fatal(err)
+	}
+	if want := "- **slot-lock-deadlock** (Slots and locks): cured, at the price of safety, by `raise`\n"; strings.Count(markdown.String(), "- **slot-lock-deadlock** (") != 1 || !strings.Contains(markdown.String(), want) {
+		t.Errorf("no %q in\n%s", want, markdown.String())
+	}
+	if err := Table(&text, r); err != nil || !strings.Contains(text.String(), "\nno arm differs between the 2 images\n") || strings.Contains(markdown.String(), "**yes**") {
+		t.Errorf("%v\n%s\n%s", err, &text, &markdown)
+	}
+}
+
+func TestTableOfSeveralImages(t *testing.T) {
+	var b bytes.Buffer
+	if err := Table(&b, onTwo()); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"control on redis:6 ", "raise on valkey:9 ",
+		"fail: slot-lock-deadlock/raise on valkey:9: it was expected to be cured\n",
+		"\ndiffers: slot-lock-deadlock/raise: cured, UNSAFE on redis:6; no-effect on valkey:9\n\noutcome: fail\n",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, &b)
+		}
+	}
+}
+
+// An arm of which nothing can be said on one image does not differ from the others,
+// and neither does one that ran on one image alone.
+func TestWhatSaysNothingDoesNotDiffer(t *testing.T) {
+	r := onTwo()
+	arms := r.Scenarios[0].Arms
+	arms[1].Verdict, arms[1].Outcome = "", harness.Inconclusive
+	r.Scenarios[0].Arms = arms[:3]
+	var text bytes.Buffer
+	if err := Table(&text, r); err != nil || !strings.Contains(text.String(), "\n0 of 2 arms can be compared between the 2 images, and none differs\n") {
+		t.Errorf("%v\n%s", err, &text)
+	}
+	m := imageMatrix(r, r.Images())
+	for i, want := range []string{"control | no-effect | inconclusive | -", "raise | cured, UNSAFE, 100%, after 0.8 s, 6 faults | - | -"} {
+		if got := strings.Join(m.lines[i].cells, " | "); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	// A verdict that is in doubt is shown, and is not compared.
+	arms[1].Verdict = harness.Cured
+	if got := strings.Join(imageMatrix(r, r.Images()).lines[0].cells, " | "); got != "control | no-effect | cured, -, inconclusive | -" {
+		t.Errorf("got %q", got)
+	}
+	arms[1].Verdict = ""
+	// Where there is no verdict to reach, outcomes are compared.
+	arms[0].Verdict, arms[1].Outcome = "", harness.Fail
+	if got := strings.Join(imageMatrix(r, r.Images()).lines[0].cells, " | "); got != "control | pass | fail | **yes**" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// Repeats are compared on the same image: two images that differ are not unstable.
+func TestStabilityIsWithinAnImage(t *testing.T) {
+	r := onTwo()
+	r.Repeat = 2
+	for _, a := range r.Scenarios[0].Arms {
+		a.Repeat = 2
+		r.Scenarios[0].Arms = append(r.Scenarios[0].Arms, a)
+	}
+	var b bytes.Buffer
+	if err := Markdown(&b, r); err != nil || !strings.Contains(b.String(), "## Verdicts that differ between 2 repeats\n\nNone.\n") {
+		t.Errorf("%v\n%s", err, &b)
+	}
+	r.Scenarios[0].Arms[7].Verdict = harness.Relapsed
+	b.Reset()
+	if err := Markdown(&b, r); err != nil || !strings.Contains(b.String(), "repeats\n\n- `slot-lock-deadlock` / `raise on valkey:9`: no-effect 1/2, relapsed 1/2\n\n") {
+		t.Errorf("%v\n%s", err, &b)
+	}
+}
+
+// One image is not worth a column, nor a word behind every arm; what its server has
+// is told all the same.
+func TestMarkdownOfOneImage(t *testing.T) {
+	r := sample()
+	r.Environment.Server = onTwo().Environment.Servers[0]
+	var b bytes.Buffer
+	if err := Markdown(&b, r); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(b.String(), "| server | redis 6.0.16, container redis:6; lacks DELIFEQ, RESET |\n") || strings.Contains(b.String(), " on redis:6") || strings.Contains(b.String(), "differs |") {
+		t.Errorf("%s", &b)
+	}
+}
+
+// The name of an image comes from a command line or a run folder, and is no markup.
+func TestImageNamesAreText(t *testing.T) {
+	r := onTwo()
+	evil := "<script>|`x`\n# owned"
+	r.Environment.Servers[0].Image = evil
+	for i := range r.Scenarios[0].Arms {
+		if r.Scenarios[0].Arms[i].Image == "redis:6" {
+			r.Scenarios[0].Arms[i].Image = evil
+		}
+	}
+	r.Claims[0].Images[0].Image = evil
+	var b bytes.Buffer
+	if err := Markdown(&b, r); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(b.String()) {
+		var outside strings.Builder
+		for i, part := range strings.Split(strings.ReplaceAll(line, "\\`", ""), "`") {
+			if i%2 == 0 {
+				outside.WriteString(part)
+			}
+		}
+		if strings.Contains(outside.String(), "<script") || strings.HasPrefix(line, "# owned") {
+			t.Errorf("markup got through: %s", line)
+		}
+	}
+}

@@ -1,0 +1,192 @@
+package report
+
+import (
+	"encoding/xml"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/scenario"
+)
+
+// JUnit writes junit.xml, as CI servers read it (the schema of Jenkins' xUnit plugin):
+// a suite for each arm, with a case for each signal of which something is expected,
+// and one for everything else that is: the incident, the verdict, safety. What was not
+// met is a failure. Where nothing can be said the case is skipped, with the reason.
+func JUnit(w io.Writer, r *harness.Run) error {
+	all := junitRun{Name: "lockjam " + r.ID}
+	for _, sc := range r.Scenarios {
+		for i := range sc.Arms {
+			all.add(junitArm(r, sc.Name, &sc.Arms[i]))
+		}
+	}
+	if r.Status != harness.Completed {
+		all.add(cutShort(r))
+	}
+	if _, err := io.WriteString(w, xml.Header); err != nil {
+		return err
+	}
+	e := xml.NewEncoder(w)
+	e.Indent("", "  ")
+	if err := e.Encode(all); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, "\n")
+	return err
+}
+
+type junitRun struct {
+	XMLName  xml.Name     `xml:"testsuites"`
+	Name     string       `xml:"name,attr"`
+	Tests    int          `xml:"tests,attr"`
+	Failures int          `xml:"failures,attr"`
+	Suites   []junitSuite `xml:"testsuite"`
+}
+
+type junitSuite struct {
+	Name       string          `xml:"name,attr"`
+	Tests      int             `xml:"tests,attr"`
+	Failures   int             `xml:"failures,attr"`
+	Errors     int             `xml:"errors,attr"`
+	Skipped    int             `xml:"skipped,attr"`
+	Time       string          `xml:"time,attr"` // in seconds
+	Timestamp  string          `xml:"timestamp,attr"`
+	Properties []junitProperty `xml:"properties>property"`
+	Cases      []junitCase     `xml:"testcase"`
+}
+
+type junitProperty struct {
+	Name  string `xml:"name,attr"`
+	Value string `xml:"value,attr"`
+}
+
+type junitCase struct {
+	Name    string       `xml:"name,attr"`
+	Class   string       `xml:"classname,attr"`
+	Time    string       `xml:"time,attr"`
+	Failure *junitResult `xml:"failure"`
+	Skipped *junitResult `xml:"skipped"`
+}
+
+type junitResult struct {
+	Message string `xml:"message,attr"`
+	Text    string `xml:",chardata"`
+}
+
+func (all *junitRun) add(s junitSuite) {
+	for _, c := range s.Cases {
+		s.Tests++
+		switch {
+		case c.Failure != nil:
+			s.Failures++
+		case c.Skipped != nil:
+			s.Skipped++
+		}
+	}
+	all.Tests += s.Tests
+	all.Failures += s.Failures
+	all.Suites = append(all.Suites, s)
+}
+
+func junitArm(r *harness.Run, scenarioName string, a *harness.ArmResult) junitSuite {
+	name := scenarioName + "." + a.Name + strings.ReplaceAll(on(a.Image), " ", "-")
+	if r.Repeat > 1 {
+		name += fmt.Sprintf(" (repeat %d)", a.Repeat)
+	}
+	s := junitSuite{
+		Name: name, Timestamp: r.Started.UTC().Format("2006-01-02T15:04:05"), Time: seconds(a.Took()),
+		Properties: []junitProperty{{"folder", a.Folder}, {"outcome", string(a.Outcome)}, {"verdict", string(a.Verdict)}},
+	}
+	told := map[string]bool{}
+	for _, x := range a.Signals {
+		if x.Expected == string(scenario.Any) {
+			continue
+		}
+		c := junitCase{Name: "signal " + x.Name + ": " + x.Expected, Class: name, Time: "0"}
+		if x.DetectMS != nil {
+			c.Time = seconds(time.Duration(*x.DetectMS * float64(time.Millisecond)))
+		}
+		why := about(a, x.Name, told)
+		switch {
+		case x.Unavailable != "":
+			c.Skipped = &junitResult{Message: "not available: " + x.Unavailable}
+		case !x.Met:
+			c.settle(a, why, figures(x.Figures))
+		}
+		s.Cases = append(s.Cases, c)
+	}
+	s.Cases = append(s.Cases, junitVerdict(a, name, told))
+	return s
+}
+
+// junitVerdict is the case for whatever is expected of an arm beside its signals.
+func junitVerdict(a *harness.ArmResult, class string, told map[string]bool) junitCase {
+	what := "nothing happens"
+	switch {
+	case a.Prevention != "":
+		what = "prevention " + a.Prevention
+	case a.Reproduced != nil:
+		what = "remedy " + a.Remedy
+	}
+	if a.Expected != "" {
+		what += ": " + string(a.Expected)
+	}
+	c := junitCase{Name: what, Class: class, Time: seconds(a.Took())}
+	var rest []string
+	for _, why := range a.Reasons {
+		if !told[why] {
+			rest = append(rest, why)
+		}
+	}
+	if len(rest) > 0 || a.Outcome == harness.Inconclusive {
+		c.settle(a, strings.Join(rest, "; "), a.Because)
+	}
+	return c
+}
+
+// settle makes a case a failure, or skips it where the arm proves nothing.
+func (c *junitCase) settle(a *harness.ArmResult, why, text string) {
+	if why == "" {
+		why = strings.Join(a.Reasons, "; ")
+	}
+	result := &junitResult{Message: valid(why), Text: valid(text)}
+	if a.Outcome == harness.Inconclusive {
+		c.Skipped = result
+		return
+	}
+	c.Failure = result
+}
+
+// about are the reasons that name a signal. They are told once.
+func about(a *harness.ArmResult, signal string, told map[string]bool) string {
+	var why []string
+	for _, reason := range a.Reasons {
+		if strings.HasPrefix(reason, "signal "+signal+" ") {
+			told[reason] = true
+			why = append(why, reason)
+		}
+	}
+	return strings.Join(why, "; ")
+}
+
+// cutShort is a suite of one case that says why a run has no more of them: a CI server
+// that sees only what did run would call it green.
+func cutShort(r *harness.Run) junitSuite {
+	why := fmt.Sprintf("the run was %s: %s", r.Status, r.Because)
+	return junitSuite{Name: "run", Time: "0", Timestamp: r.Started.UTC().Format("2006-01-02T15:04:05"),
+		Cases: []junitCase{{Name: "all arms have run", Class: "run", Time: "0", Failure: &junitResult{Message: valid(why)}}}}
+}
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%.3f", d.Seconds()) }
+
+// valid leaves out what no XML may hold, escaped or not: a server may say anything.
+func valid(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\t' || r == '\n' || r >= 0x20 && r != 0xFFFE && r != 0xFFFF {
+			return r
+		}
+		return -1
+	}, strings.ToValidUTF8(s, "?"))
+}

@@ -1,0 +1,158 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Topology is of what nodes a Redis consists.
+type Topology string
+
+const (
+	Single   Topology = "single"   // one server; "" is the same
+	Sentinel Topology = "sentinel" // a primary and a replica, and a Sentinel that fails over from one to the other
+	Cluster  Topology = "cluster"  // three primaries that share the hash slots
+)
+
+// Topologies lists them all.
+var Topologies = []Topology{Single, Sentinel, Cluster}
+
+// Several says whether it takes more than one process.
+func (t Topology) Several() bool { return t != Single && t != "" }
+
+// ErrTopology is what a starter answers that cannot start the topology that is asked for.
+var ErrTopology = errors.New("not with this kind of server")
+
+// onlySingle refuses a topology that a kind of server has not, and says which kind has it.
+func onlySingle(t Topology, kind string) error {
+	if !t.Several() {
+		return nil
+	}
+	return fmt.Errorf("%w: topology %s takes several Redis processes, and a server of kind %s is one: "+
+		"use --server process, or auto, with redis-server on PATH", ErrTopology, t, kind)
+}
+
+// orProcesses starts with processes what start cannot.
+func orProcesses(start Starter) Starter {
+	return func(ctx context.Context, spec Spec) (Server, error) {
+		if !spec.Topology.Several() {
+			return start(ctx, spec)
+		}
+		if _, err := findBinary(); err != nil {
+			return nil, fmt.Errorf("%w: topology %s takes several Redis processes: %w", ErrTopology, spec.Topology, err)
+		}
+		return StartProcess(ctx, spec)
+	}
+}
+
+// startSeveral starts a topology of several processes. It is made of the same nodes that a single server is, so that each
+// of them is recorded in the workspace, and swept, as a single one would be.
+func startSeveral(ctx context.Context, spec Spec, binary string) (Server, error) {
+	switch spec.Topology {
+	case Sentinel:
+		return startSentinel(ctx, spec, binary)
+	case Cluster:
+		return startCluster(ctx, spec, binary)
+	}
+	return nil, fmt.Errorf("%w: there is no topology %q", ErrUsage, spec.Topology)
+}
+
+// group is the processes of one topology, in the order of their start.
+type group struct {
+	topology Topology
+	nodes    []*processServer
+	roles    []string // of the nodes, for their folders and the log
+}
+
+// add starts one more node. The flags follow redis.conf on its command line.
+func (g *group) add(ctx context.Context, spec Spec, binary, role string, c Config, flags ...string) (*processServer, error) {
+	spec.Name += "-" + role
+	spec.Config = c
+	s, err := startNode(ctx, spec, binary, flags...)
+	if err != nil {
+		return nil, err
+	}
+	node := s.(*processServer)
+	g.nodes, g.roles = append(g.nodes, node), append(g.roles, role)
+	return node, nil
+}
+
+// Stop ends all nodes, the last first.
+func (g *group) Stop(ctx context.Context) error {
+	var errs []error
+	for _, node := range slices.Backward(g.nodes) {
+		errs = append(errs, node.Stop(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// Log is one log after the other, each under a line that says whose it is.
+func (g *group) Log(ctx context.Context) ([]byte, error) {
+	var all []byte
+	var errs []error
+	for i, node := range g.nodes {
+		log, err := node.Log(ctx)
+		errs = append(errs, err)
+		all = fmt.Appendf(all, "==> %s, %s <==\n%s\n", g.roles[i], node.addr(), log)
+	}
+	return all, errors.Join(errs...)
+}
+
+// Restart is not offered: a node that restarts is a failover or a part of the cluster lost, each an incident of its own.
+func (g *group) Restart(context.Context, Config) error {
+	return fmt.Errorf("restart: %w: topology %s", ErrTopology, g.topology)
+}
+
+// abandon stops what has been started when the rest could not be.
+func (g *group) abandon(ctx context.Context, err error) error {
+	return errors.Join(err, g.Stop(context.WithoutCancel(ctx)))
+}
+
+// askLimit bounds one question to a node. The nodes are idle, or at their start.
+const askLimit = 5 * time.Second
+
+// ask puts a question to a node over a connection of its own.
+func ask(ctx context.Context, node *processServer, do func(context.Context, *redis.Client) error) error {
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	client, connection, err := OpenWatch(ctx, node.Endpoint())
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	// The client waits without limit, so it is the connection that the context ends.
+	defer context.AfterFunc(ctx, func() { connection.Close() })()
+	if err := do(ctx, client); err != nil {
+		return fmt.Errorf("ask %s: %w", node.addr(), err)
+	}
+	return nil
+}
+
+// eventually asks until the answer is yes. The error of a limit that has passed says what was waited for.
+func eventually(ctx context.Context, node *processServer, limit time.Duration, what string, yes func(context.Context, *redis.Client) (bool, error)) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("%s: not within %v", what, limit))
+	defer cancel()
+	for {
+		var there bool
+		err := ask(ctx, node, func(ctx context.Context, c *redis.Client) (err error) {
+			there, err = yes(ctx, c)
+			return err
+		})
+		if there {
+			return nil
+		}
+		select {
+		case <-time.After(askEvery):
+		case <-ctx.Done():
+			return fmt.Errorf("%w (last answer: %v)", context.Cause(ctx), err)
+		}
+	}
+}
+
+// askEvery is the time between two questions.
+const askEvery = 20 * time.Millisecond
