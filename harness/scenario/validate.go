@@ -453,17 +453,15 @@ func (c *checker) trigger(s *Scenario) {
 	for _, l := range []limit{
 		{"trigger.rate_per_s", s.Trigger.RatePerS, 0.01, maxRate, "a " + t.Name + " needs a rate"},
 		{"trigger.per_s", s.Trigger.PerS, 0.1, maxLeaksPerS, "a " + t.Name + " needs a rate"},
-		{"trigger.count", float64(s.Trigger.Count), 1, maxServerClients, "a " + t.Name + " needs a number of connections"},
+		{"trigger.count", float64(s.Trigger.Count), 1, maxServerClients, "a " + t.Name + " needs a number"},
 		{"trigger.for_ms", float64(s.Trigger.ForMS), 1, maxPhaseMS, "a " + t.Name + " has an end"},
 		{"trigger.lag_ms", float64(s.Trigger.LagMS), 1, maxLagMS, "a " + t.Name + " needs a replica that lags"},
+		{"trigger.hold_ms", float64(s.Trigger.HoldMS), minPauseMS, maxPauseMS, "a " + t.Name + " needs to know how slow"},
 		{"trigger.pool_size", float64(s.Trigger.PoolSize), 0, maxWorkers, ""},
 	} {
 		if slices.Contains(t.Uses, strings.TrimPrefix(l.key, "trigger.")) {
 			c.within(l)
 		}
-	}
-	if slices.Contains(t.Uses, "hold_ms") {
-		c.within(limit{"trigger.hold_ms", float64(s.Trigger.HoldMS), minPauseMS, maxPauseMS, t.Name + " needs to know how slow"})
 	}
 	if t.Check == nil {
 		return

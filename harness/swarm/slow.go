@@ -27,13 +27,15 @@ func (s *slow) takes(tenant int32, usual time.Duration) time.Duration {
 // on that has become slow. Work that has begun takes as long as it would have.
 func (s *Swarm) SlowWork(hold time.Duration) { s.slow.work.Store(int64(hold)) }
 
-// StallHolders makes one piece of work under every lock take so long, and those after
-// it as long as ever. It returns once all have begun, or with the context's error; then
-// nobody is stalled any more who has not been.
-func (s *Swarm) StallHolders(ctx context.Context, hold time.Duration) error {
+// StallHolders makes one piece of work under each of the first so many locks take so
+// long, and those after it as long as ever. It returns once all have begun, or with the
+// context's error; then nobody is stalled any more who has not been.
+func (s *Swarm) StallHolders(ctx context.Context, locks int, hold time.Duration) error {
 	s.slow.stalled.Store(int64(hold))
-	s.slow.once.set(1)
 	defer s.slow.once.set(0)
+	for i := range locks {
+		s.slow.once.due[i].Store(1)
+	}
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for s.slow.once.pending() {

@@ -19,7 +19,7 @@ type Settings struct {
 
 	RatePerS float64      `yaml:"rate_per_s" json:"rate_per_s,omitempty"` // requests per second for as long as it lasts
 	ForMS    swarm.Millis `yaml:"for_ms" json:"for_ms,omitempty"`         // how long it lasts, in milliseconds
-	Count    int          `yaml:"count" json:"count,omitempty"`           // of connections
+	Count    int          `yaml:"count" json:"count,omitempty"`           // of connections, or of locks
 
 	PerS     float64 `yaml:"per_s" json:"per_s,omitempty"`         // connections per second
 	PoolSize int     `yaml:"pool_size" json:"pool_size,omitempty"` // of the client that leaks; 0: it never stands in the way
