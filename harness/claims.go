@@ -134,6 +134,8 @@ func scorecard(r *Run) []Claim {
 			warning(&card, on)
 		case c.id == "R2m":
 			settled(&card, on)
+		case c.id == "C3":
+			reviewed(&card, on)
 		case len(names) > 0:
 			detection(&card, on, names)
 		case strings.HasPrefix(c.id, "R"):

@@ -29,6 +29,7 @@ var Names = []string{
 	"orphaned-lock",
 	"severed-holder",
 	"lease-expiry",
+	"unsafe-release",
 	"lock-convoy",
 	"retry-storm",
 	"pool-self-deadlock",

@@ -383,6 +383,7 @@ func (c *checker) lock(s *swarm.Settings) {
 	)
 	// Redis counts in whole milliseconds.
 	c.withinOr([]float64{0}, limit{"swarm.lock.ttl_ms", float64(l.TTLMS), 1, maxTTLMS, "0 is a lock that never expires"})
+	oneOf(c, "swarm.lock.release", l.Release, swarm.ReleaseToken, swarm.ReleaseBlind)
 	oneOf(c, "swarm.lock.on_give_up", l.OnGiveUp, swarm.GiveUpKeeps, swarm.GiveUpCloses)
 	if l.OnGiveUp == swarm.GiveUpCloses && l.AcquireTimeoutMS == 0 {
 		c.fail(on("swarm.lock.on_give_up", "swarm.lock.acquire_timeout_ms"), "%s: without an acquire_timeout_ms nobody gives up", quote(string(l.OnGiveUp)))
@@ -468,9 +469,9 @@ func (c *checker) trigger(s *Scenario) {
 	}
 	for _, l := range []limit{
 		{"trigger.rate_per_s", s.Trigger.RatePerS, 0.01, maxRate, "a " + t.Name + " needs a rate"},
-		{"trigger.count", float64(s.Trigger.Count), 1, maxServerClients, "a " + t.Name + " needs a number of connections"},
+		{"trigger.count", float64(s.Trigger.Count), 1, maxServerClients, "a " + t.Name + " needs a number"},
 		{"trigger.lag_ms", float64(s.Trigger.LagMS), 1, maxLagMS, "a " + t.Name + " needs a replica that lags"},
-		{"trigger.hold_ms", float64(s.Trigger.HoldMS), minPauseMS, maxPauseMS, t.Name + " needs to know how slow"},
+		{"trigger.hold_ms", float64(s.Trigger.HoldMS), minPauseMS, maxPauseMS, "a " + t.Name + " needs to know how slow"},
 		{"trigger.pool_size", float64(s.Trigger.PoolSize), 0, maxWorkers, ""},
 		{"trigger.for_ms", float64(s.Trigger.ForMS), 1, maxPhaseMS, "a " + t.Name + " has an end"},
 		{"trigger.script_ms", float64(s.Trigger.ScriptMS), 1, maxScriptMS, "a " + t.Name + " needs the time that one script takes"},

@@ -255,9 +255,9 @@ func (w *worker) work(ctx context.Context, op *history.Op) bool {
 	return w.labour(ctx, op)
 }
 
-// labour takes HoldMS, or as long as SlowWork said, without Redis. A worker whose connection is to be cut loses
-// it as it begins, when no command is under way; one that was told to crash does so
-// in the middle of it.
+// labour takes HoldMS, unless a trigger says otherwise, without Redis. A worker whose
+// connection is to be cut loses it as it begins, when no command is under way; one that
+// was told to crash does so in the middle of it.
 func (w *worker) labour(ctx context.Context, op *history.Op) bool {
 	if w.hook != nil {
 		w.hook(w.id)
@@ -265,7 +265,7 @@ func (w *worker) labour(ctx context.Context, op *history.Op) bool {
 	if w.severs.take(op.Tenant) {
 		w.link.client.dial.sever()
 	}
-	alive := sleep(ctx, cmp.Or(time.Duration(w.slow.Load()), w.settings.Lock.HoldMS.Duration()))
+	alive := sleep(ctx, w.slow.takes(op.Tenant, w.settings.Lock.HoldMS.Duration()))
 	if alive && w.crashes.take(op.Tenant) {
 		w.tally.crashes.Add(1)
 		op.Class = history.Crashed
@@ -296,14 +296,20 @@ func (w *worker) counter(op *history.Op) string {
 func (l LimiterSettings) keep() time.Duration { return max(2*l.WindowMS.Duration(), time.Second) }
 
 // release deletes the lock if it is still ours. That it is not is a conflict:
-// somebody else deleted it, or it expired, while we worked under it. If a connection
+// somebody else deleted it, or it expired, while we worked under it. Who deletes
+// without looking learns of it only where there is nothing to delete. If a connection
 // broke meanwhile, it may as well be that an earlier try deleted it, of go-redis's or
 // of ours, and that its answer was lost.
 func (w *worker) release(ctx context.Context, op *history.Op) bool {
 	var deleted int64
 	brokenBefore := w.link.client.dial.broken.Load()
 	if !w.persist(ctx, op, func(c redis.Cmdable) (err error) {
-		deleted, err = release.Run(ctx, c, []string{w.keys[op.Tenant].lock}, w.token).Int64()
+		lock := w.keys[op.Tenant].lock
+		if w.settings.Lock.Release == ReleaseBlind {
+			deleted, err = c.Del(ctx, lock).Result()
+			return err
+		}
+		deleted, err = release.Run(ctx, c, []string{lock}, w.token).Int64()
 		return err
 	}) {
 		return false

@@ -99,6 +99,7 @@ type LockSettings struct {
 	BackoffMaxMS     Millis  `yaml:"backoff_max_ms" json:"backoff_max_ms"`         // the longest pause that backoff reaches
 	AcquireTimeoutMS Millis  `yaml:"acquire_timeout_ms" json:"acquire_timeout_ms"` // 0: waits for ever
 	OnGiveUp         GiveUp  `yaml:"on_give_up" json:"on_give_up"`                 // when the acquire timeout has passed
+	Release          Release `yaml:"release" json:"release"`                       // how a holder gives its lock back
 	// ReleaseTimeoutMS is how long a holder whose commands fail tries each again, to
 	// read, to write its result and to release, before it goes on to the next request.
 	// It leaves its lock behind then, to the TTL. 0: for ever.
@@ -116,6 +117,18 @@ type LockSettings struct {
 	// that fails. (SET with NX and GET tells it in one, from Redis 7.0 on.)
 	Verify bool `yaml:"verify" json:"verify"`
 }
+
+// Release is how a holder gives its lock back.
+type Release string
+
+const (
+	// ReleaseToken deletes the lock if it still holds the token that it was taken with,
+	// in one step.
+	ReleaseToken Release = "token"
+	// ReleaseBlind deletes the lock, whosever it is by then. A holder whose lease has run
+	// out deletes the lock of whoever holds it now.
+	ReleaseBlind Release = "blind"
+)
 
 // GiveUp is what a worker does with its connection when it gives up waiting. Its
 // request has failed; it goes on to the next one either way.
@@ -260,7 +273,7 @@ func Defaults() Settings {
 			Protocol: 2, DisableIdentity: true,
 		},
 		Waiter: WaiterReturns, Holder: HolderKeeps, Checkout: CheckoutSingle, RedialMS: 10,
-		Lock:           LockSettings{Tenants: 1, HoldMS: 5, PollMS: 5, Backoff: BackoffNone, BackoffMaxMS: 100, OnGiveUp: GiveUpKeeps, WaitReplicasMS: 100},
+		Lock:           LockSettings{Tenants: 1, HoldMS: 5, PollMS: 5, Backoff: BackoffNone, BackoffMaxMS: 100, OnGiveUp: GiveUpKeeps, Release: ReleaseToken, WaitReplicasMS: 100},
 		Limiter:        LimiterSettings{WindowMS: 1000, Limit: 1 << 20, Decision: DecisionLocked},
 		Arrivals:       ArrivalSettings{Kind: Closed, Tenant: TenantAny, Queue: 1024},
 		ReplaceAfterMS: 100,

@@ -37,8 +37,8 @@ type Swarm struct {
 	gate     gate
 	dials    atomic.Int64
 	crashes  *crashes
-	severs   *crashes     // who is to lose its connection, and not its life
-	slow     atomic.Int64 // ns that work takes from now on, whatever the settings say; 0: as they say
+	severs   *crashes // who is to lose its connection, and not its life
+	slow     *slow
 	arrivals *arrivals
 	failed   chan error
 	running  sync.WaitGroup // every goroutine, and a rollout that is under way
@@ -74,6 +74,7 @@ func Start(ctx context.Context, c Config) *Swarm {
 	s := &Swarm{settings: c.Settings, target: c.Target, config: c, arrivals: newArrivals(c.Settings), failed: make(chan error, 1)}
 	s.life, s.end = context.WithCancel(ctx)
 	s.crashes, s.severs = newCrashes(c.Settings.Lock.Tenants), newCrashes(c.Settings.Lock.Tenants)
+	s.slow = &slow{once: newCrashes(c.Settings.Lock.Tenants)}
 	for t := range int32(c.Settings.Lock.Tenants) {
 		s.keys = append(s.keys, c.Target.keys(c.Prefix, t))
 	}
@@ -137,7 +138,7 @@ func (s *Swarm) startWorker(in *instance, c *client, place int) {
 	id := len(s.workers) + 1
 	w := &worker{
 		id: id, place: place, late: s.arrivals.late(id), settings: in.settings, keys: s.keys, rng: rand.New(rand.NewPCG(s.config.Seed, uint64(id))),
-		elapsed: s.config.Elapsed, record: s.config.Record, hook: s.config.OnWork, crashes: s.crashes, severs: s.severs, slow: &s.slow, term: in.term,
+		elapsed: s.config.Elapsed, record: s.config.Record, hook: s.config.OnWork, crashes: s.crashes, severs: s.severs, slow: s.slow, term: in.term,
 		owns: in.settings.WorkersPerInstance <= in.settings.ClientsPerInstance,
 	}
 	w.link = &link{client: c, tally: &w.tally}

@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"runtime/debug"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/lockjam/lockjam/harness/history"
@@ -44,7 +43,7 @@ type worker struct {
 	hook     func(worker int)
 	crashes  *crashes
 	severs   *crashes
-	slow     *atomic.Int64
+	slow     *slow
 	term     context.Context // ends when the worker is told to stop: it begins nothing then, and waits for nothing
 	tally    tally
 	seq      int

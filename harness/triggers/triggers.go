@@ -24,11 +24,11 @@ type Settings struct {
 
 	RatePerS float64      `yaml:"rate_per_s" json:"rate_per_s,omitempty"` // requests, or leaked connections, per second for as long as it lasts
 	ForMS    swarm.Millis `yaml:"for_ms" json:"for_ms,omitempty"`         // how long it lasts, in milliseconds
-	Count    int          `yaml:"count" json:"count,omitempty"`           // of connections
+	Count    int          `yaml:"count" json:"count,omitempty"`           // of connections, or of locks
 
 	PoolSize int `yaml:"pool_size" json:"pool_size,omitempty"` // of the client that leaks; 0: it never stands in the way
 
-	HoldMS   swarm.Millis `yaml:"hold_ms" json:"hold_ms,omitempty"`     // how long the work under a lock takes from then on, in milliseconds
+	HoldMS   swarm.Millis `yaml:"hold_ms" json:"hold_ms,omitempty"`     // how long the work under a lock takes, in milliseconds
 	LagMS    swarm.Millis `yaml:"lag_ms" json:"lag_ms,omitempty"`       // how far a replica lags behind, in milliseconds
 	ScriptMS swarm.Millis `yaml:"script_ms" json:"script_ms,omitempty"` // how long one script keeps the server busy, in milliseconds
 	DropMS   swarm.Millis `yaml:"drop_ms" json:"drop_ms,omitempty"`     // how long replies vanish at a time, in milliseconds
@@ -117,6 +117,7 @@ func All() []Trigger {
 		slowScript,
 		slowWork,
 		spike,
+		stallHolders,
 		surge,
 	}
 }

@@ -1,0 +1,56 @@
+package harness
+
+import "fmt"
+
+// reviewed: is it worth it to review and test how locks are taken and released? It is
+// where safety is broken and no signal is on, so that nothing else shows it, and where
+// what a review would ask for helps.
+func reviewed(card *Claim, on []ScenarioResult) {
+	var unseen, seen, helps, not []string
+	for _, sc := range on {
+		for _, a := range sc.Arms {
+			switch {
+			case a.Repeat > 1 || a.Verdict == "":
+			case a.Control() && a.FaultsPerS != nil && a.Reproduced != nil && *a.Reproduced:
+				card.Evidence = append(card.Evidence, Evidence{sc.Name, a.Name, "faults_per_s.during", *a.FaultsPerS.During})
+				loud := a.loud()
+				said := fmt.Sprintf("%s (%.0f safety faults a second, and %s fired)", sc.Name, *a.FaultsPerS.During, fired(loud, len(a.Signals)))
+				if len(loud) == 0 {
+					unseen = append(unseen, said)
+				} else {
+					seen = append(seen, said)
+				}
+			case a.Claim == card.ID && a.Prevention != "":
+				card.Evidence = append(card.Evidence, Evidence{sc.Name, a.Name, "verdict", a.Verdict})
+				said := fmt.Sprintf("%s in %s (%s, %s)", a.Name, sc.Name, a.Verdict, plural(a.Safety.Total(), "fault"))
+				if a.Verdict == NotPrevented {
+					not = append(not, said)
+				} else {
+					helps = append(helps, said)
+				}
+			}
+		}
+	}
+	if len(unseen)+len(seen) == 0 {
+		return
+	}
+	card.Because = sentence("finds what no signal shows in", unseen, "is not the only way to see it in", seen, "helps to ask for", helps, "does not help to ask for", not)
+	card.Verdict = verdictOf(len(unseen)+len(helps), len(seen)+len(not))
+}
+
+// loud are the signals that fired in the incident.
+func (a *ArmResult) loud() (names []string) {
+	for _, s := range a.Signals {
+		if s.Fired {
+			names = append(names, s.Name)
+		}
+	}
+	return names
+}
+
+func fired(loud []string, of int) string {
+	if len(loud) == 0 {
+		return fmt.Sprintf("none of %d signals", of)
+	}
+	return listed(loud)
+}
