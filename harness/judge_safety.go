@@ -17,19 +17,28 @@ func (j *judge) safety() {
 	if j.sc.Trigger.Kind == triggers.None || j.arm.Prevention != "" {
 		from = 0
 	}
-	byTenant, writes := map[int32][]history.Op{}, map[int32][]history.Op{}
+	byTenant, byLock, writes := map[int32][]history.Op{}, map[int32][]history.Op{}, map[int32][]history.Op{}
 	for _, op := range j.h.Ops {
 		if op.Count != 0 { // also without a lock
 			writes[op.Tenant] = append(writes[op.Tenant], op)
 		}
 		if op.Granted != history.Never {
 			byTenant[op.Tenant] = append(byTenant[op.Tenant], op)
+			lock := op.Tenant
+			if partner, ok := j.sc.Swarm.Lock.Partner(op.Tenant); ok {
+				lock = min(lock, partner) // who has one has both
+			}
+			byLock[lock] = append(byLock[lock], op)
 		}
 	}
 	s := &j.r.Safety
-	for _, grants := range byTenant {
-		slices.SortFunc(grants, func(a, b history.Op) int { return cmp.Compare(a.Granted, b.Granted) })
+	byGrant := func(a, b history.Op) int { return cmp.Compare(a.Granted, b.Granted) }
+	for _, grants := range byLock {
+		slices.SortFunc(grants, byGrant)
 		s.Overlaps += overlaps(grants, from)
+	}
+	for _, grants := range byTenant {
+		slices.SortFunc(grants, byGrant)
 		s.FencingRegressions += fencingRegressions(grants, from)
 		for _, op := range grants {
 			// Its token was gone when it came to release: somebody deleted a

@@ -31,6 +31,7 @@ var Names = []string{
 	"nested-checkout",
 	"connection-leak",
 	"blocked-release",
+	"lock-order-inversion",
 	"lock-convoy",
 	"retry-storm",
 	"healthy",

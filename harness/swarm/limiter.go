@@ -81,30 +81,48 @@ func (w *worker) underLock(ctx context.Context, op *history.Op) bool {
 	return true
 }
 
-// acquire tries SET NX until the lock is granted or there is no further try.
+// acquire takes what locks the decision needs. It returns false where there is no
+// further try.
 func (w *worker) acquire(ctx context.Context, op *history.Op) bool {
 	w.seq++
 	w.token = fmt.Sprintf("%d:%d:%08x", w.id, w.seq, w.rng.Uint32())
-	w.left = false
-	w.stand(Waiting, op.Tenant)
-	l := w.settings.Lock
+	w.left, w.other = false, other{}
 	w.link.keeps = w.settings.Waiter == WaiterKeeps
 	defer func() { w.endWait(op.Granted != history.Never) }()
-	for t := (trying{since: op.Begun}); ; {
-		op.Tries++
-		var granted bool
-		class := w.link.do(func(c redis.Cmdable) (err error) {
-			granted, err = c.SetNX(ctx, w.keys[op.Tenant].lock, w.token, l.TTLMS.Duration()).Result()
-			return err
-		})
+	t := trying{since: op.Begun}
+	granted := false
+	if partner, ok := w.settings.Lock.Partner(op.Tenant); ok {
+		granted = w.takeBoth(ctx, op, &t, partner)
+	} else {
+		granted = w.take(ctx, op, &t, op.Tenant)
+	}
+	if granted {
+		op.Granted = w.elapsed()
+	}
+	return granted
+}
+
+// take tries SET NX until a tenant's lock is granted or there is no further try.
+func (w *worker) take(ctx context.Context, op *history.Op, t *trying, tenant int32) bool {
+	w.stand(Waiting, tenant)
+	for {
+		granted, class := w.try(ctx, op, tenant)
 		if granted {
-			op.Granted = w.elapsed()
 			return true
 		}
-		if !w.again(ctx, op, &t, class) {
+		if !w.again(ctx, op, t, class) {
 			return false
 		}
 	}
+}
+
+func (w *worker) try(ctx context.Context, op *history.Op, tenant int32) (granted bool, class history.Class) {
+	op.Tries++
+	class = w.link.do(func(c redis.Cmdable) (err error) {
+		granted, err = c.SetNX(ctx, w.keys[tenant].lock, w.token, w.settings.Lock.TTLMS.Duration()).Result()
+		return err
+	})
+	return granted, class
 }
 
 // trying is a row of tries, at a lock or at a decision without one.
@@ -233,50 +251,73 @@ func (l LimiterSettings) keep() time.Duration { return max(2*l.WindowMS.Duration
 // release deletes the lock if it is still ours. That it is not is a conflict:
 // somebody else deleted it, or it expired, while we worked under it.
 func (w *worker) release(ctx context.Context, op *history.Op) bool {
-	var deleted int64
-	if !w.persist(ctx, op, func(c redis.Cmdable) (err error) {
-		deleted, err = release.Run(ctx, c, []string{w.keys[op.Tenant].lock}, w.token).Int64()
-		return err
-	}) {
+	if w.other.held {
+		if !w.unlock(ctx, op, op.Tenant, w.other.tenant) {
+			return false
+		}
+		w.other = other{}
+	}
+	if !w.unlock(ctx, op, op.Tenant, op.Tenant) {
 		return false
 	}
 	op.Released = w.elapsed()
+	w.link.keeps = false
+	w.link.letGo()
+	return true
+}
+
+// unlock deletes the lock of a tenant, while the worker holds that of another one or
+// the same. That it is not there any more proves nothing where an earlier try was not
+// answered: that one may have deleted it.
+func (w *worker) unlock(ctx context.Context, op *history.Op, holding, tenant int32) bool {
+	var deleted int64
+	ok, lost := w.persistHolding(ctx, op, holding, func(c redis.Cmdable) (err error) {
+		deleted, err = release.Run(ctx, c, []string{w.keys[tenant].lock}, w.token).Int64()
+		return err
+	})
+	if !ok {
+		return false
+	}
 	w.tally.releases.Add(1)
-	if deleted == 0 {
+	if deleted == 0 && !lost {
 		op.Class = history.Conflict
 		w.tally.errors[history.Conflict].Add(1)
 	}
-	w.link.keeps = false
-	w.link.letGo()
 	return true
 }
 
 // persist repeats a command of a lock holder until it is answered or the run
 // ends, or the holder gives up and leaves its lock behind.
 func (w *worker) persist(ctx context.Context, op *history.Op, send func(redis.Cmdable) error) bool {
+	ok, _ := w.persistHolding(ctx, op, op.Tenant, send)
+	return ok
+}
+
+// persistHolding is persist for the holder of any tenant's lock. It says as well
+// whether some try was not answered, and may have taken effect.
+func (w *worker) persistHolding(ctx context.Context, op *history.Op, tenant int32, send func(redis.Cmdable) error) (ok, lost bool) {
 	timeout, pause := w.settings.Lock.ReleaseTimeoutMS.Duration(), w.settings.RedialMS.Duration()
-	lost := false
 	for begun := w.elapsed(); ; {
 		class := w.link.do(send)
 		if class == history.None {
-			w.stand(Holding, op.Tenant)
-			return true
+			w.stand(Holding, tenant)
+			return true, lost
 		}
 		op.Class, lost = class, lost || mayHaveRun(class)
-		w.stand(Dialing, op.Tenant)
+		w.stand(Dialing, tenant)
 		if timeout > 0 && w.elapsed()+pause-begun > timeout {
 			w.leave(op, lost)
-			return false
+			return false, lost
 		}
 		if !sleep(ctx, pause) {
-			return false
+			return false, lost
 		}
 	}
 }
 
 // leave settles a request whose holder has given up. The lock stays where it is.
 func (w *worker) leave(op *history.Op, lost bool) {
-	w.left = true
+	w.left, w.other = true, other{}
 	w.link.keeps = false
 	w.link.letGo()
 	if !lost {
