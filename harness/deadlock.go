@@ -111,7 +111,7 @@ func longestTimeout(s swarm.Settings) time.Duration {
 	longest := max(s.RedialMS, s.Client.DialTimeoutMS*swarm.Millis(max(s.Client.DialerRetries, 1)))
 	for _, m := range []swarm.Millis{
 		s.Client.ReadTimeoutMS, s.Client.WriteTimeoutMS, s.Client.PoolTimeoutMS,
-		s.Client.MaxRetryBackoffMS, s.Lock.ReleaseTimeoutMS, s.Lock.HoldMS, s.Lock.PollMS, s.Lock.BackoffMaxMS, s.Arrivals.ThinkMS,
+		s.Client.MaxRetryBackoffMS, s.Lock.ReleaseTimeoutMS, s.Lock.PairGapMS, s.Lock.PairWaitMS, s.Lock.HoldMS, s.Lock.PollMS, s.Lock.BackoffMaxMS, s.Arrivals.ThinkMS,
 	} {
 		longest = max(longest, m)
 	}
@@ -240,6 +240,10 @@ func (d *drawing) worker(w history.Stance) {
 	}
 	if w.Shared && w.Outer {
 		p.Holds = append(p.Holds, waitgraph.Edge{Resource: d.turn(w.Client), Units: 1, Since: w.OuterSince})
+	}
+	if w.Other != "" {
+		d.claimed[w.Other] = true
+		p.Holds = append(p.Holds, waitgraph.Edge{Resource: d.lock(w.Other), Units: 1, Since: w.OtherSince, Token: w.Token, EndsAt: d.judge.expires(w.OtherSince)})
 	}
 	switch w.State {
 	case swarm.Waiting.String():

@@ -859,3 +859,62 @@ func TestProofOfNestedCheckouts(t *testing.T) {
 		})
 	}
 }
+
+// Two locks in opposite orders are a circle of two, with no slot and no turn in it.
+func TestProofOfAnInversion(t *testing.T) {
+	census := func(at time.Duration) history.Census {
+		worker := func(id int32, other, lock string) history.Stance {
+			return history.Stance{
+				Worker: id, State: "waiting", Lock: lock, Token: fmt.Sprintf("%d:1:a", id), Since: 1100 * time.Millisecond,
+				Other: other, OtherSince: 1050 * time.Millisecond, Client: "c", Connected: 2, Opened: 500 * time.Millisecond, Shared: true,
+			}
+		}
+		return history.Census{
+			At: at, Took: time.Millisecond, Slots: 1000, Workers: []history.Stance{worker(1, "lock:t:0", "lock:t:1"), worker(2, "lock:t:1", "lock:t:0")},
+			Locks: map[string]string{"lock:t:0": "1:1:a", "lock:t:1": "2:1:a"}, Clients: map[string]int64{"c": 2},
+		}
+	}
+	each := func(change func(*history.Census)) func(*judge) {
+		return func(j *judge) {
+			for i := range j.h.Census {
+				change(&j.h.Census[i])
+			}
+		}
+	}
+	const sentence = `Deadlock: "worker 1" holds lock lock:t:0 and waits for lock lock:t:1; "worker 2" holds lock lock:t:1 and waits for lock lock:t:0.`
+	for _, c := range []struct {
+		name   string
+		change func(*judge)
+		kind   waitgraph.Kind
+		proved bool
+	}{
+		{"each holds what the other waits for", nil, waitgraph.Deadlock, true},
+		{"both wait for the same", each(func(c *history.Census) {
+			c.Workers[1].Other, c.Workers[1].Lock, c.Locks = "", "lock:t:0", map[string]string{"lock:t:0": "1:1:a"}
+		}), waitgraph.Livelock, false},
+		{"one let go and took it again", func(j *judge) { j.h.Census[1].Workers[0].OtherSince = 2 * second }, waitgraph.Unproved, false},
+		{"one has both", each(func(c *history.Census) {
+			c.Workers[0].State, c.Locks["lock:t:1"] = "holding", "1:1:a"
+			c.Workers[1].Other = ""
+		}), waitgraph.Slowness, false},
+		{"they expire", func(j *judge) { j.sc.Swarm.Lock.TTLMS = 30_000 }, waitgraph.Transient, true},
+		{"they let go after a while", func(j *judge) { j.sc.Swarm.Lock.PairWaitMS = 5000 }, waitgraph.Unproved, false},
+		{"Redis says that one is another's", each(func(c *history.Census) { c.Locks["lock:t:0"] = "9:1:z" }), waitgraph.Unproved, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			j := judgeOf(census(1500*time.Millisecond), census(2800*time.Millisecond))
+			j.sc.Swarm.Client.PoolSize = 2
+			j.h.Census[1].After.Attempts = 100
+			if c.change != nil {
+				c.change(&j)
+			}
+			f := found(&j)
+			if f.Kind != c.kind || f.Proved != c.proved {
+				t.Errorf("%s, proved %v: %s %v", f.Kind, f.Proved, f.Sentence, f.Reasons)
+			}
+			if c.kind == waitgraph.Deadlock && (f.Sentence != sentence || !f.Checked || f.Residue.Slots != 0 || f.Residue.Turns != 0 || f.Residue.Locks != 2) {
+				t.Errorf("checked %v, residue %+v: %s", f.Checked, f.Residue, f.Sentence)
+			}
+		})
+	}
+}

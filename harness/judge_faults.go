@@ -13,7 +13,7 @@ import (
 
 // faultsFrom counts them from some moment on.
 func (j *judge) faultsFrom(from time.Duration) int64 {
-	return faultsFrom(j.h, from, j.sc.Swarm.Limiter.Limit).Total()
+	return faultsFrom(j.h, from, j.sc.Swarm).Total()
 }
 
 // faultsIn counts them in a span.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/swarm"
 	"github.com/lockjam/lockjam/harness/triggers"
 )
 
@@ -17,24 +18,33 @@ func (j *judge) safety() {
 	if j.sc.Trigger.Kind == triggers.None || j.arm.Prevention != "" {
 		from = 0
 	}
-	j.r.Safety = faultsFrom(j.h, from, j.sc.Swarm.Limiter.Limit)
+	j.r.Safety = faultsFrom(j.h, from, j.sc.Swarm)
 	j.r.Unsafe = (j.t.remedyBegun != history.Never || j.arm.Prevention != "") && j.r.Safety != (Safety{})
 }
 
 // faultsFrom counts those from some moment on.
-func faultsFrom(h *history.History, from time.Duration, limit int64) (s Safety) {
-	byTenant, writes := map[int32][]history.Op{}, map[int32][]history.Op{}
+func faultsFrom(h *history.History, from time.Duration, set swarm.Settings) (s Safety) {
+	byTenant, byLock, writes := map[int32][]history.Op{}, map[int32][]history.Op{}, map[int32][]history.Op{}
 	for _, op := range h.Ops {
 		if op.Count != 0 { // also without a lock
 			writes[op.Tenant] = append(writes[op.Tenant], op)
 		}
 		if op.Granted != history.Never {
 			byTenant[op.Tenant] = append(byTenant[op.Tenant], op)
+			lock := op.Tenant
+			if partner, ok := set.Lock.Partner(op.Tenant); ok {
+				lock = min(lock, partner) // who has one has both
+			}
+			byLock[lock] = append(byLock[lock], op)
 		}
 	}
-	for _, grants := range byTenant {
-		slices.SortFunc(grants, func(a, b history.Op) int { return cmp.Compare(a.Granted, b.Granted) })
+	byGrant := func(a, b history.Op) int { return cmp.Compare(a.Granted, b.Granted) }
+	for _, grants := range byLock {
+		slices.SortFunc(grants, byGrant)
 		s.Overlaps += overlaps(grants, from)
+	}
+	for _, grants := range byTenant {
+		slices.SortFunc(grants, byGrant)
 		s.FencingRegressions += fencingRegressions(grants, from)
 		for _, op := range grants {
 			// Its token was gone when it came to release: somebody deleted a
@@ -45,7 +55,7 @@ func faultsFrom(h *history.History, from time.Duration, limit int64) (s Safety) 
 		}
 	}
 	for _, written := range writes {
-		lost, over := counterFaults(written, from, limit)
+		lost, over := counterFaults(written, from, set.Limiter.Limit)
 		s.LostUpdates += lost
 		s.OverAdmitted += over
 	}

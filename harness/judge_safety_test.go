@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/swarm"
 )
 
 func TestSafetyCountsPlantedFaults(t *testing.T) {
@@ -168,5 +169,23 @@ func TestSafetyAgreesWithPorcupine(t *testing.T) {
 	})
 	if broken == 0 || sound == 0 {
 		t.Errorf("%d broken and %d sound histories: one kind was not looked at", broken, sound)
+	}
+}
+
+// A decision that takes two locks excludes those of both tenants; each tenant has its
+// own fencing tokens.
+func TestSafetyOfPairs(t *testing.T) {
+	const ms = time.Millisecond
+	grant := func(tenant int32, at, until time.Duration, fence int64) history.Op {
+		return history.Op{Tenant: tenant, Outcome: history.OK, Begun: at, Granted: at, Worked: until, Released: until + 1, Ended: until + 2, Fence: fence}
+	}
+	ops := []history.Op{grant(0, 10*ms, 20*ms, 5), grant(2, 15*ms, 25*ms, 1), grant(1, 16*ms, 26*ms, 1), grant(0, 30*ms, 40*ms, 6)}
+	for pair, want := range map[swarm.Pair]Safety{swarm.PairNone: {}, swarm.PairOwnFirst: {Overlaps: 1}, swarm.PairOrdered: {Overlaps: 1}} {
+		sc, arm := testScenario()
+		sc.Swarm.Lock.Tenants, sc.Swarm.Lock.Pair = 4, pair
+		j := judge{sc: sc, arm: arm, h: &history.History{Ops: ops}, t: timeline{remedyBegun: history.Never}}
+		if j.safety(); j.r.Safety != want {
+			t.Errorf("%s: %+v, want %+v", pair, j.r.Safety, want)
+		}
 	}
 }

@@ -36,6 +36,7 @@ var Names = []string{
 	"nested-checkout",
 	"connection-leak",
 	"blocked-release",
+	"lock-order-inversion",
 	"failover-lost-lock",
 	"cluster-hot-shard",
 	"lost-reply",

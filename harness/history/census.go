@@ -27,8 +27,10 @@ type stanceLine struct {
 	Kept      bool   `json:"kept,omitempty"`
 	KeptSince int64  `json:"kept_since_us,omitempty"`
 
-	Outer      bool  `json:"outer,omitempty"`
-	OuterSince int64 `json:"outer_since_us,omitempty"`
+	Other      string `json:"other,omitempty"`
+	OtherSince int64  `json:"other_since_us,omitempty"`
+	Outer      bool   `json:"outer,omitempty"`
+	OuterSince int64  `json:"outer_since_us,omitempty"`
 }
 
 func (p Progress) array() [3]int64 { return [3]int64{p.Grants, p.Releases, p.Attempts} }
@@ -45,6 +47,7 @@ func encodeCensus(c Census) ([]byte, error) {
 			Worker: w.Worker, State: w.State, Lock: w.Lock, Token: w.Token, Since: toMicros(w.Since),
 			Client: w.Client, Connected: w.Connected, Opened: toMicros(w.Opened), Shared: w.Shared,
 			Kept: w.Kept, KeptSince: toMicros(w.KeptSince), Outer: w.Outer, OuterSince: toMicros(w.OuterSince),
+			Other: w.Other, OtherSince: toMicros(w.OtherSince),
 		}
 	}
 	return encodeLine(otherLine{Census: &l})
@@ -63,11 +66,12 @@ func decodeCensus(l *censusLine) (c Census, ok bool) {
 		opened, openedOK := fromMicros(w.Opened)
 		kept, keptOK := fromMicros(w.KeptSince)
 		outer, outerOK := fromMicros(w.OuterSince)
-		ok = ok && sinceOK && openedOK && keptOK && outerOK
+		other, otherOK := fromMicros(w.OtherSince)
+		ok = ok && sinceOK && openedOK && keptOK && outerOK && otherOK
 		c.Workers[i] = Stance{
 			Worker: w.Worker, State: w.State, Lock: w.Lock, Token: w.Token, Since: since,
 			Client: w.Client, Connected: w.Connected, Opened: opened, Shared: w.Shared,
-			Kept: w.Kept, KeptSince: kept, Outer: w.Outer, OuterSince: outer,
+			Kept: w.Kept, KeptSince: kept, Outer: w.Outer, OuterSince: outer, Other: w.Other, OtherSince: other,
 		}
 	}
 	return c, ok

@@ -259,6 +259,9 @@ type Stance struct {
 	Kept      bool          // it keeps one of the client's connections, and with it a turn of its pool, to itself
 	KeptSince time.Duration // since when
 
+	Other      string        // the key of another lock, of a pair, that it holds already with the same token; "" for none
+	OtherSince time.Duration // since when
+
 	Outer      bool          // it keeps another one, for the whole of its decision
 	OuterSince time.Duration // since when
 }

@@ -429,7 +429,7 @@ func TestCensusAndProbeRoundTrip(t *testing.T) {
 	want := Census{
 		At: 2 * time.Second, Took: 3 * time.Microsecond, Before: Progress{1, 2, 3}, After: Progress{4, 5, 6}, Slots: 30,
 		Workers: []Stance{
-			{Worker: 7, State: "waiting", Lock: "lock:a", Token: "7:1:f", Since: time.Second, Client: "c", Connected: 1, Opened: 5 * time.Microsecond},
+			{Worker: 7, State: "waiting", Lock: "lock:a", Token: "7:1:f", Since: time.Second, Client: "c", Connected: 1, Opened: 5 * time.Microsecond, Other: "lock:b", OtherSince: 4 * time.Microsecond},
 			{Worker: 8, State: "idle", Shared: true, Kept: true, KeptSince: 6 * time.Microsecond, Outer: true, OuterSince: 5 * time.Microsecond},
 		},
 		Locks: map[string]string{"lock:a": "8:1:e"}, Clients: map[string]int64{"c": 1},

@@ -384,6 +384,7 @@ func (c *checker) lock(s *swarm.Settings) {
 	// Redis counts in whole milliseconds.
 	c.withinOr([]float64{0}, limit{"swarm.lock.ttl_ms", float64(l.TTLMS), 1, maxTTLMS, "0 is a lock that never expires"})
 	oneOf(c, "swarm.lock.release", l.Release, swarm.ReleaseToken, swarm.ReleaseBlind)
+	c.pair(s)
 	oneOf(c, "swarm.lock.on_give_up", l.OnGiveUp, swarm.GiveUpKeeps, swarm.GiveUpCloses)
 	if l.OnGiveUp == swarm.GiveUpCloses && l.AcquireTimeoutMS == 0 {
 		c.fail(on("swarm.lock.on_give_up", "swarm.lock.acquire_timeout_ms"), "%s: without an acquire_timeout_ms nobody gives up", quote(string(l.OnGiveUp)))
@@ -392,6 +393,28 @@ func (c *checker) lock(s *swarm.Settings) {
 	if l.Backoff != swarm.BackoffNone && l.BackoffMaxMS < l.PollMS {
 		c.fail(on("swarm.lock.backoff_max_ms", "swarm.lock.poll_ms", "swarm.lock.backoff"), "%s: want at least poll_ms, %s",
 			figure(float64(l.BackoffMaxMS)), figure(float64(l.PollMS)))
+	}
+}
+
+// pair checks decisions that take two locks.
+func (c *checker) pair(s *swarm.Settings) {
+	const pair, gap, wait = "swarm.lock.pair", "swarm.lock.pair_gap_ms", "swarm.lock.pair_wait_ms"
+	l := s.Lock
+	oneOf(c, pair, l.Pair, swarm.PairNone, swarm.PairOrdered, swarm.PairOwnFirst)
+	c.within(limit{gap, float64(l.PairGapMS), 0, maxPauseMS, ""}, limit{wait, float64(l.PairWaitMS), 0, maxPauseMS, ""})
+	if l.Pair == swarm.PairNone {
+		for _, key := range []string{gap, wait} {
+			if c.has(key) {
+				c.fail(on(key, pair), "a decision takes one lock")
+			}
+		}
+		return
+	}
+	if l.Tenants%2 != 0 {
+		c.fail(on(pair, "swarm.lock.tenants"), "%s: of %d tenants one has no partner", quote(string(l.Pair)), l.Tenants)
+	}
+	if s.Limiter.Decision != swarm.DecisionLocked {
+		c.fail(on(pair, "swarm.limiter.decision"), "%s: a decision by %s takes no lock", quote(string(l.Pair)), s.Limiter.Decision)
 	}
 }
 

@@ -80,38 +80,58 @@ func (w *worker) underLock(ctx context.Context, op *history.Op) bool {
 	return true
 }
 
-// acquire tries SET NX until the lock is granted or there is no further try.
+// acquire takes what locks the decision needs. It returns false where there is no
+// further try.
 func (w *worker) acquire(ctx context.Context, op *history.Op) bool {
 	w.seq++
 	w.token = fmt.Sprintf("%d:%d:%08x", w.id, w.seq, w.rng.Uint32())
-	w.left = false
-	w.stand(Waiting, op.Tenant)
+	w.left, w.other = false, other{}
 	w.link.keeps = w.settings.Waiter == WaiterKeeps
 	defer func() { w.endWait(op.Granted != history.Never) }()
-	for t := (trying{since: op.Begun}); ; {
-		op.Tries++
-		var granted bool
-		class := w.link.do(func(c redis.Cmdable) (err error) {
-			granted, err = w.take(ctx, c, w.keys[op.Tenant].lock)
-			return err
-		})
-		if class == history.None && !granted && w.settings.Lock.Verify {
-			granted, class = w.ours(ctx, op)
-		}
+	t := trying{since: op.Begun}
+	granted := false
+	if partner, ok := w.settings.Lock.Partner(op.Tenant); ok {
+		granted = w.takeBoth(ctx, op, &t, partner)
+	} else {
+		granted = w.take(ctx, op, &t, op.Tenant)
+	}
+	if granted {
+		op.Granted = w.elapsed()
+	}
+	return granted
+}
+
+// take tries SET NX until a tenant's lock is granted or there is no further try.
+func (w *worker) take(ctx context.Context, op *history.Op, t *trying, tenant int32) bool {
+	w.stand(Waiting, tenant)
+	for {
+		granted, class := w.try(ctx, op, tenant)
 		if granted {
-			op.Granted = w.elapsed()
 			return true
 		}
-		if !w.again(ctx, op, &t, class) {
+		if !w.again(ctx, op, t, class) {
 			return false
 		}
 	}
 }
 
-// take is one try. With WaitReplicas the lock counts once so many replicas have it,
+// try is one try at a tenant's lock.
+func (w *worker) try(ctx context.Context, op *history.Op, tenant int32) (granted bool, class history.Class) {
+	op.Tries++
+	class = w.link.do(func(c redis.Cmdable) (err error) {
+		granted, err = w.set(ctx, c, w.keys[tenant].lock)
+		return err
+	})
+	if class == history.None && !granted && w.settings.Lock.Verify {
+		granted, class = w.ours(ctx, tenant)
+	}
+	return granted, class
+}
+
+// set is SET NX. With WaitReplicas the lock counts once so many replicas have it,
 // and is given back where they do not say so in time. WAIT is about what its own
 // connection has written, so both go in one pipeline.
-func (w *worker) take(ctx context.Context, c redis.Cmdable, lock string) (granted bool, err error) {
+func (w *worker) set(ctx context.Context, c redis.Cmdable, lock string) (granted bool, err error) {
 	l := w.settings.Lock
 	if l.WaitReplicas == 0 {
 		return c.SetNX(ctx, lock, w.token, l.TTLMS.Duration()).Result()
@@ -132,9 +152,9 @@ func (w *worker) take(ctx context.Context, c redis.Cmdable, lock string) (grante
 }
 
 // ours says whether the lock has this worker's token, though nobody told it so.
-func (w *worker) ours(ctx context.Context, op *history.Op) (ours bool, class history.Class) {
+func (w *worker) ours(ctx context.Context, tenant int32) (ours bool, class history.Class) {
 	class = w.link.do(func(c redis.Cmdable) error {
-		token, err := c.Get(ctx, w.keys[op.Tenant].lock).Result()
+		token, err := c.Get(ctx, w.keys[tenant].lock).Result()
 		ours = err == nil && token == w.token
 		return err
 	})
@@ -301,56 +321,79 @@ func (l LimiterSettings) keep() time.Duration { return max(2*l.WindowMS.Duration
 // broke meanwhile, it may as well be that an earlier try deleted it, of go-redis's or
 // of ours, and that its answer was lost.
 func (w *worker) release(ctx context.Context, op *history.Op) bool {
+	if w.other.held {
+		if !w.unlock(ctx, op, op.Tenant, w.other.tenant) {
+			return false
+		}
+		w.other = other{}
+	}
+	if !w.unlock(ctx, op, op.Tenant, op.Tenant) {
+		return false
+	}
+	op.Released = w.elapsed()
+	w.link.keeps = false
+	w.link.letGo()
+	return true
+}
+
+// unlock deletes the lock of a tenant, while the worker holds that of another one or
+// the same. That it is not there any more proves nothing where an earlier try was not
+// answered: that one may have deleted it.
+func (w *worker) unlock(ctx context.Context, op *history.Op, holding, tenant int32) bool {
 	var deleted int64
 	brokenBefore := w.link.client.dial.broken.Load()
-	if !w.persist(ctx, op, func(c redis.Cmdable) (err error) {
-		lock := w.keys[op.Tenant].lock
+	ok, lost := w.persistHolding(ctx, op, holding, func(c redis.Cmdable) (err error) {
+		lock := w.keys[tenant].lock
 		if w.settings.Lock.Release == ReleaseBlind {
 			deleted, err = c.Del(ctx, lock).Result()
 			return err
 		}
 		deleted, err = release.Run(ctx, c, []string{lock}, w.token).Int64()
 		return err
-	}) {
+	})
+	if !ok {
 		return false
 	}
-	op.Released = w.elapsed()
 	w.tally.releases.Add(1)
-	if deleted == 0 && w.link.client.dial.broken.Load() == brokenBefore {
+	if deleted == 0 && !lost && w.link.client.dial.broken.Load() == brokenBefore {
 		op.Class = history.Conflict
 		w.tally.errors[history.Conflict].Add(1)
 	}
-	w.link.keeps = false
-	w.link.letGo()
 	return true
 }
 
 // persist repeats a command of a lock holder until it is answered or the run
 // ends, or the holder gives up and leaves its lock behind.
 func (w *worker) persist(ctx context.Context, op *history.Op, send func(redis.Cmdable) error) bool {
+	ok, _ := w.persistHolding(ctx, op, op.Tenant, send)
+	return ok
+}
+
+// persistHolding is persist for the holder of any tenant's lock. It says as well
+// whether some try was not answered, and may have taken effect.
+func (w *worker) persistHolding(ctx context.Context, op *history.Op, tenant int32, send func(redis.Cmdable) error) (ok, lost bool) {
 	timeout, pause := w.settings.Lock.ReleaseTimeoutMS.Duration(), w.settings.RedialMS.Duration()
-	lost := false
 	for begun := w.elapsed(); ; {
 		class := w.link.do(send)
 		if class == history.None {
-			w.stand(Holding, op.Tenant)
-			return true
+			w.stand(Holding, tenant)
+			return true, lost
 		}
 		op.Class, lost = class, lost || mayHaveRun(class)
-		w.stand(Dialing, op.Tenant)
+		w.stand(Dialing, tenant)
 		if timeout > 0 && w.elapsed()+pause-begun > timeout {
 			w.leave(op, lost)
-			return false
+			return false, lost
 		}
 		if !sleep(ctx, pause) {
-			return false
+			return false, lost
 		}
 	}
 }
 
 // leave settles a request whose holder has given up. The lock stays where it is.
 func (w *worker) leave(op *history.Op, lost bool) {
-	w.left = true
+	w.left, w.other = true, other{}
 	w.link.keeps = false
 	w.link.letGo()
 	if !lost {

@@ -116,6 +116,39 @@ type LockSettings struct {
 	// an earlier try was granted, and the answer lost. It is a GET more for every try
 	// that fails. (SET with NX and GET tells it in one, from Redis 7.0 on.)
 	Verify bool `yaml:"verify" json:"verify"`
+
+	// Pair says whether a decision takes the lock of its tenant's partner as well, and
+	// which of the two first.
+	Pair      Pair   `yaml:"pair" json:"pair"`
+	PairGapMS Millis `yaml:"pair_gap_ms" json:"pair_gap_ms"` // the work between the first lock and the second
+	// PairWaitMS is how long a worker keeps the first lock while the second is not to be
+	// had. Then it lets go of it, and begins again after a pause of its backoff. 0: for
+	// ever.
+	PairWaitMS Millis `yaml:"pair_wait_ms" json:"pair_wait_ms"`
+}
+
+// Pair is how a decision takes two locks, as a transfer between two accounts does.
+// The first half of the tenants have their partners in the second half.
+type Pair string
+
+const (
+	PairNone    Pair = "none"    // a decision takes one lock
+	PairOrdered Pair = "ordered" // the lower tenant's first, whoever asks
+	// PairOwnFirst takes the lock of the tenant whose request it is first. Two requests
+	// of two partners then take the same locks in opposite orders.
+	PairOwnFirst Pair = "own-first"
+)
+
+// Partner is the tenant whose lock goes with a tenant's; false where there is none.
+func (l LockSettings) Partner(tenant int32) (int32, bool) {
+	half := int32(l.Tenants / 2)
+	switch {
+	case l.Pair != PairOrdered && l.Pair != PairOwnFirst:
+		return 0, false
+	case tenant < half:
+		return tenant + half, true
+	}
+	return tenant - half, true
 }
 
 // Release is how a holder gives its lock back.
@@ -273,7 +306,7 @@ func Defaults() Settings {
 			Protocol: 2, DisableIdentity: true,
 		},
 		Waiter: WaiterReturns, Holder: HolderKeeps, Checkout: CheckoutSingle, RedialMS: 10,
-		Lock:           LockSettings{Tenants: 1, HoldMS: 5, PollMS: 5, Backoff: BackoffNone, BackoffMaxMS: 100, OnGiveUp: GiveUpKeeps, Release: ReleaseToken, WaitReplicasMS: 100},
+		Lock:           LockSettings{Tenants: 1, HoldMS: 5, PollMS: 5, Backoff: BackoffNone, BackoffMaxMS: 100, OnGiveUp: GiveUpKeeps, Release: ReleaseToken, Pair: PairNone, WaitReplicasMS: 100},
 		Limiter:        LimiterSettings{WindowMS: 1000, Limit: 1 << 20, Decision: DecisionLocked},
 		Arrivals:       ArrivalSettings{Kind: Closed, Tenant: TenantAny, Queue: 1024},
 		ReplaceAfterMS: 100,

@@ -241,6 +241,9 @@ func (s *Swarm) Census() []history.Stance {
 		}
 		if st.state != Idle && w.settings.Limiter.locks() {
 			stance.Lock, stance.Token = s.keys[st.tenant].lock, st.token
+			if st.other.held {
+				stance.Other, stance.OtherSince = s.keys[st.other.tenant].lock, st.other.since
+			}
 		}
 		all = append(all, stance)
 	}

@@ -49,6 +49,7 @@ type worker struct {
 	seq      int
 	token    string
 	left     bool          // it gave up as a holder, and left its lock behind
+	other    other         // lock that it holds beside the one that it stands for
 	intended time.Duration // when the request in hand was meant to start
 
 	mu     sync.Mutex
@@ -61,8 +62,16 @@ type stance struct {
 	tenant int32
 	token  string // of the lock that it waits for or holds
 	since  time.Duration
+	other  other
 
 	intended time.Duration // when its request was meant to start; of no meaning while it is idle
+}
+
+// other is the other lock of a pair, and since when it is held; nothing if it is not.
+type other struct {
+	held   bool
+	tenant int32
+	since  time.Duration
 }
 
 // stand enters a state. A state that goes on keeps its beginning.
@@ -70,10 +79,10 @@ func (w *worker) stand(s State, tenant int32) {
 	now := w.elapsed()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.stance.state == s && w.stance.tenant == tenant && w.stance.token == w.token {
+	if w.stance.state == s && w.stance.tenant == tenant && w.stance.token == w.token && w.stance.other == w.other {
 		return
 	}
-	w.stance = stance{state: s, tenant: tenant, token: w.token, since: now, intended: w.intended}
+	w.stance = stance{state: s, tenant: tenant, token: w.token, since: now, other: w.other, intended: w.intended}
 }
 
 func (w *worker) standing() stance {
