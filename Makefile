@@ -6,7 +6,7 @@ GO ?= go
 build:
 	$(GO) build -o bin/lockjam ./cmd/lockjam
 
-# Runs the runbook suite: reproduces both failures on a real Redis and judges
+# Runs the runbook suite: reproduces its failures on a real Redis and judges
 # both immediate remedies.
 demo: build
 	./scripts/setup.sh

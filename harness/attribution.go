@@ -90,7 +90,7 @@ func creditRemedy(a, control *ArmResult) *Credit {
 	default:
 		c.Because = fmt.Sprintf("With no remedy at all (%s) the incident was %s as well: it earns no credit.", control.Name, control.Verdict)
 		if a.Verdict == Cured && !known {
-			a.Outcome = Inconclusive
+			a.Outcome = worse(a.Outcome, Inconclusive)
 			a.Reasons = append(a.Reasons, fmt.Sprintf("the control arm was %s with no remedy at all, so the remedy earns no credit", control.Verdict))
 		}
 	}

@@ -60,10 +60,10 @@ var runbook = []claim{
 		"Watch the rate of grants or of completed requests: waiters that poll keep this counter growing."},
 	{"A1", "Connected clients > 80% of maxclients", "Keep it, and alert on goodput too: it is silent where locks are orphaned."},
 	{"A2", "Rejected connections > 0", "Alert on its increase, not on its value, which never clears; and on goodput too."},
-	{"A3", "Average command latency > 10 ms", "Alert on goodput or on the response time of requests: what Redis answers, it answers as fast as ever."},
+	{"A3", "Average command latency > 10 ms", "Alert on goodput or on the response time of requests: where work stands still for want of locks or slots, what Redis answers it answers as fast as ever."},
 	{"C1", "Ensure Redis configuration is optimized for high concurrency", ""},
 	{"C2", "Implement monitoring for lock contention and client limits",
-		"Monitor goodput and the age of requests in progress as well: they see every failure here, whatever it is that is short."},
+		"Monitor goodput and the age of requests in progress as well: they see whatever stands still, whatever it is that is short. Broken exclusion they do not see."},
 	{"C3", "Review and test lock acquisition and release logic", ""},
 	{"C4", "Validate that all services handle lock acquisition failures gracefully", ""},
 }
@@ -489,7 +489,7 @@ func warning(card *Claim, on []ScenarioResult) {
 	case len(harmed) > 0:
 		card.Verdict, card.Because = Confirmed, sentence("takes locks from the living in", harmed)
 	case len(card.Evidence) > 0:
-		card.Because = "No holder was alive where locks were deleted: nothing can be said."
+		card.Because = "No holder was overrun where locks were deleted: nothing can be said."
 	}
 }
 

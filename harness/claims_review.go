@@ -10,7 +10,7 @@ func reviewed(card *Claim, on []ScenarioResult) {
 	for _, sc := range on {
 		for _, a := range sc.Arms {
 			switch {
-			case a.Repeat > 1 || a.Verdict == "":
+			case a.Repeat > 1:
 			case a.Control() && a.FaultsPerS != nil && a.Reproduced != nil && *a.Reproduced:
 				card.Evidence = append(card.Evidence, Evidence{sc.Name, a.Name, "faults_per_s.during", *a.FaultsPerS.During})
 				loud := a.loud()
@@ -20,7 +20,7 @@ func reviewed(card *Claim, on []ScenarioResult) {
 				} else {
 					seen = append(seen, said)
 				}
-			case a.Claim == card.ID && a.Prevention != "":
+			case a.Claim == card.ID && a.Prevention != "" && a.Verdict != "":
 				card.Evidence = append(card.Evidence, Evidence{sc.Name, a.Name, "verdict", a.Verdict})
 				said := fmt.Sprintf("%s in %s (%s, %s)", a.Name, sc.Name, a.Verdict, plural(a.Safety.Total(), "fault"))
 				if a.Verdict == NotPrevented {

@@ -85,6 +85,8 @@ func (a *armRun) otherShards(ctx context.Context) {
 			}
 			defer connection.Close()
 			defer client.Close()
+			// Its commands wait for their answer, whatever their context says.
+			defer context.AfterFunc(ctx, func() { _ = connection.Close() })()
 			info, err := watch.ReadInfo(ctx, client, "clients", "stats")
 			if err != nil {
 				return err.Error()

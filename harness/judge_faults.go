@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"math"
 	"fmt"
 	"time"
 
@@ -57,8 +58,7 @@ func (j *judge) faultsRemedied() {
 	switch need := j.sc.Cure.Ratio; {
 	case held.high < need && j.tooBusy(clean):
 	case held.low >= need:
-		// What still happened while the remedy was under way is the incident's.
-		j.r.Verdict, j.r.Safety, j.r.Unsafe = Cured, Safety{}, false
+		j.r.Verdict, j.r.Unsafe = Cured, j.worsened(clean.from)
 		j.r.Because = fmt.Sprintf("The last safety fault was %.1f s after the remedy was begun, and from then on %s.", ms/1000, figures)
 	case held.high >= need:
 		j.r.Noisy = true
@@ -67,6 +67,15 @@ func (j *judge) faultsRemedied() {
 		j.r.Verdict = Partial
 		j.r.Because = fmt.Sprintf("There was no safety fault any more after %.1f s, and %s.", ms/1000, figures)
 	}
+}
+
+// worsened says whether a remedy broke safety itself: whether there were more faults
+// while it was under way than the incident goes on to make in that time, by more than
+// chance explains (two standard deviations of a Poisson count, and one). As many as
+// that are the incident's.
+func (j *judge) worsened(until time.Duration) bool {
+	usual := float64(j.faultsIn(j.tailOf(j.t.incident))) * (until - j.t.remedyBegun).Seconds() / j.sc.Incident.ForMS.Duration().Seconds()
+	return float64(j.r.Safety.Total()) > usual+2*math.Sqrt(usual)+1
 }
 
 func (j *judge) recovered(after, before []float64) {

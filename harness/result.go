@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/lockjam/lockjam/harness/remedies"
+	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/server"
 )
 
@@ -218,8 +219,11 @@ func (a *ArmResult) after(signal string) map[string]float64 {
 	return nil
 }
 
-// Control says whether nothing was done in this arm, neither before nor after.
-func (a ArmResult) Control() bool { return a.Remedy == remedies.NoRemedy && a.Prevention == "" }
+// Control says whether nothing was done in this arm, neither before nor after, and it
+// ran the scenario as it is: others without a remedy may have another trigger.
+func (a ArmResult) Control() bool {
+	return a.Name == scenario.ControlArm && a.Remedy == remedies.NoRemedy && a.Prevention == ""
+}
 
 // Took is how long the arm ran, its server's start left out.
 func (a *ArmResult) Took() time.Duration {

@@ -167,7 +167,7 @@ func (a *armRun) trigger(ctx context.Context) error {
 		return ctx.Err()
 	}
 	a.mark(history.TriggerMark, t.Name, t.Say(a.sc.Trigger, a.sc.Swarm))
-	bounded, cancel := context.WithTimeout(ctx, remedyWithin)
+	bounded, cancel := context.WithTimeout(ctx, remedyWithin+a.sc.Trigger.ForMS.Duration())
 	defer cancel()
 	defer a.cutting(bounded)()
 	during, end := context.WithCancel(ctx)
@@ -581,11 +581,36 @@ func (a *armRun) takeDown(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// reconnect opens new control connections where those that there were are closed: what
+// was cut short in the middle of a command took its connection with it.
+func (a *armRun) reconnect(ctx context.Context) error {
+	was := a.control
+	alive := context.AfterFunc(ctx, func() { _ = was.Close() })
+	err := was.Admin.Ping(ctx).Err()
+	alive()
+	if err == nil {
+		return nil
+	}
+	control, err := server.OpenControl(ctx, a.server.Endpoint())
+	if err != nil {
+		return err
+	}
+	_ = was.Close()
+	a.control = control
+	return nil
+}
+
 // putBack undoes what was done to somebody else's server, last things first.
 // A server that does not answer in time stays as it is, and the user is told.
 func (a *armRun) putBack(ctx context.Context, within time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
+	if len(a.undo) == 0 {
+		return nil
+	}
+	if err := a.reconnect(ctx); err != nil {
+		return fmt.Errorf("%w: the server at %s: %w", ErrCleanup, a.server.Endpoint().Addr, err)
+	}
 	defer context.AfterFunc(ctx, func() { _ = a.control.Close() })()
 	var errs []error
 	for i := len(a.undo) - 1; i >= 0; i-- {

@@ -264,6 +264,81 @@ func TestInterruptAtAFrozenServerOfSomebodyElse(t *testing.T) {
 	}
 }
 
+// What is cut short in the middle of a command takes its connection with it. The run's
+// keys on somebody else's server are removed all the same.
+func TestInterruptInARemedyAtAServerOfSomebodyElse(t *testing.T) {
+	needRedis(t)
+	nothingLeft(t)
+	o := quickOptions(t, "no-effect")
+	sc, err := scenario.Parse("quick.yaml", []byte(strings.Replace(quick, "VERDICT", "no-effect", 1)+"  - {name: released, remedy: release-stale-locks}\n"), Known())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Scenarios, o.Arms = []*scenario.Scenario{sc}, []string{"released"}
+	ws, err := server.NewWorkspace("somebody-else")
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := o.Start(t.Context(), server.Spec{Workspace: ws, Name: "theirs", Config: server.Config{"maxclients": "16"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := errors.Join(theirs.Stop(context.Background()), ws.Close()); err != nil {
+			t.Error(err)
+		}
+	}()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	o.Start = server.Attach("redis://" + theirs.Endpoint().Addr)
+	o.Observe = func(e Event) {
+		if e.Kind == EventKind(history.RemedyMark) && e.Name == history.Begun {
+			cancel()
+		}
+	}
+	if _, _, err = RunSuite(ctx, o); !errors.Is(err, context.Canceled) || errors.Is(err, ErrCleanup) {
+		t.Errorf("%v; want to be told of the interrupt, and of nothing left behind", err)
+	}
+	c := redis.NewClient(&redis.Options{Addr: theirs.Endpoint().Addr})
+	defer c.Close()
+	if n, err := c.DBSize(t.Context()).Result(); err != nil || n != 0 {
+		t.Errorf("%d keys are left, %v", n, err)
+	}
+}
+
+// A service that forbids CONFIG lets a run go on: the remedy that needs it is blocked,
+// with the server's words, and no other.
+func TestServerThatForbidsConfig(t *testing.T) {
+	needRedis(t)
+	nothingLeft(t)
+	o := quickOptions(t, "no-effect")
+	sc, err := scenario.Parse("quick.yaml", []byte(strings.Replace(quick, "VERDICT", "no-effect", 1)+
+		"  - {name: raised, remedy: raise-maxclients-live, expect: {verdict: blocked}}\n  - {name: killed, remedy: kill-clients}\n"), Known())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Scenarios = []*scenario.Scenario{sc}
+	start := o.Start
+	o.Start = func(ctx context.Context, spec server.Spec) (server.Server, error) {
+		s, err := start(ctx, spec)
+		if err != nil {
+			return s, err
+		}
+		c := redis.NewClient(&redis.Options{Addr: s.Endpoint().Addr, PoolSize: 1})
+		defer c.Close()
+		return s, c.ACLSetUser(ctx, "default", "-config").Err()
+	}
+	run, _, err := RunSuite(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, arm := range run.Scenarios[0].Arms {
+		if arm.Outcome != Pass || arm.Name == "raised" && !strings.Contains(arm.Because, "NOPERM") || arm.Name != "raised" && arm.Verdict == Blocked {
+			t.Errorf("%s: %s %s %v: %s", arm.Name, arm.Outcome, arm.Verdict, arm.Reasons, arm.Because)
+		}
+	}
+}
+
 // An arm that was under way when lockjam was killed has a history, and no place
 // in run.json yet.
 func TestRejudgeFindsTheArmThatWasUnderWay(t *testing.T) {

@@ -32,7 +32,7 @@ func newNew() *cobra.Command {
 		Use:   "new NAME",
 		Short: "Start a scenario of your own",
 		Long:  newHelp,
-		Example: `  lockjam new lock-order-inversion
+		Example: `  lockjam new two-phase-commit
   lockjam new mine --from slot-lock-deadlock --output scenarios/mine.yaml`,
 		Args:              exactly(1, "NAME"),
 		ValidArgsFunction: cobra.NoFileCompletions,

@@ -34,7 +34,8 @@ func remedyMatrix(r *harness.Run) matrix {
 		}
 	}
 	return newMatrix(r, columns, func(a row) string {
-		if a.prevention != "" || a.repeats[0].Reproduced == nil {
+		failure := func(r harness.ArmResult) bool { return r.Reproduced != nil }
+		if a.prevention != "" || !slices.ContainsFunc(a.repeats, failure) {
 			return ""
 		}
 		return a.remedy

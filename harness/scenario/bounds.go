@@ -113,7 +113,7 @@ func (e *explorer) plain(change world) world {
 	w := world{
 		"name": "plain", "title": "Plain", "server": world{"maxclients": slots},
 		"signals": world{e.signal(): world{"expect": string(Any)}},
-		"arms":    []any{world{"name": controlArm}, world{"name": "prevented", "prevention": "more", "server": world{"maxclients": slots + 1}}},
+		"arms":    []any{world{"name": ControlArm}, world{"name": "prevented", "prevention": "more", "server": world{"maxclients": slots + 1}}},
 	}
 	for key, value := range change {
 		w.set(strings.Split(key, "."), value)

@@ -140,6 +140,10 @@ type Arm struct {
 	Expect ArmExpect `yaml:"expect"`
 }
 
+// ControlArm is the name of the arm in which nothing is done: what every other one is
+// compared with.
+const ControlArm = "control"
+
 // RolloutRemedy is the remedy whose arm says what to roll out.
 const RolloutRemedy = "rollout"
 

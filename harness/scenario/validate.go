@@ -42,7 +42,6 @@ const (
 
 const (
 	noRemedy   = "none"
-	controlArm = "control"
 )
 
 var (
@@ -651,7 +650,7 @@ func remedied(a Arm) bool { return a.Remedy != "" && a.Remedy != noRemedy }
 
 func (c *checker) arms(s *Scenario) {
 	if len(s.Arms) == 0 {
-		c.fail(on("arms"), "missing: want at least a %s arm", controlArm)
+		c.fail(on("arms"), "missing: want at least a %s arm", ControlArm)
 		return
 	}
 	first := map[string]int{}
@@ -674,8 +673,8 @@ func (c *checker) arms(s *Scenario) {
 	for i := range s.Arms {
 		c.against(fmt.Sprintf("arms[%d]", i), &s.Arms[i], first)
 	}
-	if _, controlled := first[controlArm]; !controlled && slices.ContainsFunc(s.Arms, remedied) {
-		c.fail(on("arms"), "no arm is called %s: without it no remedy can earn credit", controlArm)
+	if _, controlled := first[ControlArm]; !controlled && slices.ContainsFunc(s.Arms, remedied) {
+		c.fail(on("arms"), "no arm is called %s: without it no remedy can earn credit", ControlArm)
 	}
 }
 
@@ -688,7 +687,7 @@ func (c *checker) against(key string, a *Arm, arms map[string]int) {
 			c.fail(on(at), "no arm is called %s; %s", quote(name), hint(name, slices.Sorted(maps.Keys(arms))))
 		case name == a.Name:
 			c.fail(on(at), "%s: an arm is not compared with itself", quote(name))
-		case name == controlArm:
+		case name == ControlArm:
 			c.fail(on(at), "%s: every arm is compared with it", quote(name))
 		case slices.Contains(a.Against[:i], name):
 			c.fail(on(at), "%s is named twice", quote(name))
@@ -707,12 +706,12 @@ func (c *checker) prevention(key string, a *Arm) {
 		c.fail(on(key+".prevention", key+".remedy"), "%s: an arm has a remedy or a prevention, not both", quote(a.Prevention))
 	case a.Prevention != "" && a.Swarm == nil && a.Server == nil && a.Trigger == nil:
 		c.fail(on(key+".prevention"), "%s: say in swarm, server or trigger what it is", quote(a.Prevention))
-	case a.Prevention != "" && a.Name == controlArm:
-		c.fail(on(key+".prevention", key+".name"), "%s: the %s shows what happens without one", quote(a.Prevention), controlArm)
+	case a.Prevention != "" && a.Name == ControlArm:
+		c.fail(on(key+".prevention", key+".name"), "%s: the %s shows what happens without one", quote(a.Prevention), ControlArm)
 	case a.Prevention != "":
 		c.name(key+".prevention", a.Prevention)
-	case a.Name == controlArm && changed:
-		c.fail(on(key+".name"), "the %s runs the scenario as it is: put what it changes into the scenario", controlArm)
+	case a.Name == ControlArm && changed:
+		c.fail(on(key+".name"), "the %s runs the scenario as it is: put what it changes into the scenario", ControlArm)
 	}
 	if a.Claim != "" && !slices.Contains(c.known.Claims, a.Claim) {
 		c.fail(on(key+".claim"), "the runbook has no claim %s; %s", quote(a.Claim), hint(a.Claim, c.known.Claims))
@@ -752,8 +751,8 @@ func (c *checker) changes(key string, s *Scenario, a *Arm) {
 
 // remedy checks what is done in one arm, and the verdict that is expected of it.
 func (c *checker) remedy(key string, a *Arm) {
-	if a.Name == controlArm && remedied(*a) {
-		c.fail(on(key+".remedy", key+".name"), "%s: want none, for the %s shows what happens without a remedy", quote(a.Remedy), controlArm)
+	if a.Name == ControlArm && remedied(*a) {
+		c.fail(on(key+".remedy", key+".name"), "%s: want none, for the %s shows what happens without a remedy", quote(a.Remedy), ControlArm)
 		return
 	}
 	params, ok := c.known.Remedies[a.Remedy]

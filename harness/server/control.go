@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -197,6 +198,11 @@ func ignoreClosed(err error) error {
 // MaxClients returns the maxclients that is in force on the server.
 func (c *Control) MaxClients(ctx context.Context) (int, error) {
 	values, err := c.Admin.ConfigGet(ctx, "maxclients").Result()
+	if _, answered := err.(redis.Error); answered { // managed services forbid CONFIG; INFO has it from Redis 6.2 on
+		if limit, ok := c.infoLimit(ctx); ok {
+			return limit, nil
+		}
+	}
 	if err != nil {
 		return 0, fmt.Errorf("ask %s for CONFIG GET maxclients: %w", c.Admin.Options().Addr, err)
 	}
@@ -205,6 +211,21 @@ func (c *Control) MaxClients(ctx context.Context) (int, error) {
 		return 0, fmt.Errorf("ask %s for CONFIG GET maxclients: the answer %q is not a number", c.Admin.Options().Addr, values["maxclients"])
 	}
 	return limit, nil
+}
+
+// infoLimit is maxclients as INFO tells it, if it does.
+func (c *Control) infoLimit(ctx context.Context) (limit int, ok bool) {
+	info, err := c.Admin.Info(ctx, "clients").Result()
+	if err != nil {
+		return 0, false
+	}
+	for line := range strings.Lines(info) {
+		if value, is := strings.CutPrefix(strings.TrimSpace(line), "maxclients:"); is {
+			limit, err = strconv.Atoi(value)
+			return limit, err == nil
+		}
+	}
+	return 0, false
 }
 
 // reservedDescriptors is what Redis needs besides those of its clients (CONFIG_MIN_RESERVED_FDS in its server.h).
