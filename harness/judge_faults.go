@@ -1,8 +1,8 @@
 package harness
 
 import (
-	"math"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/lockjam/lockjam/harness/history"
@@ -34,6 +34,7 @@ func (j *judge) faultsReproduced() bool {
 	if !reproduced {
 		j.doubt("the incident was not reproduced: %s in the last %v of it (at least %d were to be there)",
 			plural(n, "safety fault"), j.sc.Incident.ForMS.Duration(), j.sc.Incident.Faults)
+		j.tooBusy(j.t.incident) // who does not get to run breaks nothing
 	}
 	return reproduced
 }

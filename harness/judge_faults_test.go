@@ -164,3 +164,21 @@ func TestLastFault(t *testing.T) {
 		t.Errorf("%v without any, want when the remedy was begun", found)
 	}
 }
+
+// A machine that lets nobody run is a reason why nothing was broken, and then it is
+// worth another attempt.
+func TestFaultsThatABusyMachinePrevents(t *testing.T) {
+	for _, busy := range []bool{false, true} {
+		h := newLiteral().work(0, second, 200).work(second, 6*second, 100).sampled()
+		for i := range h.Samples {
+			if s := &h.Samples[i]; busy && s.At > second && s.At <= 2*second {
+				s.Stolen = 60 * time.Millisecond
+			}
+		}
+		sc, arm := testScenario()
+		sc.Incident.Faults = 10
+		if r := Judge(sc, arm, h); r.Outcome != Inconclusive || r.Noisy != busy {
+			t.Errorf("busy %v: outcome %s, noisy %v, %v", busy, r.Outcome, r.Noisy, r.Reasons)
+		}
+	}
+}

@@ -30,6 +30,7 @@ var Names = []string{
 	"severed-holder",
 	"lease-expiry",
 	"unsafe-release",
+	"renewal-starvation",
 	"lock-convoy",
 	"retry-storm",
 	"pool-self-deadlock",

@@ -173,7 +173,7 @@ func TestParseTakesHarmlessForms(t *testing.T) {
 func TestParseRefusesWrongTypes(t *testing.T) {
 	tests := []struct{ more, want string }{
 		{"swram: {} # <-", `:1: unknown key "swram"; did you mean "swarm"?`},
-		{"swarm:\n  lock: {poll: 5} # <-", `:10: unknown key "poll" in swarm.lock; known: tenants, ttl_ms, hold_ms, poll_ms, backoff, backoff_max_ms, acquire_timeout_ms, on_give_up, release, release_timeout_ms, wait_replicas, wait_replicas_ms, verify, pair, pair_gap_ms, pair_wait_ms`},
+		{"swarm:\n  lock: {poll: 5} # <-", `:10: unknown key "poll" in swarm.lock; known: tenants, ttl_ms, hold_ms, poll_ms, backoff, backoff_max_ms, acquire_timeout_ms, on_give_up, release, release_timeout_ms, renew_ms, wait_replicas, wait_replicas_ms, verify, pair, pair_gap_ms, pair_wait_ms`},
 		{"title: again # <-", `:1: the key "title" is in line 2 already`},
 		{"swarm:\n  instances: 2\n  holder: redials\n  instances: 3 # <-", `:3: the key "instances" in swarm is in line 7 already`},
 		{"swarm: 5 # <-", ":8: swarm: want a mapping, not 5"},

@@ -41,7 +41,7 @@ const (
 )
 
 const (
-	noRemedy   = "none"
+	noRemedy = "none"
 )
 
 var (
@@ -382,6 +382,11 @@ func (c *checker) lock(s *swarm.Settings) {
 	)
 	// Redis counts in whole milliseconds.
 	c.withinOr([]float64{0}, limit{"swarm.lock.ttl_ms", float64(l.TTLMS), 1, maxTTLMS, "0 is a lock that never expires"})
+	c.withinOr([]float64{0}, limit{"swarm.lock.renew_ms", float64(l.RenewMS), 1, maxPauseMS, "0 is never"})
+	if l.RenewMS > 0 && l.RenewMS >= l.TTLMS {
+		c.fail(on("swarm.lock.renew_ms", "swarm.lock.ttl_ms"), "%s: want less than ttl_ms, %s, or there is nothing to renew",
+			figure(float64(l.RenewMS)), figure(float64(l.TTLMS)))
+	}
 	oneOf(c, "swarm.lock.release", l.Release, swarm.ReleaseToken, swarm.ReleaseBlind)
 	c.pair(s)
 	oneOf(c, "swarm.lock.on_give_up", l.OnGiveUp, swarm.GiveUpKeeps, swarm.GiveUpCloses)

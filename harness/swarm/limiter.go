@@ -285,7 +285,7 @@ func (w *worker) labour(ctx context.Context, op *history.Op) bool {
 	if w.severs.take(op.Tenant) {
 		w.link.client.dial.sever()
 	}
-	alive := sleep(ctx, w.slow.takes(op.Tenant, w.settings.Lock.HoldMS.Duration()))
+	alive := w.toil(ctx, op, w.slow.takes(op.Tenant, w.settings.Lock.HoldMS.Duration()))
 	if alive && w.crashes.take(op.Tenant) {
 		w.tally.crashes.Add(1)
 		op.Class = history.Crashed

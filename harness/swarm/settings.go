@@ -105,6 +105,12 @@ type LockSettings struct {
 	// It leaves its lock behind then, to the TTL. 0: for ever.
 	ReleaseTimeoutMS Millis `yaml:"release_timeout_ms" json:"release_timeout_ms"`
 
+	// RenewMS is how often a holder at work extends its lock's TTL, in milliseconds; 0:
+	// never. It needs a connection for that: a holder that redials opens one each time,
+	// and closes it again. A renewal that fails is tried again after RedialMS, and the
+	// work goes on; one that finds the lock gone is the last.
+	RenewMS Millis `yaml:"renew_ms" json:"renew_ms"`
+
 	// WaitReplicas is how many replicas have to acknowledge a lock before it counts
 	// (WAIT), else it is given back, and its fencing token before the work begins. 0:
 	// none is waited for, and a failover can lose both.
