@@ -108,10 +108,10 @@ func (j *judge) longest() time.Duration {
 // longestTimeout is the longest time that a sound swarm with these settings can
 // stand still in.
 func longestTimeout(s swarm.Settings) time.Duration {
-	longest := max(s.RedialMS, s.Client.DialTimeoutMS*swarm.Millis(max(s.Client.DialerRetries, 1)))
+	longest := max(s.RedialMS+s.RedialJitterMS, s.Client.DialTimeoutMS*swarm.Millis(max(s.Client.DialerRetries, 1)))
 	for _, m := range []swarm.Millis{
 		s.Client.ReadTimeoutMS, s.Client.WriteTimeoutMS, s.Client.PoolTimeoutMS,
-		s.Client.MaxRetryBackoffMS, s.Lock.ReleaseTimeoutMS, s.Lock.PairGapMS, s.Lock.PairWaitMS, s.Lock.HoldMS, s.Lock.PollMS, s.Lock.BackoffMaxMS, s.Arrivals.ThinkMS,
+		s.Client.MaxRetryBackoffMS, s.Lock.ReleaseTimeoutMS, s.Lock.PairGapMS, s.Lock.PairWaitMS, s.Lock.HoldMS, s.Lock.PollMS, s.Lock.BackoffMaxMS, s.Arrivals.ThinkMS + s.Arrivals.ThinkJitterMS,
 	} {
 		longest = max(longest, m)
 	}

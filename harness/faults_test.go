@@ -9,6 +9,7 @@ import (
 
 	"github.com/lockjam/lockjam/harness/history"
 	"github.com/lockjam/lockjam/harness/scenario"
+	"github.com/lockjam/lockjam/harness/server"
 	"github.com/lockjam/lockjam/harness/waitgraph"
 )
 
@@ -102,5 +103,39 @@ func TestFaultsEndWithTheRun(t *testing.T) {
 				t.Errorf("it took %v", took)
 			}
 		})
+	}
+}
+
+// A server does without a directive that it does not know, where the scenario can; and
+// after a restart as well.
+func TestConfigIfKnown(t *testing.T) {
+	needRedis(t)
+	nothingLeft(t)
+	ws, err := server.NewWorkspace("if-known-test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sc := &scenario.Scenario{Server: scenario.Server{
+		MaxClients: 16, Config: map[string]string{"save": `""`},
+		ConfigIfKnown: map[string]string{"no-such-directive": "1", "maxmemory": "64mb", "nor-this": "yes"},
+	}}
+	a := &armRun{sc: sc, options: &Options{Start: server.StartProcess, workspace: ws}, folder: "x/y"}
+	if err := a.start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(a.server.Stop(context.Background()), ws.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := a.server.Restart(t.Context(), a.config); err != nil {
+		t.Error(err)
+	}
+	if _, there := a.config["no-such-directive"]; there || a.config["maxmemory"] != "64mb" || a.config["save"] != `""` || len(a.config) != 3 {
+		t.Errorf("it runs with %v", a.config)
+	}
+	sc.Server.Config["no-such-directive"] = "1"
+	if err := (&armRun{sc: sc, options: a.options, folder: "x/z"}).start(t.Context()); err == nil {
+		t.Error("a server took a directive that does not exist")
 	}
 }

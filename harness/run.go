@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -177,6 +178,7 @@ func (a *armRun) trigger(ctx context.Context) error {
 		Note:           func(words string) { a.mark(history.NoteMark, "", words) },
 		Begin:          func(what func(context.Context)) { a.going.Go(func() { what(during) }) },
 		Admin:          func() *redis.Client { return a.control.Admin },
+		Restart:        a.restartAsItWas,
 		Reconfigurable: a.reconfigurable(),
 		Failover:       a.failover,
 	}
@@ -323,6 +325,19 @@ func (a *armRun) restart(ctx context.Context, c server.Config) error {
 	return restarted
 }
 
+// restartAsItWas is the restart of a trigger: a server that does not come back leaves
+// nothing to be judged.
+func (a *armRun) restartAsItWas(ctx context.Context) error {
+	err := a.restart(ctx, a.config)
+	switch {
+	case err == nil || errors.Is(err, server.ErrNotOurs):
+		return err
+	case ctx.Err() != nil:
+		return ctx.Err()
+	}
+	return a.lost(ctx, err)
+}
+
 // wait lets time pass, unless something happens that ends the arm.
 func (a *armRun) wait(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
@@ -358,14 +373,9 @@ var errServerLost = errors.New("the server went away")
 
 // setUp starts the server, opens the control connections, and only then the swarm.
 func (a *armRun) setUp(ctx context.Context) (ServerEnvironment, error) {
-	a.config = server.Config{"maxclients": strconv.Itoa(a.sc.Server.MaxClients)}.With(a.sc.Server.Config)
 	bounded, cancel := context.WithTimeout(ctx, startWithin)
 	defer cancel()
-	var err error
-	a.server, err = a.options.Start(bounded, server.Spec{
-		Config: a.config, Image: a.image, Workspace: a.options.workspace, Name: filepath.Base(filepath.Dir(a.folder)) + "-" + filepath.Base(a.folder),
-		Topology: a.sc.Server.Topology,
-	})
+	err := a.start(bounded)
 	if err != nil {
 		return ServerEnvironment{}, a.several(a.startFailed(err))
 	}
@@ -432,6 +442,31 @@ func (a *armRun) front(addr string) (string, error) {
 		return "", err
 	}
 	return a.network.Addr(), nil
+}
+
+// start starts the server. A directive that it does not know and that the scenario can
+// do without is left out.
+func (a *armRun) start(ctx context.Context) (err error) {
+	ifKnown := maps.Clone(a.sc.Server.ConfigIfKnown)
+	for {
+		a.config = server.Config{"maxclients": strconv.Itoa(a.sc.Server.MaxClients)}.With(a.sc.Server.Config).With(ifKnown)
+		a.server, err = a.options.Start(ctx, server.Spec{
+			Config: a.config, Image: a.image, Workspace: a.options.workspace,
+			Name:     filepath.Base(filepath.Dir(a.folder)) + "-" + filepath.Base(a.folder),
+			Topology: a.sc.Server.Topology,
+		})
+		before := len(ifKnown)
+		maps.DeleteFunc(ifKnown, func(directive, _ string) bool { return unknown(err, directive) })
+		if len(ifKnown) == before {
+			return err
+		}
+	}
+}
+
+// unknown says whether a server did not start because of a directive: it quotes the
+// line (config.c, loadServerConfigFromString).
+func unknown(err error, directive string) bool {
+	return err != nil && strings.Contains(err.Error(), ">>> '"+directive+" ")
 }
 
 // startFailed tells a server that does not take the scenario's configuration from

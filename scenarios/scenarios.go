@@ -33,6 +33,7 @@ var Names = []string{
 	"renewal-starvation",
 	"lock-convoy",
 	"retry-storm",
+	"reconnect-storm",
 	"pool-self-deadlock",
 	"nested-checkout",
 	"connection-leak",

@@ -36,8 +36,10 @@ type Scenario struct {
 
 // Server is the Redis that every arm starts afresh.
 type Server struct {
-	MaxClients int               `yaml:"maxclients"` // control connections included
-	Config     map[string]string `yaml:"config"`     // further redis.conf directives
+	MaxClients int `yaml:"maxclients"` // control connections included
+	// ConfigIfKnown are directives that older servers do not know, and do without.
+	ConfigIfKnown map[string]string `yaml:"config_if_known"`
+	Config        map[string]string `yaml:"config"` // further redis.conf directives
 
 	// Topology is single; sentinel, a primary and a replica with a Sentinel; or
 	// cluster, three shards. Each node has MaxClients and Config. What is not single

@@ -257,8 +257,13 @@ func (c *checker) head(s *Scenario, name string) {
 func (c *checker) server(s *Server) {
 	c.within(limit{"server.maxclients", float64(s.MaxClients), float64(c.known.ControlConnections + 1), maxServerClients,
 		fmt.Sprintf("too small to hold the %d control connections", c.known.ControlConnections)})
-	for directive, value := range s.Config {
-		key := join("server.config", directive)
+	c.directives("server.config", s.Config)
+	c.directives("server.config_if_known", s.ConfigIfKnown)
+}
+
+func (c *checker) directives(of string, config map[string]string) {
+	for directive, value := range config {
+		key := join(of, directive)
 		if !directivePattern.MatchString(directive) {
 			c.fail(on(key), "want a directive of redis.conf, in lower case")
 		}
@@ -278,6 +283,7 @@ func (c *checker) swarm(s *swarm.Settings) {
 		limit{"swarm.workers_per_instance", float64(s.WorkersPerInstance), 1, maxWorkers, ""},
 		limit{"swarm.clients_per_instance", float64(s.ClientsPerInstance), 1, maxWorkers, ""},
 		limit{"swarm.redial_ms", float64(s.RedialMS), minPauseMS, maxPauseMS, "a shorter pause would spin"},
+		limit{"swarm.redial_jitter_ms", float64(s.RedialJitterMS), 0, maxPauseMS, ""},
 		limit{"swarm.replace_after_ms", float64(s.ReplaceAfterMS), 0, maxPauseMS, ""},
 		limit{"swarm.limiter.window_ms", float64(s.Limiter.WindowMS), 1, maxPauseMS, ""},
 		limit{"swarm.limiter.limit", float64(s.Limiter.Limit), 1, maxAdmitted, ""},
@@ -347,6 +353,7 @@ func (c *checker) client(s *swarm.Settings) {
 		limit{"swarm.client.dial_timeout_ms", float64(o.DialTimeoutMS), minPauseMS, maxPauseMS, defaulted},
 		limit{"swarm.client.dialer_retries", float64(o.DialerRetries), 1, maxAttempts, defaulted},
 		limit{"swarm.client.dialer_retry_ms", float64(o.DialerRetryMS), minPauseMS, maxPauseMS, defaulted},
+		limit{"swarm.client.handshake_ms", float64(o.HandshakeMS), 0, maxScriptMS, ""},
 		limit{"swarm.client.conn_max_lifetime_ms", float64(o.ConnMaxLifetimeMS), 0, maxPauseMS, ""},
 	)
 	c.withinOr([]float64{-1},
@@ -425,17 +432,21 @@ func (c *checker) pair(s *swarm.Settings) {
 func (c *checker) arrivals(a *swarm.ArrivalSettings) {
 	const kind, rate, queue, think = "swarm.arrivals.kind", "swarm.arrivals.rate_per_s", "swarm.arrivals.queue", "swarm.arrivals.think_ms"
 	const tenant, deadline, retries, budget, ramp = "swarm.arrivals.tenant", "swarm.arrivals.deadline_ms", "swarm.arrivals.retries", "swarm.arrivals.retry_budget", "swarm.arrivals.ramp_ms"
+	const jitter = "swarm.arrivals.think_jitter_ms"
 	oneOf(c, kind, a.Kind, swarm.Closed, swarm.Open)
 	oneOf(c, tenant, a.Tenant, swarm.TenantAny, swarm.TenantByWorker)
-	c.within(limit{think, float64(a.ThinkMS), 0, maxPauseMS, ""}, limit{ramp, float64(a.RampMS), 0, maxPauseMS, ""})
+	c.within(limit{think, float64(a.ThinkMS), 0, maxPauseMS, ""}, limit{ramp, float64(a.RampMS), 0, maxPauseMS, ""},
+		limit{jitter, float64(a.ThinkJitterMS), 0, maxPauseMS, ""})
 	switch a.Kind {
 	case swarm.Open:
 		if a.Tenant == swarm.TenantByWorker {
 			c.fail(on(tenant, kind), "only closed arrivals are by worker; an open one is taken up by whoever is free")
 		}
 		c.within(limit{rate, a.RatePerS, 0.01, maxRate, "open arrivals need a rate"}, limit{queue, float64(a.Queue), 1, maxQueue, ""})
-		if c.has(think) {
-			c.fail(on(think, kind), "only closed arrivals pause between two requests")
+		for _, key := range []string{think, jitter} {
+			if c.has(key) {
+				c.fail(on(key, kind), "only closed arrivals pause between two requests")
+			}
 		}
 		if c.has(ramp) {
 			c.fail(on(ramp, kind), "only closed arrivals have workers that make their own requests")

@@ -52,7 +52,7 @@ func (a *arrivals) late(id int) time.Duration {
 // next waits for a worker's next request; false ends the worker.
 func (a *arrivals) next(ctx context.Context, w *worker) (request, bool) {
 	if a.queue == nil {
-		ok := sleep(ctx, a.settings.ThinkMS.Duration()+w.late)
+		ok := sleep(ctx, spread(a.settings.ThinkMS, a.settings.ThinkJitterMS, w.rng)+w.late)
 		w.late = 0
 		tenant := int32(w.place) % a.tenants
 		if a.settings.Tenant == TenantAny {

@@ -21,3 +21,11 @@ func (l LockSettings) pause(tries int32, rng *rand.Rand) time.Duration {
 	}
 	return grown
 }
+
+// spread is a pause and up to so much more.
+func spread(pause, jitter Millis, rng *rand.Rand) time.Duration {
+	if jitter <= 0 {
+		return pause.Duration()
+	}
+	return pause.Duration() + time.Duration(rng.Int64N(int64(jitter.Duration())))
+}

@@ -35,6 +35,7 @@ type dialer struct {
 	dials   *atomic.Int64
 	refused atomic.Int64 // connections turned away with the server's own words
 	broken  atomic.Int64 // reads and writes that failed, and timeouts with them
+	shakes  handshake    // with every connection
 	elapsed func() time.Duration
 	beside  func(addr string) bool // who else is dialled than the server that is watched; nil: nobody
 	open    atomic.Int64           // connections that the watched server has let in and that are not closed
@@ -62,6 +63,11 @@ func (d *dialer) dial(ctx context.Context, network, addr string) (net.Conn, erro
 	}
 	w := &watchedConn{TCPConn: c.(*net.TCPConn), dialer: d, beside: d.beside != nil && d.beside(addr)}
 	w.detach = context.AfterFunc(d.life, func() { _ = w.TCPConn.Close() })
+	if err := d.shakes.shake(w); err != nil {
+		w.detach()
+		_ = w.TCPConn.Close()
+		return nil, err
+	}
 	if !w.beside {
 		d.keep(w)
 	}
@@ -92,6 +98,7 @@ type watchedConn struct {
 	once   sync.Once
 	letIn  atomic.Bool
 	detach func() bool
+	owed   int // answers to the handshake that are still to come; only the reader touches it
 }
 
 // Close also forgets the connection in the instance's life, which cuts those that
@@ -106,7 +113,11 @@ func (c *watchedConn) Close() error {
 }
 
 func (c *watchedConn) Read(p []byte) (int, error) {
-	n, err := c.TCPConn.Read(p)
+	said, err := c.settle()
+	n := copy(p, said) // there is room: go-redis reads into buffers of 64 bytes and more
+	if n == 0 && err == nil {
+		n, err = c.TCPConn.Read(p)
+	}
 	if n > 0 {
 		c.once.Do(func() { c.look(p[:n]) })
 	} else if err != nil {

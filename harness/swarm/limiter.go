@@ -196,7 +196,7 @@ type trying struct {
 // try was not answered, the lock may be taken or the decision made all the same,
 // and nobody is left to find out: Unknown.
 func (w *worker) again(ctx context.Context, op *history.Op, t *trying, class history.Class) bool {
-	wait := w.settings.RedialMS.Duration()
+	wait := w.redial()
 	if class == history.None {
 		wait = w.settings.Lock.pause(op.Tries, w.rng)
 	} else {
@@ -217,6 +217,11 @@ func (w *worker) again(ctx context.Context, op *history.Op, t *trying, class his
 		op.Outcome = history.Fail
 	}
 	return false
+}
+
+// redial is how long to wait after a command that failed.
+func (w *worker) redial() time.Duration {
+	return spread(w.settings.RedialMS, w.settings.RedialJitterMS, w.rng)
 }
 
 // mayHaveRun says of a command that failed so whether the server may have carried
@@ -372,7 +377,7 @@ func (w *worker) persist(ctx context.Context, op *history.Op, send func(redis.Cm
 // persistHolding is persist for the holder of any tenant's lock. It says as well
 // whether some try was not answered, and may have taken effect.
 func (w *worker) persistHolding(ctx context.Context, op *history.Op, tenant int32, send func(redis.Cmdable) error) (ok, lost bool) {
-	timeout, pause := w.settings.Lock.ReleaseTimeoutMS.Duration(), w.settings.RedialMS.Duration()
+	timeout := w.settings.Lock.ReleaseTimeoutMS.Duration()
 	for begun := w.elapsed(); ; {
 		class := w.link.do(send)
 		if class == history.None {
@@ -381,6 +386,7 @@ func (w *worker) persistHolding(ctx context.Context, op *history.Op, tenant int3
 		}
 		op.Class, lost = class, lost || mayHaveRun(class)
 		w.stand(Dialing, tenant)
+		pause := w.redial()
 		if timeout > 0 && w.elapsed()+pause-begun > timeout {
 			w.leave(op, lost)
 			return false, lost

@@ -53,14 +53,17 @@ type bench struct {
 
 func newBench(t *testing.T, maxclients int) *bench {
 	t.Helper()
+	return newBenchWith(t, server.Config{"maxclients": strconv.Itoa(maxclients)})
+}
+
+func newBenchWith(t *testing.T, c server.Config) *bench {
+	t.Helper()
 	ws, err := server.NewWorkspace("swarm-test")
 	if err != nil {
 		t.Fatal(err)
 	}
 	b := &bench{t: t, begun: time.Now()}
-	b.server, err = server.StartProcess(t.Context(), server.Spec{Workspace: ws, Name: "redis", Config: server.Config{
-		"maxclients": strconv.Itoa(maxclients), "save": `""`,
-	}})
+	b.server, err = server.StartProcess(t.Context(), server.Spec{Workspace: ws, Name: "redis", Config: c.With(server.Config{"save": `""`})})
 	if errors.Is(err, server.ErrUnavailable) {
 		t.Skipf("these tests need a redis-server or valkey-server on PATH; scripts/setup.sh --tests installs one: %v", err)
 	}

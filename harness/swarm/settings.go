@@ -36,6 +36,9 @@ type Settings struct {
 	// RedialMS is how long a worker waits after a failed command, in
 	// milliseconds, before it tries again.
 	RedialMS Millis `yaml:"redial_ms" json:"redial_ms"`
+	// RedialJitterMS lengthens each of these waits by a random time up to so much, in
+	// milliseconds, so that those who failed together do not try again together.
+	RedialJitterMS Millis `yaml:"redial_jitter_ms" json:"redial_jitter_ms,omitempty"`
 
 	Lock     LockSettings    `yaml:"lock" json:"lock"`
 	Limiter  LimiterSettings `yaml:"limiter" json:"limiter"`
@@ -244,6 +247,10 @@ type ArrivalSettings struct {
 	// over so many milliseconds (closed). Without it work that takes seconds is begun,
 	// and ended, by all at once.
 	RampMS Millis `yaml:"ramp_ms" json:"ramp_ms,omitempty"`
+	// ThinkJitterMS lengthens each of a worker's pauses by a random time up to so much,
+	// in milliseconds (closed). Many workers that all pause for as long, and for longer
+	// than they work, fall into step when something has held them all up.
+	ThinkJitterMS Millis `yaml:"think_jitter_ms" json:"think_jitter_ms,omitempty"`
 }
 
 // Arrivals tells a closed system (a worker's next request waits for its last)
@@ -296,6 +303,12 @@ type ClientOptions struct {
 	WriteBufferBytes      int    `yaml:"write_buffer_bytes" json:"write_buffer_bytes"`           // per connection; 0: go-redis's own size
 	Protocol              int    `yaml:"protocol" json:"protocol"`                               // RESP 2 or 3
 	DisableIdentity       bool   `yaml:"disable_identity" json:"disable_identity"`               // no CLIENT SETINFO on connecting
+	// HandshakeMS is for how long each new connection keeps the server from everything
+	// else before it can be used, in milliseconds: a TLS handshake, or a slow
+	// authentication. DEBUG SLEEP stands for it, which costs no CPU; the server has to
+	// allow it. It is no option of go-redis's, and go-redis knows nothing of it. 0:
+	// nothing.
+	HandshakeMS Millis `yaml:"handshake_ms" json:"handshake_ms,omitempty"`
 }
 
 // Defaults is one worker and client per instance, a single connection that is

@@ -44,16 +44,12 @@ var dropReplies = Trigger{
 
 // drop begins and ends the drops.
 func drop(ctx context.Context, in *Incident) {
-	s := in.Settings
-	over, cancel := context.WithTimeout(ctx, s.ForMS.Duration())
-	defer cancel()
-	// By the clock: a drop that would begin at the end does not, whichever of the two
-	// timers is the first.
-	for begun := time.Now(); over.Err() == nil && time.Since(begun) < s.ForMS.Duration(); {
+	length, each, every := in.Settings.ForMS.Duration(), in.Settings.DropMS.Duration(), in.Settings.EveryMS.Duration()
+	for begun := time.Duration(0); ; begun += every {
 		in.Network.DropReplies()
-		lasted := wait(over, s.DropMS.Duration())
+		lasted := wait(ctx, min(each, length-begun))
 		in.Network.Heal()
-		if !lasted || s.EveryMS == 0 || !wait(over, s.EveryMS.Duration()-s.DropMS.Duration()) {
+		if !lasted || every == 0 || begun+every >= length || !wait(ctx, every-each) {
 			return
 		}
 	}

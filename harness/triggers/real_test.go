@@ -149,6 +149,26 @@ func TestServersOfOthersAreSpared(t *testing.T) {
 	}
 }
 
+// A restarted server has forgotten everybody. One that is not ours is left alone; and a
+// restart that goes wrong ends the arm.
+func TestRestart(t *testing.T) {
+	b := newBench(t)
+	var answer error
+	restarts := 0
+	b.Restart = func(context.Context) error { restarts++; return answer }
+	if note := b.fire(Settings{Kind: "restart"}); note != "" || restarts != 1 {
+		t.Errorf("%d restarts, %q", restarts, note)
+	}
+	answer = fmt.Errorf("restart: %w", server.ErrNotOurs)
+	if note := b.fire(Settings{Kind: "restart"}); !strings.Contains(note, server.ErrNotOurs.Error()) {
+		t.Errorf("%q", note)
+	}
+	answer = errors.New("it is gone")
+	if err := restart.Fire(t.Context(), &b.Incident); !errors.Is(err, answer) {
+		t.Errorf("%v", err)
+	}
+}
+
 // A server that does not do as it is told makes the arm inconclusive.
 func TestTriggersNoteWhatFails(t *testing.T) {
 	b := newBench(t)

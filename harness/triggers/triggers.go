@@ -85,6 +85,11 @@ type Incident struct {
 	// asks for it. What is left of its faults at the end of the incident phase, or of
 	// the arm, is undone then.
 	Network faults.Network
+	// Restart restarts the server with the settings that it was started with, and has the
+	// control connections in place before the swarm can dial again. It is
+	// server.ErrNotOurs of a server that is not ours; what else goes wrong with it ends
+	// the arm.
+	Restart func(ctx context.Context) error
 	// Reconfigurable is nil, or says why the server is not ours to disturb.
 	Reconfigurable error
 }
@@ -113,6 +118,7 @@ func All() []Trigger {
 		moreWorkers,
 		none,
 		pause,
+		restart,
 		severHolders,
 		slowScript,
 		slowWork,

@@ -1,0 +1,28 @@
+package triggers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/lockjam/lockjam/harness/server"
+	"github.com/lockjam/lockjam/harness/swarm"
+)
+
+// restart is over when the server answers again. All of its clients come at once then.
+var restart = Trigger{
+	Name:       "restart",
+	Summary:    "Restarts the server in good order, as systemctl restart does: every client loses its connection at once, and every counter of the server's begins again.",
+	Topologies: []server.Topology{server.Single},
+	Say: func(_ Settings, of swarm.Settings) string {
+		return fmt.Sprintf("the server is restarted, and its %d workers dial again", of.Workers())
+	},
+	Fire: func(ctx context.Context, in *Incident) error {
+		err := in.Restart(ctx)
+		if errors.Is(err, server.ErrNotOurs) {
+			in.Note(fmt.Sprintf("the trigger restart was not fired: %v", err))
+			return ctx.Err()
+		}
+		return err
+	},
+}
