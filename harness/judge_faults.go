@@ -3,6 +3,7 @@ package harness
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/lockjam/lockjam/harness/history"
@@ -70,13 +71,18 @@ func (j *judge) faultsRemedied() {
 	}
 }
 
-// worsened says whether a remedy broke safety itself: whether there were more faults
-// while it was under way than the incident goes on to make in that time, by more than
-// chance explains (two standard deviations of a Poisson count, and one). As many as
-// that are the incident's.
+// worsened says whether a remedy broke safety itself: whether those who were granted
+// their locks after it was begun did more harm, before it was over, than the incident
+// goes on to do in that time, by more than chance explains (two standard deviations of a
+// Poisson count, and one). What was granted before is the incident's, whenever it comes
+// to write and to release.
 func (j *judge) worsened(until time.Duration) bool {
+	late := *j.h
+	late.Ops = slices.DeleteFunc(slices.Clone(j.h.Ops), func(op history.Op) bool { return op.Granted < j.t.remedyBegun })
+	own := faultsFrom(&late, j.t.remedyBegun, j.sc.Swarm)
+	own.Overlaps, own.FencingRegressions = j.r.Safety.Overlaps, j.r.Safety.FencingRegressions // which are new grants'
 	usual := float64(j.faultsIn(j.tailOf(j.t.incident))) * (until - j.t.remedyBegun).Seconds() / j.sc.Incident.ForMS.Duration().Seconds()
-	return float64(j.r.Safety.Total()) > usual+2*math.Sqrt(usual)+1
+	return float64(own.Total()) > usual+2*math.Sqrt(usual)+1
 }
 
 func (j *judge) recovered(after, before []float64) {
