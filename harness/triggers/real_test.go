@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,7 +24,8 @@ type bench struct {
 	Incident
 	server  server.Server
 	control *server.Control
-	notes   []string
+	mu      sync.Mutex
+	notes   []string // under mu: what a trigger has begun notes beside it
 	going   sync.WaitGroup
 	end     context.CancelFunc
 }
@@ -48,7 +50,11 @@ func newBench(t *testing.T) *bench {
 	during, end := context.WithCancel(context.Background())
 	b.end = end
 	b.Admin = func() *redis.Client { return b.control.Admin }
-	b.Note = func(words string) { b.notes = append(b.notes, words) }
+	b.Note = func(words string) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.notes = append(b.notes, words)
+	}
 	b.Begin = func(what func(context.Context)) { b.going.Go(func() { what(during) }) }
 	t.Cleanup(func() {
 		end()
@@ -72,7 +78,20 @@ func (b *bench) fire(s Settings) string {
 	if err := t.Fire(b.Context(), &b.Incident); err != nil {
 		b.Fatal(err)
 	}
-	return strings.Join(b.notes, "; ")
+	return strings.Join(b.noted(), "; ")
+}
+
+// noted is what has been noted so far.
+func (b *bench) noted() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.notes)
+}
+
+func (b *bench) forget() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.notes = nil
 }
 
 // ping is how long an answer takes, over a connection that is not the trigger's.
@@ -106,8 +125,8 @@ func TestSlowScript(t *testing.T) {
 		t.Fatal(note)
 	}
 	b.going.Wait()
-	if len(b.notes) > 0 {
-		t.Fatal(b.notes)
+	if notes := b.noted(); len(notes) > 0 {
+		t.Fatal(notes)
 	}
 	calls, usec := 0, 0
 	for line := range strings.Lines(b.control.Admin.Info(t.Context(), "commandstats").Val()) {
@@ -129,8 +148,8 @@ func TestSlowScriptIsEnded(t *testing.T) {
 	b.ping()
 	b.end()
 	b.going.Wait()
-	if len(b.notes) > 0 {
-		t.Error(b.notes)
+	if notes := b.noted(); len(notes) > 0 {
+		t.Error(notes)
 	}
 }
 
@@ -139,7 +158,7 @@ func TestServersOfOthersAreSpared(t *testing.T) {
 	b := newBench(t)
 	b.Reconfigurable = server.ErrNotOurs
 	for _, s := range []Settings{{Kind: "pause", ForMS: 60_000}, {Kind: "slow-script", ForMS: 60_000, ScriptMS: 1000}} {
-		b.notes = nil
+		b.forget()
 		if note := b.fire(s); !strings.Contains(note, server.ErrNotOurs.Error()) {
 			t.Errorf("%s: %q", s.Kind, note)
 		}
@@ -178,10 +197,10 @@ func TestTriggersNoteWhatFails(t *testing.T) {
 	if note := b.fire(Settings{Kind: "pause", ForMS: 100}); !strings.Contains(note, "the server was not paused") {
 		t.Errorf("%q", note)
 	}
-	b.notes = nil
+	b.forget()
 	b.fire(Settings{Kind: "slow-script", ForMS: 100, ScriptMS: 10})
 	b.going.Wait()
-	if note := strings.Join(b.notes, "; "); !strings.Contains(note, "the server was not kept busy") {
+	if note := strings.Join(b.noted(), "; "); !strings.Contains(note, "the server was not kept busy") {
 		t.Errorf("%q", note)
 	}
 }
