@@ -85,6 +85,7 @@ func LoadRun(folder string) (*Run, error) {
 	if r.Schema != RunSchema {
 		return nil, fmt.Errorf("%w: %s has schema %q, and this lockjam reads %q", ErrUsage, path, r.Schema, RunSchema)
 	}
+	r.Folder = folder
 	return &r, nil
 }
 

@@ -68,6 +68,8 @@ type Run struct {
 	Environment Environment      `json:"environment"`
 	Scenarios   []ScenarioResult `json:"scenarios"`
 	Claims      []Claim          `json:"claims"`
+
+	Folder string `json:"-"` // that it is recorded in; arms' folders are within it
 }
 
 // Environment is what a run ran on.

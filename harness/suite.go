@@ -199,6 +199,7 @@ func (s *suite) open() error {
 	}
 	s.run.Environment.Servers = serversOf(s.options.Images)
 	s.folder = filepath.Join(s.options.Out, s.run.ID)
+	s.run.Folder = s.folder
 	if err := os.MkdirAll(s.folder, 0o755); err != nil {
 		return fmt.Errorf("%w: cannot write results: %w", ErrUsage, err)
 	}

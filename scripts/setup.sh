@@ -2,7 +2,8 @@
 # Makes a Redis available to lockjam: an image where Docker answers, else a redis-server or valkey-server on PATH.
 #
 #   scripts/setup.sh            one of the two is enough
-#   scripts/setup.sh --tests    both, as far as they can be had: the tests cover both kinds and skip what is missing
+#   scripts/setup.sh --tests    both, and what tests look at lockjam's output with (Chromium, Prometheus, redis_exporter), as
+#                               far as they can be had: the tests skip what is missing
 #
 # Environment: LOCKJAM_REDIS_IMAGE  the image that is wanted (default redis:7.4-alpine)
 #
@@ -58,11 +59,15 @@ as_root() {
 policy=/usr/sbin/policy-rc.d
 policy_is_ours=no
 
-install_with_apt() {
+forbid_services() {
     if [ ! -e "$policy" ] && printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null; then
         policy_is_ours=yes
         as_root chmod 755 "$policy"
     fi
+}
+
+install_with_apt() {
+    forbid_services
     if as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq; then
         for package in redis-server valkey-server; do
             if as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$package" >/dev/null; then
@@ -96,6 +101,28 @@ install_server() {
     else
         return 1
     fi
+}
+
+# install_viewers installs the programs that tests put lockjam's output before. Elsewhere than on Debian they are for
+# whoever runs the tests to install.
+install_viewers() {
+    packages=
+    command -v chromium >/dev/null 2>&1 || packages="$packages chromium"
+    command -v promtool >/dev/null 2>&1 || packages="$packages prometheus"
+    command -v prometheus-redis-exporter >/dev/null 2>&1 || packages="$packages prometheus-redis-exporter"
+    [ -n "$packages" ] || return 0
+    if ! command -v apt-get >/dev/null 2>&1; then
+        say "not here, and their tests will be skipped:$packages"
+        return 0
+    fi
+    say "installing with apt-get:$packages"
+    forbid_services
+    # shellcheck disable=SC2086 # several words, meant as such
+    if ! { as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq &&
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages >/dev/null; }; then
+        say "could not be installed, and their tests will be skipped:$packages"
+    fi
+    remove_policy
 }
 
 # copy_with_libraries BINARY ROOT: the binary goes to /usr/local/bin under its own name, because redis-server may be a
@@ -204,6 +231,7 @@ if [ "$image" = no ] && [ -z "$server" ]; then
     fail "no Redis to be had: start Docker (with access to $wanted_image), or install redis-server (Debian, Ubuntu: apt-get install redis-server; Fedora: dnf install valkey; Alpine: apk add redis; macOS: brew install redis)."
 fi
 if [ "$both" = yes ]; then
+    install_viewers
     [ "$image" = yes ] || say "no image: the tests with a container will be skipped"
     [ -n "$server" ] || say "no redis-server on PATH: the tests with a process will be skipped"
 fi
