@@ -1,0 +1,202 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+)
+
+// terminal is a real one, tmux, in which lockjam runs. When it has ended, the shell
+// prints its exit code on a line of its own.
+type terminal struct {
+	t      *testing.T
+	socket string
+}
+
+// inTerminal runs lockjam in a terminal of that size.
+func (h *house) inTerminal(width, height int, env []string, args ...string) *terminal {
+	h.t.Helper()
+	if _, err := exec.LookPath("tmux"); err != nil {
+		h.t.Skip("tmux is not on PATH: scripts/setup.sh --tests installs it")
+	}
+	lockjam, err := exec.LookPath("lockjam")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	term := &terminal{t: h.t, socket: filepath.Join(h.t.TempDir(), "tmux")}
+	script := fmt.Sprintf("env -u CI -u NO_COLOR -u LC_ALL TMPDIR=%s %s %s %s; echo exit code $?; exec sleep 1000",
+		h.tmp, strings.Join(env, " "), lockjam, strings.Join(args, " "))
+	term.tmux("-f", "/dev/null", "new-session", "-d", "-c", h.dir, "-x", fmt.Sprint(width), "-y", fmt.Sprint(height), script)
+	h.t.Cleanup(func() { term.tmux("kill-server") })
+	return term
+}
+
+func (term *terminal) tmux(args ...string) string {
+	term.t.Helper()
+	out, err := exec.Command("tmux", append([]string{"-S", term.socket}, args...)...).CombinedOutput()
+	if err != nil {
+		term.t.Fatalf("tmux %v: %v: %s", args, err, out)
+	}
+	return string(out)
+}
+
+// shows is what can be seen, and with history all that has scrolled away.
+func (term *terminal) shows(history bool) string {
+	if history {
+		return term.tmux("capture-pane", "-p", "-S", "-")
+	}
+	return term.tmux("capture-pane", "-p")
+}
+
+// until looks until the terminal shows all of these.
+func (term *terminal) until(history bool, texts ...string) string {
+	term.t.Helper()
+	for deadline := time.Now().Add(endsWithin); ; time.Sleep(50 * time.Millisecond) {
+		seen, missing := term.shows(history), ""
+		for _, text := range texts {
+			if !strings.Contains(seen, text) {
+				missing = text
+			}
+		}
+		if missing == "" {
+			return seen
+		}
+		if time.Now().After(deadline) {
+			term.t.Fatalf("the terminal never showed %q:\n%s", missing, seen)
+		}
+	}
+}
+
+// isSane says what is wrong with a terminal that lockjam has left: the cursor is shown
+// below the last line, keys are echoed, and nothing that moved is left over.
+func (term *terminal) isSane() {
+	term.t.Helper()
+	if cursor := strings.TrimSpace(term.tmux("display", "-p", "#{cursor_flag} #{cursor_x}")); cursor != "1 0" {
+		term.t.Errorf("cursor shown, column: %s", cursor)
+	}
+	if seen := term.shows(true); strings.Contains(seen, " gone") || strings.Contains(seen, " left") {
+		term.t.Errorf("a frame is left over:\n%s", seen)
+	}
+	term.tmux("send-keys", "typed")
+	term.until(false, "typed")
+}
+
+func TestTerminal(t *testing.T) {
+	h := newHouse(t)
+	term := h.inTerminal(100, 30, []string{"LANG=C.UTF-8"}, "run", "short.yaml", "--server", "process", "--arm", "control")
+	term.until(false, "0 of 1 arm done", "short/control", "baseline ", "/32 clients", "█")
+	term.until(false, "● deadlock", "incident ")
+	seen := term.until(true, "exit code ")
+	for _, want := range []string{": 1 arm, 3 side by side", "short/control: proved deadlock: ", "[1/1] short/control: ", "outcome: "} {
+		if !strings.Contains(seen, want) {
+			t.Errorf("the terminal never showed %q:\n%s", want, seen)
+		}
+	}
+	term.isSane()
+	h.nothingLeft()
+}
+
+// Ctrl-C is a key here, and what the terminal makes of it.
+func TestTerminalInterrupted(t *testing.T) {
+	h := newHouse(t)
+	term := h.inTerminal(40, 12, []string{"LANG=C"}, "run", "short.yaml", "--server", "process", "--repeat", "20", "--seed", "7")
+	term.until(false, "0 of 40 arms done", "baseline ")
+	term.tmux("send-keys", "C-c")
+	term.until(true, "lockjam: stopping: cleaning up", "lockjam: interrupted by SIGINT", "exit code 130")
+	term.isSane()
+	h.nothingLeft()
+}
+
+// The second Ctrl-C ends lockjam at once, wherever it is.
+func TestTerminalInterruptedTwice(t *testing.T) {
+	h := newHouse(t)
+	term := h.inTerminal(80, 24, nil, "run", "short.yaml", "--server", "process", "--repeat", "20")
+	term.until(false, "0 of 40 arms done", "baseline ")
+	term.tmux("send-keys", "C-c")
+	term.until(true, "lockjam: stopping")
+	time.Sleep(2 * echo) // sooner it would be taken for the same
+	term.tmux("send-keys", "C-c")
+	term.until(true, "exit code 130")
+	if cursor := strings.TrimSpace(term.tmux("display", "-p", "#{cursor_flag} #{cursor_x}")); cursor != "1 0" {
+		t.Errorf("cursor shown, column: %s", cursor)
+	}
+	term.tmux("send-keys", "typed")
+	term.until(false, "typed")
+	h.lockjam(0, "clean")
+}
+
+// onTerminal runs lockjam with a terminal as stderr, and returns every byte that it was sent.
+func onTerminal(t *testing.T, cmd *exec.Cmd) (written string, err error) {
+	t.Helper()
+	master, slave, err := pty.Open()
+	if err != nil {
+		t.Skipf("no pseudo-terminals here: %v", err)
+	}
+	if err := pty.Setsize(slave, &pty.Winsize{Rows: 24, Cols: 100}); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stderr = slave
+	read := make(chan string)
+	go func() {
+		var all bytes.Buffer
+		_, _ = all.ReadFrom(master) // ends with EIO once nobody has the other end
+		read <- all.String()
+	}()
+	err = cmd.Run()
+	_ = slave.Close()
+	written = <-read
+	_ = master.Close()
+	return written, err
+}
+
+// Of the terminal nothing is asked and nothing is changed, not even the cursor for
+// longer than a frame is written. Without colours there are none.
+func TestTerminalIsLeftAlone(t *testing.T) {
+	h := newHouse(t)
+	for _, c := range []struct {
+		env   string
+		wants string
+		never []string
+	}{
+		{"NO_COLOR=", "\x1b[32mpass\x1b[m", nil},
+		{"NO_COLOR=1", "pass", []string{"\x1b[3", "\x1b[9"}},
+	} {
+		cmd := h.command("run", "short.yaml", "--server", "process", "--arm", "control")
+		cmd.Env = append(cmd.Env, "TERM=xterm", c.env)
+		raw, err := onTerminal(t, cmd)
+		h.ends(err, 0, "%q", raw)
+		if !strings.Contains(raw, c.wants) {
+			t.Errorf("%s: no %q in %q", c.env, c.wants, raw)
+		}
+		if n := strings.Count(raw, "\x1b[?25h"); n < 5 || n < strings.Count(raw, "\x1b[?25l") {
+			t.Errorf("%s: the cursor is shown %d times and hidden %d times", c.env, n, strings.Count(raw, "\x1b[?25l"))
+		}
+		// Queries, the alternate screen, bracketed paste, keyboards, cursor styles.
+		for _, never := range append(c.never, "\x1b[c", "$p", "?1049", "?2004", "\x1b[>", " q") {
+			if strings.Contains(raw, never) {
+				t.Errorf("%s: the terminal was sent %q: %q", c.env, never, raw)
+			}
+		}
+	}
+	h.nothingLeft()
+}
+
+// CI systems often have a terminal for what they run, and keep its output in a file.
+func TestNoLiveProgressInCI(t *testing.T) {
+	h := newHouse(t)
+	for _, variable := range []string{"CI=true", "TERM=dumb"} {
+		cmd := h.command("run", "short.yaml", "--server", "process", "--arm", "nobody")
+		cmd.Env = append(cmd.Env, variable)
+		raw, err := onTerminal(t, cmd)
+		h.ends(err, 64, "%s", raw)
+		if strings.Contains(raw, "\x1b") {
+			t.Errorf("%s: escape sequences: %q", variable, raw)
+		}
+	}
+}
