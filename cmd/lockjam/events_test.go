@@ -99,7 +99,13 @@ func TestEventsAreDocumented(t *testing.T) {
 		t.Errorf("%d kinds are documented, and there are %d", len(kinds)-1, len(harness.EventKinds))
 	}
 	h := newHouse(t)
-	stdout, _ := h.lockjam(0, "run", "short.yaml", "--server", "process", "--json")
+	cmd := h.command("run", "short.yaml", "--server", "process", "--json")
+	out, err := cmd.Output()
+	stdout := string(out)
+	inconclusive := err != nil // on a machine that is busy with other tests it may be
+	if inconclusive {
+		h.ends(err, 2, "%s", stdout)
+	}
 	seen := map[string]bool{}
 	for line := range strings.Lines(stdout) {
 		if wrong := differs(t, kinds, s, line); len(wrong) > 0 {
@@ -110,7 +116,7 @@ func TestEventsAreDocumented(t *testing.T) {
 	}
 	for _, kind := range harness.EventKinds {
 		// These two come where something goes wrong.
-		if !seen[string(kind)] && kind != harness.NoteEvent && kind != harness.ArmRepeated {
+		if !inconclusive && !seen[string(kind)] && kind != harness.NoteEvent && kind != harness.ArmRepeated {
 			t.Errorf("no event %s", kind)
 		}
 	}

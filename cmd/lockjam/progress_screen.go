@@ -36,7 +36,7 @@ type screen struct {
 	board         board
 	width, height int
 	rows          []string // to go above, no wider than the terminal
-	drawn         int      // rows of the last frame
+	printing      bool     // some of them are on their way
 	closing       bool
 	closed        bool // whatever comes is written as it is
 }
@@ -104,10 +104,12 @@ func (s *screen) close() {
 // frames is the screen as bubbletea sees it.
 type frames struct{ *screen }
 
-// tick comes as often as a frame is drawn, wake where something cannot wait.
+// tick comes as often as a frame is drawn, wake where something cannot wait, and printed
+// when rows have gone up.
 type (
-	tick struct{}
-	wake struct{}
+	tick    struct{}
+	wake    struct{}
+	printed struct{}
 )
 
 func next() tea.Cmd {
@@ -124,33 +126,37 @@ func (f frames) Update(m tea.Msg) (tea.Model, tea.Cmd) {
 		f.width, f.height = m.Width, m.Height
 	case tick:
 		return f, tea.Batch(f.above(), next())
-	case wake:
-		above := f.above()
-		switch {
-		case !f.closing:
-			return f, above
-		case above == nil:
-			return f, tea.Quit
+	case wake, printed:
+		if m == (printed{}) {
+			f.printing = false
 		}
-		return f, tea.Sequence(above, func() tea.Msg { return wake{} })
+		if above := f.above(); above != nil || f.printing || !f.closing {
+			return f, above
+		}
+		return f, tea.Quit
 	}
 	return f, nil
 }
 
-// above lets what is over scroll up: as many rows at once as there is room for above the
-// frame, since bubbletea loses track of it otherwise. nil: there is nothing. It needs s.mu.
+// freeRows stay free below the frame for what scrolls up: where more rows come at once
+// than there is room for, bubbletea loses track of the frame.
+const freeRows = 2
+
+// above lets the next rows of what is over scroll up, one piece after the other, since
+// pieces that are under way at once may pass each other. nil: there is nothing to be
+// done. It needs s.mu.
 func (s *screen) above() tea.Cmd {
 	for _, line := range s.board.lines {
 		s.rows = append(s.rows, folded(line, s.width-1)...)
 	}
 	s.board.lines = nil
-	n := min(len(s.rows), max(s.height-s.drawn, 1))
-	if n == 0 {
+	if s.printing || len(s.rows) == 0 {
 		return nil
 	}
+	n := min(len(s.rows), freeRows)
 	text := strings.Join(s.rows[:n], "\n")
-	s.rows = s.rows[n:]
-	return tea.Println(text)
+	s.rows, s.printing = s.rows[n:], true
+	return tea.Sequence(tea.Println(text), func() tea.Msg { return printed{} })
 }
 
 // folded breaks a line into rows, those after the first indented as the text of a
@@ -167,16 +173,14 @@ func folded(line string, width int) []string {
 	return rows
 }
 
-// View is the frame, and an empty line for the cursor. Two rows stay free for what
-// scrolls up.
+// View is the frame, and an empty line for the cursor.
 func (f frames) View() tea.View {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var lines []string
 	if !f.closing {
-		lines = f.board.view(time.Since(f.started), f.width, f.height-3)
+		lines = f.board.view(time.Since(f.started), f.width, f.height-freeRows-1)
 	}
-	f.drawn = len(lines) + 1
 	v := tea.NewView(strings.Join(append(lines, ""), "\n"))
 	v.DisableBracketedPasteMode = true
 	v.Cursor = tea.NewCursor(0, len(lines))
