@@ -40,7 +40,7 @@ func newClock(s *series, alt string, top float64, below int) *clock {
 	f := newFrame()
 	f.plot.X.Min, f.plot.X.Max = 0, s.end.Seconds()
 	f.plot.Y.Min, f.plot.Y.Max = 0, top
-	f.plot.X.Tick.Marker, f.plot.Y.Tick.Marker = ticks(s.end.Seconds(), 8, " s"), ticks(top, 4, "")
+	f.plot.X.Tick.Marker, f.plot.Y.Tick.Marker = ticks(s.end.Seconds(), 8, " s"), ticks(top, 5, "")
 	c := &clock{frame: f, series: s, flags: s.flags()}
 	f.spread("", 0, 0)
 	labels := make([]label, len(c.flags))
