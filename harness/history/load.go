@@ -47,8 +47,18 @@ type Visitor struct {
 // Load reads the journal at path into memory, some 80 bytes per operation. It
 // fails as Each does.
 func Load(path string) (*History, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("history: %w", err)
+	}
+	defer f.Close()
+	return LoadFrom(f)
+}
+
+// LoadFrom is Load of a file that is open.
+func LoadFrom(f *os.File) (*History, error) {
 	h := new(History)
-	info, err := os.Stat(path)
+	info, err := f.Stat()
 	if err != nil {
 		return nil, fmt.Errorf("history: %w", err)
 	}
@@ -56,7 +66,7 @@ func Load(path string) (*History, error) {
 	// each several times, and room that is not used costs no memory; but a large
 	// file may be anything.
 	h.Ops = make([]Op, 0, min(info.Size()/11, 1<<22))
-	h.Header, h.Truncated, err = Each(path, Visitor{
+	h.Header, h.Truncated, err = EachFrom(f, Visitor{
 		Op:     func(op *Op) { h.Ops = append(h.Ops, *op) },
 		Sample: func(s *Sample) { h.Samples = append(h.Samples, *s) },
 		Mark:   func(m *Mark) { h.Marks = append(h.Marks, *m) },
@@ -87,9 +97,14 @@ func Each(path string, v Visitor) (h Header, truncated bool, err error) {
 		return Header{}, false, fmt.Errorf("history: %w", err)
 	}
 	defer f.Close()
+	return EachFrom(f, v)
+}
+
+// EachFrom is Each of a file that is open.
+func EachFrom(f *os.File, v Visitor) (h Header, truncated bool, err error) {
 	h, truncated, err = unpack(f, v)
 	if err != nil {
-		return Header{}, false, fmt.Errorf("history: %s: %w", path, err)
+		return Header{}, false, fmt.Errorf("history: %s: %w", f.Name(), err)
 	}
 	return h, truncated, nil
 }
