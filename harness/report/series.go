@@ -26,7 +26,7 @@ const (
 	maxBins   = 240
 
 	maxMarks = 64        // that are kept of an arm; a remedy has a dozen steps
-	longest  = 1e12      // ms that a phase can start or end at; a run folder may say anything
+	farthest = 1e12      // ms that a phase can start or end at; a run folder may say anything
 	slowest  = time.Hour // that is told apart in response times, as in the judge
 )
 
@@ -120,7 +120,7 @@ func newSeries(a harness.ArmResult) *series {
 
 // offset is a time of run.json, which may say anything.
 func offset(ms float64) time.Duration {
-	return time.Duration(math.Round(min(max(ms, 0), longest)*1000)) * time.Microsecond
+	return time.Duration(math.Round(min(max(ms, 0), farthest)*1000)) * time.Microsecond
 }
 
 // divide makes the bins.
