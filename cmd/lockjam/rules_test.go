@@ -18,8 +18,7 @@ import (
 	"time"
 )
 
-// prometheus scrapes a real exporter of somebody else's Redis every second, and
-// evaluates the rules that lockjam wrote.
+// prometheus is a real one that scrapes every second.
 type prometheus struct {
 	t   *testing.T
 	url string
@@ -90,23 +89,30 @@ func answers(url string) bool {
 const promConfig = `global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}
 rule_files: [lockjam.rules.yml]
 scrape_configs:
-  - job_name: redis
+  - job_name: test
     static_configs: [{targets: [%q]}]
 `
 
-func (h *house) prometheus(redis string) *prometheus {
+// prometheus scrapes a target every second, and evaluates lockjam.rules.yml, if it is
+// there.
+func (h *house) prometheus(target string) *prometheus {
 	h.t.Helper()
-	prom, exporter := program(h.t, "prometheus", "prometheus"), program(h.t, "prometheus-redis-exporter", "prometheus-redis-exporter")
-	metrics, web := freeAddress(h.t), freeAddress(h.t)
-	background(h.t, exporter, "-redis.addr", redis, "-web.listen-address", metrics)
-	eventually(h.t, 10*time.Second, "the exporter answers", func() bool { return answers("http://" + metrics + "/metrics") })
-	h.lockjam(0, "rules", "--interval", "1s", "--output", "lockjam.rules.yml")
-	h.write("prometheus.yml", fmt.Sprintf(promConfig, metrics))
-	background(h.t, prom, "--config.file", filepath.Join(h.dir, "prometheus.yml"), "--storage.tsdb.path", h.t.TempDir(), "--web.listen-address", web)
+	web := freeAddress(h.t)
+	h.write("prometheus.yml", fmt.Sprintf(promConfig, target))
+	background(h.t, program(h.t, "prometheus", "prometheus"), "--config.file", filepath.Join(h.dir, "prometheus.yml"),
+		"--storage.tsdb.path", h.t.TempDir(), "--web.listen-address", web)
 	p := &prometheus{h.t, "http://" + web}
 	eventually(h.t, 20*time.Second, "Prometheus is ready", func() bool { return answers(p.url + "/-/ready") })
-	eventually(h.t, 10*time.Second, "Prometheus sees Redis", func() bool { return len(p.query("redis_up == 1")) == 1 })
 	return p
+}
+
+// exporter serves the figures of a Redis.
+func (h *house) exporter(redis string) (address string) {
+	h.t.Helper()
+	address = freeAddress(h.t)
+	background(h.t, program(h.t, "prometheus-redis-exporter", "prometheus-redis-exporter"), "-redis.addr", redis, "-web.listen-address", address)
+	eventually(h.t, 10*time.Second, "the exporter answers", func() bool { return answers("http://" + address + "/metrics") })
+	return address
 }
 
 // query asks for the present value of every series of an expression.
@@ -150,7 +156,10 @@ func TestAlertsOfARealIncident(t *testing.T) {
 	// Room for four refused scrapes and more, and afterwards for two that are not.
 	h.short("long.yaml", "baseline_ms: 500", "baseline_ms: 500, baseline_max_ms: 20000", "incident_ms: 1600", "incident_ms: 14000", "recovery_ms: 1200", "recovery_ms: 6000")
 	other := theirs(t, "32")
-	prom := h.prometheus(other.url)
+	program(t, "prometheus", "prometheus")
+	h.lockjam(0, "rules", "--interval", "1s", "--output", "lockjam.rules.yml")
+	prom := h.prometheus(h.exporter(other.url))
+	eventually(t, 10*time.Second, "Prometheus sees Redis", func() bool { return len(prom.query("redis_up == 1")) == 1 })
 
 	u := h.start("run", "long.yaml", "--server", other.url, "--arm", "raise-maxclients-live", "--allow-destructive")
 	u.until("trigger surge")
