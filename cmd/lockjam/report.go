@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -24,19 +25,36 @@ const (
 )
 
 // promised are formats of the contract that are still to come.
-var promised = []string{"html", "github"}
+var promised = []string{"html"}
+
+const reportHelp = `Write the report of a recorded run.
+
+Markdown fits into a comment on a pull request: what there is no room for is left
+out from the end, and a line says so.
+
+With --format github the summary is added to the file that $GITHUB_STEP_SUMMARY
+names, and what goes to stdout are annotations, as GitHub Actions reads them: an
+error for every expectation that was not met, at its line in the scenario file
+that the run was given, and a warning for every arm of which nothing can be said.
+Outside of GitHub Actions, where the variable is not set, the summary goes to
+stdout too. "lockjam run" writes neither by itself. The exit code is 0 whatever
+the outcome was: that of "lockjam run" says it.`
 
 func newReport() *cobra.Command {
 	var format, output string
 	cmd := &cobra.Command{
 		Use:   "report RUN-DIR",
 		Short: "Write the report of a recorded run",
+		Long:  reportHelp,
 		Example: `  lockjam report results/latest
-  lockjam report results/latest --format json --output run.json`,
-		Args: exactly(1, "RUN-DIR"),
-		RunE: func(cmd *cobra.Command, args []string) error { return writeFormat(cmd, args[0], format, output) },
+  lockjam report results/latest --format json --output run.json
+  lockjam report results/latest --format github`,
+		Args:              exactly(1, "RUN-DIR"),
+		ValidArgsFunction: completeRuns,
+		RunE:              func(cmd *cobra.Command, args []string) error { return writeFormat(cmd, args[0], format, output) },
 	}
 	cmd.Flags().StringVar(&format, "format", "markdown", "`NAME` of the format: "+strings.Join(report.Formats(), ", "))
+	complete(cmd, "format", always(report.Formats()...))
 	cmd.Flags().StringVar(&output, "output", "-", "`FILE` to write to; - is stdout")
 	return cmd
 }
@@ -54,7 +72,12 @@ func writeFormat(cmd *cobra.Command, folder, format, output string) error {
 		return err
 	}
 	var b bytes.Buffer
-	if err := report.Write(&b, format, r); err != nil {
+	if format == githubFormat {
+		err = writeGitHub(&b, r)
+	} else {
+		err = report.Write(&b, format, r)
+	}
+	if err != nil {
 		return err
 	}
 	if output == "-" {
@@ -62,6 +85,33 @@ func writeFormat(cmd *cobra.Command, folder, format, output string) error {
 	}
 	if err := writeOutput(output, b.Bytes()); err != nil {
 		return &usageError{message: fmt.Sprintf("%s: %v", origin(cmd, "output"), err)}
+	}
+	return nil
+}
+
+const (
+	githubFormat = "github"
+	stepSummary  = "GITHUB_STEP_SUMMARY" // names the file that GitHub shows of a step
+)
+
+// writeGitHub adds the summary to the step's, if there is one.
+func writeGitHub(w io.Writer, r *harness.Run) error {
+	path := os.Getenv(stepSummary)
+	if path == "" {
+		return report.Write(w, githubFormat, r)
+	}
+	var summary bytes.Buffer
+	if err := report.GitHub(&summary, w, r); err != nil {
+		return err
+	}
+	// Others may have written to it: it is added to, and never replaced.
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	if err == nil {
+		_, err = f.Write(summary.Bytes())
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
+		return &usageError{message: fmt.Sprintf("%s (environment): %v", stepSummary, err)}
 	}
 	return nil
 }
