@@ -186,7 +186,7 @@ func rejudgeArm(folder string, was *ArmResult) (*ArmResult, *scenario.Scenario, 
 		return nil, nil, fmt.Errorf("%w: %s names an arm folder outside of itself: %q", ErrUsage, folder, was.Folder)
 	}
 	dir := filepath.Join(folder, was.Folder)
-	sc, err := scenario.Load(filepath.Join(dir, scenarioFile), Known())
+	sc, err := scenario.Load(filepath.Join(dir, ScenarioFile), Known())
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrUsage, err)
 	}
