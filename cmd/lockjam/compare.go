@@ -50,7 +50,7 @@ func newCompare() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&format, "format", "text", "`NAME` of the format: "+strings.Join(report.ComparisonFormats(), ", "))
 	cmd.Flags().StringVar(&output, "output", "-", "`FILE` to write to; - is stdout")
-	cmd.Flags().StringSliceVar(&failOn, "fail-on", defaultRules(), "`RULE`s that make a difference a regression; may be repeated")
+	cmd.Flags().StringSliceVar(&failOn, "fail-on", defaultRules(), "what is a regression, a `RULE` of the list above; may be repeated")
 	return cmd
 }
 

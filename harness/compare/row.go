@@ -79,9 +79,10 @@ func decide(rows []Row) {
 	}
 }
 
-// certain settles what needs no test: all values are the same, or, of what is no
-// figure, one run is of one mind and most of the other of another. Verdicts do not
-// waver where nothing has changed, which a hundred runs of the suite bear out.
+// certain settles what needs no test: all values are the same, or, of what a rule
+// weighs and is no figure, one run is of one mind and most of the other of another.
+// Verdicts do not waver where nothing has changed, which a hundred runs of the suite
+// bear out.
 func (r *Row) certain() bool {
 	all := slices.Concat(r.before, r.after)
 	if len(r.before) == 0 || len(r.after) == 0 {
@@ -92,7 +93,7 @@ func (r *Row) certain() bool {
 		r.Finding = Same
 		return true
 	}
-	if r.Figures != nil {
+	if r.Figures != nil || r.Rule == "" {
 		return false
 	}
 	was, mostWas := most(r.before)
@@ -126,6 +127,8 @@ func (r *Row) weigh(t tested, corrected float64, of int) {
 	case corrected <= Alpha:
 		r.turn(t.towards)
 		r.Because = fmt.Sprintf("beyond noise: p %s over %s", strconv.FormatFloat(corrected, 'g', 2, 64), count(of, "figure"))
+	case slices.Equal(slices.Sorted(slices.Values(r.before)), slices.Sorted(slices.Values(r.after))):
+		r.Finding = Same
 	case smallestP(n, m)*float64(of) > Alpha:
 		r.Finding = Unclear
 		r.Because = strings.TrimPrefix(r.Because+fmt.Sprintf("; %s and %d are too few to tell from noise, %d each would be enough", count(n, "repeat"), m, enough(of)), "; ")

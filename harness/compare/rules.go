@@ -43,7 +43,7 @@ func Rules() []RuleInfo {
 		{Verdict, "a verdict became worse: cured, partial, relapsed, no-effect, blocked; prevented, mitigated, not-prevented", false},
 		{Outcome, "an arm that passed does not meet its scenario's expectations any more", false},
 		{Unsafe, "safety is broken in an arm where it was not", false},
-		{Signal, "a signal stays silent that fired as expected, fires or raises false alarms where it was silent, or stays up after a cure", false},
+		{Signal, "a signal that is to fire stays silent, or one that is to be silent fires; either raises false alarms", false},
 		{Claim, "the verdict on a claim of the runbook changed", false},
 		{Missing, "an arm of the first run is not in the second", false},
 		{Goodput, "goodput is lower: before, during or after the incident, or as a share of the baseline", true},
@@ -104,6 +104,9 @@ func ParseRules(words []string) ([]Limit, error) {
 		default:
 			limits = include(limits, limit, true)
 		}
+	}
+	if !none && len(limits) == 0 {
+		return nil, fmt.Errorf("no rule is named: none compares without one")
 	}
 	if none && len(limits) > 0 {
 		return nil, fmt.Errorf("none stands alone: leave it out, or the others")
@@ -187,7 +190,7 @@ func (c *Comparison) conclude() {
 		case harness.Fail:
 			regressed = append(regressed, fmt.Sprintf("%s (%s)", j.Rule, j.Because))
 		case harness.Inconclusive:
-			open = append(open, fmt.Sprintf("%s (%s)", j.Rule, j.Because))
+			open = append(open, string(j.Rule))
 		}
 	}
 	by := "by " + strings.Join(asked, ", ")
@@ -201,7 +204,7 @@ func (c *Comparison) conclude() {
 		c.Outcome = harness.Inconclusive
 		c.Answer = "inconclusive: the second run was " + string(c.After.Status) + ", and nothing regressed until then"
 	case len(open) > 0:
-		c.Answer = "inconclusive: " + strings.Join(open, ", ")
+		c.Answer = "inconclusive: nothing regressed for sure, and " + strings.Join(open, ", ") + " cannot be told"
 	case len(asked) == 0:
 		c.Answer = count(c.Compared, "arm") + " compared, and no rule was asked for"
 	default:

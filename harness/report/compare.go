@@ -45,12 +45,13 @@ type section struct {
 	Rows  []compare.Row
 }
 
-// sections are what a reader wants to see of a comparison, the worst first. Figures
-// that nobody can tell from noise are only counted, unless their intervals are apart.
+// sections are what a reader wants to see of a comparison, the worst first. What nobody
+// can tell from noise is only counted, unless a rule weighs it and it is no figure, or
+// the intervals are apart.
 func sections(c *compare.Comparison) []section {
 	var open []compare.Row
 	for _, r := range c.Shown(false, compare.Unclear) {
-		if r.Figures == nil || r.Apart {
+		if told(r) {
 			open = append(open, r)
 		}
 	}
@@ -67,6 +68,10 @@ func sections(c *compare.Comparison) []section {
 		}
 	}
 	return some
+}
+
+func told(unclear compare.Row) bool {
+	return unclear.Figures == nil && unclear.Rule != "" || unclear.Apart
 }
 
 // remarks are what is to be known before anything else: what the runs differ in, and
@@ -99,16 +104,15 @@ func remarks(c *compare.Comparison) []string {
 
 // counted sums up what is not listed row by row.
 func counted(c *compare.Comparison) string {
-	same, noise, unclear := 0, len(c.Shown(false, compare.Noise)), 0
-	same = len(c.Shown(false, compare.Same))
+	same, noise, unclear := len(c.Shown(false, compare.Same)), len(c.Shown(false, compare.Noise)), 0
 	for _, r := range c.Shown(false, compare.Unclear) {
-		if r.Figures != nil && !r.Apart {
+		if !told(r) {
 			unclear++
 		}
 	}
 	said := fmt.Sprintf("%d rows are the same, %d differ within noise", same, noise)
 	if unclear > 0 {
-		said += fmt.Sprintf(", and of %d figures repeats are too few to tell (5%% over all figures of a rule; lockjam run --repeat 10)", unclear)
+		said += fmt.Sprintf(", and %d differ of which these repeats tell nothing (lockjam run --repeat 10)", unclear)
 	}
 	return said + "."
 }

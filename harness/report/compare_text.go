@@ -22,6 +22,9 @@ func CompareText(w io.Writer, c *compare.Comparison) error {
 	for _, said := range remarks(c) {
 		fmt.Fprintf(&b, "note    %s\n", plain(said))
 	}
+	for _, j := range c.Rules {
+		fmt.Fprintf(&b, "rule    %s: %s, %s\n", j.String(), j.Outcome, plain(j.Because))
+	}
 	for _, s := range sections(c) {
 		fmt.Fprintf(&b, "\n%s\n", strings.ToUpper(s.Title))
 		t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
