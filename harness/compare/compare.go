@@ -37,13 +37,14 @@ type Comparison struct {
 
 // RunInfo names a run.
 type RunInfo struct {
-	ID      string         `json:"id"`
-	Started time.Time      `json:"started"`
-	Status  harness.Status `json:"status"`
-	Because string         `json:"because,omitempty"` // why it did not complete
-	Arms    int            `json:"arms"`              // its repeats counted
-	GoRedis string         `json:"go_redis"`
-	Server  string         `json:"server"`
+	ID           string         `json:"id"`
+	Started      time.Time      `json:"started"`
+	Status       harness.Status `json:"status"`
+	Because      string         `json:"because,omitempty"` // why it did not complete
+	Arms         int            `json:"arms"`              // its repeats counted
+	Inconclusive int            `json:"inconclusive"`      // of these; they are left out
+	GoRedis      string         `json:"go_redis"`
+	Server       string         `json:"server"`
 }
 
 // Difference is one thing that was not the same for both runs.
@@ -102,6 +103,7 @@ func infoOf(r *harness.Run) RunInfo {
 	info := RunInfo{ID: r.ID, Started: r.Started, Status: r.Status, Because: r.Because, GoRedis: r.Environment.GoRedis, Server: serverOf(r)}
 	for _, sc := range r.Scenarios {
 		info.Arms += len(sc.Arms)
+		info.Inconclusive += len(sc.Arms) - len(conclusive(sc.Arms))
 	}
 	return info
 }

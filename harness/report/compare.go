@@ -89,6 +89,9 @@ func remarks(c *compare.Comparison) []string {
 			}
 			said = append(said, text)
 		}
+		if n := side.of.Inconclusive; n > 0 {
+			said = append(said, fmt.Sprintf("%d of %d arms of the %s run are inconclusive, and left out.", n, side.of.Arms, side.which))
+		}
 	}
 	var distort []string
 	for _, d := range c.Environment {
@@ -97,7 +100,7 @@ func remarks(c *compare.Comparison) []string {
 		}
 	}
 	if len(distort) > 0 {
-		said = append(said, fmt.Sprintf("Not like with like: %s differ. What follows may come from that.", strings.Join(distort, ", ")))
+		said = append(said, fmt.Sprintf("Not like with like (%s): what follows may come from that.", strings.Join(distort, ", ")))
 	}
 	return said
 }
