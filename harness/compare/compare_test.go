@@ -123,6 +123,7 @@ func TestRules(t *testing.T) {
 		{"most of the repeats, where there was no doubt", "verdict", verdicts(times(5, harness.Cured)...), verdicts(append(times(3, harness.Relapsed), times(2, harness.Cured)...)...), fail},
 		{"one of five may be chance", "verdict", verdicts(times(5, harness.Cured)...), verdicts(append(times(4, harness.Cured), harness.Relapsed)...), pass},
 		{"one of three may be chance too, but three could not tell", "verdict", verdicts(times(3, harness.Cured)...), verdicts(append(times(2, harness.Cured), harness.Relapsed)...), open},
+		{"one of three for the better hides nothing", "verdict", verdicts(append(times(2, harness.Cured), harness.Relapsed)...), verdicts(times(3, harness.Cured)...), pass},
 		{"a minority that is beyond chance", "verdict", verdicts(times(20, harness.Cured)...), verdicts(append(times(12, harness.Cured), times(8, harness.Relapsed)...)...), fail},
 		{"a change of verdict is not asked about", "outcome", verdicts(harness.Cured), verdicts(harness.Relapsed), pass},
 

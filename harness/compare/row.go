@@ -37,6 +37,7 @@ type Row struct {
 
 	before, after []float64 // figures, or ranks of what is no figure
 	better        int       // +1: more is better, -1: less is; 0: neither
+	towards       int       // +1: the second run has more, -1: less
 }
 
 // Figures are a figure's repeats in both runs.
@@ -122,6 +123,7 @@ func (r *Row) weigh(t tested, corrected float64, of int) {
 	if r.Figures != nil {
 		r.Figures.P = &corrected
 	}
+	r.towards = t.towards
 	n, m := len(r.before), len(r.after)
 	switch {
 	case corrected <= Alpha:
@@ -147,6 +149,12 @@ func (r *Row) turn(towards int) {
 	default:
 		r.Finding = Changed
 	}
+}
+
+// open says whether the row may hide a regression. What is no figure and went the other
+// way does not: a verdict that was better more often was not worse.
+func (r *Row) open() bool {
+	return r.Finding == Unclear && (r.Figures != nil || r.better*r.towards <= 0)
 }
 
 // regression says whether the row is one by this rule.

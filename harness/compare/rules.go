@@ -159,7 +159,7 @@ func (c *Comparison) judge(limits []Limit, blind int) {
 			switch {
 			case r.Fails:
 				fails++
-			case r.Finding == Unclear:
+			case r.open():
 				unclear++
 				why = r.Because
 			}
