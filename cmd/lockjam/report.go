@@ -80,10 +80,15 @@ func writeFormat(cmd *cobra.Command, folder, format, output string) error {
 	if err != nil {
 		return err
 	}
+	return writeTo(cmd, output, b.Bytes())
+}
+
+// writeTo writes a finished text to where --output says.
+func writeTo(cmd *cobra.Command, output string, text []byte) error {
 	if output == "-" {
-		return put(cmd.OutOrStdout(), b.Bytes())
+		return put(cmd.OutOrStdout(), text)
 	}
-	if err := writeOutput(output, b.Bytes()); err != nil {
+	if err := writeOutput(output, text); err != nil {
 		return &usageError{message: fmt.Sprintf("%s: %v", origin(cmd, "output"), err)}
 	}
 	return nil
