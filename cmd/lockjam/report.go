@@ -20,11 +20,12 @@ import (
 // What is in every run folder, for people and for CI servers.
 const (
 	reportFile = "report.md"
+	pageFile   = "report.html"
 	junitFile  = "junit.xml"
 )
 
 // promised are formats of the contract that are still to come.
-var promised = []string{"html", "github"}
+var promised = []string{"github"}
 
 func newReport() *cobra.Command {
 	var format, output string
@@ -85,10 +86,10 @@ func writeOutput(path string, data []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// writeReport puts report.md and junit.xml into a run folder and returns the path of
-// the first.
+// writeReport puts report.md, report.html and junit.xml into a run folder and returns
+// the path of the first.
 func writeReport(folder string, r *harness.Run) (string, error) {
-	for _, f := range []struct{ format, file string }{{"junit", junitFile}, {"markdown", reportFile}} {
+	for _, f := range []struct{ format, file string }{{"junit", junitFile}, {"html", pageFile}, {"markdown", reportFile}} {
 		var b bytes.Buffer
 		if err := report.Write(&b, f.format, r); err != nil {
 			return "", fmt.Errorf("%w: %w", harness.ErrInternal, err)

@@ -405,7 +405,14 @@ func distinct(r row) int {
 
 // falseAlarms sums up the runs in which nothing was wrong.
 func falseAlarms(b *bytes.Buffer, r *harness.Run) {
-	quiet, alarmed := 0, 0
+	if alarmed, quiet := alarmsOfQuiet(r); quiet > 0 {
+		fmt.Fprintf(b, "Where nothing was wrong, a signal fired in %d of %d runs.\n\n", alarmed, quiet)
+	}
+}
+
+// alarmsOfQuiet counts the runs in which nothing was wrong, and those of them in which a
+// signal fired.
+func alarmsOfQuiet(r *harness.Run) (alarmed, quiet int) {
 	for _, sc := range r.Scenarios {
 		for _, a := range sc.Arms {
 			if a.Reproduced != nil || a.Prevention != "" || a.Outcome == harness.Inconclusive {
@@ -417,9 +424,7 @@ func falseAlarms(b *bytes.Buffer, r *harness.Run) {
 			}
 		}
 	}
-	if quiet > 0 {
-		fmt.Fprintf(b, "Where nothing was wrong, a signal fired in %d of %d runs.\n\n", alarmed, quiet)
-	}
+	return alarmed, quiet
 }
 
 func signalNames(sc harness.ScenarioResult) []string {

@@ -17,6 +17,7 @@ type format struct {
 
 // formats lists the catalogue, sorted by name.
 var formats = []format{
+	{"html", HTML},
 	{"json", JSON},
 	{"junit", JUnit},
 	{"markdown", Markdown},
