@@ -3,6 +3,7 @@ package report
 import (
 	"html/template"
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/lockjam/lockjam/harness"
@@ -66,12 +67,29 @@ func appendValue(b []byte, v float64) []byte {
 	return strconv.AppendFloat(b, math.Round(v*10)/10, 'f', -1, 64)
 }
 
-// chartCSS themes the charts. The page has it once.
-const chartCSS = ``
-
 // figuresOf draws the charts of an arm from its history; folder is the run folder.
 // Where the history is damaged or missing it returns the figures of what is there,
 // and an error that says what is missing.
 func figuresOf(folder string, a harness.ArmResult) ([]figure, error) {
-	return nil, nil
+	s, err := readSeries(folder, a)
+	if s == nil {
+		return nil, err
+	}
+	return s.figures(a), err
+}
+
+// figures draws the charts for which there is something to show.
+func (s *series) figures(a harness.ArmResult) []figure {
+	var all []figure
+	if s.end <= 0 {
+		return nil
+	}
+	all = append(all, goodputChart(s, a))
+	if len(s.samples) > 0 {
+		all = append(all, clientsChart(s), rejectionsChart(s))
+	}
+	if slices.ContainsFunc(s.phases, func(p phase) bool { return p.response != nil }) {
+		all = append(all, responseChart(s))
+	}
+	return all
 }
