@@ -18,15 +18,12 @@ import (
 var armFiles = []struct{ name, what string }{
 	{"verdict.json", "verdict"},
 	{"scenario.yaml", "scenario as it was run"},
-	{"environment.json", "environment"},
+	{environmentFile, "environment"},
 	{"server.log", "what the server said"},
 	{historyFile, "recorded history"},
 }
 
-const (
-	environmentFile = "environment.json"
-	historyFile     = "history.ndjson.zst"
-)
+const environmentFile = "environment.json"
 
 // runFolder is the folder that a run is recorded in. What a run says of its folders may
 // be anything: nothing outside of this one is looked at, whatever it is called and
