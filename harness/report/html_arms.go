@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/remedies"
 )
 
 // armView is one arm, its repeats folded together. What cannot be folded (charts, the
@@ -80,17 +81,17 @@ func (b *builder) arm(one row) *armView {
 	return v
 }
 
-// kind is what was done in an arm, in the words of the catalogue.
+// kind is what was done in an arm, in the words of the catalogue; "" for nothing.
 func kind(a harness.ArmResult) string {
 	switch {
 	case a.Prevention != "" && a.Claim != "":
-		return "prevention " + a.Prevention + ", for " + a.Claim
+		return "Prevention " + a.Prevention + ", for " + a.Claim
 	case a.Prevention != "":
-		return "prevention " + a.Prevention
-	case a.Remedy == "" || a.Remedy == "none":
-		return "nothing is done"
+		return "Prevention " + a.Prevention
+	case a.Remedy == "" || a.Remedy == remedies.NoRemedy:
+		return ""
 	}
-	return "remedy " + a.Remedy
+	return "Remedy " + a.Remedy
 }
 
 // keys are the figures that stand in an arm's summary.

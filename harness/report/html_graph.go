@@ -18,11 +18,11 @@ const (
 	graphHeight = 34  // of one node
 	graphRow    = 72  // from one node to the next
 	graphMargin = 14
-	labelShown  = 27   // characters of a label
-	maxGraph    = 40   // nodes: a recorded drawing has a dozen
-	maxEdges    = 200  // and not many more lines
-	maxText     = 1e5  // bytes of a drawing
-	alongEdge   = 0.26 // where on a line its label is, from its beginning
+	labelShown  = 27  // characters of a label
+	maxGraph    = 40  // nodes: a recorded drawing has a dozen
+	maxEdges    = 200 // and not many more lines
+	maxText     = 1e5 // bytes of a drawing
+	alongEdge   = 0.2 // where on a line its label is, from its beginning
 )
 
 // graph is a residue as a run recorded it.

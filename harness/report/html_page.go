@@ -63,6 +63,7 @@ type field struct {
 	Code    bool
 	Wide    bool // a sentence: it may wrap
 	Chips   []chip
+	Beside  string  // what stands behind the chips
 	Entries []entry // arms
 	More    *more
 	Href    string
@@ -177,7 +178,7 @@ func (b *builder) sections() []section {
 	for _, sc := range b.run.Scenarios {
 		s := section{ID: b.id("scenario", sc.Name), Name: sc.Name, Title: sc.Title, Chip: outcomeChip(harness.Pass)}
 		for _, short := range inShortOn(b.run, sc) {
-			s.Short = append(s.Short, sentence{On: strings.ReplaceAll(strings.TrimPrefix(short.on, ", "), "`", ""), Spans: spans(short.said)})
+			s.Short = append(s.Short, sentence{On: strings.ReplaceAll(strings.TrimPrefix(short.on, ", on "), "`", ""), Spans: spans(short.said)})
 		}
 		n := len(rows(&harness.Run{Scenarios: []harness.ScenarioResult{sc}}))
 		for _, one := range next[:n] {

@@ -243,7 +243,7 @@ func (r row) sees(name string) field {
 	}
 	f := field{Chips: []chip{c}, Sort: strings.TrimSuffix(detect, " ms")}
 	if fired > 0 && fired < len(r.repeats) {
-		f.Text = fmt.Sprintf("%d of %d", fired, len(r.repeats))
+		f.Beside = fmt.Sprintf("%d of %d", fired, len(r.repeats))
 	}
 	if strings.Contains(d.words, "false alarm") {
 		f.Chips = append(f.Chips, chip{"⚠", "false alarm", "harm"})
