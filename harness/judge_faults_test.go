@@ -60,6 +60,10 @@ func TestRemediesOfFaults(t *testing.T) {
 		{"none any more", func(l *literal) { l.work(3*second, 6*second, 100) }, Cured, Pass, false},
 		// A rollout takes a while; what happens in it is the incident's.
 		{"none after a second", func(l *literal) { l.broken(3*second, 4*second, 100).work(4*second, 6*second, 100) }, Cured, Pass, false},
+		// More than the incident's own, and by those who were granted their locks since: it cures, and does harm.
+		{"many more at once, and then none", func(l *literal) {
+			l.broken(3*second, 3400*time.Millisecond, 400).work(3400*time.Millisecond, 6*second, 100)
+		}, Cured, Pass, true},
 		{"as many as before", func(l *literal) { l.broken(3*second, 6*second, 100) }, NoEffect, Pass, true},
 		{"fewer", func(l *literal) { l.broken(3*second, 6*second, 40) }, Partial, Pass, true},
 		{"none, and half the goodput", func(l *literal) { l.work(3*second, 6*second, 50) }, Partial, Pass, false},

@@ -102,7 +102,10 @@ func (a *armRun) phases(ctx context.Context) (err error) {
 		// An arm that was cut short says so, or it would be judged for what it
 		// had no time to show.
 		cut := ""
-		if err != nil {
+		switch {
+		case ctx.Err() != nil:
+			cut = context.Cause(ctx).Error()
+		case err != nil:
 			cut = err.Error()
 		}
 		a.watcher.Count(false)

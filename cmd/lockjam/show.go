@@ -2,7 +2,10 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -103,14 +106,7 @@ func facts(b *bytes.Buffer, sc *scenario.Scenario) {
 	fmt.Fprintf(b, "         waiter %s, holder %s\n", s.Waiter, s.Holder)
 	fmt.Fprintf(b, "Locks    %d, %s, held for %v, tried every %v, backoff %s\n",
 		s.Lock.Tenants, orNot(s.Lock.TTLMS, "no TTL", "TTL %v"), s.Lock.HoldMS.Duration(), s.Lock.PollMS.Duration(), s.Lock.Backoff)
-	trigger := sc.Trigger.Kind
-	if t, ok := triggers.Find(trigger); ok && trigger != triggers.None {
-		trigger += ": " + t.Say(sc.Trigger, s)
-	}
-	fmt.Fprintf(b, "Trigger  %s\n", trigger)
-	p := sc.Phases
-	fmt.Fprintf(b, "Phases   baseline %v, incident %v, recovery %s\n",
-		p.BaselineMS.Duration(), p.IncidentMS.Duration(), orNot(p.RecoveryMS, "none", "%v"))
+	fmt.Fprintf(b, "Trigger  %s\nPhases   %s\n", triggerWords(sc), phaseWords(sc.Phases))
 }
 
 func expectedSignals(b *bytes.Buffer, sc *scenario.Scenario) {
@@ -149,11 +145,55 @@ func arms(b *bytes.Buffer, sc *scenario.Scenario) {
 		if a.Extended {
 			name += ", not in the runbook suite"
 		}
-		fmt.Fprintf(b, "\n  %s\n    %s  %s\n    expected  %s\n", name, kind, what, expectation(a.Expect))
+		fmt.Fprintf(b, "\n  %s\n    %s  %s\n", name, kind, what)
+		for _, own := range ownSettings(sc, a) {
+			for i, line := range wrap(own.is, pageWidth-14) {
+				if i > 0 {
+					own.what = ""
+				}
+				fmt.Fprintf(b, "    %-8s  %s\n", own.what, line)
+			}
+		}
+		fmt.Fprintf(b, "    expected  %s\n", expectation(a.Expect))
 		for _, line := range wrap(a.Why, pageWidth-4) {
 			fmt.Fprintf(b, "    %s\n", line)
 		}
 	}
+}
+
+// own is a part of the scenario that is another one in an arm.
+type own struct{ what, is string }
+
+func ownSettings(sc *scenario.Scenario, a scenario.Arm) []own {
+	var all []own
+	under := sc.For(a)
+	if a.Trigger != nil {
+		all = append(all, own{"trigger", triggerWords(under)})
+	}
+	if a.Phases != nil {
+		all = append(all, own{"phases", phaseWords(under.Phases)})
+	}
+	var expected []string
+	for _, name := range slices.Sorted(maps.Keys(a.Signals)) {
+		expected = append(expected, fmt.Sprintf("%s %s", name, cmp.Or(a.Signals[name].Expect, scenario.Any)))
+	}
+	if len(expected) > 0 {
+		all = append(all, own{"signals", strings.Join(expected, ", ")})
+	}
+	return all
+}
+
+// triggerWords says what starts the incident.
+func triggerWords(sc *scenario.Scenario) string {
+	kind := sc.Trigger.Kind
+	if t, ok := triggers.Find(kind); ok && kind != triggers.None {
+		return kind + ": " + t.Say(sc.Trigger, sc.Swarm)
+	}
+	return kind
+}
+
+func phaseWords(p scenario.Phases) string {
+	return fmt.Sprintf("baseline %v, incident %v, recovery %s", p.BaselineMS.Duration(), p.IncidentMS.Duration(), orNot(p.RecoveryMS, "none", "%v"))
 }
 
 func expectation(e scenario.ArmExpect) string {

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"html/template"
+	"math"
 	"strconv"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 const (
 	chartWidth  = vg.Length(480)
 	plotHeight  = vg.Length(130) // with the axis
-	leftMargin  = vg.Length(36)  // the same in all charts, so that they line up
+	leftMargin  = vg.Length(38)  // the same in all charts, so that they line up
 	rightMargin = vg.Length(6)
 	lineHeight  = vg.Length(12) // of text
 	descent     = vg.Length(3)  // of its letters
@@ -72,13 +73,38 @@ func (f *frame) spread(alt string, above, below int) {
 	f.area = f.plot.DataCanvas(f.all)
 }
 
-// axes draws them, and a line at each value that the vertical one names.
+// axes draws them, and a line at each value of the vertical one: a stronger one where
+// it has a name.
 func (f *frame) axes() {
 	f.plot.Draw(f.all)
+	var named, others [][]vg.Point
 	for _, t := range f.plot.Y.Tick.Marker.Ticks(f.plot.Y.Min, f.plot.Y.Max) {
-		if y := f.y(t.Value); !t.IsMinor() && y > f.area.Min.Y+1 {
-			f.stroke("grid", hairline, nil, vg.Point{X: f.area.Min.X, Y: y}, vg.Point{X: f.area.Max.X, Y: y})
+		y := f.y(t.Value)
+		across := []vg.Point{{X: f.area.Min.X, Y: y}, {X: f.area.Max.X, Y: y}}
+		switch {
+		case y < f.area.Min.Y+1: // the axis
+		case t.IsMinor():
+			others = append(others, across)
+		default:
+			named = append(named, across)
 		}
+	}
+	f.lines(draw.LineStyle{Color: ink("grid"), Width: hairline}, named)
+	f.lines(draw.LineStyle{Color: ink("grid"), Width: hairline, Dashes: dotted}, others)
+}
+
+// lines draws several as one path.
+func (f *frame) lines(style draw.LineStyle, lines [][]vg.Point) {
+	var path vg.Path
+	for _, l := range lines {
+		path.Move(l[0])
+		for _, p := range l[1:] {
+			path.Line(p)
+		}
+	}
+	f.area.SetLineStyle(style)
+	if len(path) > 0 {
+		f.area.Stroke(path)
 	}
 }
 
@@ -87,7 +113,7 @@ func (f *frame) y(v float64) vg.Length { return f.area.Y(f.plot.Y.Norm(v)) }
 
 // stroke draws a line.
 func (f *frame) stroke(in ink, width vg.Length, dash []vg.Length, points ...vg.Point) {
-	f.area.StrokeLines(draw.LineStyle{Color: in, Width: width, Dashes: dash}, points)
+	f.lines(draw.LineStyle{Color: in, Width: width, Dashes: dash}, [][]vg.Point{points})
 }
 
 // upright draws a line from bottom to top.
@@ -158,13 +184,18 @@ func (f *frame) write(l label, top vg.Length) {
 	f.say(x, top-lineHeight*vg.Length(l.row+1)+descent, align, l.text)
 }
 
-// ticks are round numbers from 0 to top.
-func ticks(top float64, unit string) plot.ConstantTicks {
-	var some plot.ConstantTicks
-	for _, t := range (plot.DefaultTicks{}).Ticks(0, top) {
-		if !t.IsMinor() {
-			some = append(some, plot.Tick{Value: t.Value, Label: numeral(t.Value) + unit})
+// ticks are round numbers from 0 to top, at most so many steps of them.
+func ticks(top float64, most int, unit string) plot.ConstantTicks {
+	decade := math.Pow(10, math.Floor(math.Log10(top/float64(most))))
+	step := decade
+	for _, n := range []float64{1, 2, 5, 10} {
+		if step = n * decade; top/step <= float64(most) {
+			break
 		}
+	}
+	var some plot.ConstantTicks
+	for i := 0; float64(i)*step <= top; i++ {
+		some = append(some, plot.Tick{Value: float64(i) * step, Label: numeral(float64(i)*step) + unit})
 	}
 	return some
 }
@@ -185,4 +216,9 @@ func numeral(v float64) string {
 }
 
 // moment writes a moment or a length of time.
-func moment(d time.Duration) string { return fmt.Sprintf("%.3g s", d.Seconds()) }
+func moment(d time.Duration) string {
+	if d >= 100*time.Second {
+		return fmt.Sprintf("%.0f s", d.Seconds())
+	}
+	return fmt.Sprintf("%.2f s", d.Seconds())
+}

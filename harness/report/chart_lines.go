@@ -48,7 +48,7 @@ func (c *clock) lane(labels []label, firings []firing) {
 		return
 	}
 	lane := c.all.Min.Y
-	c.say(c.area.Min.X-beside, lane-lineHeight+descent, text.XRight, "signals")
+	c.say(0, lane-lineHeight+descent, text.XLeft, "signals")
 	for i, l := range labels {
 		c.canvas.title = fmt.Sprintf("%s fired at %s", l.text, moment(firings[i].at))
 		top := lane - lineHeight*vg.Length(l.row)
@@ -101,9 +101,9 @@ func clientsChart(s *series) figure {
 	alt := clientsInWords(s, clients, limit)
 	c := newClock(s, alt, top, 0)
 	c.silence(clients)
+	c.draw(clients, "clients", thick, nil)
 	c.draw(limit, "limit", 1, dashed)
 	c.limits(limit)
-	c.draw(clients, "clients", thick, nil)
 	f := c.figure("clients", "Connected clients, and maxclients (dashed)", alt)
 	f.Hover = c.hover(clients.values("clients", ""), limit.values("maxclients", ""))
 	return f
@@ -120,7 +120,7 @@ func (c *clock) limits(limit line) {
 		last = y
 		written++
 		x, align := c.when(limit.at[i])+beside, text.XLeft
-		says := "maxclients " + numeral(y)
+		says := fmt.Sprintf("maxclients %.0f", y)
 		if y > c.plot.Y.Max {
 			y, says = c.plot.Y.Max, says+" ↑"
 		}
@@ -177,7 +177,7 @@ func clientsInWords(s *series, clients, limit line) string {
 		if n++; n > 4 {
 			break
 		}
-		words += []string{" maxclients was " + numeral(y) + ".", " Then it was " + numeral(y) + "."}[min(n-1, 1)]
+		words += fmt.Sprintf([]string{" maxclients was %.0f.", " Then it was %.0f."}[min(n-1, 1)], y)
 		last = y
 	}
 	silent := 0
@@ -192,7 +192,8 @@ func clientsInWords(s *series, clients, limit line) string {
 	return words
 }
 
-// rejectionsChart adds the counter up over restarts.
+// rejectionsChart has what the counter grew by. Where the server did not answer it is
+// the average of that time.
 func rejectionsChart(s *series) figure {
 	l := s.rejected.perSecond()
 	total := 0.0
@@ -200,8 +201,9 @@ func rejectionsChart(s *series) figure {
 		total += n
 	}
 	alt := fmt.Sprintf("Rejected connections: %s in all, at most %s per second.", numeral(math.Round(total)), numeral(math.Round(l.highest())))
-	c := newClock(s, alt, max(l.highest(), 1)*headroom, 0)
-	c.silence(l)
+	c := newClock(s, alt, max(l.highest(), 4)*headroom, 0)
+	clients, _ := s.clients()
+	c.silence(clients)
 	c.draw(l, "rejections", thick, nil)
 	f := c.figure("rejections", "Rejected connections per second", alt)
 	f.Hover = c.hover(l.values("rejected", "/s"))

@@ -82,20 +82,42 @@ func (f *frame) logAxis(s *series) {
 	if high == 0 {
 		low, high = 1, 10 // nothing completed
 	}
-	low, high = low/1.4, high*1.4
-	names := []float64{1}
-	if high/low < 100 {
-		names = []float64{1, 2, 5}
-	}
+	low, high = roundDown(low*0.9), roundUp(high*1.1)
+	few := high/low <= 100
 	var marks plot.ConstantTicks
 	for decade := math.Floor(math.Log10(low)); decade <= math.Log10(high); decade++ {
-		for _, n := range names {
-			if v := n * math.Pow(10, decade); v >= low && v <= high {
-				marks = append(marks, plot.Tick{Value: v, Label: numeral(v)})
+		for n := 1.0; n < 10; n++ {
+			t := plot.Tick{Value: n * math.Pow(10, decade)}
+			if n == 1 || few && (n == 2 || n == 5) {
+				t.Label = numeral(t.Value)
+			}
+			if t.Value >= low*0.999 && t.Value <= high*1.001 {
+				marks = append(marks, t)
 			}
 		}
 	}
 	f.plot.Y.Min, f.plot.Y.Max, f.plot.Y.Tick.Marker = low, high, marks
+}
+
+// roundDown and roundUp go to the next 1, 2 or 5 times a power of ten.
+func roundDown(v float64) float64 {
+	decade := math.Pow(10, math.Floor(math.Log10(v)))
+	for _, n := range []float64{5, 2} {
+		if n*decade <= v {
+			return n * decade
+		}
+	}
+	return decade
+}
+
+func roundUp(v float64) float64 {
+	decade := math.Pow(10, math.Floor(math.Log10(v)))
+	for _, n := range []float64{1, 2, 5} {
+		if n*decade >= v {
+			return n * decade
+		}
+	}
+	return 10 * decade
 }
 
 // at is the phase's response time at a percentile, in ms.
@@ -156,10 +178,10 @@ func (s *series) hung() string {
 	}
 	var says []string
 	if hung > 0 {
-		says = append(says, fmt.Sprintf("%s never ended", operations(hung)))
+		says = append(says, operations(hung)+" had not ended when the arm did")
 	}
 	if failed > 0 {
-		says = append(says, fmt.Sprintf("%s failed", operations(failed)))
+		says = append(says, operations(failed)+" failed")
 	}
 	if says == nil {
 		return ""

@@ -10,6 +10,7 @@ import (
 
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
 
 	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/history"
@@ -39,7 +40,7 @@ func newClock(s *series, alt string, top float64, below int) *clock {
 	f := newFrame()
 	f.plot.X.Min, f.plot.X.Max = 0, s.end.Seconds()
 	f.plot.Y.Min, f.plot.Y.Max = 0, top
-	f.plot.X.Tick.Marker, f.plot.Y.Tick.Marker = ticks(s.end.Seconds(), " s"), ticks(top, "")
+	f.plot.X.Tick.Marker, f.plot.Y.Tick.Marker = ticks(s.end.Seconds(), 8, " s"), ticks(top, 5, "")
 	c := &clock{frame: f, series: s, flags: s.flags()}
 	f.spread("", 0, 0)
 	labels := make([]label, len(c.flags))
@@ -110,7 +111,7 @@ func shortened(s string) string {
 	return s
 }
 
-// steps marks the remedy's steps at the upper edge; those that fall onto each other
+// steps marks the remedy's steps below the upper edge; those that fall onto each other
 // share a mark.
 func (c *clock) steps() {
 	const size = vg.Length(3)
@@ -129,37 +130,43 @@ func (c *clock) steps() {
 		if n > 1 {
 			c.canvas.title += fmt.Sprintf(" and %d more", n-1)
 		}
-		c.area.FillPolygon(ink("remedy"), []vg.Point{
-			{X: x, Y: c.area.Max.Y + size}, {X: x + size, Y: c.area.Max.Y}, {X: x, Y: c.area.Max.Y - size}, {X: x - size, Y: c.area.Max.Y}})
+		y := c.area.Max.Y - size
+		c.area.FillPolygon(ink("remedy"), []vg.Point{{X: x, Y: y + size}, {X: x + size, Y: y}, {X: x, Y: y - size}, {X: x - size, Y: y}})
 		steps = steps[n:]
 	}
 }
 
 // draw draws a line, with holes where it has no value or one beyond the chart. A value
-// between two holes becomes a dot.
+// between two holes becomes a dash.
 func (c *clock) draw(l line, in ink, width vg.Length, dash []vg.Length) {
-	var path vg.Path
-	open := false
-	for i, y := range l.y {
-		if math.IsNaN(y) || y > c.plot.Y.Max {
-			open = false
+	const half = vg.Length(1.5)
+	var lines [][]vg.Point
+	var run []vg.Point
+	end := func() {
+		if len(run) == 1 {
+			x, y := run[0].X, run[0].Y
+			run = []vg.Point{{X: x - half, Y: y}, {X: x + half, Y: y}}
+		}
+		if run != nil {
+			lines = append(lines, run)
+		}
+		run = nil
+	}
+	for i, v := range l.y {
+		if math.IsNaN(v) || v > c.plot.Y.Max {
+			end()
 			continue
 		}
-		p := vg.Point{X: c.when(l.at[i]), Y: c.y(y)}
-		if !open {
-			path.Move(p)
-			if i+1 == len(l.y) || math.IsNaN(l.y[i+1]) {
-				path.Line(p)
-			}
-		} else if level := i+1 < len(l.y) && l.y[i-1] == y && l.y[i+1] == y; !level {
-			path.Line(p)
+		p := vg.Point{X: c.when(l.at[i]), Y: c.y(v)}
+		// A level stretch needs no points but its ends.
+		if n := len(run); n > 1 && run[n-1].Y == p.Y && run[n-2].Y == p.Y {
+			run[n-1] = p
+			continue
 		}
-		open = true
+		run = append(run, p)
 	}
-	c.canvas.SetColor(in)
-	c.canvas.SetLineWidth(width)
-	c.canvas.SetLineDash(dash, 0)
-	c.canvas.Stroke(path)
+	end()
+	c.lines(draw.LineStyle{Color: in, Width: width, Dashes: dash}, lines)
 }
 
 // hover has the lines of the chart for the script.

@@ -267,6 +267,9 @@ func ofServer(s harness.ServerEnvironment) string {
 	if s.Image != "" {
 		words += " " + s.Image
 	}
+	if s.Network != "" {
+		words += ", network " + s.Network
+	}
 	var has, lacks, unknown []string
 	for _, f := range s.Features {
 		switch {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/remedies"
 )
 
 const (
@@ -46,12 +47,11 @@ type series struct {
 // phase is one of the judge's phases with the response times of the operations that
 // completed in it.
 type phase struct {
-	name           string
-	from, to       time.Duration
-	response       *hdrhistogram.Histogram // in µs; nil for warmup, which is not judged
-	failed, hung   int64
-	goodputPerS    float64
-	belongsCutOffs bool // what was cut off at the end counts here
+	name         string
+	from, to     time.Duration
+	response     *hdrhistogram.Histogram // in µs; nil for warmup, which is not judged
+	failed, hung int64
+	goodputPerS  float64
 }
 
 // reading is what one sample says of connections; NaN where the server did not say.
@@ -115,9 +115,6 @@ func newSeries(a harness.ArmResult) *series {
 		s.phases = append(s.phases, q)
 		s.end = max(s.end, to)
 	}
-	for i := range s.phases {
-		s.phases[i].belongsCutOffs = s.phases[i].to == s.end
-	}
 	return s
 }
 
@@ -134,7 +131,7 @@ func (s *series) divide() {
 	}
 	n := int((s.end + s.bin - 1) / s.bin)
 	s.decisions = make([]float64, n)
-	s.rejected = rejections{bin: s.bin, grown: make([]float64, n), known: make([]time.Duration, n), last: history.Never, silent: history.Never}
+	s.rejected = rejections{end: s.end, bin: s.bin, grown: make([]float64, n), known: make([]time.Duration, n), last: history.Never, silent: history.Never}
 }
 
 // binAt is the bin of a moment, none from the end on.
@@ -142,19 +139,26 @@ func (s *series) binAt(at time.Duration) (i int, ok bool) {
 	return int(at / s.bin), at >= 0 && at < s.end
 }
 
-// op counts an operation where it ended. As the judge does, it lets what was cut off
-// at the end count in the last phase.
+// op counts an operation where it ended. As for the judge, one that ended after the end
+// was still in flight then, and what was in flight at the end counts in the last phase.
 func (s *series) op(op *history.Op) {
-	if i, ok := s.binAt(op.Ended); ok && op.Outcome == history.OK {
+	outcome := op.Outcome
+	if op.Ended > s.end {
+		if op.Begun >= s.end {
+			return
+		}
+		outcome = history.Unknown
+	}
+	if i, ok := s.binAt(op.Ended); ok && outcome == history.OK {
 		s.decisions[i]++
 	}
 	for i := range s.phases {
 		p := &s.phases[i]
 		within := op.Ended >= p.from && op.Ended < p.to
-		if p.response == nil || !within && !(p.belongsCutOffs && op.Ended >= p.to) {
+		if p.response == nil || !within && !(p.to == s.end && op.Ended >= p.to) {
 			continue
 		}
-		switch op.Outcome {
+		switch outcome {
 		case history.OK:
 			took := min(max(op.Ended-op.Intended, time.Microsecond), slowest)
 			_ = p.response.RecordValue(took.Microseconds()) // within its range
@@ -221,7 +225,7 @@ func (s *series) mark(m *history.Mark) {
 		return
 	}
 	switch {
-	case m.At > s.end:
+	case m.At > s.end, m.Kind == history.RemedyMark && m.Detail == remedies.NoRemedy:
 	case len(s.marks) < maxMarks:
 		s.marks = append(s.marks, *m)
 	case m.Kind == history.StepMark:
@@ -294,6 +298,7 @@ func (s *series) clients() (clients, limit line) {
 // rejections adds up what rejected_connections grows by. It counts from 0 again with
 // every restart of the server.
 type rejections struct {
+	end    time.Duration
 	bin    time.Duration
 	grown  []float64       // in each bin
 	known  []time.Duration // how much of the bin lies between two answers
@@ -338,7 +343,8 @@ func (r *rejections) perSecond() line {
 		if known > 0 {
 			y = r.grown[i] / known.Seconds()
 		}
-		l.at = append(l.at, time.Duration(i)*r.bin+r.bin/2)
+		from := time.Duration(i) * r.bin
+		l.at = append(l.at, from+min(r.bin, r.end-from)/2)
 		l.y = append(l.y, y)
 	}
 	return l

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -92,11 +93,13 @@ func executable(path string) bool {
 	return err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o111 != 0
 }
 
-// RedisCLI runs the image's own, where Redis is at redis-cli's own default address.
+// RedisCLI runs the image's own.
 func (s *containerServer) RedisCLI(ctx context.Context, w io.Writer, arguments ...string) (string, error) {
+	port, _ := s.inside()
 	for _, name := range consoleBinaries {
-		typed := strings.Join(append([]string{name}, arguments...), " ")
-		err := s.exec(ctx, w, append([]string{name}, arguments...))
+		command := append([]string{name, "-p", strconv.Itoa(port)}, arguments...)
+		typed := strings.Join(command, " ")
+		err := s.exec(ctx, w, command)
 		if errors.Is(err, ErrNoConsole) {
 			continue
 		}

@@ -8,7 +8,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"net/netip"
 	"os"
 	"slices"
 	"strconv"
@@ -20,7 +19,6 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/api/types/container"
-	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 	"github.com/testcontainers/testcontainers-go"
 	"github.com/testcontainers/testcontainers-go/log"
@@ -32,15 +30,6 @@ const (
 	labelHost      = "dev.lockjam.host"
 	labelWorkspace = "dev.lockjam.workspace"
 
-	// containerPort is where Redis listens inside.
-	containerPort = 6379
-
-	// containerGate is where a restarted Redis listens first; see reservation. It is published, too.
-	containerGate = 16379
-
-	// containerConf lies in the folder that the official image's entrypoint gives to the user that Redis runs as.
-	containerConf = "/data/redis.conf"
-
 	// containerFiles suffices for a maxclients of 10,000. A scenario that asks for more gets more.
 	containerFiles = 20000
 
@@ -50,7 +39,7 @@ const (
 	cleanupLimit = 20 * time.Second
 )
 
-// containerServer is a server in a container of its own, published on 127.0.0.1.
+// containerServer is a server in a container of its own, which listens on 127.0.0.1 or is published there.
 type containerServer struct {
 	docker    *client.Client
 	container *testcontainers.DockerContainer
@@ -58,7 +47,8 @@ type containerServer struct {
 	name      string
 	image     string
 	port      int
-	gate      int
+	gate      int // where a restarted Redis listens first; see reservation
+	network   containerNetwork
 	endpoint  atomic.Pointer[Endpoint] // the password may change with a Restart
 
 	mu       sync.Mutex
@@ -70,6 +60,10 @@ type containerServer struct {
 // StartContainer starts the server in a container, from spec.Image (empty: as Choose would pick it). It fails with
 // ErrUnavailable where Docker does not answer or the image is not to be had.
 func StartContainer(ctx context.Context, spec Spec) (Server, error) {
+	return startContainer(ctx, spec, networkOf)
+}
+
+func startContainer(ctx context.Context, spec Spec, pick func(context.Context, *client.Client) containerNetwork) (Server, error) {
 	if err := onlySingle(spec.Topology, KindContainer); err != nil {
 		return nil, err
 	}
@@ -77,14 +71,14 @@ func StartContainer(ctx context.Context, spec Spec) (Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := startInDocker(ctx, docker, spec)
+	s, err := startInDocker(ctx, docker, spec, pick(ctx, docker))
 	if err != nil {
 		return nil, errors.Join(err, docker.Close())
 	}
 	return s, nil
 }
 
-func startInDocker(ctx context.Context, docker *client.Client, spec Spec) (Server, error) {
+func startInDocker(ctx context.Context, docker *client.Client, spec Spec, network containerNetwork) (Server, error) {
 	image, err := ensureImage(ctx, docker, spec.Image, func(string) {})
 	if err != nil {
 		return nil, err
@@ -103,9 +97,15 @@ func startInDocker(ctx context.Context, docker *client.Client, spec Spec) (Serve
 		}
 		plan := containerPlan{
 			spec: spec, image: image, binary: binary, port: port, gate: gate, files: filesFor(spec.Config),
-			name: fmt.Sprintf("lockjam-%s-%s-%08x", spec.Workspace.RunID(), safeName(spec.Name), rand.Uint32()),
+			name:    fmt.Sprintf("lockjam-%s-%s-%08x", spec.Workspace.RunID(), safeName(spec.Name), rand.Uint32()),
+			network: network,
 		}
 		s, err := plan.start(ctx, docker)
+		if errors.Is(err, errNoAnswer) && plan.network == sharedNetwork {
+			// Not this machine's loopback addresses after all.
+			plan.network = publishedNetwork
+			s, err = plan.start(ctx, docker)
+		}
 		if err != nil && strings.Contains(err.Error(), "rlimit") {
 			// A rootless Docker may not raise the limit. Its own default may do; VerifyMaxClients will tell.
 			plan.files = 0
@@ -143,18 +143,19 @@ func filesFor(c Config) int64 {
 
 // containerPlan is what is to be started.
 type containerPlan struct {
-	spec   Spec
-	name   string
-	image  string
-	binary string
-	port   int
-	gate   int
-	files  int64 // 0: Docker's default
+	spec    Spec
+	name    string
+	image   string
+	binary  string
+	port    int
+	gate    int
+	network containerNetwork
+	files   int64 // 0: Docker's default
 }
 
 // start creates and starts the container. After an error there is none.
 func (p containerPlan) start(ctx context.Context, docker *client.Client) (Server, error) {
-	s := &containerServer{docker: docker, workspace: p.spec.Workspace, name: p.name, image: p.image, port: p.port, gate: p.gate}
+	s := &containerServer{docker: docker, workspace: p.spec.Workspace, name: p.name, image: p.image, port: p.port, gate: p.gate, network: p.network}
 	s.workspace.enter(s.name)
 	s.endpoint.Store(&Endpoint{Addr: loopback(p.port), Password: p.spec.Config.password(), reserved: &reservation{}})
 	err := s.create(ctx, p)
@@ -185,6 +186,7 @@ func (s *containerServer) create(ctx context.Context, p containerPlan) error {
 	// Our own client: it is known to reach the Docker that was asked for, and closing it closes every idle connection.
 	dockerProvider.SetClient(s.docker)
 
+	port, _ := s.inside()
 	labels, err := labelsOf(p.spec.Workspace)
 	if err != nil {
 		return err
@@ -196,12 +198,12 @@ func (s *containerServer) create(ctx context.Context, p containerPlan) error {
 	created, err := dockerProvider.CreateContainer(creating, testcontainers.ContainerRequest{
 		Name:         p.name,
 		Image:        canonical(p.image),
-		Cmd:          []string{p.binary, containerConf},
-		ExposedPorts: []string{inside(containerPort).String(), inside(containerGate).String()},
+		Cmd:          []string{p.binary, s.conf()},
+		ExposedPorts: p.network.exposed(),
 		Labels:       labels,
 		Files: []testcontainers.ContainerFile{{
-			Reader:            bytes.NewReader(containerConfiguration(p.spec.Config, containerPort).file()),
-			ContainerFilePath: containerConf,
+			Reader:            bytes.NewReader(s.configuration(p.spec.Config, port).file()),
+			ContainerFilePath: s.conf(),
 			FileMode:          0o644,
 		}},
 		HostConfigModifier: func(host *container.HostConfig) { p.limit(host) },
@@ -213,28 +215,28 @@ func (s *containerServer) create(ctx context.Context, p containerPlan) error {
 	return context.Cause(ctx)
 }
 
-// inside names a port in the container.
-func inside(port int) network.Port { return network.MustParsePort(strconv.Itoa(port) + "/tcp") }
-
 // limit sets what the container may use of this machine: two ports on loopback, files, memory.
 func (p containerPlan) limit(host *container.HostConfig) {
-	publish := func(port int) []network.PortBinding {
-		return []network.PortBinding{{HostIP: netip.AddrFrom4([4]byte{127, 0, 0, 1}), HostPort: strconv.Itoa(port)}}
-	}
-	host.PortBindings = network.PortMap{inside(containerPort): publish(p.port), inside(containerGate): publish(p.gate)}
+	p.network.join(host, p.port, p.gate)
 	host.Memory = containerMemory
 	if p.files > 0 {
 		host.Ulimits = []*container.Ulimit{{Name: "nofile", Soft: p.files, Hard: p.files}}
 	}
 }
 
-// containerConfiguration adds the directives that are the starter's. Inside, Redis has to listen on every address, and to
-// trust it: the port is published on this machine's loopback address only.
-func containerConfiguration(c Config, port int) Config {
+// configuration adds the directives that are the starter's. protected-mode would turn away what comes from a published port.
+func (s *containerServer) configuration(c Config, port int) Config {
 	return c.With(Config{
-		"bind": "0.0.0.0", "protected-mode": "no", "port": strconv.Itoa(port), "dir": "/data", "daemonize": "no", "supervised": "no", "logfile": `""`,
+		"bind": s.network.bind(), "protected-mode": "no", "port": strconv.Itoa(port), "dir": "/data", "daemonize": "no", "supervised": "no", "logfile": `""`,
 	})
 }
+
+// conf is redis.conf inside. It lies in the folder that the official image's entrypoint gives to the user that Redis runs as,
+// and no other server's has its name; see isOurs.
+func (s *containerServer) conf() string { return "/data/" + s.name + ".conf" }
+
+// inside returns the port and the gate that Redis listens on in the container.
+func (s *containerServer) inside() (port, gate int) { return s.network.inside(s.port, s.gate) }
 
 func labelsOf(w *Workspace) (map[string]string, error) {
 	host, err := os.Hostname()
@@ -244,8 +246,8 @@ func labelsOf(w *Workspace) (map[string]string, error) {
 	return map[string]string{labelRun: w.RunID(), labelHost: host, labelWorkspace: w.Dir()}, nil
 }
 
-// launch starts the container, makes sure that it is published on loopback alone, and waits for an answer at the endpoint,
-// which is its address or its gate. It returns the connections that it was asked to reserve, or fewer.
+// launch starts the container, makes sure that it is on loopback alone and waits for its own answer at the endpoint, which is
+// its address or its gate. It returns the connections that it was asked to reserve, or fewer.
 func (s *containerServer) launch(ctx context.Context, e Endpoint, reserve int) ([]net.Conn, error) {
 	if err := s.container.Start(ctx); err != nil {
 		return nil, s.trouble("start", err)
@@ -253,7 +255,23 @@ func (s *containerServer) launch(ctx context.Context, e Endpoint, reserve int) (
 	if err := s.onLoopback(ctx); err != nil {
 		return nil, err
 	}
-	return awaitPing(ctx, e, reserve, s.sometimes(s.died))
+	connections, err := awaitPing(ctx, e, reserve, s.sometimes(s.died))
+	if err != nil {
+		return nil, err
+	}
+	if err := identify(ctx, e, connections, s.died, s.isOurs); err != nil {
+		closeAll(connections)
+		return nil, err
+	}
+	return connections, nil
+}
+
+// isOurs goes by the file that the server was started with.
+func (s *containerServer) isOurs(info map[string]string) error {
+	if info["config_file"] != s.conf() {
+		return portTakenError(s.port)
+	}
+	return nil
 }
 
 // relaunch starts the container, which is down, with connections reserved for the next Control: through the gate, or where
@@ -271,7 +289,8 @@ func (s *containerServer) relaunch(ctx context.Context, c Config) error {
 			return err
 		}
 	}
-	if err := s.configure(ctx, c, containerPort); err != nil {
+	port, _ := s.inside()
+	if err := s.configure(ctx, c, port); err != nil {
 		return err
 	}
 	connections, err := s.launch(ctx, s.Endpoint(), ControlConnections)
@@ -280,15 +299,15 @@ func (s *containerServer) relaunch(ctx context.Context, c Config) error {
 }
 
 func (s *containerServer) launchGated(ctx context.Context, c Config) error {
-	if err := s.configure(ctx, c, containerGate); err != nil {
+	port, gate := s.inside()
+	if err := s.configure(ctx, c, gate); err != nil {
 		return err
 	}
-	gate := Endpoint{Addr: loopback(s.gate), Password: c.password()}
-	connections, err := s.launch(ctx, gate, ControlConnections)
+	connections, err := s.launch(ctx, Endpoint{Addr: loopback(s.gate), Password: c.password()}, ControlConnections)
 	if err != nil {
 		return err
 	}
-	if err = openGate(connections, containerPort); err == nil {
+	if err = openGate(connections, port); err == nil {
 		_, err = awaitPing(ctx, s.Endpoint(), 0, s.sometimes(s.died))
 	}
 	if err != nil {
@@ -301,7 +320,7 @@ func (s *containerServer) launchGated(ctx context.Context, c Config) error {
 
 // configure copies redis.conf into the container, which need not run.
 func (s *containerServer) configure(ctx context.Context, c Config, port int) error {
-	return s.container.CopyToContainer(ctx, containerConfiguration(c, port).file(), containerConf, 0o644)
+	return s.container.CopyToContainer(ctx, s.configuration(c, port).file(), s.conf(), 0o644)
 }
 
 // onLoopback checks the addresses before anybody dials them.
@@ -310,19 +329,15 @@ func (s *containerServer) onLoopback(ctx context.Context) error {
 	if err != nil {
 		return s.trouble("inspect", err)
 	}
-	published := found.Container.NetworkSettings.Ports
-	for port, want := range map[int]int{containerPort: s.port, containerGate: s.gate} {
-		bindings := published[inside(port)]
-		if len(bindings) == 1 && bindings[0].HostIP.IsLoopback() && bindings[0].HostPort == strconv.Itoa(want) {
-			continue
-		}
-		// A container that has ended already publishes nothing. What it said is of more use.
-		if err := s.died(ctx); err != nil {
-			return err
-		}
-		return fmt.Errorf("container %s publishes its port %d on %v instead of %s", s.name, port, bindings, loopback(want))
+	wrong := s.network.check(found.Container, s.port, s.gate)
+	if wrong == nil {
+		return nil
 	}
-	return nil
+	// A container that has ended already publishes nothing. What it said is of more use.
+	if err := s.died(ctx); err != nil {
+		return err
+	}
+	return fmt.Errorf("container %s %w", s.name, wrong)
 }
 
 // sometimes lets a costly question through every 50 ms.
@@ -351,6 +366,9 @@ func (s *containerServer) died(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if bytes.Contains(output, []byte("Address already in use")) {
+		return portTakenError(s.port)
+	}
 	cause := fmt.Sprintf("exit code %d", state.ExitCode)
 	if state.OOMKilled {
 		cause = fmt.Sprintf("out of memory, the limit is %d MiB", containerMemory>>20)
@@ -363,7 +381,7 @@ func (s *containerServer) Endpoint() Endpoint { return *s.endpoint.Load() }
 func (s *containerServer) addr() string { return loopback(s.port) }
 
 func (s *containerServer) Info() Info {
-	return Info{Kind: KindContainer, Image: s.image, Addr: s.addr()}
+	return Info{Kind: KindContainer, Image: s.image, Addr: s.addr(), Network: string(s.network)}
 }
 
 // act does one thing to the container, unless it is gone for good.

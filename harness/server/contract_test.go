@@ -25,17 +25,21 @@ type subject struct {
 
 // TestContract holds every kind of server to the same promises. Its steps build on each other.
 func TestContract(t *testing.T) {
-	kinds := []struct {
-		name  string
-		start func(t *testing.T) *subject
-	}{
-		{server.KindProcess, startProcess},
-		{server.KindContainer, func(t *testing.T) *subject {
+	inContainer := func(starter server.Starter) func(t *testing.T) *subject {
+		return func(t *testing.T) *subject {
 			image, w := needImage(t), newWorkspace(t)
-			return &subject{start(t, server.StartContainer, server.Spec{Config: small, Image: image, Workspace: w, Name: "contract"}), true, w, 0}
-		}},
+			return &subject{start(t, starter, server.Spec{Config: small, Image: image, Workspace: w, Name: "contract"}), true, w, 0}
+		}
+	}
+	kinds := []struct {
+		name, kind string
+		start      func(t *testing.T) *subject
+	}{
+		{"process", server.KindProcess, startProcess},
+		{"container", server.KindContainer, inContainer(server.StartContainer)},
+		{"container with published ports", server.KindContainer, inContainer(server.StartPublished)},
 		// Attached to a process that the test starts: everything that needs an owner is refused, the rest holds.
-		{server.KindAddress, func(t *testing.T) *subject {
+		{"address", server.KindAddress, func(t *testing.T) *subject {
 			under := startProcess(t)
 			s := start(t, server.Attach("redis://"+under.Endpoint().Addr), server.Spec{})
 			return &subject{s, false, under.workspace, under.pid}
@@ -44,7 +48,7 @@ func TestContract(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind.name, func(t *testing.T) {
 			s := kind.start(t)
-			if info := s.Info(); info.Kind != kind.name || info.Addr != s.Endpoint().Addr {
+			if info := s.Info(); info.Kind != kind.kind || info.Addr != s.Endpoint().Addr {
 				t.Errorf("info: %+v", info)
 			}
 			t.Run("configuration is in force", s.configuration)

@@ -1,8 +1,12 @@
 package server
 
 import (
+	"context"
 	"io"
 	"time"
+
+	"github.com/moby/moby/api/types/system"
+	"github.com/moby/moby/client"
 )
 
 // SetStrayAge changes how old a stray container has to be to be swept, until
@@ -20,4 +24,14 @@ func PassOn(w io.Writer, pieces ...string) (missing bool) {
 		_, _ = io.WriteString(o, piece)
 	}
 	return o.missing
+}
+
+// StartPublished starts a container as StartContainer does where this machine's network cannot be shared.
+func StartPublished(ctx context.Context, spec Spec) (Server, error) {
+	return startContainer(ctx, spec, func(context.Context, *client.Client) containerNetwork { return publishedNetwork })
+}
+
+// Shares says whether a container would share the network of a machine with this name and kernel.
+func Shares(docker system.Info, name, kernel string) bool {
+	return networkFor(docker, name, kernel) == sharedNetwork
 }

@@ -9,10 +9,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/moby/moby/api/types/system"
 
 	"github.com/lockjam/lockjam/harness/server"
 )
@@ -68,6 +71,46 @@ func TestPortInUse(t *testing.T) {
 		oneLine(t, err, fmt.Sprintf("port %d on 127.0.0.1", spec.Port), "already in use")
 		nothingLeft(t, spec.Workspace)
 	})
+}
+
+// A Redis of somebody else answers on the port: it must not be taken for ours, which would be flushed in the end.
+func TestPortOfAnotherRedis(t *testing.T) {
+	starters(t, func(t *testing.T, starter server.Starter, spec server.Spec) {
+		needProcess(t)
+		theirs := start(t, server.StartProcess, server.Spec{Config: small, Workspace: newWorkspace(t), Name: "theirs"})
+		_, port, err := net.SplitHostPort(theirs.Endpoint().Addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if spec.Port, err = strconv.Atoi(port); err != nil {
+			t.Fatal(err)
+		}
+		_, err = starter(t.Context(), spec)
+		oneLine(t, err, fmt.Sprintf("port %d on 127.0.0.1", spec.Port), "already in use")
+		nothingLeft(t, spec.Workspace)
+	})
+}
+
+func TestNetworkOfAContainer(t *testing.T) {
+	here := system.Info{Name: "box", KernelVersion: "6.1.0-13-amd64", SecurityOptions: []string{"name=seccomp,profile=builtin", "name=cgroupns"}}
+	for _, c := range []struct {
+		name   string
+		change func(*system.Info)
+		shares bool
+	}{
+		{"Docker on this machine", func(*system.Info) {}, true},
+		{"Docker Desktop on WSL has this machine's kernel", func(i *system.Info) { i.Name = "docker-desktop" }, false},
+		{"a virtual machine may copy the name", func(i *system.Info) { i.KernelVersion = "6.6.12-linuxkit" }, false},
+		{"rootless", func(i *system.Info) { i.SecurityOptions = append(i.SecurityOptions, "name=rootless") }, false},
+		{"users are remapped", func(i *system.Info) { i.SecurityOptions = append(i.SecurityOptions, "name=userns") }, false},
+	} {
+		info := here
+		info.SecurityOptions = slices.Clone(here.SecurityOptions)
+		c.change(&info)
+		if got := server.Shares(info, "box", "6.1.0-13-amd64"); got != c.shares {
+			t.Errorf("%s: shares the network: %t", c.name, got)
+		}
+	}
 }
 
 func TestGivenPort(t *testing.T) {

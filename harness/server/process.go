@@ -220,7 +220,7 @@ func (s *processServer) await(ctx context.Context, e Endpoint, reserve int) ([]n
 	if err != nil {
 		return nil, err
 	}
-	if err := s.isOurs(ctx, e, connections); err != nil {
+	if err := identify(ctx, e, connections, s.died, s.isOurs); err != nil {
 		closeAll(connections)
 		return nil, err
 	}
@@ -239,28 +239,13 @@ func (s *processServer) died(context.Context) error {
 	return fmt.Errorf("it ended at once (%v): %s", s.life.command.ProcessState, lastWords(output))
 }
 
-// isOurs compares the process that answers with the one that was started: another server may have taken the port in the
-// moment before the start, and it must not be mistaken for ours, which may be reconfigured and flushed.
-func (s *processServer) isOurs(ctx context.Context, e Endpoint, connections []net.Conn) error {
-	var connection net.Conn
-	if len(connections) > 0 {
-		connection = connections[0]
-	} else {
-		fresh, err := e.ping(ctx, time.Second)
-		if errors.Is(err, ErrRefused) {
-			return s.died(ctx) // no slot left to ask; our own process would have ended without the port
-		}
-		if err != nil {
-			return fmt.Errorf("ask %s who it is: %w", e.Addr, err)
-		}
-		defer fresh.Close()
-		connection = fresh
-	}
-	pid, err := processID(connection)
+// isOurs compares the process that answers with the one that was started: its group, since redis-server on PATH may be a
+// script that starts the real one.
+func (s *processServer) isOurs(info map[string]string) error {
+	pid, err := strconv.Atoi(info["process_id"])
 	if err != nil {
-		return fmt.Errorf("ask %s who it is: %w", e.Addr, err)
+		return fmt.Errorf("%s does not say which process it is: %w", s.addr(), err)
 	}
-	// The group, not the process: redis-server on PATH may be a script that starts the real one.
 	if group, err := syscall.Getpgid(pid); err != nil || group != s.life.command.Process.Pid {
 		return portTakenError(s.port)
 	}

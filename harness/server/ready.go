@@ -118,35 +118,58 @@ func command(connection net.Conn, want string, arguments ...string) error {
 	return nil
 }
 
-// processID asks for the pid of the server at the other end. In a container it means nothing.
-func processID(connection net.Conn) (int, error) {
+// identify asks the server at the endpoint who it is, over the first of the connections or, where there are none, a new one:
+// somebody else's may have taken the port in the moment before the start, and it must not be mistaken for ours, which may be
+// reconfigured and flushed. ours is told what INFO says of the server. Where no slot is left to ask, alive decides: without
+// its port our own server would have ended.
+func identify(ctx context.Context, e Endpoint, connections []net.Conn, alive func(context.Context) error, ours func(info map[string]string) error) error {
+	if len(connections) == 0 {
+		fresh, err := e.ping(ctx, time.Second)
+		if errors.Is(err, ErrRefused) {
+			return alive(ctx)
+		}
+		if err != nil {
+			return fmt.Errorf("ask %s who it is: %w", e.Addr, err)
+		}
+		defer fresh.Close()
+		connections = []net.Conn{fresh}
+	}
+	info, err := infoServer(connections[0])
+	if err == nil {
+		return ours(info)
+	}
+	return fmt.Errorf("ask %s who it is: %w", e.Addr, err)
+}
+
+// infoServer asks for INFO's section on the server itself.
+func infoServer(connection net.Conn) (map[string]string, error) {
 	if err := connection.SetDeadline(time.Now().Add(time.Second)); err != nil {
-		return 0, err
+		return nil, err
 	}
 	if _, err := connection.Write([]byte("*2\r\n$4\r\nINFO\r\n$6\r\nserver\r\n")); err != nil {
-		return 0, err
+		return nil, err
 	}
 	// The answer has to be read to its end: the connection is used further.
 	answer := bufio.NewReader(connection)
 	header, err := answer.ReadString('\n')
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	length, err := strconv.Atoi(strings.TrimSpace(strings.TrimPrefix(header, "$")))
 	if err != nil || length < 0 || length > 1<<20 {
-		return 0, fmt.Errorf("INFO server was answered with %q", strings.TrimSpace(header))
+		return nil, fmt.Errorf("INFO server was answered with %q", strings.TrimSpace(header))
 	}
 	body := make([]byte, length+len("\r\n"))
 	if _, err := io.ReadFull(answer, body); err != nil {
-		return 0, err
+		return nil, err
 	}
+	info := map[string]string{}
 	for line := range strings.Lines(string(body)) {
-		if value, ok := strings.CutPrefix(line, "process_id:"); ok {
-			pid, err := strconv.Atoi(strings.TrimSpace(value))
-			return pid, errors.Join(err, connection.SetDeadline(time.Time{}))
+		if field, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
+			info[field] = value
 		}
 	}
-	return 0, errors.New("INFO server names no process_id")
+	return info, connection.SetDeadline(time.Time{})
 }
 
 // errNoGate says that the server cannot change its port while it runs.
@@ -174,12 +197,15 @@ const pollInterval = 200 * time.Microsecond
 // readyLimit is how long a server may take from its start to its first answer.
 const readyLimit = 10 * time.Second
 
+// errNoAnswer says that nobody answered in time.
+var errNoAnswer = errors.New("no answer to PING")
+
 // awaitPing returns once a PING is answered, or every slot is taken, which answers the question as well. With reserve > 0 it
 // returns that many connections that were answered, or fewer where the swarm was faster; the caller owns them.
 //
 // alive is asked between the attempts; an error from it ends the wait at once.
 func awaitPing(ctx context.Context, e Endpoint, reserve int, alive func(context.Context) error) ([]net.Conn, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, readyLimit, fmt.Errorf("no answer to PING within %v", readyLimit))
+	ctx, cancel := context.WithTimeoutCause(ctx, readyLimit, fmt.Errorf("%w within %v", errNoAnswer, readyLimit))
 	defer cancel()
 	var kept []net.Conn
 	for {

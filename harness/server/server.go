@@ -81,6 +81,8 @@ type Info struct {
 	Binary string `json:"binary,omitempty"` // process only: the path of redis-server or valkey-server
 	Addr   string `json:"addr,omitempty"`   // host:port
 
+	Network string `json:"network,omitempty"` // container only: shared with this machine, or published through Docker's proxy
+
 	Topology Topology `json:"topology,omitempty"` // where there is more than one node
 }
 
