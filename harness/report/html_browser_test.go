@@ -149,9 +149,9 @@ func (p *tab) openAll() {
 	ask[bool](p, openAll)
 }
 
-// reference is a part of the recorded run: a failure with proofs and charts, a control,
+// partOfReference is a part of the recorded run: a failure with proofs and charts, a control,
 // and an arm that did not pass.
-func reference(t *testing.T) *harness.Run {
+func partOfReference(t *testing.T) *harness.Run {
 	t.Helper()
 	r, err := harness.LoadRun("../../results/reference")
 	if err != nil {
@@ -161,7 +161,7 @@ func reference(t *testing.T) *harness.Run {
 		return s.Name != "slot-lock-deadlock" && s.Name != "orphaned-lock" && s.Name != "healthy"
 	})
 	for i := range r.Scenarios { // enough of them, and quick to look at
-		r.Scenarios[i].Arms = r.Scenarios[i].Arms[:min(len(r.Scenarios[i].Arms), 6)]
+		r.Scenarios[i].Arms = r.Scenarios[i].Arms[:min(len(r.Scenarios[i].Arms), 4)]
 	}
 	r.Outcome = harness.Fail
 	odd := &r.Scenarios[0].Arms[2]
@@ -185,7 +185,7 @@ func written(t *testing.T, r *harness.Run) string {
 
 func TestPageInChromium(t *testing.T) {
 	browser := chromium(t)
-	r := reference(t)
+	r := partOfReference(t)
 	file := written(t, r)
 	for _, c := range []struct {
 		name string

@@ -73,12 +73,12 @@ func TestPageOpensWithTheAnswer(t *testing.T) {
 // Whatever a run says of itself is text: it makes no element, no attribute and no link
 // out of the page, and its folders are not looked for outside of its own.
 func TestPageIsHostileProof(t *testing.T) {
-	plainRoot, _ := pageOf(t, hostile(t, "text"))
+	plainRoot, _ := pageOf(t, hostileRun(t, "text"))
 	for _, evil := range []string{
 		`<script>alert(1)</script>`, `</script><img src=x onerror=alert(1)>`, `" onmouseover="alert(1)`, `javascript:alert(1)`,
 		`</style><style>*{display:none}`, `<!--`, "]]>", `{{.}}`, "\x1b[31m\x00\u202egnp", `'"&lt;`, "../../../etc/passwd", "`x`",
 	} {
-		root, text := pageOf(t, hostile(t, evil))
+		root, text := pageOf(t, hostileRun(t, evil))
 		if got, want := shape(root), shape(plainRoot); got != want && evil != "`x`" { // backticks tell names from words
 			t.Errorf("%q changes the page's elements:\n%s\nwant\n%s", evil, got, want)
 		}
@@ -120,9 +120,9 @@ func shape(root *html.Node) string {
 	return b.String()
 }
 
-// hostile is a run in which everything that may be said says evil. It lies in a folder
+// hostileRun is a run in which everything that may be said says evil. It lies in a folder
 // with a file beside it that must not be read.
-func hostile(t *testing.T, evil string) *harness.Run {
+func hostileRun(t *testing.T, evil string) *harness.Run {
 	t.Helper()
 	r := sample()
 	out := t.TempDir()
@@ -163,7 +163,7 @@ func hostile(t *testing.T, evil string) *harness.Run {
 }
 
 func TestPageReadsNothingOutsideOfItsFolder(t *testing.T) {
-	root, text := pageOf(t, hostile(t, "text"))
+	root, text := pageOf(t, hostileRun(t, "text"))
 	if strings.Contains(text, "SECRET") {
 		t.Error("a file outside of the run's folder was read")
 	}
