@@ -21,11 +21,9 @@ import (
 // What is in every run folder, for people and for CI servers.
 const (
 	reportFile = "report.md"
+	pageFile   = "report.html"
 	junitFile  = "junit.xml"
 )
-
-// promised are formats of the contract that are still to come.
-var promised = []string{"html"}
 
 const reportHelp = `Write the report of a recorded run.
 
@@ -61,11 +59,7 @@ func newReport() *cobra.Command {
 
 func writeFormat(cmd *cobra.Command, folder, format, output string) error {
 	if there := report.Formats(); !slices.Contains(there, format) {
-		problem := "does not exist"
-		if slices.Contains(promised, format) {
-			problem = "is not there yet"
-		}
-		return badUsage(cmd, "format %s %s; there are: %s", format, problem, strings.Join(there, ", "))
+		return badUsage(cmd, "format %s does not exist; there are: %s", format, strings.Join(there, ", "))
 	}
 	r, err := harness.LoadRun(folder)
 	if err != nil {
@@ -140,10 +134,10 @@ func writeOutput(path string, data []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// writeReport puts report.md and junit.xml into a run folder and returns the path of
-// the first.
+// writeReport puts report.md, report.html and junit.xml into a run folder and returns
+// the path of the first.
 func writeReport(folder string, r *harness.Run) (string, error) {
-	for _, f := range []struct{ format, file string }{{"junit", junitFile}, {"markdown", reportFile}} {
+	for _, f := range []struct{ format, file string }{{"junit", junitFile}, {"html", pageFile}, {"markdown", reportFile}} {
 		var b bytes.Buffer
 		if err := report.Write(&b, f.format, r); err != nil {
 			return "", fmt.Errorf("%w: %w", harness.ErrInternal, err)
