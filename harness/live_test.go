@@ -21,7 +21,7 @@ func recorded(t testing.TB, name, arm string) (*scenario.Scenario, scenario.Arm,
 	if err != nil {
 		t.Fatal(err)
 	}
-	sc, err := scenario.Load(filepath.Join(folder, scenarioFile), Known())
+	sc, err := scenario.Load(filepath.Join(folder, ScenarioFile), Known())
 	if err != nil {
 		t.Fatal(err)
 	}

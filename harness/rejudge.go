@@ -203,7 +203,7 @@ func rejudgeArm(root *os.Root, was *ArmResult) (*ArmResult, *scenario.Scenario, 
 
 // recordedScenario is the scenario as an arm ran it.
 func recordedScenario(root *os.Root, folder string) (*scenario.Scenario, error) {
-	f, err := openFile(root, filepath.Join(folder, scenarioFile))
+	f, err := openFile(root, filepath.Join(folder, ScenarioFile))
 	if err != nil {
 		return nil, err
 	}

@@ -84,6 +84,17 @@ func parseRun(folder, path string, data []byte) (*Run, error) {
 // clip cuts what goes into a message to what fits there.
 func clip(s string) string { return s[:min(len(s), 200)] }
 
+// OpenFile opens a plain file of a run folder, which may come from anywhere: no link in it
+// leads out of it. The name is relative to the folder.
+func OpenFile(folder, name string) (*os.File, error) {
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	return openFile(root, name)
+}
+
 // openFile opens a plain file within a run folder. A pipe would keep its reader waiting,
 // and a link that leads out of the folder is no part of the run.
 func openFile(root *os.Root, name string) (*os.File, error) {

@@ -44,7 +44,7 @@ func TestLoadRunRefuses(t *testing.T) {
 // nothing is read or written through one that leads out.
 func TestRejudgeStaysInItsFolder(t *testing.T) {
 	const arm = "healthy/control"
-	for _, link := range []string{"healthy", arm, arm + "/" + scenarioFile, arm + "/" + historyFile, runFile} {
+	for _, link := range []string{"healthy", arm, arm + "/" + ScenarioFile, arm + "/" + historyFile, runFile} {
 		folder, outside := filepath.Join(t.TempDir(), "run"), filepath.Join(t.TempDir(), "outside")
 		text := `{"schema": "lockjam/run/v1", "status": "completed", "scenarios": [{"name": "healthy", "arms": [{"name": "control", "folder": "` + arm + `"}]}]}`
 		for _, at := range []string{arm, "."} {

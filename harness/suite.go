@@ -26,10 +26,12 @@ import (
 	"github.com/lockjam/lockjam/harness/server"
 )
 
-// Files of a run folder.
+// ScenarioFile is in the folder of every arm: the scenario as it was run.
+const ScenarioFile = "scenario.yaml"
+
+// Other files of a run folder.
 const (
 	runFile         = "run.json"
-	scenarioFile    = "scenario.yaml"
 	environmentFile = "environment.json"
 	historyFile     = "history.ndjson.zst"
 	verdictFile     = "verdict.json"
@@ -291,7 +293,7 @@ func (s *suite) runArm(ctx context.Context, t *task, attempt int, observe func(E
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return nil, ServerEnvironment{}, fmt.Errorf("%w: %w", ErrInternal, err)
 	}
-	if err := history.WriteFile(filepath.Join(folder, scenarioFile), t.sc.Source); err != nil {
+	if err := history.WriteFile(filepath.Join(folder, ScenarioFile), t.sc.Source); err != nil {
 		return nil, ServerEnvironment{}, fmt.Errorf("%w: %w", ErrInternal, err)
 	}
 	remedy, _ := remedies.Find(t.arm.Remedy)

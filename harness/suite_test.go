@@ -112,7 +112,7 @@ func TestRunThatPasses(t *testing.T) {
 	if last := arm.Phases[len(arm.Phases)-1]; last.Operations.Unknown == 0 || last.Classes["refused"] == 0 {
 		t.Errorf("a deadlock leaves operations in flight and refused dials: %+v", last)
 	}
-	for _, name := range []string{scenarioFile, environmentFile, historyFile, verdictFile, logFile} {
+	for _, name := range []string{ScenarioFile, environmentFile, historyFile, verdictFile, logFile} {
 		if _, err := os.Stat(filepath.Join(folder, "quick", "control", name)); err != nil {
 			t.Error(err)
 		}

@@ -78,7 +78,7 @@ func newRoot() *cobra.Command {
 	}
 	root.SuggestionsMinimumDistance = 2 // two letters swapped are two edits
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return badUsage(cmd, "%s", flagProblem(err)) })
-	root.AddCommand(newCheck(), newClean(), newJudge(), newList(), newNew(), newReport(), newRules(), newRun(), newShow(), newVersion(), newWatch())
+	root.AddCommand(newCheck(), newClean(), newCompare(), newJudge(), newList(), newNew(), newReport(), newRules(), newRun(), newShow(), newVersion(), newWatch())
 	for _, cmd := range root.Commands() {
 		nameTwins(cmd)
 	}
@@ -115,6 +115,8 @@ func exactly(n int, what string) cobra.PositionalArgs {
 			return badUsage(cmd, "%s is missing", what)
 		case len(args) > n && n == 0:
 			return badUsage(cmd, "%q: %s takes no arguments", args[0], cmd.CommandPath())
+		case len(args) > n && n > 1:
+			return badUsage(cmd, "%q: only %d of %s at a time", args[n], n, what)
 		case len(args) > n:
 			return badUsage(cmd, "%q: only one %s at a time", args[n], what)
 		}

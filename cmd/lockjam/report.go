@@ -21,11 +21,9 @@ import (
 // What is in every run folder, for people and for CI servers.
 const (
 	reportFile = "report.md"
+	pageFile   = "report.html"
 	junitFile  = "junit.xml"
 )
-
-// promised are formats of the contract that are still to come.
-var promised = []string{"html"}
 
 const reportHelp = `Write the report of a recorded run.
 
@@ -61,11 +59,7 @@ func newReport() *cobra.Command {
 
 func writeFormat(cmd *cobra.Command, folder, format, output string) error {
 	if there := report.Formats(); !slices.Contains(there, format) {
-		problem := "does not exist"
-		if slices.Contains(promised, format) {
-			problem = "is not there yet"
-		}
-		return badUsage(cmd, "format %s %s; there are: %s", format, problem, strings.Join(there, ", "))
+		return badUsage(cmd, "format %s does not exist; there are: %s", format, strings.Join(there, ", "))
 	}
 	r, err := harness.LoadRun(folder)
 	if err != nil {
@@ -80,10 +74,15 @@ func writeFormat(cmd *cobra.Command, folder, format, output string) error {
 	if err != nil {
 		return err
 	}
+	return writeTo(cmd, output, b.Bytes())
+}
+
+// writeTo writes a finished text to where --output says.
+func writeTo(cmd *cobra.Command, output string, text []byte) error {
 	if output == "-" {
-		return put(cmd.OutOrStdout(), b.Bytes())
+		return put(cmd.OutOrStdout(), text)
 	}
-	if err := writeOutput(output, b.Bytes()); err != nil {
+	if err := writeOutput(output, text); err != nil {
 		return &usageError{message: fmt.Sprintf("%s: %v", origin(cmd, "output"), err)}
 	}
 	return nil
@@ -135,10 +134,10 @@ func writeOutput(path string, data []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// writeReport puts report.md and junit.xml into a run folder and returns the path of
-// the first.
+// writeReport puts report.md, report.html and junit.xml into a run folder and returns
+// the path of the first.
 func writeReport(folder string, r *harness.Run) (string, error) {
-	for _, f := range []struct{ format, file string }{{"junit", junitFile}, {"markdown", reportFile}} {
+	for _, f := range []struct{ format, file string }{{"junit", junitFile}, {"html", pageFile}, {"markdown", reportFile}} {
 		var b bytes.Buffer
 		if err := report.Write(&b, f.format, r); err != nil {
 			return "", fmt.Errorf("%w: %w", harness.ErrInternal, err)

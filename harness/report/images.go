@@ -26,11 +26,13 @@ const differs = "differs"
 func imageMatrix(r *harness.Run, images []string) matrix {
 	m := matrix{columns: append(append([]string{"arm"}, images...), differs)}
 	for _, line := range byArm(r) {
-		cells := []string{line.arm}
+		cells, arms := []string{line.arm}, [][]row{nil}
 		for _, image := range images {
-			cells = append(cells, line.on(image).came())
+			one := line.on(image)
+			cells = append(cells, one.came())
+			arms = append(arms, []row{one})
 		}
-		m.lines = append(m.lines, matrixLine{scenario: line.scenario, cells: append(cells, mark(line.answers()))})
+		m.lines = append(m.lines, matrixLine{scenario: line.scenario, cells: append(cells, mark(line.answers())), arms: append(arms, nil)})
 	}
 	return m
 }

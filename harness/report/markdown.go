@@ -198,11 +198,16 @@ func left(a harness.ArmResult) string {
 	return fmt.Sprintf(" At the end %d of %d workers got anything done.", a.Served.Workers, a.Served.Of)
 }
 
-// harm puts the safety counts that are not zero into words.
+// harm says what was broken.
 func harm(a harness.ArmResult) string {
 	if !a.Unsafe {
 		return ""
 	}
+	return " **Unsafe:** " + broken(a) + "."
+}
+
+// broken puts the safety counts that are not zero into words.
+func broken(a harness.ArmResult) string {
 	var found []string
 	for _, c := range []struct {
 		n         int64
@@ -221,7 +226,7 @@ func harm(a harness.ArmResult) string {
 			found = append(found, fmt.Sprintf("%d %s", c.n, c.many))
 		}
 	}
-	return " **Unsafe:** " + strings.Join(found, ", ") + "."
+	return strings.Join(found, ", ")
 }
 
 // standstills says of every scenario what its incident is, with a drawing of
@@ -331,25 +336,30 @@ func shown(r *harness.Run) string {
 func shownBy(evidence []harness.Evidence) string {
 	var all []string
 	for _, e := range evidence {
-		field := e.Field[strings.LastIndex(e.Field, ".")+1:]
-		var value string
-		switch v := e.Value.(type) {
-		case string: // a sentence, which stands in because
-			continue
-		case map[string]float64:
-			value = figures(v)
-		case map[string]any: // as it is read back from run.json
-			read := map[string]float64{}
-			for name, x := range v {
-				read[name], _ = x.(float64)
-			}
-			value = figures(read)
-		default:
-			value = fmt.Sprintf("%s %v", strings.ReplaceAll(field, "_", " "), v)
+		if value := measured(e); value != "" {
+			all = append(all, fmt.Sprintf("%s/%s: %s", e.Scenario, e.Arm, value))
 		}
-		all = append(all, fmt.Sprintf("%s/%s: %s", e.Scenario, e.Arm, value))
 	}
 	return strings.Join(all, "; ")
+}
+
+// measured is the figures of one piece of evidence; "" for a sentence, which stands in
+// because.
+func measured(e harness.Evidence) string {
+	switch v := e.Value.(type) {
+	case string:
+		return ""
+	case map[string]float64:
+		return figures(v)
+	case map[string]any: // as it is read back from run.json
+		read := map[string]float64{}
+		for name, x := range v {
+			read[name], _ = x.(float64)
+		}
+		return figures(read)
+	}
+	field := e.Field[strings.LastIndex(e.Field, ".")+1:]
+	return fmt.Sprintf("%s %v", strings.ReplaceAll(field, "_", " "), e.Value)
 }
 
 // figures is "name value, name value", with the names' underscores as spaces.
@@ -531,7 +541,14 @@ func distinct(r row) int {
 
 // falseAlarms sums up the runs in which nothing was wrong.
 func falseAlarms(b *bytes.Buffer, r *harness.Run) {
-	quiet, alarmed := 0, 0
+	if alarmed, quiet := alarmsOfQuiet(r); quiet > 0 {
+		fmt.Fprintf(b, "Where nothing was wrong, a signal fired in %d of %d runs.\n\n", alarmed, quiet)
+	}
+}
+
+// alarmsOfQuiet counts the runs in which nothing was wrong, and those of them in which a
+// signal fired.
+func alarmsOfQuiet(r *harness.Run) (alarmed, quiet int) {
 	for _, sc := range r.Scenarios {
 		for _, a := range sc.Arms {
 			if a.Reproduced != nil || a.Prevention != "" || a.Outcome == harness.Inconclusive {
@@ -543,9 +560,7 @@ func falseAlarms(b *bytes.Buffer, r *harness.Run) {
 			}
 		}
 	}
-	if quiet > 0 {
-		fmt.Fprintf(b, "Where nothing was wrong, a signal fired in %d of %d runs.\n\n", alarmed, quiet)
-	}
+	return alarmed, quiet
 }
 
 func signalNames(sc harness.ScenarioResult) []string {

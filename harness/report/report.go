@@ -18,6 +18,7 @@ type format struct {
 // formats lists the catalogue, sorted by name.
 var formats = []format{
 	{"github", github},
+	{"html", HTML},
 	{"json", JSON},
 	{"junit", JUnit},
 	{"markdown", Markdown},

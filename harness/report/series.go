@@ -3,9 +3,9 @@ package report
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -63,32 +63,30 @@ type reading struct {
 // readSeries reads an arm's history. With an error the series holds what could be
 // read; it is nil where that is nothing.
 func readSeries(folder string, a harness.ArmResult) (*series, error) {
-	if !filepath.IsLocal(a.Folder) {
-		return nil, fmt.Errorf("the arm's folder %q is not within the run folder", a.Folder)
-	}
-	path := filepath.Join(folder, a.Folder, historyFile)
-	// A pipe of that name would never end.
-	switch info, err := os.Stat(path); {
-	case errors.Is(err, fs.ErrNotExist):
+	f, err := harness.OpenFile(folder, filepath.Join(a.Folder, historyFile))
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("there is no history: %s is missing", historyFile)
-	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s is not a file", path)
 	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
 	s := newSeries(a)
 	if s.end <= 0 {
 		// Nobody judged it: it ends with what was recorded last.
-		_, _, err := history.Each(path, history.Visitor{
+		_, _, err := history.EachFrom(f, history.Visitor{
 			Sample: func(m *history.Sample) { s.end = max(s.end, m.At) },
 			Mark:   func(m *history.Mark) { s.end = max(s.end, m.At) },
 		})
 		if err != nil {
 			return nil, err
 		}
+		if _, err := f.Seek(0, io.SeekStart); err != nil {
+			return nil, err
+		}
 	}
 	s.divide()
-	_, truncated, err := history.Each(path, history.Visitor{Op: s.op, Sample: s.sample, Mark: s.mark})
+	_, truncated, err := history.EachFrom(f, history.Visitor{Op: s.op, Sample: s.sample, Mark: s.mark})
 	switch {
 	case err != nil:
 		return nil, err

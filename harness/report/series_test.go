@@ -226,7 +226,7 @@ func TestHistoriesThatAreNotWhole(t *testing.T) {
 		{"something else", func() error { return os.WriteFile(path, []byte("<html>"), 0o644) }, "not a lockjam journal", false},
 		{"empty", func() error { return os.WriteFile(path, nil, 0o644) }, "nothing can be read", false},
 		{"missing", func() error { return os.Remove(path) }, "is missing", false},
-		{"a folder", func() error { return os.Mkdir(path, 0o755) }, "is not a file", false},
+		{"a folder", func() error { return os.Mkdir(path, 0o755) }, "it is no plain file", false},
 	} {
 		if err := c.damage(); err != nil {
 			t.Fatal(err)
@@ -237,7 +237,7 @@ func TestHistoriesThatAreNotWhole(t *testing.T) {
 		}
 	}
 	a.Folder = "../elsewhere"
-	if _, err := figuresOf(folder, a); err == nil || !strings.Contains(err.Error(), "not within the run folder") {
+	if _, err := figuresOf(folder, a); err == nil || !strings.Contains(err.Error(), "path escapes from parent") {
 		t.Errorf("outside of the run folder: %v", err)
 	}
 }

@@ -1,0 +1,408 @@
+package compare
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/lockjam/lockjam/harness"
+)
+
+func num(v float64) *float64 { return &v }
+
+// arm is a cured one with one of everything that is compared.
+func arm(change ...func(*harness.ArmResult)) harness.ArmResult {
+	a := harness.ArmResult{
+		Name: "raise", Remedy: "raise-maxclients-live", Outcome: harness.Pass, Verdict: harness.Cured,
+		Goodput:  harness.Goodput{Before: num(100), During: num(0), After: num(100)},
+		Recovery: &harness.Recovery{Ratio: 1, Low: 0.95, High: 1.05, RestoredAfterMS: num(200)},
+		Phases:   []harness.PhaseResult{{Name: "baseline", Operations: harness.Operations{OK: 100}, ResponseMS: harness.Percentiles{P50: 80, P99: 140, Max: 200}}},
+		Signals: []harness.SignalResult{
+			{Name: "deadlock", Expected: "fire", Fired: true, Met: true, DetectMS: num(1200), Cleared: true},
+			{Name: "lock-key-count", Expected: "silent", Met: true, Cleared: true},
+			{Name: "client-errors", Expected: "any", Met: true, Cleared: true},
+		},
+		Deadlock: &harness.Deadlock{Proved: true, Kind: "deadlock"},
+	}
+	for _, c := range change {
+		c(&a)
+	}
+	return a
+}
+
+// run has these repeats of one arm.
+func run(arms ...harness.ArmResult) Side {
+	for i := range arms {
+		arms[i].Repeat = i + 1
+	}
+	return Side{Run: &harness.Run{
+		Schema: harness.RunSchema, ID: "x", Status: harness.Completed, Repeat: len(arms),
+		Environment: harness.Environment{GoRedis: "v9.23.0", CPUs: 2},
+		Scenarios:   []harness.ScenarioResult{{Name: "s", Arms: arms}},
+		Claims:      []harness.Claim{{ID: "A1", Verdict: "confirmed"}, {ID: "A2", Verdict: harness.Untested}},
+	}}
+}
+
+// spread is n repeats of the arm whose figure is about that much, none twice.
+func spread(n int, around float64, set func(*harness.ArmResult, float64)) []harness.ArmResult {
+	var arms []harness.ArmResult
+	for i := range n {
+		a := arm()
+		set(&a, around*(1+0.01*float64(i)/float64(n)))
+		arms = append(arms, a)
+	}
+	return arms
+}
+
+func verdicts(v ...harness.Verdict) []harness.ArmResult {
+	var arms []harness.ArmResult
+	for _, v := range v {
+		arms = append(arms, arm(func(a *harness.ArmResult) { a.Verdict = v }))
+	}
+	return arms
+}
+
+func times(n int, v harness.Verdict) []harness.Verdict { return slices.Repeat([]harness.Verdict{v}, n) }
+
+// Every rule has a case that is just a regression, and one that is just none.
+func TestRules(t *testing.T) {
+	each := func(n int, change func(*harness.ArmResult)) []harness.ArmResult {
+		var arms []harness.ArmResult
+		for range n {
+			arms = append(arms, arm(func(a *harness.ArmResult) { a.Signals = slices.Clone(a.Signals); change(a) }))
+		}
+		return arms
+	}
+	nothing := func(*harness.ArmResult) {}
+	unsafe := func(a *harness.ArmResult) { a.Unsafe, a.Safety.Overlaps = true, 1 }
+	inconclusive := func(a *harness.ArmResult) {
+		a.Outcome, a.Reasons = harness.Inconclusive, []string{"no steady baseline"}
+	}
+	fires := func(i int, fired bool) func(*harness.ArmResult) {
+		return func(a *harness.ArmResult) {
+			a.Signals = slices.Clone(a.Signals)
+			a.Signals[i].Fired = fired
+		}
+	}
+	after := func(a *harness.ArmResult, v float64) { a.Goodput.After = &v }
+	back := func(a *harness.ArmResult, v float64) { a.Recovery = &harness.Recovery{Ratio: 1, RestoredAfterMS: &v} }
+	never := func(a *harness.ArmResult) { a.Recovery = &harness.Recovery{Ratio: 0.5} }
+	p99 := func(a *harness.ArmResult, v float64) {
+		a.Phases = slices.Clone(a.Phases)
+		a.Phases[0].ResponseMS.P99 = v
+	}
+	max := func(a *harness.ArmResult, v float64) {
+		a.Phases = slices.Clone(a.Phases)
+		a.Phases[0].ResponseMS.Max = v
+	}
+	detect := func(a *harness.ArmResult, v float64) {
+		a.Signals = slices.Clone(a.Signals)
+		a.Signals[0].DetectMS = &v
+	}
+	faults := func(a *harness.ArmResult, v float64) { a.Unsafe, a.Safety.Overlaps = true, int64(v) }
+	const pass, fail, open = harness.Pass, harness.Fail, harness.Inconclusive
+
+	for _, c := range []struct {
+		name          string
+		rule          string
+		before, after []harness.ArmResult
+		want          harness.Outcome
+	}{
+		{"cured, then partial", "verdict", verdicts(harness.Cured), verdicts(harness.Partial), fail},
+		{"partial, then relapsed", "verdict", verdicts(harness.Partial), verdicts(harness.Relapsed), fail},
+		{"relapsed, then no effect", "verdict", verdicts(harness.Relapsed), verdicts(harness.NoEffect), fail},
+		{"no effect, then blocked", "verdict", verdicts(harness.NoEffect), verdicts(harness.Blocked), fail},
+		{"prevented, then mitigated", "verdict", verdicts(harness.Prevented), verdicts(harness.Mitigated), fail},
+		{"mitigated, then not prevented", "verdict", verdicts(harness.Mitigated), verdicts(harness.NotPrevented), fail},
+		{"for the better", "verdict", verdicts(harness.NoEffect), verdicts(harness.Cured), pass},
+		{"another kind of verdict is neither better nor worse", "verdict", verdicts(harness.Cured), verdicts(harness.NotPrevented), pass},
+		{"most of the repeats, where there was no doubt", "verdict", verdicts(times(5, harness.Cured)...), verdicts(append(times(3, harness.Relapsed), times(2, harness.Cured)...)...), fail},
+		{"one of five may be chance", "verdict", verdicts(times(5, harness.Cured)...), verdicts(append(times(4, harness.Cured), harness.Relapsed)...), pass},
+		{"one of three may be chance too, but three could not tell", "verdict", verdicts(times(3, harness.Cured)...), verdicts(append(times(2, harness.Cured), harness.Relapsed)...), open},
+		{"one of three for the better hides nothing", "verdict", verdicts(append(times(2, harness.Cured), harness.Relapsed)...), verdicts(times(3, harness.Cured)...), pass},
+		{"a minority that is beyond chance", "verdict", verdicts(times(20, harness.Cured)...), verdicts(append(times(12, harness.Cured), times(8, harness.Relapsed)...)...), fail},
+		{"a change of verdict is not asked about", "outcome", verdicts(harness.Cured), verdicts(harness.Relapsed), pass},
+
+		{"does not meet its expectations any more", "outcome", each(1, nothing), each(1, func(a *harness.ArmResult) { a.Outcome = harness.Fail }), fail},
+		{"did not before either", "outcome", each(1, func(a *harness.ArmResult) { a.Outcome = harness.Fail }), each(1, func(a *harness.ArmResult) { a.Outcome = harness.Fail }), pass},
+		{"inconclusive now", "outcome", each(1, nothing), each(1, inconclusive), open},
+		{"inconclusive before", "verdict", each(1, inconclusive), each(1, nothing), open},
+		{"one repeat that is inconclusive does not matter", "outcome", each(2, nothing), append(each(1, nothing), each(1, inconclusive)...), pass},
+
+		{"one counterexample is enough", "unsafe", each(20, nothing), append(each(19, nothing), each(1, unsafe)...), fail},
+		{"it was unsafe before", "unsafe", each(1, unsafe), each(1, unsafe), pass},
+		{"more faults, beyond noise", "faults", spread(5, 100, faults), spread(5, 140, faults), fail},
+		{"more faults, one run each", "faults", spread(1, 100, faults), spread(1, 140, faults), open},
+		{"as many faults", "faults", spread(5, 100, faults), spread(5, 100, faults), pass},
+
+		{"stays silent now", "signal", each(1, nothing), each(1, fires(0, false)), fail},
+		{"fires where it was silent", "signal", each(1, nothing), each(1, fires(1, true)), fail},
+		{"fires where nothing was expected", "signal", each(1, nothing), each(1, fires(2, true)), pass},
+		{"a false alarm", "signal", each(1, nothing), each(1, func(a *harness.ArmResult) { a.Signals[1].BaselineFirings = 1 }), fail},
+		{"false alarms of a signal of which nothing is expected", "signal", each(1, nothing), each(1, func(a *harness.ArmResult) { a.Signals[2].BaselineFirings = 1 }), pass},
+		{"does not clear", "signal", each(1, nothing), each(1, func(a *harness.ArmResult) { a.Signals[0].Cleared = false }), pass},
+		{"slower", "detection", spread(5, 1200, detect), spread(5, 1300, detect), fail},
+		{"quicker", "detection", spread(5, 1300, detect), spread(5, 1200, detect), pass},
+
+		{"lower", "goodput", spread(5, 100, after), spread(5, 90, after), fail},
+		{"higher", "goodput", spread(5, 90, after), spread(5, 100, after), pass},
+		{"lower by less than what counts", "goodput>12%", spread(5, 100, after), spread(5, 90, after), pass},
+		{"lower by more than what counts", "goodput>8%", spread(5, 100, after), spread(5, 90, after), fail},
+		{"three repeats are too few", "goodput", spread(3, 100, after), spread(3, 50, after), open},
+		{"one run each", "goodput", spread(1, 100, after), spread(1, 50, after), open},
+		{"one run each, and the same", "goodput", spread(1, 100, after), spread(1, 100, after), pass},
+		{"overlapping", "goodput", spread(5, 100, after), spread(5, 100.2, after), pass},
+
+		{"back later", "recovery", spread(5, 200, back), spread(5, 300, back), fail},
+		{"never back is latest", "recovery", spread(5, 200, back), each(5, never), fail},
+		{"never back before either", "recovery", each(5, never), each(5, never), pass},
+		{"never back is beyond every bound", "recovery>900%", spread(5, 200, back), each(5, never), fail},
+
+		{"slower answers", "latency", spread(5, 140, p99), spread(5, 150, p99), fail},
+		{"the longest answer is luck", "latency", spread(5, 140, max), spread(5, 900, max), pass},
+
+		{"none", "none", verdicts(harness.Cured), verdicts(harness.NoEffect), pass},
+		{"any", "any", verdicts(times(5, harness.Cured)...), verdicts(times(5, harness.NoEffect)...), fail},
+	} {
+		limits, err := ParseRules([]string{c.rule})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := Runs(run(c.before...), run(c.after...), limits); got.Outcome != c.want {
+			t.Errorf("%s: %s: %s (%s), want %s", c.rule, c.name, got.Outcome, got.Answer, c.want)
+		}
+	}
+}
+
+func TestArmsClaimsAndEnds(t *testing.T) {
+	all, _ := ParseRules([]string{"any"})
+	with := func(change func(*harness.Run)) Side {
+		s := run(arm())
+		change(s.Run)
+		return s
+	}
+	for _, c := range []struct {
+		name   string
+		rules  string
+		after  Side
+		want   harness.Outcome
+		answer string
+	}{
+		{"the same", "any", run(arm()), harness.Pass, "no regression in 1 arm"},
+		{"a claim changed", "claim", with(func(r *harness.Run) { r.Claims[0].Verdict = "refuted" }), harness.Fail, "regression: claim (1 changed)"},
+		{"a claim is not tested any more", "claim", with(func(r *harness.Run) { r.Claims[0].Verdict = harness.Untested }), harness.Pass, "no regression"},
+		{"one more arm", "missing", with(func(r *harness.Run) {
+			a := arm()
+			a.Name = "new"
+			r.Scenarios[0].Arms = append(r.Scenarios[0].Arms, a)
+		}), harness.Pass, "no regression in 1 arm"},
+		{"no arm in common", "verdict", with(func(r *harness.Run) { r.Scenarios[0].Name = "other" }), harness.Inconclusive, "no arm in common"},
+		{"cut short", "verdict", with(func(r *harness.Run) { r.Status = harness.Interrupted }), harness.Inconclusive, "the second run was interrupted"},
+		{"cut short, and nothing was asked", "none", with(func(r *harness.Run) { r.Status = harness.Interrupted }), harness.Pass, "no rule was asked for"},
+		{"no arms at all", "none", with(func(r *harness.Run) { r.Scenarios = nil }), harness.Inconclusive, "no arm in common"},
+	} {
+		limits, _ := ParseRules([]string{c.rules})
+		if got := Runs(run(arm()), c.after, limits); got.Outcome != c.want || !strings.Contains(got.Answer, c.answer) {
+			t.Errorf("%s: %s, %q", c.name, got.Outcome, got.Answer)
+		}
+	}
+	two := run(arm(), arm(func(a *harness.ArmResult) { a.Name = "gone" }))
+	got := Runs(two, run(arm()), all)
+	if got.Outcome != harness.Fail || got.Answer != "regression: missing (1 worse)" {
+		t.Errorf("%s, %q", got.Outcome, got.Answer)
+	}
+}
+
+// What has no need to be the same is said, and what makes the runs incomparable said
+// so.
+func TestEnvironment(t *testing.T) {
+	before, after := run(arm()), run(arm())
+	before.Texts, after.Texts = map[string]string{"s": "a\nb\n"}, map[string]string{"s": "a\nc\n"}
+	after.Run.Environment.GoRedis, after.Run.Environment.CPUs = "v9.24.0", 8
+	got := Runs(before, after, nil).Environment
+	want := []Difference{
+		{"go-redis", "v9.23.0", "v9.24.0", false}, {"cores", "2", "8", true}, {"scenario s", "2 lines", "other text from line 2: c", true},
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%+v", got)
+	}
+}
+
+// How much a figure differs, and what can be said of a single run of each.
+func TestWords(t *testing.T) {
+	ratio := func(mid, low, high float64) harness.ArmResult {
+		return arm(func(a *harness.ArmResult) {
+			a.Recovery = &harness.Recovery{Ratio: mid, Low: low, High: high, RestoredAfterMS: num(1)}
+		})
+	}
+	find := func(c *Comparison, what string) Row {
+		i := slices.IndexFunc(c.Rows, func(r Row) bool { return r.What == what })
+		if i < 0 {
+			t.Fatalf("no %s", what)
+		}
+		return c.Rows[i]
+	}
+	r := find(Runs(run(ratio(1.06, 1, 1.12)), run(ratio(0.8, 0.75, 0.86)), nil), "goodput of the baseline")
+	if r.Before != "106% (100-112)" || r.After != "80% (75-86)" || !r.Apart || r.Finding != Unclear || r.Difference() != "-24.5%" ||
+		r.Because != "the 95% intervals of the two do not overlap; 1 repeat and 1 are too few to tell from noise, 4 each would be enough" {
+		t.Errorf("%+v", r)
+	}
+	if r := find(Runs(run(ratio(1.06, 1, 1.12)), run(ratio(1, 0.9, 1.1)), nil), "goodput of the baseline"); r.Apart {
+		t.Errorf("%+v", r)
+	}
+	set := func(a *harness.ArmResult, v float64) { a.Goodput.After = &v }
+	r = find(Runs(run(spread(5, 100, set)...), run(spread(5, 90, set)...), nil), "goodput after")
+	if r.Before != "100/s (100-101)" || r.After != "90.4/s (90-90.7)" || r.Finding != Worse || r.Difference() != "-10% (-10.6 to -9.44)" ||
+		r.Because != "beyond noise: p 0.0079 over 1 figure" {
+		t.Errorf("%+v %s", r, r.Difference())
+	}
+	flaps := Runs(run(verdicts(append(times(19, harness.Cured), harness.Relapsed)...)...), run(verdicts(times(20, harness.Cured)...)...), nil)
+	if r := find(flaps, "verdict"); r.Before != "cured 19/20, relapsed 1/20" || r.After != "cured 20/20" || r.Finding != Noise {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestParseRules(t *testing.T) {
+	for _, c := range []struct {
+		words []string
+		want  string // the rules, or the error
+	}{
+		{[]string{"verdict", "goodput>10%"}, "verdict, goodput>10%"},
+		{[]string{" verdict ", "verdict"}, "verdict"},
+		{[]string{"goodput>2.5%"}, "goodput>2.5%"},
+		{[]string{"none"}, ""},
+		{[]string{"any", "goodput>10%"}, "verdict, outcome, unsafe, signal, claim, missing, goodput>10%, recovery, latency, detection, faults"},
+		{[]string{"goodput>10%", "any"}, "goodput>10%, verdict, outcome, unsafe, signal, claim, missing, recovery, latency, detection, faults"},
+		{[]string{"verdikt"}, "no rule is called \"verdikt\"; there are: verdict, outcome, unsafe, signal, claim, missing, goodput, recovery, latency, detection, faults, any, none"},
+		{[]string{"verdict>10%"}, `"verdict>10%": verdict has no figures that a bound could be for`},
+		{[]string{"any>10%"}, `"any>10%": any has no figures that a bound could be for`},
+		{[]string{"goodput>10"}, `"goodput>10": want goodput>N%, N from 0 to 1000`},
+		{[]string{"goodput>NaN%"}, `"goodput>NaN%": want goodput>N%, N from 0 to 1000`},
+		{[]string{"goodput>-1%"}, `"goodput>-1%": want goodput>N%, N from 0 to 1000`},
+		{[]string{"none", "verdict"}, "none stands alone: leave it out, or the others"},
+		{nil, "no rule is named: none compares without one"},
+	} {
+		limits, err := ParseRules(c.words)
+		var got []string
+		for _, l := range limits {
+			got = append(got, l.String())
+		}
+		said := strings.Join(got, ", ")
+		if err != nil {
+			said = err.Error()
+		}
+		if said != c.want {
+			t.Errorf("%q: %q, want %q", c.words, said, c.want)
+		}
+	}
+}
+
+// A random run of a few arms, all of one mind about what is no figure.
+func drawRun(t *rapid.T) Side {
+	s := Side{Run: &harness.Run{Status: harness.Completed}}
+	repeats := rapid.IntRange(1, 6).Draw(t, "repeats")
+	for _, name := range []string{"a", "b"} {
+		verdict := rapid.SampledFrom(harness.Verdicts).Draw(t, "verdict")
+		fired, unsafe := rapid.Bool().Draw(t, "fired"), rapid.Bool().Draw(t, "unsafe")
+		sc := harness.ScenarioResult{Name: name}
+		for i := range repeats {
+			sc.Arms = append(sc.Arms, arm(func(a *harness.ArmResult) {
+				a.Repeat, a.Verdict, a.Unsafe = i+1, verdict, unsafe
+				a.Goodput.After = num(float64(rapid.IntRange(0, 5).Draw(t, "goodput")))
+				a.Signals[0].Fired, a.Signals[0].DetectMS = fired, num(rapid.Float64Range(0, 2000).Draw(t, "detect"))
+				if rapid.Bool().Draw(t, "never") {
+					a.Recovery.RestoredAfterMS = nil
+				}
+			}))
+		}
+		s.Run.Scenarios = append(s.Run.Scenarios, sc)
+	}
+	return s
+}
+
+func TestARunComparedWithItselfIsTheSame(t *testing.T) {
+	all, _ := ParseRules([]string{"any"})
+	rapid.Check(t, func(t *rapid.T) {
+		s := drawRun(t)
+		c := Runs(s, s, all)
+		if c.Outcome != harness.Pass || len(c.Environment) > 0 {
+			t.Errorf("%s", c.Answer)
+		}
+		for _, r := range c.Rows {
+			if r.Finding != Same && r.Finding != Noise || r.Before != r.After {
+				t.Errorf("%+v", r)
+			}
+		}
+	})
+}
+
+// What is worse from here to there is better from there to here.
+func TestDirectionsMirror(t *testing.T) {
+	opposite := map[Finding]Finding{Worse: Better, Better: Worse, Same: Same, Noise: Noise, Changed: Changed, Unclear: Unclear}
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := drawRun(t), drawRun(t)
+		there, back := Runs(a, b, nil), Runs(b, a, nil)
+		for i, r := range there.Rows {
+			if s := back.Rows[i]; s.What != r.What || s.Finding != opposite[r.Finding] {
+				t.Errorf("%s: %s %s -> %s, and back: %s", r.What, r.Finding, r.Before, r.After, s.Finding)
+			}
+		}
+	})
+}
+
+// Runs of the same thing, whose figures are all drawn alike: in at most one of twenty
+// does a rule find something.
+func TestNoiseIsNoRegression(t *testing.T) {
+	luck := rand.New(rand.NewPCG(7, 11))
+	noisy := func(repeats int) Side {
+		s := Side{Run: &harness.Run{Status: harness.Completed}}
+		for range 4 {
+			sc := harness.ScenarioResult{Name: string(rune('a' + len(s.Run.Scenarios)))}
+			for range repeats {
+				sc.Arms = append(sc.Arms, arm(func(a *harness.ArmResult) {
+					// Skewed, tied, with outliers, as what is measured is.
+					a.Goodput.Before = num(100 + luck.NormFloat64())
+					a.Goodput.After = num(float64(luck.IntN(4)))
+					a.Recovery.RestoredAfterMS = num(100 * float64(luck.IntN(3)))
+					a.Phases = []harness.PhaseResult{{Name: "baseline", Operations: harness.Operations{OK: 1},
+						ResponseMS: harness.Percentiles{P50: 80 + luck.ExpFloat64(), P99: 100 / (0.01 + luck.Float64())}}}
+					a.Signals[0].DetectMS = num(1000 + 100*luck.ExpFloat64())
+					a.Safety.Overlaps = int64(luck.IntN(50))
+				}))
+			}
+			s.Run.Scenarios = append(s.Run.Scenarios, sc)
+		}
+		return s
+	}
+	const rounds, repeats = 200, 6
+	found := map[Rule]int{}
+	for range rounds {
+		c := Runs(noisy(repeats), noisy(repeats), nil)
+		seen := map[Rule]bool{}
+		for _, r := range c.Rows {
+			if (r.Finding == Better || r.Finding == Worse) && !seen[r.Rule] {
+				seen[r.Rule] = true
+				found[r.Rule]++
+			}
+		}
+	}
+	t.Logf("%d comparisons: %v", rounds, found)
+	for rule, n := range found {
+		if n > 10+9 { // 5%, and three standard errors of chance
+			t.Errorf("%s found something in %d of %d comparisons", rule, n, rounds)
+		}
+	}
+}
+
+func TestRunInfo(t *testing.T) {
+	s := run(arm())
+	s.Run.Started = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	s.Run.Environment.Servers = []harness.ServerEnvironment{{Version: "redis 7"}, {Version: "valkey 9"}}
+	if got := Runs(s, s, nil).Before; got.Server != "redis 7, valkey 9" || got.Arms != 1 || got.GoRedis != "v9.23.0" {
+		t.Errorf("%+v", got)
+	}
+}

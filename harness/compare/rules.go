@@ -1,0 +1,230 @@
+package compare
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/lockjam/lockjam/harness"
+)
+
+// Rule names a kind of regression.
+type Rule string
+
+// The rules, in the order in which they are listed.
+const (
+	Verdict   Rule = "verdict"
+	Outcome   Rule = "outcome"
+	Unsafe    Rule = "unsafe"
+	Signal    Rule = "signal"
+	Claim     Rule = "claim"
+	Missing   Rule = "missing"
+	Goodput   Rule = "goodput"
+	Recovery  Rule = "recovery"
+	Latency   Rule = "latency"
+	Detection Rule = "detection"
+	Faults    Rule = "faults"
+
+	Any  Rule = "any"  // all of them
+	None Rule = "none" // not one of them
+)
+
+// RuleInfo says what a rule stands for.
+type RuleInfo struct {
+	Rule    Rule
+	Means   string // what is a regression
+	Figures bool   // it weighs figures against noise, and needs repeats for that
+}
+
+// Rules lists what can be a regression.
+func Rules() []RuleInfo {
+	return []RuleInfo{
+		{Verdict, "a verdict became worse: cured, partial, relapsed, no-effect, blocked; prevented, mitigated, not-prevented", false},
+		{Outcome, "an arm that passed does not meet its scenario's expectations any more", false},
+		{Unsafe, "safety is broken in an arm where it was not", false},
+		{Signal, "a signal that is to fire stays silent, or one that is to be silent fires; either raises false alarms", false},
+		{Claim, "the verdict on a claim of the runbook changed", false},
+		{Missing, "an arm of the first run is not in the second", false},
+		{Goodput, "goodput is lower: before, during or after the incident, or as a share of the baseline", true},
+		{Recovery, "goodput is back later after the remedy", true},
+		{Latency, "response times are longer: p50 or p99 of a phase", true},
+		{Detection, "a signal takes longer to fire", true},
+		{Faults, "there are more safety faults", true},
+	}
+}
+
+// Default is what is gated where nobody asks for anything else: what one run each is
+// enough for. Verdicts do not waver where nothing has changed; goodput and times do.
+// The runbook's claims and the signals are left out: both follow from the scenarios'
+// expectations, which outcome has.
+func Default() []Limit { return []Limit{{Rule: Verdict}, {Rule: Outcome}, {Rule: Unsafe}} }
+
+// Limit is a rule that was asked for.
+type Limit struct {
+	Rule Rule    `json:"rule"`
+	Over float64 `json:"over"` // smaller differences of the median pass, as a share of the first run's
+}
+
+func (l Limit) String() string {
+	if l.Over == 0 {
+		return string(l.Rule)
+	}
+	return fmt.Sprintf("%s>%s%%", l.Rule, strconv.FormatFloat(100*l.Over, 'f', -1, 64))
+}
+
+// ParseRules reads rules as a command line has them: NAME, or NAME>N% for one that
+// weighs figures; any for all of them, none for no rule. The error says what is wrong
+// with the first that cannot be meant.
+func ParseRules(words []string) ([]Limit, error) {
+	var limits []Limit
+	none := false
+	for _, word := range words {
+		name, over, bounded := strings.Cut(strings.TrimSpace(word), ">")
+		limit := Limit{Rule: Rule(name)}
+		if bounded {
+			percent, err := strconv.ParseFloat(strings.TrimSuffix(over, "%"), 64)
+			if err != nil || !strings.HasSuffix(over, "%") || !(percent >= 0 && percent <= 1000) {
+				return nil, fmt.Errorf("%q: want %s>N%%, N from 0 to 1000", word, name)
+			}
+			limit.Over = percent / 100
+		}
+		known := slices.IndexFunc(Rules(), func(r RuleInfo) bool { return r.Rule == limit.Rule })
+		switch {
+		case known < 0 && limit.Rule != Any && limit.Rule != None:
+			return nil, fmt.Errorf("no rule is called %q; there are: %s", name, strings.Join(ruleNames(), ", "))
+		case bounded && (known < 0 || !Rules()[known].Figures):
+			return nil, fmt.Errorf("%q: %s has no figures that a bound could be for", word, name)
+		case limit.Rule == None:
+			none = true
+		case limit.Rule == Any:
+			for _, r := range Rules() {
+				limits = include(limits, Limit{Rule: r.Rule}, false)
+			}
+		default:
+			limits = include(limits, limit, true)
+		}
+	}
+	if !none && len(limits) == 0 {
+		return nil, fmt.Errorf("no rule is named: none compares without one")
+	}
+	if none && len(limits) > 0 {
+		return nil, fmt.Errorf("none stands alone: leave it out, or the others")
+	}
+	return limits, nil
+}
+
+// include adds a rule, each once. One that is named counts more than one that any has.
+func include(limits []Limit, l Limit, named bool) []Limit {
+	i := slices.IndexFunc(limits, func(have Limit) bool { return have.Rule == l.Rule })
+	switch {
+	case i < 0:
+		return append(limits, l)
+	case named:
+		limits[i] = l
+	}
+	return limits
+}
+
+func ruleNames() []string {
+	var names []string
+	for _, r := range Rules() {
+		names = append(names, string(r.Rule))
+	}
+	return append(names, string(Any), string(None))
+}
+
+// Judgement is what came of one rule.
+type Judgement struct {
+	Limit
+	Outcome harness.Outcome `json:"outcome"` // fail: it found a regression
+	Because string          `json:"because"`
+}
+
+// judge holds the rules that were asked for against the rows, and says in a line what
+// came of them. Where a rule found nothing, and something could not be told, it is
+// inconclusive: what was not seen did not pass.
+func (c *Comparison) judge(limits []Limit, blind int) {
+	c.FailOn, c.Rules, c.Outcome = limits, []Judgement{}, harness.Pass
+	for _, l := range limits {
+		j := Judgement{Limit: l, Outcome: harness.Pass, Because: "nothing regressed"}
+		fails, unclear := 0, 0
+		why := ""
+		for i := range c.Rows {
+			r := &c.Rows[i]
+			if r.Rule != l.Rule {
+				continue
+			}
+			r.Fails = r.regression(l)
+			switch {
+			case r.Fails:
+				fails++
+			case r.open():
+				unclear++
+				why = r.Because
+			}
+		}
+		switch {
+		case fails > 0:
+			j.Outcome, j.Because = harness.Fail, fmt.Sprintf("%d worse", fails)
+			if l.Rule == Claim {
+				j.Because = fmt.Sprintf("%d changed", fails)
+			}
+		case unclear > 0:
+			j.Outcome, j.Because = harness.Inconclusive, fmt.Sprintf("%d cannot be told: %s", unclear, why)
+		case blind > 0 && l.Rule != Claim && l.Rule != Missing:
+			j.Outcome, j.Because = harness.Inconclusive, fmt.Sprintf("nothing can be said of %s", count(blind, "arm"))
+		}
+		c.Rules = append(c.Rules, j)
+		c.Outcome = worse(c.Outcome, j.Outcome)
+	}
+	c.conclude()
+}
+
+// conclude says the outcome in a line.
+func (c *Comparison) conclude() {
+	var regressed, open, asked []string
+	for _, j := range c.Rules {
+		asked = append(asked, j.String())
+		switch j.Outcome {
+		case harness.Fail:
+			regressed = append(regressed, fmt.Sprintf("%s (%s)", j.Rule, j.Because))
+		case harness.Inconclusive:
+			open = append(open, string(j.Rule))
+		}
+	}
+	by := "by " + strings.Join(asked, ", ")
+	switch {
+	case c.Compared == 0:
+		c.Outcome = harness.Inconclusive
+		c.Answer = "nothing can be compared: the runs have no arm in common"
+	case len(regressed) > 0:
+		c.Answer = "regression: " + strings.Join(regressed, ", ")
+	case c.After.Status != harness.Completed && len(asked) > 0:
+		c.Outcome = harness.Inconclusive
+		c.Answer = "inconclusive: the second run was " + string(c.After.Status) + ", and nothing regressed until then"
+	case len(open) > 0:
+		c.Answer = "inconclusive: nothing regressed for sure, and " + strings.Join(open, ", ") + " cannot be told"
+	case len(asked) == 0:
+		c.Answer = count(c.Compared, "arm") + " compared, and no rule was asked for"
+	default:
+		c.Answer = fmt.Sprintf("no regression in %s, %s", count(c.Compared, "arm"), by)
+	}
+}
+
+// worse is the outcome of two together: a regression is one whatever else is open.
+func worse(a, b harness.Outcome) harness.Outcome {
+	for _, o := range []harness.Outcome{harness.Fail, harness.Inconclusive} {
+		if a == o || b == o {
+			return o
+		}
+	}
+	return harness.Pass
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
