@@ -33,8 +33,10 @@ func (h *house) inTerminal(width, height int, env []string, args ...string) *ter
 		h.t.Fatal(err)
 	}
 	term := &terminal{t: h.t, socket: filepath.Join(h.t.TempDir(), "tmux")}
+	// The line above is what a prompt is: a screen that is cleared from its very top is
+	// taken for worth keeping by tmux, and the frame that was there with it.
 	// A Ctrl-C that comes when lockjam has ended already must not end the shell.
-	script := fmt.Sprintf("trap : INT; %s %s; echo exit code $?; while :; do sleep 1; done", lockjam, strings.Join(args, " "))
+	script := fmt.Sprintf("echo lockjam; trap : INT; %s %s; echo exit code $?; while :; do sleep 1; done", lockjam, strings.Join(args, " "))
 	cmd := exec.Command("tmux", "-S", term.socket, "-f", "/dev/null", "new-session", "-d", "-x", fmt.Sprint(width), "-y", fmt.Sprint(height), script)
 	cmd.Dir, cmd.Env = h.dir, append(append(h.command().Env, "LC_ALL="), env...)
 	if out, err := cmd.CombinedOutput(); err != nil {
