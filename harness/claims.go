@@ -79,6 +79,17 @@ func ClaimWords(id string) string {
 	return ""
 }
 
+// ClaimInstead is what to do where a claim is refuted, or holds only here and there;
+// "" if nothing stands in its place.
+func ClaimInstead(id string) string {
+	for _, c := range runbook {
+		if c.id == id {
+			return c.instead
+		}
+	}
+	return ""
+}
+
 // signalsOf are the signals that answer for a claim of detection. The metrics
 // M1 and M2 are what the alerts A1 and A2 read.
 func signalsOf(id string) []string {

@@ -13,8 +13,9 @@ import (
 	"github.com/lockjam/lockjam/harness/watch"
 )
 
-// Version is lockjam's own.
-const Version = "0.1.0"
+// Version is lockjam's own. A release is linked with its tag:
+// -ldflags "-X github.com/lockjam/lockjam/harness.Version=1.2.3".
+var Version = "0.1.0"
 
 // ThisEnvironment describes the machine and the libraries.
 func ThisEnvironment() Environment {

@@ -211,8 +211,13 @@ func TestKilledArmKeepsItsImage(t *testing.T) {
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
 	}
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
 	r := &Run{}
-	if err := addUnlisted(folder, r); err != nil {
+	if err := addUnlisted(root, r); err != nil {
 		t.Fatal(err)
 	}
 	if len(r.Scenarios) != 1 || len(r.Scenarios[0].Arms) != 1 {

@@ -26,9 +26,11 @@ var allowed = map[string][]string{
 	"harness/scenario":  {"harness/server", "harness/swarm", "harness/triggers", "scenarios"},
 	"harness":           {"harness/faults", "harness/history", "harness/server", "harness/waitgraph", "harness/swarm", "harness/watch", "harness/signals", "harness/remedies", "harness/triggers", "harness/scenario"},
 	"harness/compare":   {"harness", "harness/history"},
+	"harness/metrics":   {"harness", "harness/history"},
 	"harness/report":    {"harness", "harness/compare", "harness/history", "harness/remedies", "harness/scenario", "harness/signals", "harness/triggers"},
+	"harness/rules":     {"harness"},
 	"harness/schema":    {"harness", "harness/remedies", "harness/scenario", "harness/signals", "harness/triggers", "scenarios"},
-	"cmd/lockjam":       {"harness", "harness/history", "harness/server", "harness/swarm", "harness/signals", "harness/remedies", "harness/triggers", "harness/scenario", "harness/report", "harness/compare", "harness/waitgraph", "scenarios"},
+	"cmd/lockjam":       {"harness", "harness/history", "harness/server", "harness/swarm", "harness/signals", "harness/remedies", "harness/triggers", "harness/scenario", "harness/compare", "harness/metrics", "harness/report", "harness/rules", "harness/waitgraph", "scenarios"},
 }
 
 func TestImportsGoOneWay(t *testing.T) {

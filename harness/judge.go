@@ -60,16 +60,36 @@ type judge struct {
 
 // fail and doubt give a reason why the outcome is not pass. Doubt weighs more:
 // where an assumption did not hold, an expectation that was missed means nothing.
-func (j *judge) fail(format string, args ...any) {
-	j.r.Reasons = append(j.r.Reasons, fmt.Sprintf(format, args...))
+// The key is the expectation's in the scenario file; a doubt is of the whole arm.
+func (j *judge) fail(key, format string, args ...any) {
+	j.reason(key, fmt.Sprintf(format, args...))
 	if j.r.Outcome == Pass {
 		j.r.Outcome = Fail
 	}
 }
 
 func (j *judge) doubt(format string, args ...any) {
-	j.r.Reasons = append(j.r.Reasons, fmt.Sprintf(format, args...))
+	j.reason(j.sc.ArmKey(j.arm.Name), fmt.Sprintf(format, args...))
 	j.r.Outcome = Inconclusive
+}
+
+// reason keeps a reason, and where in the scenario file it has its cause.
+func (j *judge) reason(key, why string) {
+	line, column := j.sc.Place(key)
+	j.r.Reasons = append(j.r.Reasons, why)
+	j.r.Places = append(j.r.Places, Place{Reason: why, Key: key, Line: line, Column: column})
+}
+
+// inArm is the key of what is expected of the arm.
+func (j *judge) inArm(name string) string { return j.sc.ArmKey(j.arm.Name) + ".expect." + name }
+
+// ofSignal is the key of what is expected of a signal: the arm's, if it has a say.
+func (j *judge) ofSignal(signal, name string) string {
+	key := "signals." + signal + "." + name
+	if _, own := j.arm.Signals[signal]; own {
+		return j.sc.ArmKey(j.arm.Name) + "." + key
+	}
+	return key
 }
 
 func lastMoment(h *history.History) time.Duration {
@@ -200,12 +220,12 @@ func (j *judge) busiest(in span) (at time.Duration, share float64) {
 // may be the machine's doing: then nothing can be said, and another attempt is
 // worth its time. What a busy machine cannot explain (work that goes on, or
 // stands still altogether) does not come here.
-func (j *judge) blame(in span, format string, args ...any) {
+func (j *judge) blame(in span, key, format string, args ...any) {
 	if !j.tooBusy(in) {
-		j.fail(format, args...)
+		j.fail(key, format, args...)
 		return
 	}
-	j.r.Reasons = append(j.r.Reasons, fmt.Sprintf(format, args...))
+	j.reason(key, fmt.Sprintf(format, args...))
 }
 
 // tooBusy says whether goodput may have been lost to the machine, and if so
@@ -276,16 +296,16 @@ func (j *judge) signal(name string) {
 	case want.Expect == scenario.Any:
 	case r.BaselineFirings > 0:
 		r.Met = false
-		j.blame(j.t.baseline, "signal %s fired in the baseline, where nothing was wrong", name)
+		j.blame(j.t.baseline, j.ofSignal(name, "expect"), "signal %s fired in the baseline, where nothing was wrong", name)
 	case want.Expect == scenario.Silent && r.Fired:
 		r.Met = false
-		j.blame(j.t.incident, "signal %s was to stay silent and fired after %.0f ms", name, *r.DetectMS)
+		j.blame(j.t.incident, j.ofSignal(name, "expect"), "signal %s was to stay silent and fired after %.0f ms", name, *r.DetectMS)
 	case want.Expect == scenario.Fire && !r.Fired:
 		r.Met = false
-		j.blame(sighted, "signal %s was to fire and stayed silent", name)
+		j.blame(sighted, j.ofSignal(name, "expect"), "signal %s was to fire and stayed silent", name)
 	case want.Expect == scenario.Fire && want.WithinMS > 0 && *r.DetectMS > float64(want.WithinMS):
 		r.Met = false
-		j.blame(sighted, "signal %s fired after %.0f ms, later than the %.0f ms expected", name, *r.DetectMS, float64(want.WithinMS))
+		j.blame(sighted, j.ofSignal(name, "within_ms"), "signal %s fired after %.0f ms, later than the %.0f ms expected", name, *r.DetectMS, float64(want.WithinMS))
 	}
 	j.r.Signals = append(j.r.Signals, r)
 }
@@ -344,26 +364,26 @@ func (j *judge) expectations() {
 	if want := j.sc.Incident.Kind; want != "" && j.r.Reproduced != nil && j.arm.Prevention == "" {
 		switch d := j.r.Deadlock; {
 		case d == nil || !d.Proved:
-			j.blame(j.t.incident, "the incident was expected to be proved %s, and nothing was proved: %s", want, j.unproved)
+			j.blame(j.t.incident, "incident.kind", "the incident was expected to be proved %s, and nothing was proved: %s", want, j.unproved)
 		case d.Kind != want:
-			j.fail("the incident was expected to be proved %s, and was proved %s: %s", want, d.Kind, d.Sentence)
+			j.fail("incident.kind", "the incident was expected to be proved %s, and was proved %s: %s", want, d.Kind, d.Sentence)
 		}
 	}
 	if j.sc.Trigger.Kind == triggers.None && j.r.Safety != (Safety{}) {
-		j.fail("nothing was done to the swarm, and its lock does not exclude: %+v", j.r.Safety)
+		j.fail(j.sc.ArmKey(j.arm.Name), "nothing was done to the swarm, and its lock does not exclude: %+v", j.r.Safety)
 	}
 	what := "remedy " + j.r.Remedy
 	if j.arm.Prevention != "" {
 		what = "prevention " + j.arm.Prevention
 	}
 	if want := j.arm.Expect.Unsafe; want != nil && j.r.Verdict != "" && *want != j.r.Unsafe {
-		j.fail("%s was expected to be %s and was %s: %+v", what, safeWord(*want), safeWord(j.r.Unsafe), j.r.Safety)
+		j.fail(j.inArm("unsafe"), "%s was expected to be %s and was %s: %+v", what, safeWord(*want), safeWord(j.r.Unsafe), j.r.Safety)
 	}
 	want := j.r.Expected
 	if want == "" || j.r.Verdict == "" || want == j.r.Verdict {
 		return
 	}
-	j.blame(span{j.t.baseline.from, j.t.end}, "%s was expected to be %s and was %s: %s", what, want, j.r.Verdict, strings.TrimSuffix(j.r.Because, "."))
+	j.blame(span{j.t.baseline.from, j.t.end}, j.inArm("verdict"), "%s was expected to be %s and was %s: %s", what, want, j.r.Verdict, strings.TrimSuffix(j.r.Because, "."))
 }
 
 func safeWord(unsafe bool) string {

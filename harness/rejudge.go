@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -62,30 +63,17 @@ func Known() scenario.Known {
 }
 
 // judgeFolder judges an arm from what is on disk, as every later judge will.
-func judgeFolder(folder string, sc *scenario.Scenario, arm scenario.Arm) (*ArmResult, error) {
-	h, err := history.Load(filepath.Join(folder, historyFile))
+func judgeFolder(root *os.Root, folder string, sc *scenario.Scenario, arm scenario.Arm) (*ArmResult, error) {
+	f, err := openFile(root, filepath.Join(folder, historyFile))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	h, err := history.LoadFrom(f)
 	if err != nil {
 		return nil, err
 	}
 	r := Judge(sc, arm, h)
-	return &r, nil
-}
-
-// LoadRun reads run.json of a run folder.
-func LoadRun(folder string) (*Run, error) {
-	path := filepath.Join(folder, runFile)
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %s is not a run folder: %w", ErrUsage, folder, err)
-	}
-	var r Run
-	if err := json.Unmarshal(data, &r); err != nil {
-		return nil, fmt.Errorf("%w: %s is damaged: %w", ErrUsage, path, err)
-	}
-	if r.Schema != RunSchema {
-		return nil, fmt.Errorf("%w: %s has schema %q, and this lockjam reads %q", ErrUsage, path, r.Schema, RunSchema)
-	}
-	r.Folder = folder
 	return &r, nil
 }
 
@@ -98,8 +86,13 @@ func Rejudge(folder string) (*Run, []string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", ErrUsage, err)
+	}
+	defer root.Close()
 	if r.Status != Completed {
-		if err := addUnlisted(folder, r); err != nil {
+		if err := addUnlisted(root, r); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -108,7 +101,7 @@ func Rejudge(folder string) (*Run, []string, error) {
 	for i := range r.Scenarios {
 		for k := range r.Scenarios[i].Arms {
 			was := &r.Scenarios[i].Arms[k]
-			now, sc, err := rejudgeArm(folder, was)
+			now, sc, err := rejudgeArm(root, was)
 			if err != nil {
 				return nil, nil, err
 			}
@@ -126,7 +119,7 @@ func Rejudge(folder string) (*Run, []string, error) {
 			before = before[1:]
 		}
 	}
-	return r, changed, errors.Join(r.writeVerdicts(folder), writeJSON(filepath.Join(folder, runFile), r))
+	return r, changed, errors.Join(r.writeVerdicts(root), writeJSON(root, runFile, r))
 }
 
 // sameJSON compares what would be written.
@@ -138,17 +131,17 @@ func sameJSON(a, b ArmResult) bool {
 
 // addUnlisted adds the arms that were under way when lockjam was killed: they
 // have a history, and run.json does not know of them.
-func addUnlisted(folder string, r *Run) error {
-	found, err := filepath.Glob(filepath.Join(folder, "*", "*", historyFile))
+func addUnlisted(root *os.Root, r *Run) error {
+	found, err := fs.Glob(root.FS(), "*/*/"+historyFile)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUsage, err)
 	}
-	for _, path := range found {
-		within, err := filepath.Rel(folder, filepath.Dir(path))
-		if err != nil || r.lists(within) || strings.Contains(within, ".attempt-") {
+	for _, name := range found {
+		within := filepath.Dir(filepath.FromSlash(name))
+		if r.lists(within) || strings.Contains(within, ".attempt-") {
 			continue
 		}
-		header, _, err := history.Each(path, history.Visitor{})
+		header, err := headerOf(root, filepath.FromSlash(name))
 		if err != nil {
 			continue // killed before anything was recorded
 		}
@@ -159,6 +152,16 @@ func addUnlisted(folder string, r *Run) error {
 		r.scenario(header.Scenario).Arms = append(r.scenario(header.Scenario).Arms, arm)
 	}
 	return nil
+}
+
+func headerOf(root *os.Root, name string) (history.Header, error) {
+	f, err := openFile(root, name)
+	if err != nil {
+		return history.Header{}, err
+	}
+	defer f.Close()
+	header, _, err := history.EachFrom(f, history.Visitor{})
+	return header, err
 }
 
 func (r *Run) lists(armFolder string) bool {
@@ -181,12 +184,8 @@ func (r *Run) scenario(name string) *ScenarioResult {
 }
 
 // rejudgeArm judges one arm again.
-func rejudgeArm(folder string, was *ArmResult) (*ArmResult, *scenario.Scenario, error) {
-	if !filepath.IsLocal(was.Folder) {
-		return nil, nil, fmt.Errorf("%w: %s names an arm folder outside of itself: %q", ErrUsage, folder, was.Folder)
-	}
-	dir := filepath.Join(folder, was.Folder)
-	sc, err := scenario.Load(filepath.Join(dir, ScenarioFile), Known())
+func rejudgeArm(root *os.Root, was *ArmResult) (*ArmResult, *scenario.Scenario, error) {
+	sc, err := recordedScenario(root, was.Folder)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrUsage, err)
 	}
@@ -194,10 +193,20 @@ func rejudgeArm(folder string, was *ArmResult) (*ArmResult, *scenario.Scenario, 
 	if !ok {
 		return nil, nil, fmt.Errorf("%w: %s has no arm %q", ErrUsage, sc.Path, was.Name)
 	}
-	now, err := judgeFolder(dir, sc, arm)
+	now, err := judgeFolder(root, was.Folder, sc, arm)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrUsage, err)
 	}
 	now.Image, now.Repeat, now.Attempts, now.Folder = was.Image, was.Repeat, was.Attempts, was.Folder
 	return now, sc, nil
+}
+
+// recordedScenario is the scenario as an arm ran it.
+func recordedScenario(root *os.Root, folder string) (*scenario.Scenario, error) {
+	f, err := openFile(root, filepath.Join(folder, ScenarioFile))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return scenario.Read(f, f.Name(), Known())
 }

@@ -97,6 +97,7 @@ type ServerEnvironment struct {
 type ScenarioResult struct {
 	Name   string      `json:"name"`
 	Title  string      `json:"title"`
+	File   string      `json:"file,omitempty"`   // as the user named it; "" for one of the catalogue
 	Claims []string    `json:"claims,omitempty"` // of the runbook that it bears on
 	Arms   []ArmResult `json:"arms"`
 }
@@ -113,7 +114,8 @@ type ArmResult struct {
 	Claim       string         `json:"claim,omitempty"` // that the prevention stands for
 	Attempts    int            `json:"attempts"`        // runs it took to get a clear answer
 	Outcome     Outcome        `json:"outcome"`
-	Reasons     []string       `json:"reasons"`    // why the outcome is not pass
+	Reasons     []string       `json:"reasons"` // why the outcome is not pass
+	Places      []Place        `json:"places,omitempty"`
 	Reproduced  *bool          `json:"reproduced"` // null without a trigger
 	Goodput     Goodput        `json:"goodput_per_s"`
 	Phases      []PhaseResult  `json:"phases"`
@@ -134,6 +136,16 @@ type ArmResult struct {
 	Deadlock    *Deadlock      `json:"deadlock,omitempty"`
 	Truncated   bool           `json:"truncated,omitempty"` // the history ends in the middle
 	Noisy       bool           `json:"-"`                   // inconclusive for noise alone: worth another attempt
+}
+
+// Place is where in the scenario file a reason has its cause: at the expectation that
+// was not met, or at the arm of which an assumption did not hold. Line and column count
+// from 1, columns in characters.
+type Place struct {
+	Reason string `json:"reason"`
+	Key    string `json:"key"` // arms[0].expect.verdict
+	Line   int    `json:"line"`
+	Column int    `json:"column"`
 }
 
 // Served says whether goodput is everybody's: how many of the workers completed a

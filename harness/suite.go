@@ -7,7 +7,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -92,6 +91,7 @@ func (t *task) on() string {
 type suite struct {
 	options Options
 	folder  string
+	root    *os.Root // the folder, out of which nothing is written
 	mu      sync.Mutex
 	run     Run
 	tasks   []*task
@@ -105,6 +105,11 @@ func RunSuite(ctx context.Context, o Options) (_ *Run, folder string, err error)
 	if s.tasks, err = plan(o); err != nil {
 		return nil, "", err
 	}
+	defer func() {
+		if s.root != nil {
+			_ = s.root.Close()
+		}
+	}()
 	if err := s.open(); err != nil {
 		return nil, "", err
 	}
@@ -205,6 +210,11 @@ func (s *suite) open() error {
 	if err := os.MkdirAll(s.folder, 0o755); err != nil {
 		return fmt.Errorf("%w: cannot write results: %w", ErrUsage, err)
 	}
+	root, err := os.OpenRoot(s.folder)
+	if err != nil {
+		return fmt.Errorf("%w: cannot write results: %w", ErrUsage, err)
+	}
+	s.root = root
 	if err := s.save(); err != nil {
 		return fmt.Errorf("%w: cannot write results: %w", ErrUsage, err)
 	}
@@ -296,7 +306,7 @@ func (s *suite) runArm(ctx context.Context, t *task, attempt int, observe func(E
 	if errors.Is(err, errServerLost) {
 		err = onlyCleanup(err)
 	}
-	r, judgeErr := judgeFolder(folder, t.sc, t.arm)
+	r, judgeErr := judgeFolder(s.root, t.folder(), t.sc, t.arm)
 	if err == nil && judgeErr != nil {
 		err = fmt.Errorf("%w: %w", ErrInternal, judgeErr)
 	}
@@ -323,7 +333,7 @@ func armSeed(seed uint64, t *task, attempt int) uint64 {
 
 // keep stores a verdict and brings run.json up to date.
 func (s *suite) keep(t *task, r *ArmResult, env ServerEnvironment) error {
-	if err := writeJSON(filepath.Join(s.folder, r.Folder, verdictFile), r); err != nil {
+	if err := writeJSON(s.root, filepath.Join(r.Folder, verdictFile), r); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -353,7 +363,7 @@ func (s *suite) collect() {
 		}
 		i := slices.IndexFunc(s.run.Scenarios, func(r ScenarioResult) bool { return r.Name == t.sc.Name })
 		if i < 0 {
-			s.run.Scenarios = append(s.run.Scenarios, ScenarioResult{Name: t.sc.Name, Title: t.sc.Title, Claims: t.sc.Claims})
+			s.run.Scenarios = append(s.run.Scenarios, ScenarioResult{Name: t.sc.Name, Title: t.sc.Title, File: t.sc.File, Claims: t.sc.Claims})
 			i = len(s.run.Scenarios) - 1
 		}
 		s.run.Scenarios[i].Arms = append(s.run.Scenarios[i].Arms, *t.result)
@@ -371,26 +381,14 @@ func (s *suite) finish(status Status, err error) error {
 	}
 	s.collect()
 	conclude(&s.run)
-	if saveErr := errors.Join(s.run.writeVerdicts(s.folder), s.save()); saveErr != nil {
+	if saveErr := errors.Join(s.run.writeVerdicts(s.root), s.save()); saveErr != nil {
 		s.run.Outcome = worse(s.run.Outcome, Inconclusive) // what is not recorded did not pass
 		err = errors.Join(err, saveErr)
 	}
 	return err
 }
 
-// writeVerdicts stores every arm's verdict.json as the arms taken together have
-// left it.
-func (r *Run) writeVerdicts(folder string) error {
-	var errs []error
-	for _, sc := range r.Scenarios {
-		for i := range sc.Arms {
-			errs = append(errs, writeJSON(filepath.Join(folder, sc.Arms[i].Folder, verdictFile), &sc.Arms[i]))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func (s *suite) save() error { return writeJSON(filepath.Join(s.folder, runFile), s.run) }
+func (s *suite) save() error { return writeJSON(s.root, runFile, s.run) }
 
 func (s *suite) observe(e Event) {
 	if s.options.Observe != nil {
@@ -417,15 +415,4 @@ func conclude(r *Run) {
 func worse(a, b Outcome) Outcome {
 	rank := map[Outcome]int{Pass: 0, Inconclusive: 1, Fail: 2}
 	return slices.MaxFunc([]Outcome{a, b}, func(x, y Outcome) int { return cmp.Compare(rank[x], rank[y]) })
-}
-
-func writeJSON(path string, v any) error {
-	data, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrInternal, err)
-	}
-	if err := history.WriteFile(path, append(data, '\n')); err != nil {
-		return fmt.Errorf("%w: %w", ErrInternal, err)
-	}
-	return nil
 }

@@ -350,7 +350,7 @@ func TestRejudgeFindsTheArmThatWasUnderWay(t *testing.T) {
 	}
 	killed, _ := LoadRun(folder)
 	killed.Status, killed.Scenarios = Interrupted, []ScenarioResult{}
-	if err := writeJSON(filepath.Join(folder, runFile), killed); err != nil {
+	if err := writeJSON(rootOf(t, folder), runFile, killed); err != nil {
 		t.Fatal(err)
 	}
 	history := filepath.Join(folder, "quick", "control", historyFile)
@@ -516,4 +516,14 @@ func TestHostileRunFolder(t *testing.T) {
 	if _, _, err := Rejudge(dir); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "outside of itself") {
 		t.Errorf("%v", err)
 	}
+}
+
+func rootOf(t *testing.T, folder string) *os.Root {
+	t.Helper()
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = root.Close() })
+	return root
 }

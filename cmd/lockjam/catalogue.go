@@ -6,11 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/spf13/cobra"
-
 	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/scenario"
-	"github.com/lockjam/lockjam/scenarios"
 )
 
 // isFile tells the path of a scenario file from the name of a scenario.
@@ -55,9 +52,4 @@ func loadScenarios(args []string) ([]*scenario.Scenario, error) {
 		loaded = append(loaded, sc)
 	}
 	return loaded, errors.Join(errs...)
-}
-
-// completeScenarios is for the shell's tab key: names and files.
-func completeScenarios(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	return scenarios.Names, cobra.ShellCompDirectiveDefault
 }

@@ -286,6 +286,9 @@ func TestRunPasses(t *testing.T) {
 	if md, _ := h.lockjam(0, "report", "results/latest"); md != readFile(t, filepath.Join(h.dir, "results/latest/report.md")) {
 		t.Errorf("report.md is not what report writes:\n%s", md)
 	}
+	if page, _ := h.lockjam(0, "report", "results/latest", "--format", "html"); page != readFile(t, filepath.Join(h.dir, "results/latest/report.html")) {
+		t.Error("report.html is not what report writes")
+	}
 }
 
 func TestRunFails(t *testing.T) {
@@ -403,6 +406,9 @@ func TestInterrupt(t *testing.T) {
 			}
 			if md := readFile(t, filepath.Join(h.dir, "results/latest/report.md")); !strings.Contains(md, "interrupted") {
 				t.Errorf("report.md does not say that it is of a part:\n%s", md)
+			}
+			if page := readFile(t, filepath.Join(h.dir, "results/latest/report.html")); !strings.Contains(page, "The run was interrupted.") {
+				t.Error("report.html does not say that it is of a part")
 			}
 			h.nothingLeft()
 			h.lockjam(2, "judge", "results/latest")

@@ -17,12 +17,13 @@ rewritten. The exit code is that of the outcome, as after a run.`
 
 func newJudge() *cobra.Command {
 	return &cobra.Command{
-		Use:     "judge RUN-DIR",
-		Short:   "Judge a recorded run again, offline",
-		Long:    judgeHelp,
-		Example: "  lockjam judge results/latest",
-		Args:    exactly(1, "RUN-DIR"),
-		RunE:    func(cmd *cobra.Command, args []string) error { return judge(cmd, args[0]) },
+		Use:               "judge RUN-DIR",
+		Short:             "Judge a recorded run again, offline",
+		Long:              judgeHelp,
+		Example:           "  lockjam judge results/latest",
+		Args:              exactly(1, "RUN-DIR"),
+		ValidArgsFunction: completeRuns,
+		RunE:              func(cmd *cobra.Command, args []string) error { return judge(cmd, args[0]) },
 	}
 }
 

@@ -52,6 +52,7 @@ type runFlags struct {
 	out              string
 	json             bool
 	quiet            bool
+	metrics          string // HOST:PORT
 	allowDestructive bool
 }
 
@@ -72,7 +73,9 @@ func newRun() *cobra.Command {
 	flags := cmd.Flags()
 	flags.BoolVar(&f.all, "all", false, "run the whole catalogue")
 	flags.StringSliceVar(&f.arms, "arm", nil, "run only the arms with this `NAME`; may be repeated")
+	complete(cmd, "arm", armNames)
 	flags.StringVar(&f.server, "server", "auto", "`KIND` of server: auto, container, process or redis://HOST:PORT")
+	complete(cmd, "server", always("auto", server.KindContainer, server.KindProcess, "redis://"))
 	flags.StringSliceVar(&f.images, "image", nil, "`REF` of the container's image; may be repeated, and every arm runs on each; default "+server.DefaultImage)
 	flags.IntVar(&f.parallel, "parallel", 3, fmt.Sprintf("run up to `N` arms side by side, 1 to %d", maxParallel))
 	flags.IntVar(&f.repeat, "repeat", 1, fmt.Sprintf("run every arm `N` times, 1 to %d", maxRepeat))
@@ -80,6 +83,7 @@ func newRun() *cobra.Command {
 	flags.StringVar(&f.out, "out", "results", "make the run's folder in `DIR`")
 	flags.BoolVar(&f.json, "json", false, "print a stream of events, one JSON object a line, and no summary")
 	flags.BoolVar(&f.quiet, "quiet", false, "no progress, the summary only")
+	flags.StringVar(&f.metrics, "metrics", "", "serve the run's figures to Prometheus on `HOST:PORT`, under /metrics; port 0 takes a free one")
 	flags.BoolVar(&f.allowDestructive, "allow-destructive", false, "let remedies change the settings of a server that lockjam did not start")
 	return cmd
 }
@@ -150,6 +154,11 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	figures, err := expose(cmd, f.metrics)
+	if err != nil {
+		return err
+	}
+	defer figures.close()
 	// Before a server is looked for: an image may take minutes to come.
 	if err := os.MkdirAll(f.out, 0o755); err != nil {
 		return badUsage(cmd, "%s: cannot write results: %v", origin(cmd, "out"), err)
@@ -157,7 +166,8 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 	ctx, fail := context.WithCancelCause(cmd.Context())
 	watch := newProgress(f.json, f.quiet, cmd.OutOrStdout(), cmd.ErrOrStderr(), fail)
 	defer onSignals(fail, watch.say)()
-	r, folder, err := f.start(ctx, cmd, chosen, watch)
+	figures.announce(watch.say)
+	r, folder, err := f.start(ctx, cmd, chosen, watch, figures)
 	watch.close()
 	err = because(ctx, err)
 	if r == nil {
@@ -167,7 +177,7 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 }
 
 // start finds a server and runs the scenarios on it.
-func (f *runFlags) start(ctx context.Context, cmd *cobra.Command, chosen []*scenario.Scenario, watch progress) (*harness.Run, string, error) {
+func (f *runFlags) start(ctx context.Context, cmd *cobra.Command, chosen []*scenario.Scenario, watch progress, figures *exposition) (*harness.Run, string, error) {
 	note := watch.say
 	if f.json || f.quiet {
 		note = func(string) {}
@@ -189,7 +199,7 @@ func (f *runFlags) start(ctx context.Context, cmd *cobra.Command, chosen []*scen
 	}
 	return harness.RunSuite(ctx, harness.Options{
 		Scenarios: chosen, Arms: f.arms, Start: starter, Images: images, Parallel: f.parallel, Repeat: f.repeat,
-		Seed: f.seed, Out: f.out, AllowDestructive: f.allowDestructive, Observe: watch.observe,
+		Seed: f.seed, Out: f.out, AllowDestructive: f.allowDestructive, Observe: figures.beside(watch.observe),
 	})
 }
 

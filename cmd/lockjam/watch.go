@@ -88,6 +88,7 @@ func newWatch() *cobra.Command {
 	flags.BoolVar(&f.canary, "canary", false, "dial as a client would, and read what it is told")
 	flags.BoolVar(&f.json, "json", false, "print one JSON object a line")
 	flags.StringSliceVar(&f.params, "set", nil, "set a signal's parameter: `SIGNAL.NAME=VALUE`; may be repeated")
+	complete(cmd, "set", signalParams)
 	return cmd
 }
 

@@ -2,6 +2,7 @@ package history
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -46,8 +47,18 @@ type Visitor struct {
 // Load reads the journal at path into memory, some 80 bytes per operation. It
 // fails as Each does.
 func Load(path string) (*History, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("history: %w", err)
+	}
+	defer f.Close()
+	return LoadFrom(f)
+}
+
+// LoadFrom is Load of a file that is open.
+func LoadFrom(f *os.File) (*History, error) {
 	h := new(History)
-	info, err := os.Stat(path)
+	info, err := f.Stat()
 	if err != nil {
 		return nil, fmt.Errorf("history: %w", err)
 	}
@@ -55,7 +66,7 @@ func Load(path string) (*History, error) {
 	// each several times, and room that is not used costs no memory; but a large
 	// file may be anything.
 	h.Ops = make([]Op, 0, min(info.Size()/11, 1<<22))
-	h.Header, h.Truncated, err = Each(path, Visitor{
+	h.Header, h.Truncated, err = EachFrom(f, Visitor{
 		Op:     func(op *Op) { h.Ops = append(h.Ops, *op) },
 		Sample: func(s *Sample) { h.Samples = append(h.Samples, *s) },
 		Mark:   func(m *Mark) { h.Marks = append(h.Marks, *m) },
@@ -86,9 +97,14 @@ func Each(path string, v Visitor) (h Header, truncated bool, err error) {
 		return Header{}, false, fmt.Errorf("history: %w", err)
 	}
 	defer f.Close()
+	return EachFrom(f, v)
+}
+
+// EachFrom is Each of a file that is open.
+func EachFrom(f *os.File, v Visitor) (h Header, truncated bool, err error) {
 	h, truncated, err = unpack(f, v)
 	if err != nil {
-		return Header{}, false, fmt.Errorf("history: %s: %w", path, err)
+		return Header{}, false, fmt.Errorf("history: %s: %w", f.Name(), err)
 	}
 	return h, truncated, nil
 }
@@ -232,7 +248,15 @@ func (b *batch) line(line []byte) bool {
 	return b.tenants.readOp(text, &b.ops[len(b.ops)-1])
 }
 
+// censusBegins is how the journal begins one.
+var censusBegins = []byte(`{"census":`)
+
 func (b *batch) object(line []byte) bool {
+	// A census is long, and most who read a history want none.
+	if b.visit.Census == nil && bytes.HasPrefix(line, censusBegins) {
+		b.sum(line)
+		return true
+	}
 	var l otherLine
 	if json.Unmarshal(line, &l) != nil {
 		return false

@@ -1,8 +1,10 @@
 package history
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -12,19 +14,32 @@ import (
 // it, even after a power cut, finds the old file or the new one. The folder must
 // exist. The file can be read by all and written by its owner.
 func WriteFile(path string, data []byte) error {
-	if err := replace(path, data); err != nil {
-		return fmt.Errorf("history: writing %s: %w", path, err)
-	}
-	return nil
-}
-
-func replace(path string, data []byte) error {
 	dir, name := filepath.Split(path)
 	if dir == "" {
 		dir = "."
 	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return fmt.Errorf("history: writing %s: %w", path, err)
+	}
+	defer root.Close()
+	return WriteFileIn(root, name, data)
+}
+
+// WriteFileIn is WriteFile within a folder, out of which no link leads it: a run
+// folder may come from anywhere.
+func WriteFileIn(root *os.Root, name string, data []byte) error {
+	if err := replace(root, name, data); err != nil {
+		return fmt.Errorf("history: writing %s: %w", filepath.Join(root.Name(), name), err)
+	}
+	return nil
+}
+
+func replace(root *os.Root, name string, data []byte) error {
+	dir, base := filepath.Split(name)
 	// In the same folder, because a rename does not cross file systems.
-	f, err := os.CreateTemp(dir, "."+name+".*.tmp")
+	tmp := filepath.Join(dir, fmt.Sprintf(".%s.%016x.tmp", base, rand.Uint64()))
+	f, err := root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
@@ -36,23 +51,22 @@ func replace(path string, data []byte) error {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
+		err = root.Rename(tmp, name)
 	}
 	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
+		return errors.Join(err, root.Remove(tmp))
 	}
-	return syncDir(dir)
+	return syncDir(root.Open(cmp.Or(dir, ".")))
 }
 
-// syncDir makes the names in a folder last. Windows has no such call and keeps
-// them by itself.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := os.Open(dir)
+// syncDir makes the names in a folder last, which it takes as Open returned it.
+// Windows has no such call and keeps them by itself.
+func syncDir(d *os.File, err error) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(d.Sync(), d.Close())
+	if runtime.GOOS != "windows" {
+		err = d.Sync()
+	}
+	return errors.Join(err, d.Close())
 }

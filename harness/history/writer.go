@@ -148,7 +148,7 @@ func (j *journal) close(whole bool, ops int64) error {
 		err = j.file.Sync()
 	}
 	if err == nil {
-		err = syncDir(filepath.Dir(j.file.Name()))
+		err = syncDir(os.Open(filepath.Dir(j.file.Name())))
 	}
 	return errors.Join(err, j.file.Close())
 }

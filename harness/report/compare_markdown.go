@@ -9,9 +9,6 @@ import (
 	"github.com/lockjam/lockjam/harness/compare"
 )
 
-// CommentLimit is how many characters GitHub takes in a comment.
-const CommentLimit = 65536
-
 // CompareMarkdown writes a comparison that fits in a pull request's comment: the answer
 // first, the details folded, and a line for what is left out where there are too many.
 func CompareMarkdown(w io.Writer, c *compare.Comparison) error {
@@ -28,7 +25,7 @@ func CompareMarkdown(w io.Writer, c *compare.Comparison) error {
 	b.WriteString("\n")
 	left := 0
 	for _, s := range sections(c) {
-		part, out := folded(s, CommentLimit-2000-b.Len())
+		part, out := foldedSection(s, maxComment-2000-b.Len())
 		b.WriteString(part)
 		left += out
 	}
@@ -47,28 +44,27 @@ func CompareMarkdown(w io.Writer, c *compare.Comparison) error {
 	return err
 }
 
-// folded is a section in at most room bytes, and how many of its rows do not fit.
+// foldedSection is a section in at most room bytes, and how many of its rows do not fit.
 // Regressions stand open, all else is folded.
-func folded(s section, room int) (string, int) {
-	open, closed := fmt.Sprintf("<details><summary>%s: %d</summary>\n\n", s.Title, len(s.Rows)), "\n</details>\n\n"
+func foldedSection(s section, room int) (string, int) {
+	whole := func(rows string) string { return folded(fmt.Sprintf("%s: %d", s.Title, len(s.Rows)), rows+"\n") }
 	if s.Title == "Regressions" {
-		open, closed = "### Regressions\n\n", "\n"
+		whole = func(rows string) string { return "### Regressions\n\n" + rows + "\n" }
 	}
 	var b bytes.Buffer
-	b.WriteString(open)
 	table(&b, "scenario", "arm", "what", "before", "after", "difference", "")
 	for i, r := range s.Rows {
 		var line bytes.Buffer
 		line.WriteString(" ") // a row, not the head of a table
 		scenario, arm := placeOf(r)
 		table(&line, scenario, arm, r.What, r.Before, r.After, r.Difference(), r.Because)
-		if b.Len()+line.Len()+len(closed) > room {
+		if len(whole(b.String()))+line.Len() > room {
 			if i == 0 {
 				return "", len(s.Rows)
 			}
-			return b.String() + closed, len(s.Rows) - i
+			return whole(b.String()), len(s.Rows) - i
 		}
 		b.WriteString(strings.TrimPrefix(line.String(), " "))
 	}
-	return b.String() + closed, 0
+	return whole(b.String()), 0
 }

@@ -130,7 +130,7 @@ func TestComparisonFitsInAComment(t *testing.T) {
 	})
 	c := compare.Runs(planted(t, func(*harness.Run) {}), worst, rules)
 	got := written(t, "markdown", c)
-	if len(got) > CommentLimit || len(got) < CommentLimit*3/4 {
+	if len(got) > maxComment || len(got) < maxComment*3/4 {
 		t.Errorf("%d characters", len(got))
 	}
 	if !regexp.MustCompile(`\n\d+ more rows do not fit here; `).MatchString(got) || strings.Count(got, "<details>") != strings.Count(got, "</details>") {

@@ -65,7 +65,7 @@ func page(b *bytes.Buffer, s *scenario.Scenario) {
 	b.WriteString("\n\n")
 	for _, n := range s.Notes() {
 		if n.Heading == "Take away" {
-			fmt.Fprintf(b, "%s\n\n", cell(n.Text))
+			fmt.Fprintf(b, "%s\n\n", words(n.Text))
 		}
 	}
 	if endsByItself(s) {

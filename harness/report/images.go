@@ -26,11 +26,13 @@ const differs = "differs"
 func imageMatrix(r *harness.Run, images []string) matrix {
 	m := matrix{columns: append(append([]string{"arm"}, images...), differs)}
 	for _, line := range byArm(r) {
-		cells := []string{line.arm}
+		cells, arms := []string{line.arm}, [][]row{nil}
 		for _, image := range images {
-			cells = append(cells, line.on(image).came())
+			one := line.on(image)
+			cells = append(cells, one.came())
+			arms = append(arms, []row{one})
 		}
-		m.lines = append(m.lines, matrixLine{scenario: line.scenario, cells: append(cells, mark(line.answers()))})
+		m.lines = append(m.lines, matrixLine{scenario: line.scenario, cells: append(cells, mark(line.answers())), arms: append(arms, nil)})
 	}
 	return m
 }
@@ -162,7 +164,6 @@ func inShortOn(r *harness.Run, sc harness.ScenarioResult) []short {
 // signalsByImage has a line for each signal and a column for each image: in how many
 // arms it fired there, after how long, and what else it did.
 func signalsByImage(b *bytes.Buffer, sc harness.ScenarioResult, images []string) {
-	fmt.Fprintf(b, "### %s\n\n", cell(sc.Name))
 	table(b, append(append([]string{"signal", "claim", "expected"}, images...), differs)...)
 	for _, name := range signalNames(sc) {
 		var cells, kinds []string
@@ -177,7 +178,6 @@ func signalsByImage(b *bytes.Buffer, sc harness.ScenarioResult, images []string)
 		}
 		table(b, append(append([]string{name, orDash(s.Claim), s.Expected}, cells...), mark(kinds))...)
 	}
-	b.WriteString("\n")
 }
 
 // did is what one signal did on one image. Images agree where the kind is the same.
@@ -243,7 +243,7 @@ func tableOfImages(w io.Writer, r *harness.Run) error {
 		for _, one := range l.rows {
 			said = append(said, fmt.Sprintf("%s on %s", one.tally(cameTo), one.image))
 		}
-		fmt.Fprintf(&b, "differs: %s/%s: %s\n", l.scenario, l.arm, strings.Join(said, "; "))
+		fmt.Fprintf(&b, "differs: %s/%s: %s\n", plain(l.scenario), plain(l.arm), plain(strings.Join(said, "; ")))
 	}
 	switch {
 	case b.Len() > 0:

@@ -52,11 +52,11 @@ func TestMarkdownOfSeveralImages(t *testing.T) {
 	for _, want := range []string{
 		"- **slot-lock-deadlock** (Slots and locks), on `redis:6`: cured, at the price of safety, by `raise`\n",
 		"- **slot-lock-deadlock** (Slots and locks), on `valkey:9`: no help: `raise`\n",
-		"### Image by image\n\n| scenario | arm | redis:6 | valkey:9 | differs |\n|---|---|---|---|---|\n" +
+		"## Image by image\n\n| scenario | arm | redis:6 | valkey:9 | differs |\n|---|---|---|---|---|\n" +
 			"| slot-lock-deadlock | control | no-effect | no-effect | no |\n" +
 			"| slot-lock-deadlock | raise | cured, UNSAFE, 100%, after 0.8 s, 6 faults | no-effect | **yes** |\n",
 		"| slot-lock-deadlock | raise on valkey:9 | **no-effect** |",
-		"- `slot-lock-deadlock` / `raise on redis:6`: Goodput was back.",
+		"- `raise on redis:6`: Goodput was back.",
 		"- A1 on redis:6: slot-lock-deadlock/control: detect ms 1\n",
 		"- fail: `slot-lock-deadlock` / `raise on valkey:9`: it was expected to be cured\n",
 		"| signal | claim | expected | redis:6 | valkey:9 | differs |\n|---|---|---|---|---|---|\n",

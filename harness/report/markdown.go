@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -12,76 +13,138 @@ import (
 	"github.com/lockjam/lockjam/harness"
 )
 
-// Markdown writes report.md: the answer first, in a table that takes ten
-// seconds to read, then the signals, then what was done and what it ran on.
-func Markdown(w io.Writer, r *harness.Run) error {
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "# lockjam run %s: %s\n\n", cell(r.ID), strings.ToUpper(string(r.Outcome)))
-	if r.Status != harness.Completed {
-		fmt.Fprintf(&b, "**The run was %s.** What follows is what had been recorded until then. %s\n\n", r.Status, cell(r.Because))
-	}
-	answer(&b, r)
-	scorecard(&b, r)
-	standstills(&b, r)
-	stability(&b, r)
-	doubts(&b, r)
-	signalTables(&b, r)
-	logs(&b, r)
-	probes(&b, r)
-	ranOn(&b, r)
-	_, err := w.Write(b.Bytes())
+// Markdown writes report.md, which fits into a comment on GitHub: the answer first and
+// what did not pass, then tables, then what is there to look up, folded. What there is no
+// room for is left out from the end, and a line says so.
+func Markdown(w io.Writer, r *harness.Run) error { return markdownWithin(w, r, maxComment) }
+
+// markdownWithin writes at most so many bytes.
+func markdownWithin(w io.Writer, r *harness.Run, most int) error {
+	var p pages
+	p.must("", opening(r))
+	p.must("## Which remedy works", inShortLines(r))
+	p.must("## What did not pass", doubts(r))
+	p.must(fmt.Sprintf("## Verdicts that differ between %d repeats", r.Repeat), stability(r))
+	matrices(&p, r)
+	p.add("## Arm by arm", armTable(r))
+	p.add("## What the runbook says, and what was measured", scorecard(r))
+	p.add("## What to do instead", instead(r))
+	p.add("## Which signal fires", overview(r))
+	p.add("## What it ran on", ranOn(r))
+	standstills(&p, r)
+	whys(&p, r)
+	signalTables(&p, r)
+	p.add("## What the verdicts on the runbook rest on", shown(r))
+	logs(&p, r)
+	probes(&p, r)
+	_, err := io.WriteString(w, p.within(most))
 	return err
 }
 
-func answer(b *bytes.Buffer, r *harness.Run) {
-	b.WriteString("## Which remedy works\n\n")
+func opening(r *harness.Run) string {
+	s := fmt.Sprintf("# lockjam run %s: %s\n\n", cell(r.ID), strings.ToUpper(cell(string(r.Outcome))))
+	if r.Status != harness.Completed {
+		s += fmt.Sprintf("**The run was %s.** What follows is what had been recorded until then. %s\n\n", cell(string(r.Status)), cell(r.Because))
+	}
+	return s
+}
+
+// What lists that always stand may take, in bytes.
+const (
+	maxShort  = 14_000
+	maxDoubts = 20_000
+	maxFlaps  = 6_000
+)
+
+func inShortLines(r *harness.Run) string {
+	var lines []string
 	for _, sc := range r.Scenarios {
 		for _, s := range inShortOn(r, sc) {
-			fmt.Fprintf(b, "- **%s** (%s)%s: %s\n", cell(sc.Name), cell(sc.Title), s.on, s.said)
+			lines = append(lines, fmt.Sprintf("- **%s** (%s)%s: %s\n", cell(cut(sc.Name, longestName)), cell(sc.Title), s.on, s.said))
 		}
 	}
-	if !bytes.HasSuffix(b.Bytes(), []byte("\n\n")) {
-		b.WriteString("\n")
+	if len(lines) == 0 {
+		return "Nothing was tried that bears on it.\n\n"
 	}
+	return bounded(lines, maxShort)
+}
+
+// bounded is a list, as far as it fits into most bytes.
+func bounded(lines []string, most int) string {
+	var b strings.Builder
+	for i, l := range lines {
+		if b.Len()+len(l) > most {
+			fmt.Fprintf(&b, "- and %d more, which run.json has\n", len(lines)-i)
+			break
+		}
+		b.WriteString(l)
+	}
+	return b.String() + "\n"
+}
+
+func matrices(p *pages, r *harness.Run) {
 	if images := r.Images(); len(images) > 0 {
-		pinned(b, "Image by image", imageMatrix(r, images))
-	} else {
-		pinned(b, "Remedies", remedyMatrix(r))
-		pinned(b, "Preventions", preventionMatrix(r))
+		p.add("## Image by image", pinned(imageMatrix(r, images)))
+		return
 	}
-	b.WriteString("### Arm by arm\n\n")
-	table(b, "scenario", "arm", "verdict", "goodput before", "during", "after", "of the baseline", "back after", "safety faults", "as expected")
-	for _, row := range rows(r) {
-		table(b, row.scenario, row.name(), bold(row.verdict()), row.before(), row.during(), row.after(), row.ratio(), row.restored(), row.faults(), row.asExpected())
+	p.add("## Remedies", pinned(remedyMatrix(r)))
+	p.add("## Preventions", pinned(preventionMatrix(r)))
+}
+
+// openRows is how many arms a table has that is not folded.
+const openRows = 30
+
+func armTable(r *harness.Run) string {
+	var b bytes.Buffer
+	all := rows(r)
+	if len(all) == 0 {
+		return ""
+	}
+	table(&b, "scenario", "arm", "verdict", "goodput before", "during", "after", "of the baseline", "back after", "safety faults", "as expected")
+	for _, row := range all {
+		table(&b, row.scenario, row.name(), bold(row.verdict()), row.before(), row.during(), row.after(), row.ratio(), row.restored(), row.faults(), row.asExpected())
 	}
 	b.WriteString("\nGoodput is rate-limit decisions completed per second: in the baseline, at the end of the incident, and after the remedy; then as a share of the baseline, with its 95% interval, from the restoration on (of a prevention: from the trigger on).\n")
 	b.WriteString("*cured*: back at the baseline's level, and it lasted. *relapsed*: work went on for a moment and stopped again. " +
 		"*no-effect*: nothing moved. *blocked*: the remedy could not be applied. " +
-		"*prevented*: what was in force from the start kept goodput up through the trigger; *mitigated*: it suffered, and did not stay down; *not-prevented*: the incident took place. *UNSAFE*: two workers relied on one lock, a lock went from under its holder, an update was lost, or a fencing token did not rise.\n")
-	if len(r.Scenarios) > 0 {
-		b.WriteString("\n")
+		"*prevented*: what was in force from the start kept goodput up through the trigger; *mitigated*: it suffered, and did not stay down; *not-prevented*: the incident took place. *UNSAFE*: two workers relied on one lock, a lock went from under its holder, an update was lost, or a fencing token did not rise.\n\n")
+	if len(all) <= openRows {
+		return b.String()
 	}
-	for _, row := range rows(r) {
-		a := row.repeats[0]
-		if a.Because != "" {
-			fmt.Fprintf(b, "- `%s` / `%s`: %s%s%s%s\n", code(row.scenario), code(row.name()), cell(a.Because), earned(a), left(a), harm(a))
-		}
-	}
-	b.WriteString("\n")
+	return folded(fmt.Sprintf("%d arms", len(all)), b.String())
 }
 
-// pinned writes a matrix, if there is anything in it.
-func pinned(b *bytes.Buffer, title string, m matrix) {
-	if len(m.lines) == 0 {
-		return
+// whys has the verdicts in sentences, scenario by scenario.
+func whys(p *pages, r *harness.Run) {
+	lines := map[string][]string{}
+	for _, row := range rows(r) {
+		if a := row.repeats[0]; a.Because != "" {
+			lines[row.scenario] = append(lines[row.scenario], fmt.Sprintf("- `%s`: %s%s%s%s\n", code(row.name()), cell(a.Because), earned(a), left(a), harm(a)))
+		}
 	}
-	fmt.Fprintf(b, "### %s\n\n", title)
-	table(b, append([]string{"scenario"}, m.columns...)...)
-	for _, l := range m.lines {
-		table(b, append([]string{l.scenario}, l.cells...)...)
+	for _, sc := range r.Scenarios {
+		if said := lines[sc.Name]; said != nil {
+			p.add("## Why", folded(sc.Name, strings.Join(said, "")+"\n"))
+			delete(lines, sc.Name)
+		}
 	}
-	b.WriteString("\n")
 }
+
+// pinned is a matrix as a table; "" if there is nothing in it.
+func pinned(m matrix) string {
+	if len(m.lines) == 0 {
+		return ""
+	}
+	var b bytes.Buffer
+	table(&b, append([]string{"scenario"}, m.columns...)...)
+	for _, l := range m.lines {
+		table(&b, append([]string{l.scenario}, l.cells...)...)
+	}
+	return b.String() + "\n"
+}
+
+// maxNames is how many arms a line names of a kind.
+const maxNames = 16
 
 // inShort says in a line what to do about a scenario, and what not to.
 func inShort(arms []row) string {
@@ -109,6 +172,9 @@ func inShort(arms []row) string {
 				names = append(names, "`"+code(arm.arm)+"`")
 			}
 		}
+		if n := len(names); n > maxNames {
+			names = append(names[:maxNames], fmt.Sprintf("and %d more", n-maxNames))
+		}
 		if len(names) > 0 {
 			parts = append(parts, g.words+" "+strings.Join(names, ", "))
 		}
@@ -132,11 +198,16 @@ func left(a harness.ArmResult) string {
 	return fmt.Sprintf(" At the end %d of %d workers got anything done.", a.Served.Workers, a.Served.Of)
 }
 
-// harm puts the safety counts that are not zero into words.
+// harm says what was broken.
 func harm(a harness.ArmResult) string {
 	if !a.Unsafe {
 		return ""
 	}
+	return " **Unsafe:** " + broken(a) + "."
+}
+
+// broken puts the safety counts that are not zero into words.
+func broken(a harness.ArmResult) string {
 	var found []string
 	for _, c := range []struct {
 		n         int64
@@ -155,22 +226,17 @@ func harm(a harness.ArmResult) string {
 			found = append(found, fmt.Sprintf("%d %s", c.n, c.many))
 		}
 	}
-	return " **Unsafe:** " + strings.Join(found, ", ") + "."
+	return strings.Join(found, ", ")
 }
 
 // standstills says of every scenario what its incident is, with a drawing of
 // who waits for whom. Arms of one scenario share their incident: the first that
 // has a proof speaks for them.
-func standstills(b *bytes.Buffer, r *harness.Run) {
-	first := true
+func standstills(p *pages, r *harness.Run) {
 	for _, sc := range r.Scenarios {
 		i := slices.IndexFunc(sc.Arms, func(a harness.ArmResult) bool { return a.Deadlock != nil && a.Deadlock.Proved })
 		if i < 0 {
 			continue
-		}
-		if first {
-			b.WriteString("## What stands still, and why\n\n")
-			first = false
 		}
 		proved, all := 0, 0
 		for _, a := range sc.Arms {
@@ -182,83 +248,118 @@ func standstills(b *bytes.Buffer, r *harness.Run) {
 			}
 		}
 		d := sc.Arms[i].Deadlock
-		fmt.Fprintf(b, "**%s**: %s Proved in %d of %d arms, here %.1f s after the trigger and %.0f ms after the rules first allow it",
+		said := fmt.Sprintf("**%s**: %s Proved in %d of %d arms, here %.1f s after the trigger and %.0f ms after the rules first allow it",
 			cell(sc.Name), cell(d.Sentence), proved, all, d.AfterMS/1000, d.LateMS)
 		if d.Checked {
-			b.WriteString("; the locks' tokens and CLIENT LIST in Redis agree")
+			said += "; the locks' tokens and CLIENT LIST in Redis agree"
 		}
-		// Waitgraph escapes its labels; a fence would end the drawing early.
-		fmt.Fprintf(b, ".\n\n```mermaid\n%s```\n\n", strings.ReplaceAll(d.Graph, "```", ""))
+		p.add("## What stands still, and why", said+".\n\n"+drawing(d.Graph))
 	}
 }
 
+// drawing shows a graph in Mermaid, whose labels waitgraph has escaped. What is read
+// from a file may be anything else: a backtick would end the drawing, and a script or a
+// link is none of ours.
+func drawing(graph string) string {
+	for _, word := range []string{"click", "href", "%%"} {
+		if strings.Contains(strings.ToLower(graph), word) {
+			return ""
+		}
+	}
+	var b strings.Builder
+	for line := range strings.Lines(strings.ReplaceAll(graph, "`", "'")) {
+		b.WriteString(strings.TrimRight(plain(line), " ") + "\n")
+	}
+	if b.Len() == 0 {
+		return ""
+	}
+	return folded("who waits for whom", "```mermaid\n"+b.String()+"```\n\n")
+}
+
 // scorecard holds the runbook's claims against what was measured.
-func scorecard(b *bytes.Buffer, r *harness.Run) {
+func scorecard(r *harness.Run) string {
+	var b bytes.Buffer
 	var untested []string
-	b.WriteString("## What the runbook says, and what was measured\n\n")
 	for _, c := range r.Claims {
 		if c.Verdict == harness.Untested {
 			untested = append(untested, c.ID)
 			continue
 		}
-		if bytes.HasSuffix(b.Bytes(), []byte("\n\n")) {
-			table(b, "claim", "the runbook", "verdict", "because")
+		if b.Len() == 0 {
+			table(&b, "claim", "the runbook", "verdict", "because")
 		}
-		table(b, c.ID, c.Words, bold(c.Verdict), c.Because)
+		table(&b, c.ID, c.Words, bold(c.Verdict), c.Because)
 	}
-	if len(untested) < len(r.Claims) {
+	if b.Len() > 0 {
 		b.WriteString("\n")
 	}
+	if len(untested) > 0 {
+		fmt.Fprintf(&b, "Untested by this run: %s.\n\n", cell(strings.Join(untested, ", ")))
+	}
+	return b.String()
+}
+
+// instead is what to do where the runbook does not hold.
+func instead(r *harness.Run) string {
+	var b strings.Builder
 	for _, c := range r.Claims {
 		if c.Instead != "" {
-			fmt.Fprintf(b, "- **%s**, instead: %s\n", cell(c.ID), cell(c.Instead))
+			fmt.Fprintf(&b, "- **%s**: %s\n", cell(c.ID), cell(c.Instead))
 		}
 	}
-	if len(untested) < len(r.Claims) {
-		b.WriteString("\nShown by:\n\n")
+	if b.Len() == 0 {
+		return ""
 	}
+	return b.String() + "\n"
+}
+
+// shown lists the figures that the scorecard rests on.
+func shown(r *harness.Run) string {
+	var b strings.Builder
 	for _, c := range r.Claims {
 		if by := shownBy(c.Evidence); by != "" {
-			fmt.Fprintf(b, "- %s: %s\n", cell(c.ID), cell(by))
+			fmt.Fprintf(&b, "- %s: %s\n", cell(c.ID), words(by))
 		}
 		for _, on := range c.Images {
 			if by := shownBy(on.Evidence); by != "" {
-				fmt.Fprintf(b, "- %s on %s: %s\n", cell(c.ID), cell(on.Image), cell(by))
+				fmt.Fprintf(&b, "- %s on %s: %s\n", cell(c.ID), cell(on.Image), words(by))
 			}
 		}
 	}
-	if len(untested) > 0 {
-		if len(untested) < len(r.Claims) {
-			b.WriteString("\n")
-		}
-		fmt.Fprintf(b, "Untested by this run: %s.\n", cell(strings.Join(untested, ", ")))
+	if b.Len() == 0 {
+		return ""
 	}
-	b.WriteString("\n")
+	return folded("arms and figures", b.String()+"\n")
 }
 
 // shownBy names the arms and figures that a verdict rests on.
 func shownBy(evidence []harness.Evidence) string {
 	var all []string
 	for _, e := range evidence {
-		field := e.Field[strings.LastIndex(e.Field, ".")+1:]
-		var value string
-		switch v := e.Value.(type) {
-		case string: // a sentence, which stands in because
-			continue
-		case map[string]float64:
-			value = figures(v)
-		case map[string]any: // as it is read back from run.json
-			read := map[string]float64{}
-			for name, x := range v {
-				read[name], _ = x.(float64)
-			}
-			value = figures(read)
-		default:
-			value = fmt.Sprintf("%s %v", strings.ReplaceAll(field, "_", " "), v)
+		if value := measured(e); value != "" {
+			all = append(all, fmt.Sprintf("%s/%s: %s", e.Scenario, e.Arm, value))
 		}
-		all = append(all, fmt.Sprintf("%s/%s: %s", e.Scenario, e.Arm, value))
 	}
 	return strings.Join(all, "; ")
+}
+
+// measured is the figures of one piece of evidence; "" for a sentence, which stands in
+// because.
+func measured(e harness.Evidence) string {
+	switch v := e.Value.(type) {
+	case string:
+		return ""
+	case map[string]float64:
+		return figures(v)
+	case map[string]any: // as it is read back from run.json
+		read := map[string]float64{}
+		for name, x := range v {
+			read[name], _ = x.(float64)
+		}
+		return figures(read)
+	}
+	field := e.Field[strings.LastIndex(e.Field, ".")+1:]
+	return fmt.Sprintf("%s %v", strings.ReplaceAll(field, "_", " "), e.Value)
 }
 
 // figures is "name value, name value", with the names' underscores as spaces.
@@ -274,22 +375,25 @@ func figures(f map[string]float64) string {
 	return strings.Join(all, ", ")
 }
 
-func doubts(b *bytes.Buffer, r *harness.Run) {
-	first := true
+// doubts lists what did not pass, what failed first.
+func doubts(r *harness.Run) string {
+	var failed, rest []string
 	for _, sc := range r.Scenarios {
 		for _, a := range sc.Arms {
 			for _, why := range a.Reasons {
-				if first {
-					b.WriteString("## What did not pass\n\n")
-					first = false
+				line := fmt.Sprintf("- %s: `%s` / `%s`%s: %s\n", cell(string(a.Outcome)), code(sc.Name), code(a.Name+on(a.Image)), repeatOf(a, r), cell(why))
+				if a.Outcome == harness.Fail {
+					failed = append(failed, line)
+				} else {
+					rest = append(rest, line)
 				}
-				fmt.Fprintf(b, "- %s: `%s` / `%s`%s: %s\n", a.Outcome, code(sc.Name), code(a.Name+on(a.Image)), repeatOf(a, r), cell(why))
 			}
 		}
 	}
-	if !first {
-		b.WriteString("\n")
+	if all := append(failed, rest...); len(all) > 0 {
+		return bounded(all, maxDoubts)
 	}
+	return ""
 }
 
 func repeatOf(a harness.ArmResult, r *harness.Run) string {
@@ -299,76 +403,120 @@ func repeatOf(a harness.ArmResult, r *harness.Run) string {
 	return fmt.Sprintf(" (repeat %d)", a.Repeat)
 }
 
+// overview is scenarios by signals: after how long each fires.
+func overview(r *harness.Run) string {
+	var names []string
+	for _, sc := range r.Scenarios {
+		for _, name := range signalNames(sc) {
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	var b bytes.Buffer
+	falseAlarms(&b, r)
+	table(&b, append([]string{"scenario"}, names...)...)
+	for _, sc := range r.Scenarios {
+		cells := []string{sc.Name}
+		for _, name := range names {
+			cells = append(cells, row{repeats: sc.Arms}.did(name).brief())
+		}
+		table(&b, cells...)
+	}
+	b.WriteString("\nThe time to detect, the median of the arms; *silent*: it fires in none of them.\n\n")
+	return b.String()
+}
+
+// brief is what a signal did, in a cell.
+func (d did) brief() string {
+	switch d.kind {
+	case "fires":
+		return strings.TrimPrefix(d.words[strings.Index(d.words, ",")+1:], " ")
+	case "silent", "not available":
+		return d.kind
+	}
+	return d.words
+}
+
 // signalTables has one table per scenario, quickest signal first. Arms of one
 // scenario share their incident, so their readings are folded together.
-func signalTables(b *bytes.Buffer, r *harness.Run) {
-	b.WriteString("## Which signal fires\n\n")
-	falseAlarms(b, r)
+func signalTables(p *pages, r *harness.Run) {
+	const heading = "## What the signals read"
+	images := r.Images()
 	for _, sc := range r.Scenarios {
-		if images := r.Images(); len(images) > 0 {
-			signalsByImage(b, sc, images)
-			continue
+		var b bytes.Buffer
+		if len(images) > 0 {
+			signalsByImage(&b, sc, images)
+		} else {
+			signalTable(&b, sc)
 		}
-		all := row{scenario: sc.Name, repeats: sc.Arms}
-		type line struct {
-			cells  []string
-			detect float64
+		if b.Len() > 0 {
+			p.add(heading, folded(sc.Name, b.String()+"\n"))
 		}
-		var lines []line
-		for _, s := range signalNames(sc) {
-			one, fired, detect := all.signal(s)
-			alarms, cleared, cured := 0, 0, 0
-			fastest := 1e12
-			for _, a := range sc.Arms {
-				for _, x := range a.Signals {
-					if x.Name != s {
-						continue
-					}
-					alarms += x.BaselineFirings
-					if x.DetectMS != nil {
-						fastest = min(fastest, *x.DetectMS)
-					}
-					if a.Verdict == harness.Cured && x.Fired {
-						cured++
-						if x.Cleared {
-							cleared++
-						}
-					}
-				}
-			}
-			clear := "-"
-			if cured > 0 {
-				clear = fmt.Sprintf("%d of %d", cleared, cured)
-			}
-			in := fmt.Sprintf("%d of %d", fired, len(sc.Arms))
-			if one.Unavailable != "" {
-				in = "not available: " + one.Unavailable
-			}
-			lines = append(lines, line{[]string{s, orDash(one.Claim), one.Expected, in, detect,
-				fmt.Sprint(alarms), clear, figures(sc.Arms[0].Figures(s))}, fastest})
-		}
-		slices.SortStableFunc(lines, func(a, b line) int {
-			switch {
-			case a.detect < b.detect:
-				return -1
-			case a.detect > b.detect:
-				return 1
-			}
-			return 0
-		})
-		fmt.Fprintf(b, "### %s\n\n", cell(sc.Name))
-		table(b, "signal", "claim", "expected", "fired in", "time to detect", "false alarms before", "cleared after a cure", "what it read")
-		for _, l := range lines {
-			table(b, l.cells...)
-		}
-		b.WriteString("\n")
 	}
 }
 
-// stability lists the arms whose verdict differs between repeats.
-func stability(b *bytes.Buffer, r *harness.Run) {
-	if r.Repeat < 2 {
+func signalTable(b *bytes.Buffer, sc harness.ScenarioResult) {
+	type line struct {
+		cells  []string
+		detect float64
+	}
+	var lines []line
+	for _, s := range signalNames(sc) {
+		cells, fastest := signalLine(sc, s)
+		lines = append(lines, line{cells, fastest})
+	}
+	if len(lines) == 0 {
 		return
+	}
+	slices.SortStableFunc(lines, func(a, b line) int { return cmp.Compare(a.detect, b.detect) })
+	table(b, "signal", "claim", "expected", "fired in", "time to detect", "false alarms before", "cleared after a cure", "what it read")
+	for _, l := range lines {
+		table(b, l.cells...)
+	}
+}
+
+// signalLine is what a signal did in all arms of a scenario, and when it was the
+// quickest, in milliseconds.
+func signalLine(sc harness.ScenarioResult, s string) (cells []string, fastest float64) {
+	one, fired, detect := row{scenario: sc.Name, repeats: sc.Arms}.signal(s)
+	alarms, cleared, cured := 0, 0, 0
+	fastest = 1e12
+	for _, a := range sc.Arms {
+		for _, x := range a.Signals {
+			if x.Name != s {
+				continue
+			}
+			alarms += x.BaselineFirings
+			if x.DetectMS != nil {
+				fastest = min(fastest, *x.DetectMS)
+			}
+			if a.Verdict == harness.Cured && x.Fired {
+				cured++
+				if x.Cleared {
+					cleared++
+				}
+			}
+		}
+	}
+	clear := "-"
+	if cured > 0 {
+		clear = fmt.Sprintf("%d of %d", cleared, cured)
+	}
+	in := fmt.Sprintf("%d of %d", fired, len(sc.Arms))
+	if one.Unavailable != "" {
+		in = "not available: " + one.Unavailable
+	}
+	return []string{s, orDash(one.Claim), one.Expected, in, detect, fmt.Sprint(alarms), clear, figures(sc.Arms[0].Figures(s))}, fastest
+}
+
+// stability lists the arms whose verdict differs between repeats.
+func stability(r *harness.Run) string {
+	if r.Repeat < 2 {
+		return ""
 	}
 	var flap []string
 	for _, row := range rows(r) {
@@ -376,12 +524,10 @@ func stability(b *bytes.Buffer, r *harness.Run) {
 			flap = append(flap, fmt.Sprintf("- `%s` / `%s`: %s\n", code(row.scenario), code(row.name()), cell(row.verdict())))
 		}
 	}
-	fmt.Fprintf(b, "## Verdicts that differ between %d repeats\n\n", r.Repeat)
 	if len(flap) == 0 {
-		b.WriteString("None.\n\n")
-		return
+		return "None.\n\n"
 	}
-	b.WriteString(strings.Join(flap, "") + "\n")
+	return bounded(flap, maxFlaps)
 }
 
 // distinct counts the verdicts of an arm's repeats, none at all being one.
@@ -395,7 +541,14 @@ func distinct(r row) int {
 
 // falseAlarms sums up the runs in which nothing was wrong.
 func falseAlarms(b *bytes.Buffer, r *harness.Run) {
-	quiet, alarmed := 0, 0
+	if alarmed, quiet := alarmsOfQuiet(r); quiet > 0 {
+		fmt.Fprintf(b, "Where nothing was wrong, a signal fired in %d of %d runs.\n\n", alarmed, quiet)
+	}
+}
+
+// alarmsOfQuiet counts the runs in which nothing was wrong, and those of them in which a
+// signal fired.
+func alarmsOfQuiet(r *harness.Run) (alarmed, quiet int) {
 	for _, sc := range r.Scenarios {
 		for _, a := range sc.Arms {
 			if a.Reproduced != nil || a.Prevention != "" || a.Outcome == harness.Inconclusive {
@@ -407,9 +560,7 @@ func falseAlarms(b *bytes.Buffer, r *harness.Run) {
 			}
 		}
 	}
-	if quiet > 0 {
-		fmt.Fprintf(b, "Where nothing was wrong, a signal fired in %d of %d runs.\n\n", alarmed, quiet)
-	}
+	return alarmed, quiet
 }
 
 func signalNames(sc harness.ScenarioResult) []string {
@@ -425,63 +576,56 @@ func signalNames(sc harness.ScenarioResult) []string {
 }
 
 // logs reads like an incident log: what each remedy did, and the answers.
-func logs(b *bytes.Buffer, r *harness.Run) {
-	first := true
+func logs(p *pages, r *harness.Run) {
 	for _, row := range rows(r) {
 		a := row.repeats[0]
 		if len(a.Steps) == 0 {
 			continue
 		}
-		if first {
-			b.WriteString("## What the remedies did\n\n")
-			first = false
-		}
-		fmt.Fprintf(b, "`%s` / `%s`\n\n", code(row.scenario), code(row.name()))
-		table(b, "at", "did", "answer")
+		var b bytes.Buffer
+		table(&b, "at", "did", "answer")
 		for _, s := range a.Steps {
-			table(b, fmt.Sprintf("%.1f s", s.AtMS/1000), s.Did, s.Answer)
+			table(&b, fmt.Sprintf("%.1f s", s.AtMS/1000), s.Did, s.Answer)
 		}
-		b.WriteString("\n")
+		p.add("## What the remedies did", folded(row.scenario+" / "+row.name(), b.String()+"\n"))
 	}
 }
 
 // probes are questions that were asked when all was over.
-func probes(b *bytes.Buffer, r *harness.Run) {
-	first := true
+func probes(p *pages, r *harness.Run) {
+	var b bytes.Buffer
 	for _, row := range rows(r) {
 		for _, p := range row.repeats[0].Probes {
-			if first {
-				b.WriteString("## What was asked afterwards\n\nIn the failure that nothing had been done about, when its recovery was judged. None of this counts for a verdict. What grep would let through is counted by lockjam, so that it can tell what redis-cli printed.\n\n")
-				first = false
-			}
-			fmt.Fprintf(b, "- `%s` / `%s`, `%s`: %s\n", code(row.scenario), code(row.name()), code(p.Did), cell(p.Because))
+			fmt.Fprintf(&b, "- `%s` / `%s`, `%s`: %s\n", code(row.scenario), code(row.name()), code(p.Did), cell(p.Because))
 		}
 	}
-	if !first {
-		b.WriteString("\n")
+	if b.Len() > 0 {
+		p.add("## What was asked afterwards", "In the failure that nothing had been done about, when its recovery was judged. None of this counts for a verdict. What grep would let through is counted by lockjam, so that it can tell what redis-cli printed.\n\n"+
+			folded("questions and answers", b.String()+"\n"))
 	}
 }
 
-func ranOn(b *bytes.Buffer, r *harness.Run) {
+func ranOn(r *harness.Run) string {
+	var b bytes.Buffer
 	e := r.Environment
-	b.WriteString("## What it ran on\n\n")
-	table(b, "what", "")
+	table(&b, "what", "")
 	servers := e.Servers
 	if len(servers) == 0 {
 		servers = []harness.ServerEnvironment{e.Server}
 	}
 	for _, s := range servers {
-		table(b, "server", ofServer(s))
+		table(&b, "server", ofServer(s))
 	}
-	table(b, "client", "go-redis "+e.GoRedis)
-	table(b, "lockjam", e.Lockjam+", "+e.Go)
-	table(b, "machine", fmt.Sprintf("%s, %d cores", e.OS, e.CPUs))
-	table(b, "seed", fmt.Sprint(r.Seed))
+	table(&b, "client", "go-redis "+e.GoRedis)
+	table(&b, "lockjam", e.Lockjam+", "+e.Go)
+	table(&b, "machine", fmt.Sprintf("%s, %d cores", e.OS, e.CPUs))
+	table(&b, "seed", fmt.Sprint(r.Seed))
 	if r.Finished != nil {
-		table(b, "took", fmt.Sprintf("%.0f s, from %s", r.Finished.Sub(r.Started).Seconds(), r.Started.Format("2006-01-02 15:04:05 MST")))
+		table(&b, "took", fmt.Sprintf("%.0f s, from %s", r.Finished.Sub(r.Started).Seconds(), r.Started.Format("2006-01-02 15:04:05 MST")))
 	}
 	b.WriteString("\nPer arm, beside this file: the scenario, what it ran with, the recorded history, the verdict, the server's log. " +
-		"`lockjam judge` reads these again without a Redis.\n")
+		"`lockjam judge` reads these again without a Redis.\n\n")
+	return b.String()
 }
 
 // table writes one row; the first row of a table is followed by its rule.
@@ -494,31 +638,6 @@ func table(b *bytes.Buffer, cells ...string) {
 	if atStart {
 		b.WriteString(strings.Repeat("|---", len(cells)) + "|\n")
 	}
-}
-
-// unsafe are the characters that mean something to Markdown or HTML. What a
-// server or a scenario file says is text, never markup.
-var unsafe = strings.NewReplacer("\\", "\\\\", "|", "\\|", "<", "&lt;", ">", "&gt;", "&", "&amp;", "`", "\\`", "[", "\\[", "]", "\\]")
-
-func cell(s string) string {
-	s = plain(s)
-	if strings.HasPrefix(s, "**") && strings.HasSuffix(s, "**") && len(s) > 4 {
-		return "**" + unsafe.Replace(s[2:len(s)-2]) + "**"
-	}
-	return strings.ReplaceAll(unsafe.Replace(s), "*", "\\*")
-}
-
-// code is for text between backticks, where nothing but a backtick is special.
-func code(s string) string { return strings.ReplaceAll(plain(s), "`", "'") }
-
-// plain replaces what a terminal would act upon.
-func plain(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return ' '
-		}
-		return r
-	}, s)
 }
 
 func bold(s string) string {

@@ -20,6 +20,7 @@ type matrix struct {
 type matrixLine struct {
 	scenario string
 	cells    []string // one per column; "-" where nothing was tried
+	arms     [][]row  // that stand in each cell
 }
 
 // beyond is the column of preventions that the runbook does not name.
@@ -60,7 +61,7 @@ func preventionMatrix(r *harness.Run) matrix {
 // newMatrix puts every arm into the column that of names, if any, and leaves out
 // columns and lines in which nothing stands.
 func newMatrix(r *harness.Run, columns []string, of func(row) string) matrix {
-	all := map[string]map[string][]string{}
+	all := map[string]map[string][]row{}
 	used := map[string]bool{}
 	for _, a := range rows(r) {
 		column := of(a)
@@ -68,9 +69,9 @@ func newMatrix(r *harness.Run, columns []string, of func(row) string) matrix {
 			continue
 		}
 		if all[a.scenario] == nil {
-			all[a.scenario] = map[string][]string{}
+			all[a.scenario] = map[string][]row{}
 		}
-		all[a.scenario][column] = append(all[a.scenario][column], a.brief(column))
+		all[a.scenario][column] = append(all[a.scenario][column], a)
 		used[column] = true
 	}
 	m := matrix{columns: slices.DeleteFunc(columns, func(c string) bool { return !used[c] })}
@@ -80,7 +81,13 @@ func newMatrix(r *harness.Run, columns []string, of func(row) string) matrix {
 		}
 		line := matrixLine{scenario: sc.Name}
 		for _, c := range m.columns {
-			line.cells = append(line.cells, cmp.Or(strings.Join(all[sc.Name][c], "; "), "-"))
+			arms := all[sc.Name][c]
+			var said []string
+			for _, a := range arms {
+				said = append(said, a.brief(c))
+			}
+			line.cells = append(line.cells, cmp.Or(strings.Join(said, "; "), "-"))
+			line.arms = append(line.arms, arms)
 		}
 		m.lines = append(m.lines, line)
 	}
@@ -90,7 +97,24 @@ func newMatrix(r *harness.Run, columns []string, of func(row) string) matrix {
 // brief is an arm in a cell of its column: verdict, share of the baseline with its
 // interval, time to recover, safety faults, as far as they say something.
 func (r row) brief(column string) string {
-	parts := []string{r.verdict()}
+	said := strings.Join(append([]string{r.verdict()}, r.gains()...), ", ")
+	if name := r.within(column); name != "" {
+		return fmt.Sprintf("%s: %s", name, said)
+	}
+	return said
+}
+
+// within is what an arm is called in a cell of its column; "" where the column says it.
+func (r row) within(column string) string {
+	if r.arm == column || r.arm == "control" {
+		return ""
+	}
+	return strings.TrimPrefix(r.arm, column+"-")
+}
+
+// gains are the figures that stand behind a verdict, as far as they say something.
+func (r row) gains() []string {
+	var parts []string
 	a := r.repeats[0]
 	if a.Verdict == harness.Cured || a.Verdict == harness.Partial || a.Verdict == harness.Prevented || a.Verdict == harness.Mitigated {
 		parts = append(parts, r.ratio())
@@ -101,9 +125,5 @@ func (r row) brief(column string) string {
 	if a.Unsafe {
 		parts = append(parts, r.faults()+" faults")
 	}
-	said := strings.Join(parts, ", ")
-	if r.arm == column || r.arm == "control" {
-		return said
-	}
-	return fmt.Sprintf("%s: %s", strings.TrimPrefix(r.arm, column+"-"), said)
+	return parts
 }

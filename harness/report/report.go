@@ -17,6 +17,8 @@ type format struct {
 
 // formats lists the catalogue, sorted by name.
 var formats = []format{
+	{"github", github},
+	{"html", HTML},
 	{"json", JSON},
 	{"junit", JUnit},
 	{"markdown", Markdown},

@@ -60,7 +60,9 @@ func TestMarkdownOpensWithTheAnswer(t *testing.T) {
 	}
 	got := b.String()
 	for _, want := range []string{
-		"**slot-lock-deadlock**: Deadlock: 4 workers wait. Proved in 1 of 3 arms, here 1.3 s after the trigger and 90 ms after the rules first allow it; the locks' tokens and CLIENT LIST in Redis agree.\n\n```mermaid\nflowchart LR\n```\n",
+		"**slot-lock-deadlock**: Deadlock: 4 workers wait. Proved in 1 of 3 arms, here 1.3 s after the trigger and 90 ms after the rules first allow it; the locks' tokens and CLIENT LIST in Redis agree.\n\n<details><summary>who waits for whom</summary>\n\n```mermaid\nflowchart LR\n```\n\n</details>\n",
+		"| scenario | client-saturation | lock-key-count |\n|---|---|---|\n| slot-lock-deadlock | 2 of 3, 120 ms | not available |\n",
+		"<details><summary>slot-lock-deadlock / raise</summary>\n\n| at | did | answer |\n",
 		"# lockjam run 20260504-030201-beef: FAIL\n",
 		"| slot-lock-deadlock | raise | **cured, UNSAFE** | 201/s | 0/s | 213/s | 100% | 0.8 s | 6 | yes |\n",
 		"| slot-lock-deadlock | restart | **relapsed** | - | - | - | - | - | 0 | NO |\n",
@@ -70,7 +72,7 @@ func TestMarkdownOpensWithTheAnswer(t *testing.T) {
 		"| client-saturation | A1 | fire | 2 of 3 | 120 ms | 0 | 1 of 1 | connected max 31, ratio max 0.97 |\n",
 		"| lock-key-count | D1 | any | not available: the user may not run SCAN: NOPERM | - | 0 | - |  |\n",
 		"| A1 | Connected clients &gt; 80% | **conditional** | It fires here. |\n",
-		"- **A1**, instead: Watch goodput.\n",
+		"## What to do instead\n\n- **A1**: Watch goodput.\n",
 		"- A1: slot-lock-deadlock/control: detect ms 120; healthy/control: ratio max 0.5\n",
 		"Untested by this run: P1.\n",
 		"- `slot-lock-deadlock` / `control`, `redis-cli monitor | grep \"SET lock:\"`: It could not connect.\n",
@@ -81,7 +83,7 @@ func TestMarkdownOpensWithTheAnswer(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
 	}
-	order := []int{strings.Index(got, "## Which remedy"), strings.Index(got, "## What the runbook"), strings.Index(got, "## What did not pass"), strings.Index(got, "## Which signal"), strings.Index(got, "## What the remedies did"), strings.Index(got, "## What it ran on")}
+	order := []int{strings.Index(got, "## Which remedy"), strings.Index(got, "## What did not pass"), strings.Index(got, "## Arm by arm"), strings.Index(got, "## What the runbook"), strings.Index(got, "## Which signal"), strings.Index(got, "## What it ran on"), strings.Index(got, "## What the remedies did")}
 	if !slices.IsSorted(order) || order[0] < 0 {
 		t.Errorf("sections are out of order: %v", order)
 	}

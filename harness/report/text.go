@@ -15,12 +15,12 @@ func Table(w io.Writer, r *harness.Run) error {
 	_, _ = fmt.Fprintln(t, "SCENARIO\tARM\tVERDICT\tAS EXPECTED\tREPRODUCED\tBEFORE\tDURING\tAFTER\tBACK AFTER")
 	last := ""
 	for _, row := range rows(r) {
-		name := row.scenario
+		name := plain(row.scenario)
 		if name == last {
 			name = ""
 		}
-		last = row.scenario
-		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", name, row.name(), row.verdict(), row.asExpected(), row.reproduced(),
+		last = plain(row.scenario)
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", name, plain(row.name()), plain(row.verdict()), plain(row.asExpected()), row.reproduced(),
 			row.before(), row.during(), row.after(), row.restored())
 	}
 	if err := t.Flush(); err != nil {
@@ -29,7 +29,7 @@ func Table(w io.Writer, r *harness.Run) error {
 	for _, sc := range r.Scenarios {
 		for _, a := range sc.Arms {
 			for _, why := range a.Reasons {
-				if _, err := fmt.Fprintf(w, "%s: %s/%s%s: %s\n", a.Outcome, sc.Name, a.Name, on(a.Image), why); err != nil {
+				if _, err := fmt.Fprintf(w, "%s: %s/%s%s: %s\n", plain(string(a.Outcome)), plain(sc.Name), plain(a.Name), plain(on(a.Image)), plain(why)); err != nil {
 					return err
 				}
 			}
@@ -38,6 +38,6 @@ func Table(w io.Writer, r *harness.Run) error {
 	if err := tableOfImages(w, r); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "\noutcome: %s\n", r.Outcome)
+	_, err := fmt.Fprintf(w, "\noutcome: %s\n", plain(string(r.Outcome)))
 	return err
 }

@@ -299,10 +299,16 @@ func kind(n ast.Node) string {
 
 // place finds where to point for a key: at its value, or at the nearest key
 // above it that is in the file.
-func (d *decoder) place(key string) place {
+func (d *decoder) place(key string) place { return nearestPlace(d.places, key) }
+
+func nearestPlace(places map[string]place, key string) place {
 	for {
-		if at, ok := d.places[key]; ok {
+		at, ok := places[key]
+		switch {
+		case ok:
 			return at
+		case key == "":
+			return place{1, 1}
 		}
 		key = key[:max(0, strings.LastIndexAny(key, ".["))]
 	}

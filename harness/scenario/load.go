@@ -53,8 +53,19 @@ func Load(path string, known Known) (*Scenario, error) {
 		return nil, fmt.Errorf("read scenario: %w", err)
 	}
 	defer f.Close()
+	s, err := Read(f, path, known)
+	if err != nil {
+		return nil, err
+	}
+	s.File = path
+	return s, nil
+}
+
+// Read reads a scenario that is no file of the user's; path is for messages. It fails
+// as Load does.
+func Read(r io.Reader, path string, known Known) (*Scenario, error) {
 	// One byte more than is allowed is enough to know, and ends a read of /dev/zero.
-	source, err := io.ReadAll(io.LimitReader(f, maxSource+1))
+	source, err := io.ReadAll(io.LimitReader(r, maxSource+1))
 	if err != nil {
 		return nil, fmt.Errorf("read scenario: %w", err)
 	}
@@ -94,6 +105,7 @@ func parse(path string, source []byte, known Known, name string) (*Scenario, err
 		d.errs.sort()
 		return nil, d.errs
 	}
+	s.places = d.places
 	return &s, nil
 }
 

@@ -74,6 +74,13 @@ func TestParseFillsInDefaults(t *testing.T) {
 	want.Arms = []Arm{{Name: "control", Remedy: "none"}}
 	want.Swarm.Instances, want.Swarm.Client.Protocol, want.Swarm.Lock.TTLMS = 4, 3, 250
 	want.Path, want.Source = "x.yaml", []byte(source)
+	if line, column := s.Place("swarm.client.pool_size"); line != 8 || column != 3 { // it is left out
+		t.Errorf("swarm.client is at %d:%d", line, column)
+	}
+	if line, column := s.Place(s.ArmKey("control") + ".name"); line != 5 || column != 11 {
+		t.Errorf("the arm's name is at %d:%d", line, column)
+	}
+	s.places = nil
 	if !reflect.DeepEqual(*s, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", *s, want)
 	}

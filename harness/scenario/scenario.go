@@ -5,6 +5,7 @@
 package scenario
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 
@@ -32,6 +33,26 @@ type Scenario struct {
 
 	Path   string `yaml:"-"` // where it was read from, for messages
 	Source []byte `yaml:"-"` // the file as it was read, stored with every run
+	File   string `yaml:"-"` // as the user named it; "" for one of the catalogue
+
+	places map[string]place `yaml:"-"` // of every key in the file
+}
+
+// Place is where a key stands in the file, line and column counted from 1, columns in
+// characters: of "signals.deadlock.expect" or "arms[0].expect.verdict". A key that the
+// file leaves out is at the nearest one above it.
+func (s *Scenario) Place(key string) (line, column int) {
+	at := nearestPlace(s.places, key)
+	return at.line, at.column
+}
+
+// ArmKey is the key of an arm in the file, "arms[2]"; "" where there is no such arm.
+func (s *Scenario) ArmKey(name string) string {
+	i := slices.IndexFunc(s.Arms, func(a Arm) bool { return a.Name == name })
+	if i < 0 {
+		return ""
+	}
+	return fmt.Sprintf("arms[%d]", i)
 }
 
 // Server is the Redis that every arm starts afresh.

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/metrics"
+)
+
+// exposition serves the figures of a run for as long as it lasts. A nil one serves
+// nobody.
+type exposition struct {
+	live   *metrics.Live
+	server *http.Server
+	url    string
+}
+
+// expose listens on the address that the user names, which is nobody's default: ":9090"
+// would be every address of the machine.
+func expose(cmd *cobra.Command, address string) (*exposition, error) {
+	if address == "" {
+		return nil, nil
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || !isPort(port) {
+		return nil, badUsage(cmd, "%s: %q is not HOST:PORT", origin(cmd, "metrics"), address)
+	}
+	if host == "" {
+		return nil, badUsage(cmd, "%s: %s names no address: 127.0.0.1:%[3]s is for this machine, 0.0.0.0:%[3]s for everybody", origin(cmd, "metrics"), address, port)
+	}
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, badUsage(cmd, "%s: cannot listen on %s: %v", origin(cmd, "metrics"), address, reason(err))
+	}
+	x := &exposition{live: metrics.New(), url: "http://" + listener.Addr().String() + "/metrics"}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", x.live.Handler())
+	x.server = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second}
+	go func() { _ = x.server.Serve(listener) }() // until it is closed
+	return x, nil
+}
+
+// isPort says whether it is a number that a port may have; 0 is any that is free.
+func isPort(s string) bool {
+	_, err := strconv.ParseUint(s, 10, 16)
+	return err == nil
+}
+
+// reason is the cause of a failed dial or listen without the address, which is said
+// already.
+func reason(err error) error {
+	var failed *net.OpError
+	if errors.As(err, &failed) {
+		return failed.Err
+	}
+	return err
+}
+
+// beside tells the onlooker as well.
+func (x *exposition) beside(observe func(harness.Event)) func(harness.Event) {
+	if x == nil {
+		return observe
+	}
+	return func(e harness.Event) {
+		x.live.Observe(e)
+		observe(e)
+	}
+}
+
+// announce says where the figures are.
+func (x *exposition) announce(say func(string)) {
+	if x != nil {
+		say(fmt.Sprintf("metrics: %s", x.url))
+	}
+}
+
+// close ends the scrapes that are under way.
+func (x *exposition) close() {
+	if x != nil {
+		_ = x.server.Close()
+	}
+}

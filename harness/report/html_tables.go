@@ -1,0 +1,261 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/lockjam/lockjam/harness"
+)
+
+// Tones are classes of the style sheet: good, mid, poor and harm. Harm is for what
+// breaks safety or an expectation; that nothing helped is a finding like any other.
+var verdictChips = map[harness.Verdict]chip{
+	harness.Cured:        {"✓", "cured", "good"},
+	harness.Relapsed:     {"↻", "relapsed", "poor"},
+	harness.Partial:      {"◐", "partial", "mid"},
+	harness.NoEffect:     {"✕", "no-effect", "poor"},
+	harness.Blocked:      {"⊘", "blocked", "poor"},
+	harness.Prevented:    {"✓", "prevented", "good"},
+	harness.Mitigated:    {"◐", "mitigated", "mid"},
+	harness.NotPrevented: {"✕", "not-prevented", "poor"},
+}
+
+var claimChips = map[string]chip{
+	harness.Confirmed:   {"✓", harness.Confirmed, "good"},
+	harness.Conditional: {"◐", harness.Conditional, "mid"},
+	harness.Refuted:     {"✕", harness.Refuted, "poor"},
+	harness.Untested:    {"–", harness.Untested, "none"},
+}
+
+func outcomeChip(o harness.Outcome) chip {
+	switch o {
+	case harness.Pass:
+		return chip{"✓", "pass", "good"}
+	case harness.Fail:
+		return chip{"✕", "fail", "harm"}
+	}
+	return chip{"?", cmp.Or(string(o), "no outcome"), "mid"}
+}
+
+// worse is the outcome that somebody should look at first.
+func worse(a, b chip) chip {
+	order := []string{"good", "mid", "harm"}
+	if slices.Index(order, b.Tone) > slices.Index(order, a.Tone) {
+		return b
+	}
+	return a
+}
+
+// chips are the verdicts of an arm's repeats, most frequent first, then whether any of
+// them did harm. An arm without a verdict to reach has its outcome.
+func (r row) chips() []chip {
+	counts := map[chip]int{}
+	var all []chip
+	for _, a := range r.repeats {
+		c, known := verdictChips[a.Verdict]
+		switch {
+		case a.Verdict == "":
+			c = outcomeChip(a.Outcome)
+		case !known:
+			c = chip{"?", string(a.Verdict), "mid"}
+		}
+		if counts[c] == 0 {
+			all = append(all, c)
+		}
+		counts[c]++
+	}
+	slices.SortStableFunc(all, func(a, b chip) int { return counts[b] - counts[a] })
+	if len(r.repeats) > 1 {
+		for i, c := range all {
+			all[i].Words = fmt.Sprintf("%s %d/%d", c.Words, counts[c], len(r.repeats))
+		}
+	}
+	if r.unsafe() {
+		all = append(all, chip{"⚠", "UNSAFE", "harm"})
+	}
+	return all
+}
+
+func (r row) unsafe() bool {
+	return slices.ContainsFunc(r.repeats, func(a harness.ArmResult) bool { return a.Unsafe })
+}
+
+func (b *builder) matrices() []grid {
+	var all []grid
+	add := func(id, caption string, m matrix) {
+		if len(m.lines) > 0 {
+			all = append(all, b.matrix(id, caption, m))
+		}
+	}
+	if images := b.run.Images(); len(images) > 0 {
+		add("images", "What came of each arm, image by image", imageMatrix(b.run, images))
+		return all
+	}
+	add("remedies", "What was done about it, and what came of it", remedyMatrix(b.run))
+	add("preventions", "What was in force from the start, by the claim that it answers for", preventionMatrix(b.run))
+	return all
+}
+
+// matrix makes every arm in a cell a link to its part of the page.
+func (b *builder) matrix(id, caption string, m matrix) grid {
+	g := grid{ID: id, Caption: caption, Columns: append([]string{"scenario"}, m.columns...)}
+	for _, l := range m.lines {
+		line := []field{{Text: l.scenario, Code: true}}
+		for i, said := range l.cells {
+			line = append(line, b.matrixCell(m.columns[i], said, l.arms[i]))
+		}
+		g.Lines = append(g.Lines, line)
+	}
+	return g
+}
+
+// keepUnits keeps a number and its unit on one line of a narrow cell.
+var keepUnits = strings.NewReplacer(" s", "\u00a0s", " faults", "\u00a0faults", "after ", "after\u00a0")
+
+func (b *builder) matrixCell(column, said string, arms []row) field {
+	var f field
+	for _, a := range arms {
+		if len(a.repeats) == 0 {
+			continue
+		}
+		name := a.within(column)
+		if a.image != "" { // its name stands in the line
+			name = ""
+		}
+		f.Entries = append(f.Entries, entry{
+			Arm:   b.armLink(a.scenario, a.arm, a.image, name),
+			Chips: a.chips(), Gains: keepUnits.Replace(strings.Join(a.gains(), ", ")),
+		})
+	}
+	if len(f.Entries) == 0 {
+		f.Text = strings.Trim(said, "*")
+	}
+	return f
+}
+
+// claims is the scorecard of the runbook, and what this run could not test.
+func (b *builder) claims() (grid, string) {
+	g := grid{ID: "claims-table", Caption: "The runbook's claims", Columns: []string{"claim", "the runbook", "verdict", "what was measured", "shown by"}}
+	var untested []string
+	for _, c := range b.run.Claims {
+		if c.Verdict == harness.Untested {
+			untested = append(untested, c.ID)
+			continue
+		}
+		because := field{Text: c.Because, Wide: true}
+		if c.Instead != "" {
+			because.Entries = []entry{{Chips: []chip{{"→", "instead", "plain"}}, Gains: c.Instead}}
+		}
+		g.Lines = append(g.Lines, []field{
+			{Text: c.ID}, {Text: c.Words, Wide: true}, {Chips: []chip{claimChip(c.Verdict)}}, because, b.shown(c),
+		})
+	}
+	return g, strings.Join(untested, ", ")
+}
+
+func claimChip(verdict string) chip {
+	if c, ok := claimChips[verdict]; ok {
+		return c
+	}
+	return chip{"?", verdict, "mid"}
+}
+
+// shown links the evidence of a claim to the arms that it is from.
+func (b *builder) shown(c harness.Claim) field {
+	var items []entry
+	add := func(image string, evidence []harness.Evidence) {
+		for _, e := range evidence {
+			items = append(items, entry{Arm: b.armLink(e.Scenario, e.Arm, image, e.Scenario+"/"+e.Arm+on(image)), Gains: brieflyMeasured(e)})
+		}
+	}
+	add("", c.Evidence)
+	for _, on := range c.Images {
+		items = append(items, entry{Chips: []chip{claimChip(on.Verdict)}, Gains: "on " + on.Image})
+		add(on.Image, on.Evidence)
+	}
+	if len(items) == 0 {
+		return field{Text: "-"}
+	}
+	summary := fmt.Sprintf("%d %s", len(items), plural(len(items), "figure"))
+	return field{Sort: fmt.Sprint(len(items)), More: &more{Summary: summary, Items: items}}
+}
+
+// wordLong is how long a text is that is a word and no sentence, in bytes.
+const wordLong = 40
+
+func brieflyMeasured(e harness.Evidence) string {
+	if s, ok := e.Value.(string); ok && len(s) <= wordLong {
+		return s
+	}
+	return measured(e)
+}
+
+// signals says which signal fires in which failure, and after how long. Preventions are
+// left out: there the incident may not have come.
+func (b *builder) signals() grid {
+	g := grid{ID: "signals-table", Caption: "Signals by failure: the median time to detect, and silence"}
+	var names []string
+	for _, sc := range b.run.Scenarios {
+		for _, name := range signalNames(sc) {
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	slices.Sort(names)
+	g.Columns = append([]string{"scenario"}, names...)
+	images := b.run.Images()
+	if len(images) == 0 {
+		images = []string{""}
+	}
+	for _, sc := range b.run.Scenarios {
+		for _, image := range images {
+			live := row{repeats: slices.DeleteFunc(sc.On(image).Arms, func(a harness.ArmResult) bool { return a.Prevention != "" })}
+			if len(live.repeats) == 0 {
+				continue
+			}
+			line := []field{{Text: sc.Name + on(image), Code: true}}
+			for _, name := range names {
+				line = append(line, live.sees(name))
+			}
+			g.Lines = append(g.Lines, line)
+		}
+	}
+	return g
+}
+
+// sees is what one signal did in the arms of a failure.
+func (r row) sees(name string) field {
+	d := r.did(name)
+	_, fired, detect := r.signal(name)
+	var c chip
+	switch d.kind {
+	case "":
+		return field{Text: "-"}
+	case "not available":
+		return field{Text: "not available"}
+	case "silent":
+		c = chip{"○", "silent", "quiet"}
+	default:
+		c = chip{"●", detect, "fires"}
+	}
+	f := field{Chips: []chip{c}, Sort: strings.TrimSuffix(detect, " ms")}
+	if fired > 0 && fired < len(r.repeats) {
+		f.Beside = fmt.Sprintf("%d of %d", fired, len(r.repeats))
+	}
+	if strings.Contains(d.words, "false alarm") {
+		f.Chips = append(f.Chips, chip{"⚠", "false alarm", "harm"})
+	}
+	return f
+}
+
+// quiet sums up the runs in which nothing was wrong.
+func quiet(r *harness.Run) string {
+	alarmed, of := alarmsOfQuiet(r)
+	if of == 0 {
+		return ""
+	}
+	return fmt.Sprintf("Where nothing was wrong, a signal fired in %d of %d runs.", alarmed, of)
+}
