@@ -28,19 +28,34 @@ func (j *judge) prove() []proof {
 	taken := j.h.Census
 	var all []proof
 	for i := 1; i < len(taken); i++ {
-		k := i - 1
-		for k > 0 && taken[i].At-taken[i].Took-taken[k].At <= rules.LongestTimeout {
-			k--
-		}
-		a, b := taken[k], taken[i]
-		before, now := j.snapshots(a, b)
-		all = append(all, proof{before: a, now: b, Finding: waitgraph.Judge(before, now, waitgraph.Activity{
-			Grants:   b.After.Grants - a.Before.Grants,
-			Releases: b.After.Releases - a.Before.Releases,
-			Attempts: b.After.Attempts - a.Before.Attempts,
-		}, rules)})
+		all = append(all, j.proof(taken[earlier(taken, i, rules.LongestTimeout)], taken[i], rules))
 	}
 	return all
+}
+
+// earlier is the newest census that was complete for longer than the longest timeout
+// when census i, 1 and up, was begun; the first where none was.
+func earlier(taken []history.Census, i int, longest time.Duration) int {
+	k := i - 1
+	for k > 0 && taken[i].At-taken[i].Took-taken[k].At <= longest {
+		k--
+	}
+	return k
+}
+
+// proof compares two censuses.
+func (j *judge) proof(a, b history.Census, rules waitgraph.Rules) proof {
+	before, now := j.snapshots(a, b)
+	return proof{before: a, now: b, Finding: waitgraph.Judge(before, now, activity(a, b), rules)}
+}
+
+// activity is what the swarm did from one census to another, both included.
+func activity(a, b history.Census) waitgraph.Activity {
+	return waitgraph.Activity{
+		Grants:   b.After.Grants - a.Before.Grants,
+		Releases: b.After.Releases - a.Before.Releases,
+		Attempts: b.After.Attempts - a.Before.Attempts,
+	}
 }
 
 // proved is the first proof of the incident, or what was found last if there is none;
@@ -62,12 +77,18 @@ func (j *judge) proved() *proof {
 func (j *judge) findings() []signals.Finding {
 	all := make([]signals.Finding, len(j.proofs))
 	for i, p := range j.proofs {
-		all[i] = signals.Finding{At: p.now.At, Deadlock: p.Proved && p.Kind == waitgraph.Deadlock, Waiting: p.Waiting}
-		if p.ProvableFromMS != nil { // nothing moved
-			all[i].Still = p.now.At - p.before.At
-		}
+		all[i] = p.finding()
 	}
 	return all
+}
+
+// finding is a proof as signals see it.
+func (p *proof) finding() signals.Finding {
+	f := signals.Finding{At: p.now.At, Deadlock: p.Proved && p.Kind == waitgraph.Deadlock, Waiting: p.Waiting}
+	if p.ProvableFromMS != nil { // nothing moved
+		f.Still = p.now.At - p.before.At
+	}
+	return f
 }
 
 // allowedFrom is when the rules first allowed the proof that two censuses gave: the

@@ -4,21 +4,34 @@ import (
 	"github.com/lockjam/lockjam/harness/history"
 )
 
+// EventSchema is the version of the stream of events. Fields and kinds may be added
+// under it; one that changes its meaning or goes away makes a new one.
+//
+//go:generate go test ./schema -run TestEventSchemaIsUpToDate -update
+const EventSchema = "lockjam/events/v1"
+
 // Event tells an onlooker what a run is doing. Events of different arms are
-// interleaved where arms run side by side.
+// interleaved where arms run side by side. docs/events.md says which kind has which
+// fields.
 type Event struct {
-	Kind     EventKind  `json:"event"`
-	Scenario string     `json:"scenario,omitempty"`
-	Arm      string     `json:"arm,omitempty"`
-	Image    string     `json:"image,omitempty"` // in a run on several
-	Repeat   int        `json:"repeat,omitempty"`
-	AtMS     float64    `json:"at_ms,omitempty"`  // since the arm's start
-	Name     string     `json:"name,omitempty"`   // the phase, trigger, remedy or step
-	Detail   string     `json:"detail,omitempty"` // what came of it
-	Load     *Load      `json:"load,omitempty"`   // sample
-	Result   *ArmResult `json:"result,omitempty"` // arm-finished
-	Run      *Run       `json:"run,omitempty"`    // run-started, run-finished
-	Folder   string     `json:"folder,omitempty"` // run-started, run-finished
+	Kind      EventKind  `json:"event"`
+	Schema    string     `json:"schema,omitempty"` // run-started: lockjam/events/v1
+	Seq       int64      `json:"seq"`              // 1 and up, without a gap
+	ElapsedMS float64    `json:"elapsed_ms"`       // since the run's start; run.started is its time of day
+	Scenario  string     `json:"scenario,omitempty"`
+	Arm       string     `json:"arm,omitempty"`
+	Image     string     `json:"image,omitempty"`    // in a run on several
+	Repeat    int        `json:"repeat,omitempty"`   // 1 and up
+	AtMS      float64    `json:"at_ms,omitempty"`    // since the arm's start, as in its history
+	Name      string     `json:"name,omitempty"`     // the phase, trigger, remedy, step or signal; of a deadlock its kind
+	Detail    string     `json:"detail,omitempty"`   // what came of it
+	AboutMS   float64    `json:"about_ms,omitempty"` // phase: how long it takes at least
+	Firing    *bool      `json:"firing,omitempty"`   // signal: true when it is raised, false when it clears
+	Load      *Load      `json:"load,omitempty"`     // sample
+	Result    *ArmResult `json:"result,omitempty"`   // arm-finished
+	Plan      *Plan      `json:"plan,omitempty"`     // run-started
+	Run       *Run       `json:"run,omitempty"`      // run-started, run-finished
+	Folder    string     `json:"folder,omitempty"`   // run-started, run-finished
 }
 
 // EventKind names an event. The kinds of marks (phase, trigger, remedy, step,
@@ -26,25 +39,62 @@ type Event struct {
 type EventKind string
 
 const (
-	RunStarted  EventKind = "run-started"
-	RunFinished EventKind = "run-finished"
-	ArmStarted  EventKind = "arm-started"
-	ArmFinished EventKind = "arm-finished"
-	ArmRepeated EventKind = "arm-repeated" // the interval straddled the threshold: once more
-	Sampled     EventKind = "sample"
-	PhaseEvent  EventKind = EventKind(history.PhaseMark)
-	StepEvent   EventKind = EventKind(history.StepMark)
-	NoteEvent   EventKind = EventKind(history.NoteMark)
+	RunStarted    EventKind = "run-started"
+	RunFinished   EventKind = "run-finished"
+	ArmStarted    EventKind = "arm-started"
+	ArmFinished   EventKind = "arm-finished"
+	ArmRepeated   EventKind = "arm-repeated" // the interval straddled the threshold: once more
+	Sampled       EventKind = "sample"
+	SignalEvent   EventKind = "signal"   // one was raised, or cleared
+	DeadlockEvent EventKind = "deadlock" // the standstill is proved
+	PhaseEvent    EventKind = EventKind(history.PhaseMark)
+	TriggerEvent  EventKind = EventKind(history.TriggerMark)
+	RemedyEvent   EventKind = EventKind(history.RemedyMark)
+	StepEvent     EventKind = EventKind(history.StepMark)
+	NoteEvent     EventKind = EventKind(history.NoteMark)
 )
+
+// EventKinds lists them all, in about the order in which they come.
+var EventKinds = []EventKind{
+	RunStarted, ArmStarted, PhaseEvent, Sampled, TriggerEvent, SignalEvent, DeadlockEvent,
+	RemedyEvent, StepEvent, NoteEvent, ArmRepeated, ArmFinished, RunFinished,
+}
+
+// Plan is what a run is going to do.
+type Plan struct {
+	Total    int          `json:"total"`    // arms that will run: each of Arms as often as Repeat says
+	Repeat   int          `json:"repeat"`   // 1 and up
+	Parallel int          `json:"parallel"` // arms side by side, at most
+	Arms     []PlannedArm `json:"arms"`     // by scenario, not in the order in which they run
+}
+
+// PlannedArm is an arm that is to run.
+type PlannedArm struct {
+	Scenario string  `json:"scenario"`
+	Arm      string  `json:"arm"`
+	Image    string  `json:"image,omitempty"` // in a run on several
+	AboutMS  float64 `json:"about_ms"`        // how long its phases take at least; its server's start comes on top
+}
+
+// planOf sums up the tasks of a run.
+func planOf(o Options, tasks []*task) *Plan {
+	p := &Plan{Total: len(tasks), Repeat: max(o.Repeat, 1), Parallel: max(o.Parallel, 1), Arms: []PlannedArm{}}
+	for _, t := range tasks {
+		if t.repeat == 1 {
+			p.Arms = append(p.Arms, PlannedArm{Scenario: t.sc.Name, Arm: t.arm.Name, Image: t.on(), AboutMS: millis(t.length())})
+		}
+	}
+	return p
+}
 
 // Load is one sample in figures that a person can follow.
 type Load struct {
 	Decisions  int64 `json:"decisions"` // since the arm's start
 	Workers    int64 `json:"workers"`
-	Waiting    int64 `json:"waiting"` // for a lock or a connection
-	Connected  int64 `json:"connected_clients"`
-	MaxClients int64 `json:"maxclients"`
-	Rejected   int64 `json:"rejected_connections"`
+	Waiting    int64 `json:"waiting"`              // for a lock or a connection
+	Connected  int64 `json:"connected_clients"`    // 0 with MaxClients, where the server did not answer
+	MaxClients int64 `json:"maxclients"`           // 0 where the server did not answer
+	Rejected   int64 `json:"rejected_connections"` // since the server's start
 }
 
 func sampleEvent(s history.Sample) Event {

@@ -48,6 +48,7 @@ type armRun struct {
 	prefix  string // of every key
 	seed    uint64
 	observe func(Event)
+	live    *live // tells of signals while they fire
 
 	started  time.Time
 	server   server.Server
@@ -76,7 +77,28 @@ func (a *armRun) step(did, answer string) { a.mark(history.StepMark, did, answer
 
 func (a *armRun) markAt(at time.Duration, kind history.MarkKind, name, detail string) {
 	a.recorder.Mark(history.Mark{At: at, Kind: kind, Name: name, Detail: detail})
-	a.observe(Event{Kind: EventKind(kind), Name: name, Detail: detail, AtMS: millis(at)})
+	e := Event{Kind: EventKind(kind), Name: name, Detail: detail, AtMS: millis(at)}
+	if kind == history.PhaseMark {
+		e.AboutMS = millis(a.lengthOf(name))
+	}
+	a.live.mark(at, kind, name)
+	a.observe(e)
+}
+
+// lengthOf is how long a phase takes at least; 0 where the scenario does not say.
+func (a *armRun) lengthOf(phase string) time.Duration {
+	p := a.sc.Phases
+	switch {
+	case phase == history.Warmup:
+		return p.BaselineMS.Duration()
+	case phase == history.Incident && a.arm.Prevention != "":
+		return p.PreventionMS.Duration()
+	case phase == history.Incident:
+		return p.IncidentMS.Duration()
+	case phase == history.Recovery:
+		return p.RecoveryMS.Duration()
+	}
+	return 0
 }
 
 // run starts everything, goes through the phases, and takes everything down
@@ -89,6 +111,9 @@ func (a *armRun) run(ctx context.Context) (env ServerEnvironment, err error) {
 	sampling, stopSampling := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { a.watcher.Run(sampling) })
+	if a.options.Observe != nil {
+		wg.Go(func() { a.live.run(sampling) })
+	}
 	defer wg.Wait()
 	defer stopSampling()
 	err = a.phases(ctx)
@@ -484,7 +509,7 @@ func (a *armRun) startFailed(err error) error {
 func (a *armRun) newWatcher() *watch.Watcher {
 	w := a.sc.Watch
 	c := watch.Config{
-		Elapsed: a.elapsed, Record: a.sampled, Swarm: a.swarm.Snapshot, RecordCensus: a.recorder.Census,
+		Elapsed: a.elapsed, Record: a.sampled, Swarm: a.swarm.Snapshot, RecordCensus: a.counted,
 		Census:     func(c *redis.Client) history.Census { return a.census(context.Background(), c) },
 		LockPrefix: strings.TrimSuffix(a.lockPattern(), "*"),
 		LocksEvery: w.LocksMS.Duration(), CanaryEvery: w.CanaryMS.Duration(),
@@ -518,7 +543,13 @@ func (a *armRun) sampled(s history.Sample) {
 	a.samples = append(a.samples, s)
 	a.mu.Unlock()
 	a.recorder.Sample(s)
+	a.live.sample(s)
 	a.observe(sampleEvent(s))
+}
+
+func (a *armRun) counted(c history.Census) {
+	a.recorder.Census(c)
+	a.live.count(c)
 }
 
 // attached says whether the server is somebody else's.

@@ -56,9 +56,9 @@ type Options struct {
 	Parallel         int      // arms side by side
 	Repeat           int      // times that every arm runs
 	Seed             uint64
-	Out              string // run folders are made in it
-	AllowDestructive bool   // on a server that lockjam did not start
-	Observe          func(Event)
+	Out              string           // run folders are made in it
+	AllowDestructive bool             // on a server that lockjam did not start
+	Observe          func(Event)      // called for one event at a time, in their order; may be nil
 	OnWork           func(worker int) // see swarm.Config; may be nil
 
 	workspace    *server.Workspace
@@ -95,6 +95,9 @@ type suite struct {
 	mu      sync.Mutex
 	run     Run
 	tasks   []*task
+
+	telling sync.Mutex // while an event is told
+	told    int64      // events
 }
 
 // RunSuite runs the arms and writes the run folder. The error says why the run did
@@ -116,7 +119,7 @@ func RunSuite(ctx context.Context, o Options) (_ *Run, folder string, err error)
 	if s.options.workspace, err = server.NewWorkspace(s.run.ID); err != nil {
 		return nil, s.folder, s.finish(Aborted, fmt.Errorf("%w: %w", ErrInternal, err))
 	}
-	s.observe(Event{Kind: RunStarted, Run: &s.run, Folder: s.folder})
+	s.observe(Event{Kind: RunStarted, Schema: EventSchema, Run: &s.run, Plan: planOf(o, s.tasks), Folder: s.folder})
 	group, running := errgroup.WithContext(ctx)
 	group.SetLimit(max(o.Parallel, 1))
 	for _, t := range longestFirst(s.tasks) {
@@ -298,6 +301,7 @@ func (s *suite) runArm(ctx context.Context, t *task, attempt int, observe func(E
 		sc: t.sc.For(t.arm), arm: t.arm, image: t.image, on: t.on(), remedy: remedy, options: &s.options, folder: folder, observe: observe,
 		prefix: fmt.Sprintf("lj-%s-%d", s.run.ID, slices.Index(s.tasks, t)), seed: armSeed(s.run.Seed, t, attempt),
 	}
+	a.live = newLive(a.sc, a.arm, observe)
 	observe(Event{Kind: ArmStarted, Name: remedy.Name})
 	env, err := a.run(ctx)
 	if a.recorder == nil {
@@ -391,9 +395,14 @@ func (s *suite) finish(status Status, err error) error {
 func (s *suite) save() error { return writeJSON(s.root, runFile, s.run) }
 
 func (s *suite) observe(e Event) {
-	if s.options.Observe != nil {
-		s.options.Observe(e)
+	if s.options.Observe == nil {
+		return
 	}
+	s.telling.Lock()
+	defer s.telling.Unlock()
+	s.told++
+	e.Seq, e.ElapsedMS = s.told, millis(time.Since(s.run.Started))
+	s.options.Observe(e)
 }
 
 // conclude draws what follows from the arms taken together.

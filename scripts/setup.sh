@@ -2,7 +2,7 @@
 # Makes a Redis available to lockjam: an image where Docker answers, else a redis-server or valkey-server on PATH.
 #
 #   scripts/setup.sh            one of the two is enough
-#   scripts/setup.sh --tests    both, and what tests look at lockjam's output with (Chromium, Prometheus, redis_exporter), as
+#   scripts/setup.sh --tests    both, and what tests look at lockjam's output with (Chromium, Prometheus, redis_exporter, tmux), as
 #                               far as they can be had: the tests skip what is missing
 #
 # Environment: LOCKJAM_REDIS_IMAGE  the image that is wanted (default redis:7.4-alpine)
@@ -110,6 +110,7 @@ install_viewers() {
     command -v chromium >/dev/null 2>&1 || packages="$packages chromium"
     command -v promtool >/dev/null 2>&1 || packages="$packages prometheus"
     command -v prometheus-redis-exporter >/dev/null 2>&1 || packages="$packages prometheus-redis-exporter"
+    command -v tmux >/dev/null 2>&1 || packages="$packages tmux"
     [ -n "$packages" ] || return 0
     if ! command -v apt-get >/dev/null 2>&1; then
         say "not here, and their tests will be skipped:$packages"

@@ -338,6 +338,9 @@ func TestJSONStream(t *testing.T) {
 			t.Fatalf("%v: %s", err, line)
 		}
 		kinds = append(kinds, last.Kind)
+		if last.Seq != int64(len(kinds)) {
+			t.Errorf("event %d has the number %d", len(kinds), last.Seq)
+		}
 		if last.Kind == harness.Sampled && last.Load != nil && last.Load.MaxClients == 32 {
 			samples++
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -32,18 +33,25 @@ func newProgress(asJSON, quiet bool, stdout, stderr io.Writer, fail func(error))
 	case asJSON:
 		return &stream{out: json.NewEncoder(stdout), err: stderr, fail: fail}
 	case quiet:
-		return &plain{w: stderr, quiet: true, started: time.Now()}
+		return newPlain(stderr, true)
 	}
 	if f, ok := stderr.(*os.File); ok && isLive(int(f.Fd()), os.Getenv) {
-		return newScreen(stderr, os.Getenv("NO_COLOR") == "", func() (int, int, error) { return term.GetSize(int(f.Fd())) })
+		return newScreen(f, look{color: os.Getenv("NO_COLOR") == "", unicode: isUTF8(os.Getenv)})
 	}
-	return &plain{w: stderr, started: time.Now()}
+	return newPlain(stderr, false)
 }
 
 // isLive says whether lines can be redrawn in place. CI systems often have a
 // terminal for whatever they run, and keep its output in a file.
 func isLive(fd int, getenv func(string) string) bool {
 	return term.IsTerminal(fd) && getenv("CI") == "" && getenv("TERM") != "dumb"
+}
+
+// isUTF8 says whether the locale has more than ASCII. The first of these that is set
+// decides (POSIX, 8.2 Internationalization Variables).
+func isUTF8(getenv func(string) string) bool {
+	locale := strings.ToLower(cmp.Or(getenv("LC_ALL"), getenv("LC_CTYPE"), getenv("LANG")))
+	return strings.Contains(locale, "utf-8") || strings.Contains(locale, "utf8")
 }
 
 // stream prints every event as it is, a line each.
@@ -75,27 +83,70 @@ func (s *stream) say(line string) {
 	_, _ = fmt.Fprintln(s.err, "lockjam: "+printable(line))
 }
 
-// plain prints a line for everything that happens but the samples.
+// sumEvery is how often a run that is told in lines says how far it is.
+const sumEvery = 30 * time.Second
+
+// plain prints a line for everything that happens but samples and signals, and every
+// half minute how far the run is.
 type plain struct {
 	mu      sync.Mutex
 	w       io.Writer
 	quiet   bool
 	started time.Time
+	tally   tally
+	begun   time.Time // the run
+	stop    chan struct{}
+	stopped chan struct{}
 }
 
-func (p *plain) close() {}
+func newPlain(w io.Writer, quiet bool) *plain {
+	p := &plain{w: w, quiet: quiet, started: time.Now(), stop: make(chan struct{}), stopped: make(chan struct{})}
+	go p.sum(sumEvery)
+	return p
+}
+
+func (p *plain) sum(every time.Duration) {
+	defer close(p.stopped)
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			p.sumNow()
+		case <-p.stop:
+			return
+		}
+	}
+}
+
+func (p *plain) sumNow() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if text := p.tally.sum(float64(time.Since(p.begun).Milliseconds())); text != "" && !p.quiet {
+		_, _ = fmt.Fprintln(p.w, stamped(time.Since(p.started), text))
+	}
+}
+
+func (p *plain) close() {
+	close(p.stop)
+	<-p.stopped
+}
 
 func (p *plain) observe(e harness.Event) {
 	if p.quiet {
 		return
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tally.observe(e)
+	if e.Kind == harness.RunStarted {
+		p.begun = time.Now()
+	}
 	text := story(e)
 	if text == "" {
 		return
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	_, _ = fmt.Fprintln(p.w, stamped(time.Since(p.started), e, text))
+	_, _ = fmt.Fprintln(p.w, stamped(time.Since(p.started), p.tally.titled(e, text)))
 }
 
 func (p *plain) say(line string) {
@@ -104,11 +155,8 @@ func (p *plain) say(line string) {
 	_, _ = fmt.Fprintln(p.w, "lockjam: "+printable(line))
 }
 
-// stamped is a line of the log: seconds since lockjam was started, the arm, what happened.
-func stamped(at time.Duration, e harness.Event, text string) string {
-	if name := label(e); name != "" {
-		text = name + ": " + text
-	}
+// stamped is a line of the log: seconds since lockjam was started, what happened.
+func stamped(at time.Duration, text string) string {
 	return fmt.Sprintf("%6.1fs  %s", at.Seconds(), text)
 }
 
@@ -133,6 +181,9 @@ func story(e harness.Event) string {
 	switch e.Kind {
 	case harness.RunStarted:
 		text = fmt.Sprintf("run %s, seed %d, in %s", e.Run.ID, e.Run.Seed, e.Folder)
+		if e.Plan != nil {
+			text = fmt.Sprintf("%s: %s, %d side by side", text, count(e.Plan.Total, "arm"), e.Plan.Parallel)
+		}
 	case harness.ArmStarted:
 		text = "starts a server"
 	case harness.ArmRepeated:
@@ -141,9 +192,11 @@ func story(e harness.Event) string {
 		text = ending(e.Result)
 	case harness.PhaseEvent:
 		text = phaseStory(e)
-	case harness.EventKind(history.TriggerMark):
+	case harness.TriggerEvent:
 		text = "trigger " + join(e.Name, e.Detail)
-	case harness.EventKind(history.RemedyMark):
+	case harness.DeadlockEvent:
+		text = "proved " + join(e.Name, e.Detail)
+	case harness.RemedyEvent:
 		text = remedyStory(e)
 	case harness.StepEvent:
 		text = "step: " + join(e.Name, e.Detail)
@@ -175,7 +228,7 @@ func remedyStory(e harness.Event) string {
 
 // ending is what came of an arm, in a line.
 func ending(r *harness.ArmResult) string {
-	text := string(r.Outcome)
+	text := outcomeWord(r.Outcome)
 	if r.Verdict != "" {
 		text += ", " + string(r.Verdict)
 	}
@@ -189,6 +242,14 @@ func ending(r *harness.ArmResult) string {
 		text += ": " + r.Because
 	}
 	return text
+}
+
+// outcomeWord lets what failed stand out among hundreds of lines.
+func outcomeWord(o harness.Outcome) string {
+	if o == harness.Fail {
+		return "FAIL"
+	}
+	return string(o)
 }
 
 func join(name, detail string) string {

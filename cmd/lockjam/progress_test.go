@@ -11,6 +11,9 @@ import (
 	"testing"
 	"time"
 
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
+
 	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/history"
 )
@@ -42,7 +45,9 @@ func TestStory(t *testing.T) {
 		{"a remedy that could not be applied", event("remedy", history.Blocked, "no slot"), "remedy blocked: no slot"},
 		{"a step", event(harness.StepEvent, "CONFIG GET maxclients", "32"), "step: CONFIG GET maxclients: 32"},
 		{"a verdict with harm", cured, "pass, cured, UNSAFE: Goodput was back."},
-		{"what did not pass says why", failed, "fail, no-effect: a; b"},
+		{"what did not pass says why", failed, "FAIL, no-effect: a; b"},
+		{"signals are for the screen", fires("deadlock", true), ""},
+		{"a proof", event(harness.DeadlockEvent, "deadlock", "2 workers"), "proved deadlock: 2 workers"},
 		{"a server's answer cannot reach the terminal", event(harness.StepEvent, "GET", "\x1b[2J\nx"), "step: GET: �[2J x"},
 		{"nor fill it", event(harness.NoteEvent, "", strings.Repeat("k", 9999)), "note: " + strings.Repeat("k", 233) + "…"},
 	} {
@@ -52,115 +57,211 @@ func TestStory(t *testing.T) {
 	}
 }
 
-func TestFrame(t *testing.T) {
-	s := &screen{size: func() (int, int, error) { return 60, 24, nil }}
-	s.update(0, event(harness.ArmStarted, "none", ""))
+func fires(name string, firing bool) harness.Event {
+	e := event(harness.SignalEvent, name, "")
+	e.Firing = &firing
+	return e
+}
+
+// runBegun is the beginning of a run of two arms, three times each, two side by side.
+func runBegun() harness.Event {
+	return harness.Event{Kind: harness.RunStarted, Run: &harness.Run{ID: "r1"}, Plan: &harness.Plan{
+		Total: 6, Repeat: 3, Parallel: 2,
+		Arms: []harness.PlannedArm{{Scenario: "jam", Arm: "control", AboutMS: 4000}, {Scenario: "jam", Arm: "other", AboutMS: 6000}},
+	}}
+}
+
+func finished(arm string, repeat int, elapsedMS float64, o harness.Outcome) harness.Event {
+	e := event(harness.ArmFinished, "", "")
+	e.Arm, e.Repeat, e.ElapsedMS, e.Result = arm, repeat, elapsedMS, &harness.ArmResult{Outcome: o, Reasons: []string{"why"}}
+	return e
+}
+
+func TestTally(t *testing.T) {
+	begun := func(arm string, repeat int, elapsedMS float64) harness.Event {
+		e := event(harness.ArmStarted, "", "")
+		e.Arm, e.Repeat, e.ElapsedMS = arm, repeat, elapsedMS
+		return e
+	}
+	var c tally
+	for _, step := range []struct {
+		e    harness.Event
+		want string
+	}{
+		{event(harness.NoteEvent, "", ""), ""},
+		{runBegun(), "0 of 6 arms done"},
+		{begun("control", 1, 0), "0 of 6 arms done"},
+		{begun("other", 1, 0), "0 of 6 arms done"},
+		// It took twice as long as planned; of 30 s there are 26 left, twice over, less the 8
+		// that the other one runs already, two side by side.
+		{finished("control", 1, 8000, harness.Pass), "1 of 6 arms done, about 22s left"},
+		{finished("other", 1, 12000, harness.Fail), "2 of 6 arms done, 1 FAILED, about 20s left"},
+		{begun("control", 2, 12000), "2 of 6 arms done, 1 FAILED, about 20s left"},
+		{begun("control", 2, 20000), "2 of 6 arms done, 1 FAILED, about 20s left"}, // an attempt that is made again
+		{finished("control", 2, 28000, harness.Inconclusive), "3 of 6 arms done, 1 FAILED, 1 inconclusive, about 21s left"},
+	} {
+		c.observe(step.e)
+		if got := c.sum(step.e.ElapsedMS); got != step.want {
+			t.Errorf("after %s of %s at %v ms: %q, want %q", step.e.Kind, label(step.e), step.e.ElapsedMS, got, step.want)
+		}
+	}
+}
+
+// jammed is a board in the middle of an incident.
+func jammed(how look) *board {
+	b := &board{look: how}
+	b.update(0, runBegun())
+	b.update(0, event(harness.ArmStarted, "none", ""))
 	other := event(harness.ArmStarted, "none", "")
 	other.Arm, other.Repeat = "other", 2
-	s.update(0, other)
-	s.update(time.Second, event(harness.PhaseEvent, history.Warmup, ""))
+	b.update(0, other)
+	b.update(time.Second, event(harness.PhaseEvent, history.Warmup, ""))
 	// 10 decisions each 100 ms, then none: only the last second counts.
-	for i := range 20 {
-		s.update(time.Second, sampled(float64(100*i), int64(10*min(i, 14)), 30))
+	for i := range 42 {
+		b.update(time.Second, sampled(float64(100*i), int64(10*min(i, 34)), 30))
 	}
+	incident := event(harness.PhaseEvent, history.Incident, "")
+	incident.AboutMS = 4000
+	b.update(2*time.Second, incident)
 	// Marked when it is over: the screen is past it.
-	s.update(2*time.Second, event(harness.PhaseEvent, history.Baseline, ""))
-	want := []string{
-		"jam/control  baseline    2.0s     50/s  30/32 clients",
-		"jam/other@2  starting    3.0s        -",
+	b.update(2*time.Second, event(harness.PhaseEvent, history.Baseline, ""))
+	for _, name := range []string{"client-saturation", "client-errors", "deadlock", "goodput-collapse", "rejected-connections"} {
+		b.update(2*time.Second, fires(name, true))
+	}
+	b.update(2*time.Second, fires("client-errors", false))
+	b.update(2*time.Second, finished("other", 1, 2000, harness.Fail))
+	return b
+}
+
+func TestBoard(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		how           look
+		width, height int
+		want          string
+	}{
+		{"80 columns", look{unicode: true}, 80, 20, `
+run r1  3s gone
+██░░░░░░░░  1 of 6 arms done, 1 FAILED, about 9s left
+FAILED: jam/other
+jam/control  incident  ███░░░░░░░ 3.0s left
+                  ▆██████▁    30/s  30/32 clients
+  ● client-saturation ● deadlock ● goodput-collapse ● rejected-connections
+  ○ client-errors
+jam/other@2  starting             3.0s gone
+                                 -`},
+		{"120 columns, ASCII", look{}, 120, 20, `
+run r1  3s gone
+#####.........................  1 of 6 arms done, 1 FAILED, about 9s left
+FAILED: jam/other
+jam/control  incident  ####........... 3.0s left                  +######_    30/s  30/32 clients
+  * client-saturation * deadlock * goodput-collapse * rejected-connections o client-errors
+jam/other@2  starting                  3.0s gone                                 -`},
+		{"40 columns", look{unicode: true}, 40, 20, `
+run r1  3s gone
+1 of 6 arms done, 1 FAILED, about 9s l…
+FAILED: jam/other
+jam/control  incident  █░░░░ 3.0s left
+       ▆██████▁    30/s  30/32 clients
+  ● client-saturation ● deadlock
+  ● goodput-collapse +2
+jam/other@2  starting        3.0s gone
+                      -`},
+		{"no room for everything", look{}, 80, 5, `
+run r1  3s gone
+##........  1 of 6 arms done, 1 FAILED, about 9s left
+FAILED: jam/other
+jam/control  incident 3.0s left  30/s  30/32 clients  4 signals
+jam/other@2  starting 3.0s gone  -`},
+		{"nor for the arms", look{}, 80, 4, `
+run r1  3s gone
+##........  1 of 6 arms done, 1 FAILED, about 9s left
+FAILED: jam/other
+... and 2 arms more`},
+		{"nor for that", look{}, 80, 1, `
+run r1  3s gone`},
+	} {
+		got := jammed(c.how).view(3*time.Second, c.width, c.height)
+		if text := "\n" + strings.Join(got, "\n"); text != c.want {
+			t.Errorf("%s:\n%s\nwant\n%s", c.name, text, c.want)
+		}
+		for _, line := range got {
+			if w := ansi.StringWidth(line); w >= c.width {
+				t.Errorf("%s: %d columns: %q", c.name, w, line)
+			}
+		}
 	}
 	// In a run on several images each arm is there more than once.
 	if on := (harness.Event{Scenario: "jam", Arm: "other", Image: "redis:8", Repeat: 2}); label(on) != "jam/other@2 on redis:8" {
 		t.Errorf("label %q", label(on))
 	}
-	if got := s.frame(3 * time.Second); !equalTrimmed(got, want) {
-		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
-	}
-	s.update(3*time.Second, event(harness.PhaseEvent, history.Incident, ""))
-	silent := sampled(2000, 140, 0)
+	b := jammed(look{})
+	silent := sampled(4000, 340, 0)
 	silent.Load.MaxClients = 0
-	s.update(3*time.Second, silent)
-	if got := s.frame(3 * time.Second)[0]; !strings.Contains(got, "incident    0.0s") || !strings.HasSuffix(got, "no answer") {
+	b.update(3*time.Second, silent)
+	if got := b.view(3*time.Second, 120, 20)[3]; !strings.HasSuffix(got, "no answer") {
 		t.Errorf("a server that does not answer: %q", got)
 	}
 }
 
-func equalTrimmed(got, want []string) bool {
-	return slices.EqualFunc(got, want, func(a, b string) bool { return strings.TrimRight(a, " ") == b })
-}
-
-// What moves has to fit the terminal, or moving up by the number of lines does
-// not lead to the first of them.
-func TestFrameFits(t *testing.T) {
-	s := &screen{size: func() (int, int, error) { return 20, 5, nil }}
-	for i := range 9 {
-		e := event(harness.ArmStarted, "", "")
-		e.Arm = fmt.Sprintf("an-arm-with-a-long-name-%d", i)
-		s.update(0, e)
+// Nothing that comes from a server or a scenario reaches the terminal as it is.
+func TestBoardIsPrintable(t *testing.T) {
+	b := jammed(look{})
+	for _, kind := range []harness.EventKind{harness.ArmStarted, harness.NoteEvent, harness.DeadlockEvent, harness.PhaseEvent} {
+		e := event(kind, "\x1b[2J", "\x1b[2J")
+		e.Scenario, e.Image, e.Repeat = "\x1b[2J", "\x1b[2J", 1
+		b.update(0, e)
 	}
-	lines := s.frame(0)
-	if len(lines) != 4 || lines[3] != "... and 6 arms more" {
-		t.Errorf("%d lines on a terminal of 5: %q", len(lines), lines)
-	}
-	for _, line := range lines {
-		if len(line) > 19 {
-			t.Errorf("%d characters on a terminal of 20: %q", len(line), line)
+	b.update(0, fires("\x1b[2J", true))
+	e := finished("\x1b[2J", 1, 0, harness.Fail)
+	e.Result.Reasons = []string{"\x1b[2J"}
+	b.update(0, e)
+	for _, line := range append(b.view(0, 80, 20), b.lines...) {
+		if strings.Contains(line, "\x1b") {
+			t.Errorf("%q", line)
 		}
 	}
 }
 
-// The terminal as it is after the last write: what has scrolled, nothing that
-// moved, and the cursor at the start of an empty line.
-func TestScreenLeavesACleanTerminal(t *testing.T) {
-	var out bytes.Buffer
-	s := newScreen(&out, false, func() (int, int, error) { return 80, 24, nil })
-	s.observe(event(harness.ArmStarted, "none", ""))
-	s.observe(sampled(100, 1, 1))
-	s.say("stopping")
-	over := event(harness.ArmFinished, "", "")
-	over.Result = &harness.ArmResult{Outcome: harness.Pass}
-	s.observe(over)
-	s.observe(event(harness.ArmStarted, "none", "")) // and it never ends
-	s.say("again")
-	s.close()
-	rows, column := terminal(t, out.String())
-	if len(rows) != 4 || rows[0] != "lockjam: stopping" || !strings.HasSuffix(rows[1], "jam/control: pass") || rows[2] != "lockjam: again" || rows[3] != "" {
-		t.Errorf("the terminal shows %q", rows)
-	}
-	if column != 0 {
-		t.Errorf("the cursor is in column %d", column)
+func TestLineIsFolded(t *testing.T) {
+	got := folded("   1.0s  jam/control: FAIL: a reason that goes on and on", 30)
+	want := []string{"   1.0s  jam/control:", "         FAIL: a reason that", "         goes on and on"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q", got)
 	}
 }
 
-// terminal understands what the screen writes: text, line ends, up, and erase.
-func terminal(t *testing.T, s string) (rows []string, column int) {
-	t.Helper()
-	rows, row := []string{""}, 0
-	for s != "" {
-		var n int
-		switch {
-		case strings.HasPrefix(s, "\r"):
-			column, s = 0, s[1:]
-		case strings.HasPrefix(s, "\n"):
-			if row++; row == len(rows) {
-				rows = append(rows, "")
-			}
-			column, s = 0, s[1:] // the terminal's driver adds the carriage return
-		case strings.HasPrefix(s, "\x1b[K"):
-			rows[row], s = rows[row][:column], s[3:]
-		case strings.HasPrefix(s, "\x1b[J"):
-			rows, s = append(rows[:row], rows[row][:column]), s[3:]
-		case strings.HasPrefix(s, "\x1b["):
-			if _, err := fmt.Sscanf(s, "\x1b[%dA", &n); err != nil {
-				t.Fatalf("unknown escape sequence: %q", s[:min(len(s), 10)])
-			}
-			row, s = row-n, s[strings.IndexByte(s, 'A')+1:]
-		default:
-			rows[row] = rows[row][:column] + s[:1] + rows[row][min(column+1, len(rows[row])):]
-			column, s = column+1, s[1:]
+func TestLocale(t *testing.T) {
+	for _, c := range []struct {
+		env  map[string]string
+		want bool
+	}{
+		{map[string]string{}, false},
+		{map[string]string{"LANG": "de_DE.UTF-8"}, true},
+		{map[string]string{"LANG": "de_DE.UTF-8", "LC_ALL": "C"}, false},
+		{map[string]string{"LANG": "C", "LC_CTYPE": "C.utf8"}, true},
+	} {
+		if got := isUTF8(func(name string) string { return c.env[name] }); got != c.want {
+			t.Errorf("%v: %v", c.env, got)
 		}
 	}
-	return rows, column
+}
+
+// A run that is told in lines says how far it is, and what failed stands out.
+func TestPlainSaysHowFarItIs(t *testing.T) {
+	var log bytes.Buffer
+	p := newPlain(&log, false)
+	p.observe(runBegun())
+	p.observe(finished("control", 1, 1000, harness.Pass))
+	p.observe(finished("other", 1, 1000, harness.Fail))
+	p.sumNow()
+	p.close()
+	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+	for i, want := range []string{": 6 arms, 2 side by side", "[1/6] jam/control: pass", "[2/6] jam/other: FAIL: why", "2 of 6 arms done, 1 FAILED, about 10s left"} {
+		if i >= len(lines) || !strings.Contains(lines[i], want) {
+			t.Errorf("no %q in line %d of\n%s", want, i+1, &log)
+		}
+	}
 }
 
 func TestStreamStopsAtTheFirstErrorOfItsReader(t *testing.T) {
@@ -182,7 +283,7 @@ func (f failing) Write([]byte) (int, error) { return 0, f.err }
 // renderer locks; without, that no line is torn.
 func TestRenderersTakeEventsAtOnce(t *testing.T) {
 	var out, log, live bytes.Buffer
-	screen := newScreen(&live, true, func() (int, int, error) { return 80, 24, nil })
+	screen := newScreen(&live, look{color: true}, tea.WithWindowSize(80, 24))
 	renderers := []progress{
 		newProgress(true, false, &out, &bytes.Buffer{}, nil),
 		newProgress(false, false, &bytes.Buffer{}, &log, nil),
@@ -207,6 +308,9 @@ func TestRenderersTakeEventsAtOnce(t *testing.T) {
 	}
 	if n := strings.Count(log.String(), "\n"); n != 400 {
 		t.Errorf("%d lines of 400 notes", n)
+	}
+	if n := strings.Count(live.String(), "note: "); n != 400 {
+		t.Errorf("%d lines of 400 notes on the screen", n)
 	}
 	for line := range strings.Lines(out.String()) {
 		if !json.Valid([]byte(line)) {

@@ -32,6 +32,12 @@ without --allow-destructive. Arms run one after the other there.
 With several images every arm runs once on each, side by side; the report has
 them in columns, and says where their verdicts differ.
 
+On a terminal progress is a live screen: what runs, how far it is, its goodput and
+the signals that fire, and what is left and has failed of the whole. Elsewhere, and
+where CI is set, it is lines, and every half minute one that says what is left.
+NO_COLOR and the locale are heeded. --json is a stream of events that docs/events.md
+describes.
+
 Ctrl-C stops a run and cleans up; what was recorded until then is kept.`
 
 // limits of flags, both ends included.

@@ -15,13 +15,23 @@ var update = flag.Bool("update", false, "write the schema anew")
 
 const root = "../.."
 
-// The schema in the repository is the one that the code makes.
+// The schemas in the repository are the ones that the code makes.
 func TestSchemaIsUpToDate(t *testing.T) {
-	made, err := schema.Generate(root)
+	isMade(t, filepath.Join("scenarios", scenarios.SchemaFile), "./scenarios", schema.Generate)
+}
+
+func TestEventSchemaIsUpToDate(t *testing.T) {
+	isMade(t, schema.EventsFile, "./harness", schema.Events)
+}
+
+// isMade compares a file of the repository with what the code makes, or writes it anew.
+func isMade(t *testing.T, file, generated string, generate func(root string) ([]byte, error)) {
+	t.Helper()
+	made, err := generate(root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(root, "scenarios", scenarios.SchemaFile)
+	path := filepath.Join(root, file)
 	if *update {
 		if err := os.WriteFile(path, made, 0o644); err != nil {
 			t.Fatal(err)
@@ -32,6 +42,6 @@ func TestSchemaIsUpToDate(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(there, made) {
-		t.Errorf("%s is not what the code makes: run `go generate ./scenarios`", path)
+		t.Errorf("%s is not what the code makes: run `go generate %s`", path, generated)
 	}
 }
