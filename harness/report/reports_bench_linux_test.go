@@ -8,13 +8,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/history"
@@ -55,7 +52,7 @@ func printPeak() error {
 	return nil
 }
 
-// reportAll writes a run in every format, and draws its charts.
+// reportAll writes a run in every format.
 func reportAll(folder string) error {
 	r, err := harness.LoadRun(folder)
 	if err != nil {
@@ -66,20 +63,7 @@ func reportAll(folder string) error {
 			return err
 		}
 	}
-	var g errgroup.Group
-	g.SetLimit(runtime.GOMAXPROCS(0))
-	for _, sc := range r.Scenarios {
-		for _, a := range sc.Arms {
-			g.Go(func() error {
-				figures, err := figuresOf(folder, a)
-				if err == nil && len(figures) != 4 {
-					err = fmt.Errorf("%s has %d charts", a.Folder, len(figures))
-				}
-				return err
-			})
-		}
-	}
-	return g.Wait()
+	return nil
 }
 
 // BenchmarkReports makes all reports of a run with ten million operations.
