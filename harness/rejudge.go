@@ -103,7 +103,7 @@ func Rejudge(folder string) (*Run, []string, error) {
 			was := &r.Scenarios[i].Arms[k]
 			now, sc, err := rejudgeArm(root, was)
 			if err != nil {
-				return nil, nil, err
+				return nil, nil, fmt.Errorf("%w: %s cannot be judged again: %w", ErrUsage, filepath.Join(folder, was.Folder), err)
 			}
 			r.Scenarios[i].Claims = sc.Claims
 			before = append(before, *was)

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -57,18 +58,18 @@ func parseRun(folder, path string, data []byte) (*Run, error) {
 	}
 	// Of a newer schema the rest may look like anything: the version comes first.
 	if err := json.Unmarshal(data, &version); err != nil {
-		return nil, fmt.Errorf("%w: %s is damaged or cut short: %w", ErrUsage, path, err)
+		return nil, fmt.Errorf("%w: %s is damaged or cut short: %w", ErrUsage, path, damage(err))
 	}
 	switch {
 	case version.Schema == RunSchema:
 	case strings.HasPrefix(version.Schema, "lockjam/run/"):
-		return nil, fmt.Errorf("%w: %s has schema %q, and this lockjam (%s) reads %q: use the lockjam that wrote it, or a newer one", ErrUsage, path, version.Schema, Version, RunSchema)
+		return nil, fmt.Errorf("%w: %s has schema %q, and this lockjam (%s) reads %q: use the lockjam that wrote it, or a newer one", ErrUsage, path, clip(version.Schema), Version, RunSchema)
 	default:
 		return nil, fmt.Errorf("%w: %s is not of lockjam: its schema is %q and not %q", ErrUsage, path, clip(version.Schema), RunSchema)
 	}
 	var r Run
 	if err := json.Unmarshal(data, &r); err != nil {
-		return nil, fmt.Errorf("%w: %s is damaged: %w", ErrUsage, path, err)
+		return nil, fmt.Errorf("%w: %s is damaged: %w", ErrUsage, path, damage(err))
 	}
 	for _, sc := range r.Scenarios {
 		for _, a := range sc.Arms {
@@ -79,6 +80,14 @@ func parseRun(folder, path string, data []byte) (*Run, error) {
 	}
 	r.Folder = folder
 	return &r, nil
+}
+
+// damage says for people what encoding/json says with the names of Go types.
+func damage(err error) error {
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return fmt.Errorf("%s cannot be %s (byte %d)", cmp.Or(wrong.Field, "all of it"), wrong.Value, wrong.Offset)
+	}
+	return err
 }
 
 // clip cuts what goes into a message to what fits there.

@@ -58,7 +58,12 @@ compare() {
     code=0
     "$lockjam" compare "$@" --format markdown >"$RUNNER_TEMP/lockjam/compare.md" || code=$?
     cat "$RUNNER_TEMP/lockjam/compare.md" >>"$GITHUB_STEP_SUMMARY"
-    [ "$code" -eq 0 ] || echo "::error title=lockjam%3A worse than the baseline::The summary of the job says what changed."
+    case $code in
+    0) ;;
+    1) echo "::error title=lockjam%3A worse than the baseline::The summary of the job says what changed." ;;
+    2) echo "::error title=lockjam%3A whether it is worse cannot be told::The summary of the job says why." ;;
+    *) echo "::error title=lockjam%3A not compared with the baseline::The log of this step says why." ;;
+    esac
     exit "$code"
 }
 

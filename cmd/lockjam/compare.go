@@ -43,15 +43,26 @@ func newCompare() *cobra.Command {
 		Use:   "compare RUN-DIR RUN-DIR",
 		Short: "Compare two recorded runs: what regressed, beyond noise",
 		Long:  fmt.Sprintf(compareHelp, ruleList()),
-		Example: `  lockjam compare results/reference results/latest
+		Example: `  lockjam compare results/20261124-101500-1f3a results/latest
   lockjam compare before after --fail-on 'verdict,unsafe,goodput>5%' --format markdown`,
-		Args: exactly(2, "RUN-DIR"),
-		RunE: func(cmd *cobra.Command, args []string) error { return compareRuns(cmd, args, format, output, failOn) },
+		Args:              exactly(2, "RUN-DIR"),
+		ValidArgsFunction: completeRuns,
+		RunE:              func(cmd *cobra.Command, args []string) error { return compareRuns(cmd, args, format, output, failOn) },
 	}
 	cmd.Flags().StringVar(&format, "format", "text", "`NAME` of the format: "+strings.Join(report.ComparisonFormats(), ", "))
 	cmd.Flags().StringVar(&output, "output", "-", "`FILE` to write to; - is stdout")
 	cmd.Flags().StringSliceVar(&failOn, "fail-on", defaultRules(), "what is a regression, a `RULE` of the list above; may be repeated")
+	complete(cmd, "format", always(report.ComparisonFormats()...))
+	complete(cmd, "fail-on", always(ruleNames()...))
 	return cmd
+}
+
+func ruleNames() []string {
+	names := []string{string(compare.Any), string(compare.None)}
+	for _, r := range compare.Rules() {
+		names = append(names, string(r.Rule))
+	}
+	return names
 }
 
 func ruleList() string {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,7 +21,8 @@ func completeScenarios(*cobra.Command, []string, string) ([]string, cobra.ShellC
 
 // completeRuns offers the run folders where runs are recorded, and folders.
 func completeRuns(_ *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
-	found, _ := filepath.Glob(filepath.Join("results", "*", "run.json"))
+	out := cmp.Or(os.Getenv("LOCKJAM_OUT"), "results") // where run would record
+	found, _ := filepath.Glob(filepath.Join(out, "*", "run.json"))
 	var names []string
 	for _, path := range found {
 		if folder := filepath.Dir(path); strings.HasPrefix(folder, begun) {

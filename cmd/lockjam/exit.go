@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/report"
 	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/server"
 )
@@ -161,13 +162,6 @@ func flatten(err error) []error {
 	return flat
 }
 
-// printable replaces what a terminal would act upon: file names, answers of
-// servers and scenario files come from elsewhere. Line ends stay.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r != '\n' && (r < ' ' || r >= 0x7f && r < 0xa0) {
-			return '�'
-		}
-		return r
-	}, s)
-}
+// printable is what a terminal may get to see: file names, answers of servers and
+// scenario files come from elsewhere. Line ends stay.
+func printable(s string) string { return report.Printable(s) }

@@ -44,6 +44,9 @@ func judge(cmd *cobra.Command, folder string) error {
 	if err := report.Table(&b, r); err != nil {
 		return err
 	}
+	for i, name := range changed {
+		changed[i] = report.Name(name)
+	}
 	if len(changed) > 0 {
 		fmt.Fprintf(&b, "changed: %s\n", strings.Join(changed, ", "))
 	} else {

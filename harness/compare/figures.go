@@ -128,7 +128,7 @@ func summarize(values []float64) Summary {
 			s.Never++
 		}
 	}
-	s.Median = finite(median(values))
+	s.Median = finite(Median(values))
 	s.Low, s.High = finite(slices.Min(values)), finite(slices.Max(values))
 	return s
 }

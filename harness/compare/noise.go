@@ -142,13 +142,13 @@ func shift(before, after []float64) *Shift {
 			apart = append(apart, a-b)
 		}
 	}
-	s := &Shift{By: median(apart)}
+	s := &Shift{By: Median(apart)}
 	slices.Sort(apart)
 	if k := outside(len(before), len(after)); k > 0 {
 		low, high := apart[k-1], apart[len(apart)-k]
 		s.Low, s.High = &low, &high
 	}
-	if m := median(before); m != 0 {
+	if m := Median(before); m != 0 {
 		share := s.By / m
 		s.Share = &share
 	}
@@ -170,8 +170,8 @@ func outside(before, after int) int {
 	return k
 }
 
-// median is of a set that is not empty.
-func median(values []float64) float64 {
+// Median is of a set that is not empty; of an even number the mean of the middle two.
+func Median(values []float64) float64 {
 	sorted := slices.Sorted(slices.Values(values))
 	n := len(sorted)
 	if n%2 == 1 || sorted[n/2-1] == sorted[n/2] {

@@ -14,10 +14,10 @@ var comparisons = []struct {
 	name  string
 	write func(io.Writer, *compare.Comparison) error
 }{
-	{"html", CompareHTML},
-	{"json", CompareJSON},
-	{"markdown", CompareMarkdown},
-	{"text", CompareText},
+	{"html", compareHTML},
+	{"json", compareJSON},
+	{"markdown", compareMarkdown},
+	{"text", compareText},
 }
 
 // ComparisonFormats lists the names that WriteComparison takes.

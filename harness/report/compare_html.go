@@ -1,33 +1,38 @@
 package report
 
 import (
-	"crypto/sha256"
-	_ "embed"
-	"encoding/base64"
+	"bytes"
+	_ "embed" // the page's template and style
+	"fmt"
 	"html/template"
 	"io"
+	"sync"
 
 	"github.com/lockjam/lockjam/harness/compare"
 )
 
-//go:embed compare.css
-var compareStyle string
+var (
+	//go:embed compare.gohtml
+	compareMarkup string
+	//go:embed compare.css
+	compareCSS string
+)
 
-//go:embed compare.html.tmpl
-var compareTemplate string
+var compareTemplate = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("compare").Funcs(template.FuncMap{
+		"sections": sections, "remarks": remarks, "counted": counted, "runLine": runLine, "on": on, "groups": groups,
+	}).Parse(compareMarkup))
+})
 
-var comparePage = template.Must(template.New("compare").Funcs(template.FuncMap{
-	"sections": sections, "remarks": remarks, "counted": counted, "runLine": runLine, "on": on, "groups": groups,
-}).Parse(compareTemplate))
-
-// CompareHTML writes a comparison as one page that needs nothing else: no script, no
+// compareHTML writes a comparison as one page that needs nothing else: no script, no
 // font, no network, which its Content-Security-Policy also forbids.
-func CompareHTML(w io.Writer, c *compare.Comparison) error {
-	sum := sha256.Sum256([]byte(compareStyle))
-	return comparePage.Execute(w, map[string]any{
-		"C": c, "Style": template.CSS(compareStyle), //nolint:gosec // our own file, embedded
-		"Policy": "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'",
-	})
+func compareHTML(w io.Writer, c *compare.Comparison) error {
+	var b bytes.Buffer
+	if err := compareTemplate().Execute(&b, map[string]any{"C": c, "Style": template.CSS(compareCSS), "Policy": policy(compareCSS, "")}); err != nil {
+		return fmt.Errorf("compare: html: %w", err)
+	}
+	_, err := io.WriteString(w, Printable(b.String()))
+	return err
 }
 
 // group is all rows of one arm.

@@ -9,9 +9,9 @@ import (
 	"github.com/lockjam/lockjam/harness/compare"
 )
 
-// CompareMarkdown writes a comparison that fits in a pull request's comment: the answer
+// compareMarkdown writes a comparison that fits in a pull request's comment: the answer
 // first, the details folded, and a line for what is left out where there are too many.
-func CompareMarkdown(w io.Writer, c *compare.Comparison) error {
+func compareMarkdown(w io.Writer, c *compare.Comparison) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "## lockjam: %s\n\n", cell(c.Answer))
 	for _, said := range remarks(c) {

@@ -140,7 +140,7 @@ func TestComparisonFitsInAComment(t *testing.T) {
 
 // Nothing of a run's, a server's or a scenario's is markup, or moves the cursor.
 func TestComparisonIsHostileProof(t *testing.T) {
-	const evil = "</td></style><script>alert(1)</script>\x1b[31m|`x`[x](javascript:y)\n# owned"
+	const evil = "</td></style><script>alert(1)</script>\x1b[31m\u009b\u202e\u061c|`x`[x](javascript:y)\n# owned"
 	c := comparison(t, evil)
 	text := written(t, "text", c)
 	if strings.ContainsAny(text, "\x1b\t") || strings.Contains(text, "\n# owned") {
@@ -154,6 +154,11 @@ func TestComparisonIsHostileProof(t *testing.T) {
 	page := written(t, "html", c)
 	if strings.Contains(page, "<script") || strings.Count(page, "</style>") != 1 || !strings.Contains(page, html.EscapeString("<script>")) {
 		t.Error("markup got through")
+	}
+	for _, format := range ComparisonFormats() {
+		if got := written(t, format, c); Printable(got) != got {
+			t.Errorf("%s: what nobody sees got through", format)
+		}
 	}
 	if !json.Valid([]byte(written(t, "json", c))) {
 		t.Error("no JSON")

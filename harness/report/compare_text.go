@@ -10,9 +10,9 @@ import (
 	"github.com/lockjam/lockjam/harness/compare"
 )
 
-// CompareText writes a comparison for a terminal: the answer, what the runs differ in
+// compareText writes a comparison for a terminal: the answer, what the runs differ in
 // to begin with, and what came of it.
-func CompareText(w io.Writer, c *compare.Comparison) error {
+func compareText(w io.Writer, c *compare.Comparison) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s\n\n", plain(c.Answer))
 	fmt.Fprintf(&b, "before  %s\nafter   %s\n", plain(runLine(c.Before)), plain(runLine(c.After)))

@@ -1,9 +1,62 @@
 package report
 
 import (
+	"bytes"
+	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 )
+
+// unseen says of a character that nobody sees it, and that it may act upon a terminal or
+// turn the direction of text: controls, format characters, and separators of lines.
+func unseen(r rune) bool {
+	return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029'
+}
+
+// Printable is a text for a terminal: line ends and tabs stay, every other character
+// that nobody sees is marked. File names, answers of servers and scenario files come
+// from elsewhere.
+func Printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unseen(r) && r != '\n' && r != '\t' {
+			return utf8.RuneError
+		}
+		return r
+	}, strings.ToValidUTF8(s, string(utf8.RuneError)))
+}
+
+// Name is a text for a place within a line: everything that nobody sees is marked, line
+// ends too.
+func Name(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unseen(r) {
+			return utf8.RuneError
+		}
+		return r
+	}, strings.ToValidUTF8(s, string(utf8.RuneError)))
+}
+
+// escapeUnseen writes the characters of a JSON text that nobody sees as JSON escapes
+// them: they stand in strings alone, and may come to a terminal.
+func escapeUnseen(text []byte) []byte {
+	hidden := func(r rune) bool { return unseen(r) && r != '\n' }
+	if !bytes.ContainsFunc(text, hidden) {
+		return text
+	}
+	var b bytes.Buffer
+	for _, r := range string(text) {
+		if !hidden(r) {
+			b.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&b, "\\u%04x", unit)
+		}
+	}
+	return b.Bytes()
+}
 
 // longest is what tables and lists show of a text, in characters: a server's answer
 // may be of any length, and run.json has the whole.
@@ -59,13 +112,13 @@ func code(s string) string { return strings.ReplaceAll(cut(plain(s), longestName
 func plain(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
-		case unicode.IsControl(r), r == '\u2028', r == '\u2029':
-			return ' '
 		case unicode.Is(unicode.Cf, r):
-			return '�'
+			return utf8.RuneError
+		case unseen(r):
+			return ' '
 		}
 		return r
-	}, strings.ToValidUTF8(s, "�"))
+	}, strings.ToValidUTF8(s, string(utf8.RuneError)))
 }
 
 // shorten cuts a text to the longest that is shown.

@@ -34,6 +34,9 @@ func FuzzFormats(f *testing.F) {
 			if err := Write(&b, name, &r); err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
+			if Printable(b.String()) != b.String() {
+				t.Errorf("%s: what nobody sees got through: %q", name, &b)
+			}
 			if name == "junit" {
 				wellFormed(t, b.Bytes())
 			}

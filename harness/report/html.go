@@ -9,7 +9,6 @@ import (
 	"html/template"
 	"io"
 	"sync"
-	"unicode/utf8"
 
 	"github.com/lockjam/lockjam/harness"
 )
@@ -36,41 +35,21 @@ func HTML(w io.Writer, r *harness.Run) error {
 	if err := pageTemplate().Execute(&b, p); err != nil {
 		return fmt.Errorf("report: html: %w", err)
 	}
-	_, err := w.Write(visible(b.Bytes()))
+	_, err := w.Write([]byte(Printable(b.String())))
 	return err
 }
 
-// policy forbids the page whatever it does not bring along, should anything have
-// slipped through the escaping: scripts and styles are known by their hash.
+// policy forbids a page whatever it does not bring along, should anything have slipped
+// through the escaping: its style and its script, if it has one, are known by their hash.
 func policy(css, script string) string {
-	return fmt.Sprintf("default-src 'none'; style-src '%s'; script-src '%s'; base-uri 'none'; form-action 'none'", sourceHash(css), sourceHash(script))
+	scripts := ""
+	if script != "" {
+		scripts = fmt.Sprintf(" script-src '%s';", sourceHash(script))
+	}
+	return fmt.Sprintf("default-src 'none'; style-src '%s';%s base-uri 'none'; form-action 'none'", sourceHash(css), scripts)
 }
 
 func sourceHash(s string) string {
 	sum := sha256.Sum256([]byte(s))
 	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
-}
-
-// visible replaces characters that nobody sees and that could make a page say
-// something else than it seems to: controls, and what turns the direction of text.
-func visible(page []byte) []byte {
-	if !bytes.ContainsFunc(page, unseen) {
-		return page
-	}
-	return bytes.Map(func(r rune) rune {
-		if unseen(r) {
-			return utf8.RuneError
-		}
-		return r
-	}, page)
-}
-
-func unseen(r rune) bool {
-	switch {
-	case r == '\n', r == '\t':
-		return false
-	case r < ' ', r >= 0x7f && r < 0xa0:
-		return true
-	}
-	return r == 0x200e || r == 0x200f || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069
 }

@@ -48,7 +48,8 @@ type armView struct {
 type charts struct {
 	Of      string
 	Figures []figureView
-	Missing string
+	Missing string // why there are none
+	Partial string // what is missing in them
 }
 
 type figureView struct {
@@ -103,8 +104,8 @@ func (r row) keys() string {
 	if back := r.restored(); back != "-" {
 		parts = append(parts, "back after "+back)
 	}
-	if r.unsafe() {
-		parts = append(parts, r.faults()+" safety faults")
+	if faults := r.faults(); r.unsafe() && faults != "-" {
+		parts = append(parts, faults+" safety faults")
 	}
 	return strings.Join(parts, " · ")
 }
@@ -172,15 +173,18 @@ func (b *builder) safety(one row) grid {
 }
 
 func (b *builder) signalsOf(one row) grid {
-	g := grid{Caption: "Signals", Columns: []string{"signal", "claim", "expected", "fired", "time to detect", "cleared", "false alarms", "as expected", "what it read"}}
+	g := grid{Caption: "Signals", Columns: []string{"signal", "claim", "expected", "fired", "time to detect", "cleared after the cure", "false alarms", "as expected", "what it read"}}
 	for _, name := range signalNames(harness.ScenarioResult{Arms: one.repeats}) {
 		s, fired, detect := one.signal(name)
-		alarms, met, cleared, of := 0, 0, 0, 0
+		alarms, met, cleared, cured, of := 0, 0, 0, 0, 0
 		for _, a := range one.repeats {
 			for _, x := range a.Signals {
 				if x.Name == name {
 					of, alarms = of+1, alarms+x.BaselineFirings
-					met, cleared = met+count(x.Met), cleared+count(x.Cleared)
+					met += count(x.Met)
+					if x.Fired && a.Verdict == harness.Cured { // else there was nothing that it could clear after
+						cured, cleared = cured+1, cleared+count(x.Cleared)
+					}
 				}
 			}
 		}
@@ -195,7 +199,7 @@ func (b *builder) signalsOf(one row) grid {
 		if s.Unavailable != "" {
 			line = append(line, field{Text: "not available: " + s.Unavailable, Wide: true}, field{Text: "-"}, field{Text: "-"})
 		} else {
-			line = append(line, fires(fired, of), field{Text: detect, Sort: strings.TrimSuffix(detect, " ms")}, field{Text: outOf(cleared, of)})
+			line = append(line, fires(fired, of), field{Text: detect, Sort: strings.TrimSuffix(detect, " ms")}, field{Text: clearedOf(cleared, cured)})
 		}
 		ok := chip{"✓", outOf(met, of), "plain"}
 		if met < of {
@@ -211,6 +215,14 @@ func fires(fired, of int) field {
 		return field{Chips: []chip{{"○", outOf(0, of), "quiet"}}}
 	}
 	return field{Chips: []chip{{"●", outOf(fired, of), "fires"}}}
+}
+
+// clearedOf says how often a signal that fired was silent again after a cure.
+func clearedOf(cleared, cured int) string {
+	if cured == 0 {
+		return "-"
+	}
+	return outOf(cleared, cured)
 }
 
 func count(yes bool) int {
@@ -357,7 +369,10 @@ func (b *builder) chartsOf(a harness.ArmResult) charts {
 		return c
 	}
 	all, err := figuresOf(b.folder.path, a)
-	if err != nil {
+	switch {
+	case err != nil && len(all) > 0:
+		c.Partial = err.Error()
+	case err != nil:
 		c.Missing = err.Error()
 	}
 	for _, f := range all {

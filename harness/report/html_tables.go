@@ -48,6 +48,15 @@ func worse(a, b chip) chip {
 	return a
 }
 
+// matrixChips is what stands in a matrix: the verdicts, or that there is none. That an arm met
+// its expectations says nothing about what was done in it.
+func (r row) matrixChips() []chip {
+	if r.verdict() != "-" {
+		return r.chips()
+	}
+	return []chip{{"–", "no verdict", "poor"}}
+}
+
 // chips are the verdicts of an arm's repeats, most frequent first, then whether any of
 // them did harm. An arm without a verdict to reach has its outcome.
 func (r row) chips() []chip {
@@ -126,7 +135,7 @@ func (b *builder) matrixCell(column, said string, arms []row) field {
 		}
 		f.Entries = append(f.Entries, entry{
 			Arm:   b.armLink(a.scenario, a.arm, a.image, name),
-			Chips: a.chips(), Gains: keepUnits.Replace(strings.Join(a.gains(), ", ")),
+			Chips: a.matrixChips(), Gains: keepUnits.Replace(strings.Join(a.gains(), ", ")),
 		})
 	}
 	if len(f.Entries) == 0 {

@@ -60,7 +60,7 @@ func TestMarkdownOfSeveralImages(t *testing.T) {
 		"- A1 on redis:6: slot-lock-deadlock/control: detect ms 1\n",
 		"- fail: `slot-lock-deadlock` / `raise on valkey:9`: it was expected to be cured\n",
 		"| signal | claim | expected | redis:6 | valkey:9 | differs |\n|---|---|---|---|---|---|\n",
-		"| client-saturation | A1 | fire | 2 of 2, 120 ms | 1 of 2, 120 ms, 2 false alarms before | **yes** |\n",
+		"| client-saturation | A1 | fire | 2 of 2, 100 ms | 1 of 2, 120 ms, 2 false alarms before | **yes** |\n",
 		"| lock-key-count | D1 | any | not available: the user may not run SCAN: NOPERM | not available: the user may not run SCAN: NOPERM | no |\n",
 		"| server | redis 6.0.16, container redis:6; lacks DELIFEQ, RESET |\n",
 		"| server | valkey 9.1.2, container valkey:9; has DELIFEQ, maxclients-reserved 2; does not say whether it has RESET (NOPERM) |\n",

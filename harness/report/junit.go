@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"encoding/xml"
 	"fmt"
 	"io"
@@ -11,7 +12,7 @@ import (
 	"github.com/lockjam/lockjam/harness/scenario"
 )
 
-// JUnit writes junit.xml, as CI servers read it (the schema of Jenkins' xUnit plugin):
+// JUnit writes junit.xml, as CI servers read it (junit-10.xsd of Jenkins' xUnit plugin):
 // a suite for each arm, with a case for each signal of which something is expected,
 // and one for everything else that is: the incident, the verdict, safety. What was not
 // met is a failure. Where nothing can be said the case is skipped, with the reason.
@@ -25,15 +26,12 @@ func JUnit(w io.Writer, r *harness.Run) error {
 	if r.Status != harness.Completed {
 		all.add(cutShort(r))
 	}
-	if _, err := io.WriteString(w, xml.Header); err != nil {
-		return err
+	text, err := xml.MarshalIndent(all, "", "  ")
+	if err != nil {
+		return fmt.Errorf("report: junit: %w", err)
 	}
-	e := xml.NewEncoder(w)
-	e.Indent("", "  ")
-	if err := e.Encode(all); err != nil {
-		return err
-	}
-	_, err := io.WriteString(w, "\n")
+	// The encoder marks what no XML may hold; this, what nobody sees.
+	_, err = io.WriteString(w, xml.Header+Printable(string(text))+"\n")
 	return err
 }
 
@@ -110,6 +108,8 @@ func junitArm(r *harness.Run, scenarioName string, a *harness.ArmResult) junitSu
 		}
 		why := about(a, x.Name, told)
 		switch {
+		case a.Outcome == harness.Inconclusive: // what it shows is no evidence, whichever way it points
+			c.settle(a, why, figures(x.Figures))
 		case x.Unavailable != "":
 			c.Skipped = &junitResult{Message: "not available: " + x.Unavailable}
 		case !x.Met:
@@ -140,7 +140,8 @@ func junitVerdict(a *harness.ArmResult, class string, told map[string]bool) juni
 			rest = append(rest, why)
 		}
 	}
-	if len(rest) > 0 || a.Outcome == harness.Inconclusive {
+	// A failure that no signal's case tells of is told here, also one without a reason.
+	if len(rest) > 0 || a.Outcome != harness.Pass && len(told) == 0 || a.Outcome == harness.Inconclusive {
 		c.settle(a, strings.Join(rest, "; "), a.Because)
 	}
 	return c
@@ -149,9 +150,9 @@ func junitVerdict(a *harness.ArmResult, class string, told map[string]bool) juni
 // settle makes a case a failure, or skips it where the arm proves nothing.
 func (c *junitCase) settle(a *harness.ArmResult, why, text string) {
 	if why == "" {
-		why = strings.Join(a.Reasons, "; ")
+		why = cmp.Or(strings.Join(a.Reasons, "; "), "the arm's outcome is "+strings.TrimSpace(string(a.Outcome))+", and no reason is recorded")
 	}
-	result := &junitResult{Message: valid(why), Text: valid(text)}
+	result := &junitResult{Message: why, Text: text}
 	if a.Outcome == harness.Inconclusive {
 		c.Skipped = result
 		return
@@ -176,17 +177,7 @@ func about(a *harness.ArmResult, signal string, told map[string]bool) string {
 func cutShort(r *harness.Run) junitSuite {
 	why := fmt.Sprintf("the run was %s: %s", r.Status, r.Because)
 	return junitSuite{Name: "run", Time: "0", Timestamp: r.Started.UTC().Format("2006-01-02T15:04:05"),
-		Cases: []junitCase{{Name: "all arms have run", Class: "run", Time: "0", Failure: &junitResult{Message: valid(why)}}}}
+		Cases: []junitCase{{Name: "all arms have run", Class: "run", Time: "0", Failure: &junitResult{Message: why}}}}
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.3f", d.Seconds()) }
-
-// valid leaves out what no XML may hold, escaped or not: a server may say anything.
-func valid(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '\t' || r == '\n' || r >= 0x20 && r != 0xFFFE && r != 0xFFFF {
-			return r
-		}
-		return -1
-	}, strings.ToValidUTF8(s, "?"))
-}

@@ -2,6 +2,10 @@ package report
 
 import (
 	"bytes"
+	"encoding/xml"
+	"io"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -38,14 +42,14 @@ func TestJUnit(t *testing.T) {
 	if err != nil || len(suites) != 3 {
 		t.Fatalf("%v, %d suites:\n%s", err, len(suites), &b)
 	}
-	for i, want := range []junit.Totals{{Tests: 4, Passed: 3, Skipped: 1}, {Tests: 4, Passed: 1, Skipped: 1, Failed: 2}, {Tests: 4, Passed: 1, Skipped: 3}} {
+	for i, want := range []junit.Totals{{Tests: 4, Passed: 3, Skipped: 1}, {Tests: 4, Passed: 1, Skipped: 1, Failed: 2}, {Tests: 3 + 1, Skipped: 4}} {
 		got := suites[i].Totals
 		if got.Tests != want.Tests || got.Passed != want.Passed || got.Skipped != want.Skipped || got.Failed != want.Failed {
 			t.Errorf("%s: %+v, want %+v", suites[i].Name, got, want)
 		}
 	}
 	for _, want := range []struct{ name, message string }{
-		{"signal goodput-collapse: silent", silent}, {"remedy restart-server: cured", strings.TrimSuffix(verdict, "\x01")},
+		{"signal goodput-collapse: silent", silent}, {"remedy restart-server: cured", strings.Replace(verdict, "\x01", "\uFFFD", 1)},
 	} {
 		found := false
 		for _, c := range suites[1].Tests {
@@ -66,5 +70,90 @@ func TestJUnitOfARunThatWasCutShort(t *testing.T) {
 	suites, err := junit.Ingest(b.Bytes())
 	if err != nil || len(suites) != 1 || suites[0].Totals.Failed != 1 || !strings.Contains(b.String(), "the run was interrupted: interrupted by SIGINT") {
 		t.Errorf("%v\n%s", err, &b)
+	}
+}
+
+// What junit-10.xsd of Jenkins' xUnit plugin knows of each element that is written here:
+// the elements that may stand in it, and its attributes, with a star where it has to have
+// them. Their order is free there.
+var jenkins = map[string]struct{ within, attributes string }{
+	"testsuites": {"testsuite", "name time tests failures errors"},
+	"testsuite":  {"properties testcase", "name* tests* failures* errors* time skipped timestamp"},
+	"properties": {"property", ""},
+	"property":   {"", "name* value*"},
+	"testcase":   {"skipped failure", "name* time classname"},
+	"failure":    {"", "type message"},
+	"skipped":    {"", "type message"},
+}
+
+func TestJUnitIsWhatJenkinsReads(t *testing.T) {
+	r, err := harness.LoadRun("../../results/reference")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Scenarios[0].Arms[0].Outcome, r.Scenarios[0].Arms[0].Reasons = harness.Fail, []string{"a reason"}
+	r.Scenarios[0].Arms[1].Outcome = harness.Inconclusive
+	r.Status = harness.Interrupted
+	var b bytes.Buffer
+	if err := JUnit(&b, r); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	var open []string
+	for d := xml.NewDecoder(&b); ; {
+		token, err := d.Token()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch x := token.(type) {
+		case xml.StartElement:
+			name := x.Name.Local
+			known, ok := jenkins[name]
+			if len(open) > 0 && !slices.Contains(strings.Fields(jenkins[open[len(open)-1]].within), name) || !ok {
+				t.Errorf("<%s> stands in %v", name, open)
+			}
+			attributesAllowed(t, x, known.attributes)
+			seen[name], open = true, append(open, name)
+		case xml.EndElement:
+			open = open[:len(open)-1]
+		}
+	}
+	if len(seen) != len(jenkins) {
+		t.Errorf("only %v are written, and the others not looked at", seen)
+	}
+}
+
+func attributesAllowed(t *testing.T, x xml.StartElement, allowed string) {
+	t.Helper()
+	has := map[string]string{}
+	for _, a := range x.Attr {
+		has[a.Name.Local] = a.Value
+	}
+	if seconds, ok := has["time"]; ok && !regexp.MustCompile(`^[0-9]*(\.[0-9]*)?$`).MatchString(seconds) {
+		t.Errorf("<%s> takes %q", x.Name.Local, seconds)
+	}
+	for _, name := range strings.Fields(allowed) {
+		bare, needed := strings.CutSuffix(name, "*")
+		if _, ok := has[bare]; needed && !ok {
+			t.Errorf("<%s> has no %s", x.Name.Local, bare)
+		}
+		delete(has, bare)
+	}
+	if len(has) > 0 {
+		t.Errorf("<%s> has %v", x.Name.Local, has)
+	}
+}
+
+// An arm that failed for no recorded reason is not green, nor one whose outcome is none.
+func TestJUnitOfADamagedOutcome(t *testing.T) {
+	for _, outcome := range []harness.Outcome{harness.Fail, "weird", ""} {
+		var b bytes.Buffer
+		err := JUnit(&b, &harness.Run{ID: "x", Status: harness.Completed, Scenarios: []harness.ScenarioResult{{Name: "s", Arms: []harness.ArmResult{{Name: "a", Outcome: outcome}}}}})
+		if err != nil || !strings.Contains(b.String(), `failures="1"`) || !strings.Contains(b.String(), "no reason is recorded") {
+			t.Errorf("%q: %v\n%s", outcome, err, &b)
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/compare"
 )
 
 // row is one arm of one scenario, its repeats folded together. It is what
@@ -177,8 +178,7 @@ func (r row) median(format string, of func(harness.ArmResult) (float64, bool)) s
 	if len(values) == 0 {
 		return "-"
 	}
-	slices.Sort(values)
-	return fmt.Sprintf(format, values[len(values)/2])
+	return fmt.Sprintf(format, compare.Median(values))
 }
 
 // signal answers for all repeats: how many fired, and the median time to detect.
