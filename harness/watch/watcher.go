@@ -66,9 +66,9 @@ type Watcher struct {
 	ledger ledger
 	keys   *keys
 
-	counting  bool          // whether censuses are taken
-	nextCount time.Duration // not before
-	nextLocks time.Duration
+	counting bool // whether censuses are taken
+	census   pace
+	locks    pace
 }
 
 // reading is one answer of the server.
@@ -284,17 +284,17 @@ func (w *Watcher) query(c *redis.Client, done chan struct{}) {
 	server, err := w.readServer(ctx, c)
 	r := reading{server: server, took: time.Since(begun), err: err}
 	var census *history.Census
-	if err == nil && w.due(&w.nextLocks, w.config.LocksEvery) {
+	if err == nil && w.due(&w.locks, w.config.LocksEvery) {
 		begun := w.config.Elapsed()
 		var locks history.Locks
 		locks, err = w.keys.look(ctx, c, server.RunID)
 		r.locks = &locks
-		w.rest(&w.nextLocks, w.config.Elapsed()-begun)
+		w.rest(&w.locks, w.config.Elapsed()-begun)
 	}
 	if err == nil && w.censusDue() {
 		taken := w.config.Census(c)
 		census = &taken
-		w.rest(&w.nextCount, taken.Took)
+		w.rest(&w.census, taken.Took)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -315,27 +315,43 @@ func (w *Watcher) query(c *redis.Client, done chan struct{}) {
 	}
 }
 
-// duty bounds what looking may cost: whatever took a while is not looked at again
-// before so many times as long.
+// duty bounds what looking may cost: whatever takes a while is not looked at again before
+// so many times as long.
 const duty = 20
 
+// pace is when something is looked at again. It needs the watcher's mu.
+type pace struct {
+	next time.Duration // not before
+	took time.Duration // the last time
+}
+
 // due says whether it is time for something that is looked at every so often.
-func (w *Watcher) due(next *time.Duration, every time.Duration) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	now := w.config.Elapsed()
-	if every <= 0 || now < *next {
+func (p *pace) due(now, every time.Duration) bool {
+	if every <= 0 || now < p.next {
 		return false
 	}
-	*next = now + every
+	p.next = now + every
 	return true
 }
 
-// rest puts off what took long.
-func (w *Watcher) rest(next *time.Duration, took time.Duration) {
+// rest puts off what takes long, which is what took long twice in a row: a machine that
+// stalls for a moment makes anything take long once, and a census that was put off for
+// it would miss the incident.
+func (p *pace) rest(now, took time.Duration) {
+	p.next = max(p.next, now+duty*min(took, p.took))
+	p.took = took
+}
+
+func (w *Watcher) due(p *pace, every time.Duration) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	*next = max(*next, w.config.Elapsed()+duty*took)
+	return p.due(w.config.Elapsed(), every)
+}
+
+func (w *Watcher) rest(p *pace, took time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	p.rest(w.config.Elapsed(), took)
 }
 
 // Count begins or ends the taking of censuses: one with every sample, as far as
@@ -350,5 +366,5 @@ func (w *Watcher) censusDue() bool {
 	w.mu.Lock()
 	counting := w.counting
 	w.mu.Unlock()
-	return counting && w.due(&w.nextCount, SampleEvery/2)
+	return counting && w.due(&w.census, SampleEvery/2)
 }
