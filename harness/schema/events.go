@@ -1,9 +1,6 @@
 package schema
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -28,15 +25,7 @@ func Events(root string) ([]byte, error) {
 	for _, kind := range harness.EventKinds {
 		n.Properties["event"].Enum = append(n.Properties["event"].Enum, string(kind))
 	}
-	if err := errors.Join(append(g.errs, g.source.err)...); err != nil {
-		return nil, err
-	}
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	err := e.Encode(n)
-	return b.Bytes(), err
+	return text(n, append(g.errs, g.source.err)...)
 }
 
 // recordGenerator makes the schema of what encoding/json writes.

@@ -45,14 +45,19 @@ func Generate(root string) ([]byte, error) {
 			g.errs = append(g.errs, fmt.Errorf("there is a catalogue for %s, and no such field", field))
 		}
 	}
-	if err := errors.Join(append(g.errs, g.source.err)...); err != nil {
+	return text(n, append(g.errs, g.source.err)...)
+}
+
+// text is a schema as a file, unless something went wrong while it was made.
+func text(schema any, errs ...error) ([]byte, error) {
+	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	err := e.Encode(n)
+	err := e.Encode(schema)
 	return b.Bytes(), err
 }
 
