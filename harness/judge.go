@@ -386,6 +386,11 @@ func (j *judge) expectations() {
 	j.blame(span{j.t.baseline.from, j.t.end}, j.inArm("verdict"), "%s was expected to be %s and was %s: %s", what, want, j.r.Verdict, strings.TrimSuffix(j.r.Because, "."))
 }
 
+// ratio compares goodput with goodput.
+func (j *judge) ratio(after, before []float64) interval {
+	return ratio(after, before, j.sc.Swarm.Lock.HoldMS.Duration())
+}
+
 func safeWord(unsafe bool) string {
 	if unsafe {
 		return "unsafe"

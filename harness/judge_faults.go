@@ -55,7 +55,7 @@ func (j *judge) faultsRemedied() {
 	ms := millis(clean.from - j.t.remedyBegun)
 	j.recovered(after, before)
 	j.r.Recovery.RestoredAfterMS = &ms
-	held := ratio(after, during)
+	held := j.ratio(after, during)
 	figures := fmt.Sprintf("goodput was %.0f%% of the incident's (95%% interval %.0f to %.0f%%)", 100*held.mid, 100*held.low, 100*held.high)
 	switch need := j.sc.Cure.Ratio; {
 	case held.high < need && j.tooBusy(clean):
@@ -63,7 +63,7 @@ func (j *judge) faultsRemedied() {
 		j.r.Verdict, j.r.Unsafe = Cured, j.worsened(clean.from)
 		j.r.Because = fmt.Sprintf("The last safety fault was %.1f s after the remedy was begun, and from then on %s.", ms/1000, figures)
 	case held.high >= need:
-		j.r.Noisy = true
+		j.r.Straddles = true
 		j.doubt("there was no safety fault any more after %.1f s, and %s: the threshold of %.0f%% lies between", ms/1000, figures, 100*need)
 	default:
 		j.r.Verdict = Partial
@@ -86,7 +86,7 @@ func (j *judge) worsened(until time.Duration) bool {
 }
 
 func (j *judge) recovered(after, before []float64) {
-	r := ratio(after, before)
+	r := j.ratio(after, before)
 	j.r.Recovery = &Recovery{Ratio: round(r.mid, 3), Low: round(r.low, 3), High: round(r.high, 3)}
 }
 

@@ -98,8 +98,8 @@ func TestRemedyOfFaultsThatStraddles(t *testing.T) {
 	}
 	sc, arm := testScenario()
 	sc.Incident.Faults = 10
-	if r := Judge(sc, arm, l.sampled()); r.Outcome != Inconclusive || !r.Noisy || !strings.Contains(r.Reasons[0], "lies between") {
-		t.Errorf("outcome %s %v, noisy %v, verdict %q %+v; want inconclusive", r.Outcome, r.Reasons, r.Noisy, r.Verdict, r.Recovery)
+	if r := Judge(sc, arm, l.sampled()); r.Outcome != Inconclusive || !r.Straddles || !strings.Contains(r.Reasons[0], "lies between") {
+		t.Errorf("outcome %s %v, straddles %v, verdict %q %+v; want inconclusive", r.Outcome, r.Reasons, r.Straddles, r.Verdict, r.Recovery)
 	}
 }
 

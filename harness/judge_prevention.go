@@ -20,7 +20,7 @@ func (j *judge) prevention() {
 	after := goodput(j.h.Ops, span{j.t.trigger, j.t.end})
 	window := int(j.sc.Cure.RelapseWindowMS.Duration() / bin)
 	tail := after[max(0, len(after)-int(j.sc.Incident.ForMS.Duration()/bin)):]
-	held := ratio(after, before)
+	held := j.ratio(after, before)
 	j.r.Recovery = &Recovery{Ratio: round(held.mid, 3), Low: round(held.low, 3), High: round(held.high, 3)}
 	j.served()
 	in := span{j.t.trigger, j.t.end}
@@ -40,7 +40,7 @@ func (j *judge) prevention() {
 		j.r.Because = "From the trigger on goodput was " + figures + "."
 	case (down >= 0 || held.high < j.sc.Cure.Ratio) && j.tooBusy(in):
 	case down < 0 && held.high >= j.sc.Cure.Ratio:
-		j.r.Noisy = true
+		j.r.Straddles = true
 		j.doubt("the 95%% interval of goodput after the trigger, %.0f to %.0f%% of the baseline, straddles the threshold of %.0f%%",
 			100*held.low, 100*held.high, 100*j.sc.Cure.Ratio)
 	default:

@@ -31,7 +31,7 @@ func (j *judge) remedy() {
 	normal := mean(before)
 	all := span{j.t.remedyBegun, j.t.end}
 	after := goodput(j.h.Ops, all)
-	whole := ratio(goodput(j.h.Ops, j.t.recovery), before)
+	whole := j.ratio(goodput(j.h.Ops, j.t.recovery), before)
 	j.r.Recovery = &Recovery{Ratio: round(whole.mid, 3), Low: round(whole.low, 3), High: round(whole.high, 3)}
 
 	window := int(j.sc.Cure.RelapseWindowMS.Duration() / bin)
@@ -43,7 +43,7 @@ func (j *judge) remedy() {
 	ms := millis(time.Duration(restored) * bin)
 	j.r.Recovery.RestoredAfterMS = &ms
 	lasted := after[restored:]
-	held := ratio(lasted, before)
+	held := j.ratio(lasted, before)
 	j.r.Recovery.Ratio, j.r.Recovery.Low, j.r.Recovery.High = round(held.mid, 3), round(held.low, 3), round(held.high, 3)
 	lost := firstWindowUnder(lasted, window, j.sc.Cure.RelapseRatio*normal)
 	need := j.sc.Cure.Ratio
@@ -60,7 +60,7 @@ func (j *judge) remedy() {
 		j.r.Because = fmt.Sprintf("Goodput was back after %.1f s and stayed at %.0f%% of the baseline (95%% interval %.0f to %.0f%%).",
 			ms/1000, 100*held.mid, 100*held.low, 100*held.high)
 	case held.high >= need:
-		j.r.Noisy = true
+		j.r.Straddles = true
 		j.doubt("the 95%% interval of goodput after the remedy, %.0f to %.0f%% of the baseline, straddles the threshold of %.0f%%",
 			100*held.low, 100*held.high, 100*need)
 	default:

@@ -2,6 +2,7 @@ package harness
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -116,8 +117,8 @@ func TestStraddlingIntervalIsInconclusive(t *testing.T) {
 	}
 	sc, arm := testScenario()
 	r := Judge(sc, arm, l.sampled())
-	if r.Outcome != Inconclusive || !r.Noisy {
-		t.Errorf("outcome %s, noisy %v, verdict %q %+v; want inconclusive", r.Outcome, r.Noisy, r.Verdict, r.Recovery)
+	if r.Outcome != Inconclusive || !r.Straddles {
+		t.Errorf("outcome %s, straddles %v, verdict %q %+v; want inconclusive", r.Outcome, r.Straddles, r.Verdict, r.Recovery)
 	}
 }
 
@@ -212,15 +213,15 @@ func TestNoCreditWhereTheControlRecovers(t *testing.T) {
 
 func TestRatioInterval(t *testing.T) {
 	even := []float64{20, 20, 20, 20, 20, 20}
-	if r := ratio(even, even); r.mid != 1 || r.low != 1 || r.high != 1 {
+	if r := ratio(even, even, bin); r.mid != 1 || r.low != 1 || r.high != 1 {
 		t.Errorf("equal bins without noise: %+v", r)
 	}
 	noisy := []float64{15, 25, 14, 26, 20, 20}
-	r := ratio(noisy, even)
+	r := ratio(noisy, even, bin)
 	if r.mid != 1 || r.low >= 1 || r.high <= 1 || r.low < 0.6 {
 		t.Errorf("noise must widen the interval around 1: %+v", r)
 	}
-	if r := ratio([]float64{0, 0, 0}, even); r.mid != 0 || r.high != 0 {
+	if r := ratio([]float64{0, 0, 0}, even, bin); r.mid != 0 || r.high != 0 {
 		t.Errorf("nothing after: %+v", r)
 	}
 }
@@ -269,9 +270,54 @@ func TestSteady(t *testing.T) {
 		"a step half way":  {[]float64{15, 15, 15, 15, 15, 20, 20, 20, 20, 20}, false},
 		"one bin of ten 0": {[]float64{20, 20, 20, 0, 20, 20, 20, 20, 20, 20}, false},
 	} {
-		if got := steady(c.bins); got != c.want {
+		if got := steady(c.bins, bin); got != c.want {
 			t.Errorf("%s: %v", name, got)
 		}
+	}
+}
+
+// Twenty locks that are released every 210 ms, all of them in the same half of that time:
+// bins are full or empty in turn, and nothing is as steady as what they add up to.
+func TestWorkLongerThanABinIsNoNoise(t *testing.T) {
+	inStep := func(n int) []float64 {
+		bins := make([]float64, n)
+		for lock := range 20 {
+			for at := time.Duration(lock) * 5 * time.Millisecond; at < time.Duration(n)*bin; at += 210 * time.Millisecond {
+				bins[at/bin]++
+			}
+		}
+		return bins
+	}
+	work := 200 * time.Millisecond
+	if steady(inStep(15), bin) || !steady(inStep(15), work) {
+		t.Errorf("locks in step: steady by bins %v, by batches of a piece of work %v; want false, true", steady(inStep(15), bin), steady(inStep(15), work))
+	}
+	byBins, byWork := ratio(inStep(25), inStep(15), bin), ratio(inStep(25), inStep(15), work)
+	if byWork.low < 0.8 || byWork.high > 1.25 || byBins.low > 0.7 || byBins.mid != byWork.mid {
+		t.Errorf("the same work before and after: %+v by batches, %+v by bins", byWork, byBins)
+	}
+	half := inStep(15)
+	for i := range half[:7] {
+		half[i] /= 2
+	}
+	if steady(half, work) {
+		t.Error("a baseline that doubles half way is steady by batches")
+	}
+}
+
+// Batches are as long as the work takes, if there are enough of them to tell a variance by.
+func TestBatches(t *testing.T) {
+	for _, c := range []struct {
+		bins, work, batches int
+	}{
+		{15, 0, 15}, {15, 1, 15}, {15, 2, 7}, {15, 3, 5}, {15, 4, 15}, {25, 4, 6}, {3, 4, 3},
+	} {
+		if got := batch(make([]float64, c.bins), time.Duration(c.work)*bin); len(got) != c.batches {
+			t.Errorf("%d bins, work of %d: %d batches, want %d", c.bins, c.work, len(got), c.batches)
+		}
+	}
+	if got := batch([]float64{9, 1, 3, 5, 7, 1, 3, 5, 7, 2, 4}, 2*bin); !slices.Equal(got, []float64{2, 6, 2, 6, 3}) {
+		t.Errorf("batches of two are %v", got)
 	}
 }
 

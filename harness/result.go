@@ -135,7 +135,8 @@ type ArmResult struct {
 	Served      *Served        `json:"served,omitempty"`
 	Deadlock    *Deadlock      `json:"deadlock,omitempty"`
 	Truncated   bool           `json:"truncated,omitempty"` // the history ends in the middle
-	Noisy       bool           `json:"-"`                   // inconclusive for noise alone: worth another attempt
+	Noisy       bool           `json:"-"`                   // inconclusive for the machine's noise alone: worth another attempt
+	Straddles   bool           `json:"-"`                   // inconclusive for too wide an interval: worth a longer look
 }
 
 // Place is where in the scenario file a reason has its cause: at the expectation that

@@ -179,7 +179,7 @@ func (a *armRun) baseline(ctx context.Context) (span, bool, error) {
 		if err := a.wait(ctx, watch.SampleEvery); err != nil {
 			return span{}, false, err
 		}
-		if s, ok := steadyStretch(a.seen(), length); ok {
+		if s, ok := steadyStretch(a.seen(), length, a.sc.Swarm.Lock.HoldMS.Duration()); ok {
 			return s, true, nil
 		}
 	}

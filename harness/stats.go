@@ -8,33 +8,64 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
-// bin is the stretch over which completed decisions are counted. Means of bins
-// this long are close to independent where a decision takes a tenth of it.
+// bin is the stretch over which completed decisions are counted.
 const bin = 100 * time.Millisecond
 
 // interval is an estimate with its 95% interval.
 type interval struct{ mid, low, high float64 }
 
-// ratio estimates mean(after)/mean(before) over bins. The interval is Welch's,
-// on the logarithm of the ratio (delta method), so it is wide where bins are few
-// or uneven.
-func ratio(after, before []float64) interval {
-	a, va := stat.MeanVariance(after, nil)
-	b, vb := stat.MeanVariance(before, nil)
-	if len(after) < 2 || len(before) < 2 || b == 0 {
+// level is what bins say of the mean of a series.
+type level struct {
+	mean     float64
+	variance float64 // of the mean, not of a bin
+	df       float64
+}
+
+// fewestBatches is how many batches it takes to tell a variance by.
+const fewestBatches = 5
+
+// levelOf takes bins together to batches that are as long as a piece of work, for
+// counts in less than that depend on each other: whoever completes in one bin does
+// not in the next, and locks that are in step by chance all do. A batch has about one
+// completion of each lock, whatever their phases are (the method of batch means; Law
+// and Kelton, Simulation Modeling and Analysis).
+func levelOf(bins []float64, work time.Duration) level {
+	batches := batch(bins, work)
+	_, variance := stat.MeanVariance(batches, nil)
+	return level{mean(bins), variance / float64(len(batches)), float64(len(batches) - 1)}
+}
+
+// batch returns the means of batches. What is too little for another one is left out,
+// at the beginning. Where there would be too few of them, bins stand for themselves.
+func batch(bins []float64, work time.Duration) (batches []float64) {
+	n := int((work + bin - 1) / bin)
+	if n < 1 || len(bins) < n*fewestBatches {
+		n = 1
+	}
+	for i := len(bins) % n; i < len(bins); i += n {
+		batches = append(batches, stat.Mean(bins[i:i+n], nil))
+	}
+	return batches
+}
+
+// ratio estimates mean(after)/mean(before) over bins, where a piece of work takes
+// that long. The interval is Welch's, on the logarithm of the ratio (delta method), so
+// it is wide where bins are few or uneven.
+func ratio(after, before []float64, work time.Duration) interval {
+	if len(after) < 2 || len(before) < 2 || mean(before) == 0 {
 		return interval{mid: math.NaN(), low: math.NaN(), high: math.NaN()}
 	}
-	if a == 0 {
+	a, b := levelOf(after, work), levelOf(before, work)
+	if a.mean == 0 {
 		return interval{}
 	}
-	ua := va / float64(len(after)) / (a * a)
-	ub := vb / float64(len(before)) / (b * b)
+	ua, ub := a.variance/(a.mean*a.mean), b.variance/(b.mean*b.mean)
 	half := 0.0
 	if ua+ub > 0 {
-		df := (ua + ub) * (ua + ub) / (ua*ua/float64(len(after)-1) + ub*ub/float64(len(before)-1))
+		df := (ua + ub) * (ua + ub) / (ua*ua/a.df + ub*ub/b.df)
 		half = distuv.StudentsT{Mu: 0, Sigma: 1, Nu: df}.Quantile(0.975) * math.Sqrt(ua+ub)
 	}
-	mid := a / b
+	mid := a.mean / b.mean
 	return interval{mid: mid, low: mid * math.Exp(-half), high: mid * math.Exp(half)}
 }
 
@@ -43,20 +74,18 @@ func ratio(after, before []float64) interval {
 // the mean. A wider baseline could not tell 90% of itself from 100%.
 const steadyWithin = 0.15
 
-// steady says whether bins are a baseline that something can be compared with.
-func steady(bins []float64) bool {
-	if len(bins) < 4 {
+// steady says whether bins are a baseline that something can be compared with, where
+// a piece of work takes that long.
+func steady(bins []float64, work time.Duration) bool {
+	if len(bins) < 4 || mean(bins) == 0 {
 		return false
 	}
-	mean, sd := stat.MeanStdDev(bins, nil)
-	if mean == 0 {
-		return false
-	}
-	n := float64(len(bins))
-	half := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: n - 1}.Quantile(0.975) * sd / math.Sqrt(n)
-	first, second := bins[:len(bins)/2], bins[len(bins)/2:]
+	l := levelOf(bins, work)
+	half := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: l.df}.Quantile(0.975) * math.Sqrt(l.variance)
+	batches := batch(bins, work)
+	first, second := batches[:len(batches)/2], batches[len(batches)/2:]
 	drift := math.Abs(stat.Mean(first, nil) - stat.Mean(second, nil))
-	return half <= steadyWithin*mean && drift <= steadyWithin*mean
+	return half <= steadyWithin*l.mean && drift <= steadyWithin*l.mean
 }
 
 func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -65,8 +65,8 @@ type Options struct {
 	remedyWithin time.Duration // 0: remedyWithin
 }
 
-// attempts bounds how often an arm is run again because its interval straddled
-// the threshold.
+// attempts bounds how often an arm is run, if its interval straddles the threshold
+// or the machine was too busy.
 const attempts = 3
 
 // task is one arm to run, and where its result goes.
@@ -248,8 +248,9 @@ func (s *suite) runTask(ctx context.Context, t *task) (err error) {
 		e.Scenario, e.Arm, e.Image, e.Repeat = t.sc.Name, t.arm.Name, t.on(), t.repeat
 		s.observe(e)
 	}
+	look := 1 // times the scenario's time
 	for attempt := 1; ; attempt++ {
-		r, env, err := s.runArm(ctx, t, attempt, observe)
+		r, env, err := s.runArm(ctx, t, attempt, look, observe)
 		if r != nil {
 			r.Image, r.Repeat, r.Attempts, r.Folder = t.on(), t.repeat, attempt, t.folder()
 			if saveErr := s.keep(t, r, env); err == nil {
@@ -259,11 +260,17 @@ func (s *suite) runTask(ctx context.Context, t *task) (err error) {
 		if err != nil {
 			return fmt.Errorf("%s, arm %s: %w", t.sc.Name, t.name(), err)
 		}
-		if !r.Noisy || attempt == attempts {
+		if !r.Noisy && !r.Straddles || attempt == attempts {
 			observe(Event{Kind: ArmFinished, Result: r})
 			return nil
 		}
-		observe(Event{Kind: ArmRepeated, Detail: r.Reasons[len(r.Reasons)-1]})
+		// What was too wide an interval needs more to be seen, and not another draw.
+		why := r.Reasons[len(r.Reasons)-1]
+		if r.Straddles {
+			look++
+			why += fmt.Sprintf("; looking %d times as long", look)
+		}
+		observe(Event{Kind: ArmRepeated, Detail: why})
 		old := filepath.Join(s.folder, t.folder())
 		if err := os.Rename(old, fmt.Sprintf("%s.attempt-%d", old, attempt)); err != nil {
 			return fmt.Errorf("%w: %w", ErrInternal, err)
@@ -287,8 +294,8 @@ func (t *task) name() string {
 	return name
 }
 
-// runArm runs and judges one attempt. The result is nil if nothing was recorded.
-func (s *suite) runArm(ctx context.Context, t *task, attempt int, observe func(Event)) (*ArmResult, ServerEnvironment, error) {
+// runArm runs and judges one attempt, with look times as long to see what goodput is. The result is nil if nothing was recorded.
+func (s *suite) runArm(ctx context.Context, t *task, attempt, look int, observe func(Event)) (*ArmResult, ServerEnvironment, error) {
 	folder := filepath.Join(s.folder, t.folder())
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return nil, ServerEnvironment{}, fmt.Errorf("%w: %w", ErrInternal, err)
@@ -298,7 +305,7 @@ func (s *suite) runArm(ctx context.Context, t *task, attempt int, observe func(E
 	}
 	remedy, _ := remedies.Find(t.arm.Remedy)
 	a := &armRun{
-		sc: t.sc.For(t.arm), arm: t.arm, image: t.image, on: t.on(), remedy: remedy, options: &s.options, folder: folder, observe: observe,
+		sc: t.sc.For(t.arm).Longer(look), arm: t.arm, image: t.image, on: t.on(), remedy: remedy, options: &s.options, folder: folder, observe: observe,
 		prefix: fmt.Sprintf("lj-%s-%d", s.run.ID, slices.Index(s.tasks, t)), seed: armSeed(s.run.Seed, t, attempt),
 	}
 	a.live = newLive(a.sc, a.arm, observe)

@@ -225,6 +225,45 @@ func TestPanicInTheHarness(t *testing.T) {
 	}
 }
 
+// What straddles the threshold is looked at for longer each time. A pause of 200 ms leaves
+// between 70 and 90% of the goodput of 0.7 to 2.1 s, in an interval that reaches over it.
+func TestWhatStraddlesIsLookedAtForLonger(t *testing.T) {
+	nothingLeft(t)
+	o := faultyOptions(t, "{kind: pause, for_ms: 200}", "kind: ''", "no-effect")
+	sc := o.Scenarios[0]
+	sc.Phases.PreventionMS, sc.Cure.RelapseRatio = 700, 0.1
+	sc.Arms = append(sc.Arms, scenario.Arm{Name: "nothing", Prevention: "nothing"})
+	o.Arms = []string{"nothing"}
+	var told []string
+	o.Observe = func(e Event) {
+		if e.Kind == ArmRepeated {
+			told = append(told, e.Detail)
+		}
+	}
+	run, folder, err := RunSuite(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	arm := run.Scenarios[0].Arms[0]
+	if arm.Outcome != Inconclusive || arm.Attempts != attempts || !strings.Contains(arm.Reasons[0], "straddles") {
+		t.Errorf("%s after %d attempts: %v; want inconclusive after %d", arm.Outcome, arm.Attempts, arm.Reasons, attempts)
+	}
+	if len(told) != 2 || !strings.HasSuffix(told[0], "looking 2 times as long") || !strings.HasSuffix(told[1], "looking 3 times as long") {
+		t.Errorf("told %q", told)
+	}
+	for i, name := range []string{"nothing.attempt-1", "nothing.attempt-2", "nothing"} {
+		h, err := history.Load(filepath.Join(folder, "quick", name, historyFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		line := readTimeline(h.Marks, history.Never)
+		least := time.Duration(i+1) * 700 * time.Millisecond
+		if took := line.end - line.trigger; took < least || line.baseline.to-line.baseline.from < least*5/7 {
+			t.Errorf("attempt %d: a baseline of %v and %v after the trigger; want %v at least", i+1, line.baseline.to-line.baseline.from, took, least)
+		}
+	}
+}
+
 // Somebody else's server that answers nobody does not keep lockjam from ending.
 func TestInterruptAtAFrozenServerOfSomebodyElse(t *testing.T) {
 	needRedis(t)

@@ -161,7 +161,7 @@ func goodput(ops []history.Op, in span) []float64 {
 
 // steadyStretch looks at the newest samples for a stretch of this length whose
 // goodput is steady, and returns where it begins and ends.
-func steadyStretch(samples []history.Sample, length time.Duration) (span, bool) {
+func steadyStretch(samples []history.Sample, length, work time.Duration) (span, bool) {
 	last := len(samples) - 1
 	if last < 0 || samples[0].At > samples[last].At-length {
 		return span{}, false
@@ -177,5 +177,5 @@ func steadyStretch(samples []history.Sample, length time.Duration) (span, bool) 
 			bins = append(bins, float64(b.Swarm.Decisions-a.Swarm.Decisions)*float64(bin)/float64(b.At-a.At))
 		}
 	}
-	return span{samples[from].At, samples[last].At}, steady(bins)
+	return span{samples[from].At, samples[last].At}, steady(bins, work)
 }

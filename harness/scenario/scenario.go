@@ -212,6 +212,17 @@ func (s *Scenario) For(a Arm) *Scenario {
 	return &under
 }
 
+// Longer is the scenario with n times as long before the trigger and after what was
+// done about it, so that goodput is known better. The incident is what it was.
+func (s *Scenario) Longer(n int) *Scenario {
+	longer := *s
+	p := &longer.Phases
+	for _, ms := range []*swarm.Millis{&p.BaselineMS, &p.BaselineMaxMS, &p.RecoveryMS, &p.PreventionMS} {
+		*ms *= swarm.Millis(n)
+	}
+	return &longer
+}
+
 // Core is the scenario without its extended arms.
 func (s *Scenario) Core() *Scenario {
 	core := *s
