@@ -53,13 +53,15 @@ type Watcher struct {
 	canary *canary
 	lost   chan error // the server went away, and not by our doing
 
-	mu      sync.Mutex
-	over    Connections   // empty while the server is being restarted
-	asked   chan struct{} // closed when the query under way is answered; nil if there is none
-	answer  reading
-	heard   *history.Monitor // since the last sample
-	queries sync.WaitGroup
-	stolen  atomic.Int64 // ns, since the last sample
+	mu       sync.Mutex
+	over     Connections   // empty while the server is being restarted
+	asked    chan struct{} // closed when the query under way is answered; nil if there is none
+	answer   reading
+	answered time.Duration    // when
+	late     bool             // nobody has taken the answer yet
+	heard    *history.Monitor // since the last sample
+	queries  sync.WaitGroup
+	stolen   atomic.Int64 // ns, since the last sample
 
 	// What the questions remember; only the one query at a time touches ledger and keys.
 	own    own
@@ -99,6 +101,7 @@ func (w *Watcher) Use(over Connections) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.over = over
+	w.late = false // of the server before, or its life before
 }
 
 // count makes what is asked over the connections count as the watching's own.
@@ -233,9 +236,9 @@ func (w *Watcher) sample(r reading) history.Sample {
 	return sample
 }
 
-// patience is how long a sample waits for the server's part. An answer that
-// comes later is thrown away, but its connection is never given up: a new one
-// would need a slot.
+// patience is how long a sample waits for the server's part. An answer that comes later
+// is the next sample's, and its connection is never given up: a new one would need a
+// slot.
 const patience = SampleEvery * 8 / 10
 
 var (
@@ -255,6 +258,12 @@ func (w *Watcher) ask(ctx context.Context) reading {
 		w.mu.Unlock()
 		return reading{err: errAway}
 	}
+	// What nobody was waiting for any more when it came: a server that is slow to answer
+	// may do so once in seconds. It is as old as the time between two samples at most.
+	if w.late && w.config.Elapsed()-w.answered < SampleEvery {
+		defer w.mu.Unlock()
+		return w.take()
+	}
 	if w.asked == nil {
 		w.asked = make(chan struct{})
 		client, done := w.over.Client, w.asked
@@ -269,12 +278,19 @@ func (w *Watcher) ask(ctx context.Context) reading {
 	case <-asked:
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		return w.answer
+		return w.take()
 	case <-timer.C:
 		return reading{took: patience, err: errNoAnswer}
 	case <-ctx.Done():
 		return reading{err: errOver}
 	}
+}
+
+// take is the newest answer, which is nobody's but the caller's from then on, and those
+// who wait for it by then. It needs the watcher's mu.
+func (w *Watcher) take() reading {
+	w.late = false
+	return w.answer
 }
 
 // query asks the server for everything that is due, over the one connection.
@@ -301,7 +317,8 @@ func (w *Watcher) query(c *redis.Client, done chan struct{}) {
 	if census != nil && w.counting { // the recorder may be closed once nobody counts any more
 		w.config.RecordCensus(*census)
 	}
-	w.answer = r
+	w.answer, w.answered = r, w.config.Elapsed()
+	w.late = w.over.Client == c // until somebody takes it
 	w.asked = nil
 	close(done)
 	// The connection has no timeouts: unless we closed it ourselves, an error that

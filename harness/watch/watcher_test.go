@@ -2,13 +2,16 @@ package watch
 
 import (
 	"context"
+	"net"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/server"
 )
 
 // watching is a Watcher that runs, and what it has recorded.
@@ -53,6 +56,37 @@ func (w *watching) answered(t *testing.T, n int) (got []history.Server) {
 		return len(got) >= n
 	})
 	return got
+}
+
+// slow is a connection on which everything takes a while longer.
+type slow struct{ net.Conn }
+
+func (c slow) Write(p []byte) (int, error) {
+	time.Sleep(patience + (SampleEvery-patience)/2)
+	return c.Conn.Write(p)
+}
+
+// An answer that comes between two samples, when neither waits for it, is the next one's.
+func TestLateAnswersAreNotLost(t *testing.T) {
+	s := startRedis(t, server.Config{})
+	client := redis.NewClient(&redis.Options{
+		Addr: s.Endpoint().Addr, Protocol: 2, PoolSize: 1, MaxRetries: -1, ReadTimeout: -1, WriteTimeout: -1, DisableIdentity: true,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+		Dialer: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			connection, err := new(net.Dialer).DialContext(ctx, network, addr)
+			return slow{connection}, err
+		},
+	})
+	t.Cleanup(func() { client.Close() })
+	w := watchOver(t, Config{}, Connections{Client: client})
+	w.answered(t, 5)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i, s := range w.samples {
+		if s.Server != nil && (s.Took < patience || i == 0 || w.samples[i-1].Error != NoAnswer) {
+			t.Errorf("sample %d: answered after %v, and the one before says %q; this test is about what comes late", i, s.Took, w.samples[i-1].Error)
+		}
+	}
 }
 
 // The server's count without our own is that of the others', to the command, with
