@@ -57,7 +57,7 @@ func TestTopologyThatTheServerHasNot(t *testing.T) {
 	process := o.Start
 	o.Start = func(ctx context.Context, spec server.Spec) (server.Server, error) {
 		if spec.Topology.Several() {
-			return server.StartContainer(ctx, spec)
+			return server.Attach("redis://127.0.0.1:1")(ctx, spec)
 		}
 		return process(ctx, spec)
 	}
@@ -69,7 +69,7 @@ func TestTopologyThatTheServerHasNot(t *testing.T) {
 	if first.Outcome != Pass || second.Outcome != Inconclusive || run.Outcome != Inconclusive {
 		t.Errorf("%s and %s, and the run %s", first.Outcome, second.Outcome, run.Outcome)
 	}
-	want := "it cannot run here: not with this kind of server: topology sentinel takes several Redis processes, and a server of kind container is one: use --server process, or auto, with redis-server on PATH"
+	want := "it cannot run here: not with this kind of server: topology sentinel takes several servers, and what is at an address is one: use --server process, with redis-server on PATH"
 	if fmt.Sprint(second.Reasons) != "["+want+"]" {
 		t.Errorf("reasons %v, want %q", second.Reasons, want)
 	}

@@ -64,7 +64,8 @@ type Server struct {
 
 	// Topology is single; sentinel, a primary and a replica with a Sentinel; or
 	// cluster, three shards. Each node has MaxClients and Config. What is not single
-	// is several processes, whatever server is asked for: a container is one.
+	// is several processes, or containers that share this machine's network; an
+	// address is one server.
 	Topology server.Topology `yaml:"topology"`
 }
 

@@ -18,8 +18,8 @@ type addressServer struct{ endpoint Endpoint }
 // mark only db and skip_verify are taken; the others would set up a client.
 func Attach(rawURL string) Starter {
 	return func(ctx context.Context, spec Spec) (Server, error) {
-		if err := onlySingle(spec.Topology, KindAddress); err != nil {
-			return nil, err
+		if spec.Topology.Several() {
+			return nil, spec.Topology.refuse("what is at an address is one")
 		}
 		endpoint, err := parseURL(rawURL)
 		if err != nil {

@@ -12,8 +12,9 @@ import (
 //
 // The kind is auto, container, process, or the URL of a server that runs already (redis://, rediss://). auto is a container
 // where Docker answers and the image is there or can be pulled, else a process where redis-server or valkey-server is on
-// PATH; a topology of several nodes is always processes. An image that is asked for by name is used or the choice fails, also under auto; an empty one stands for DefaultImage, with LocalImage
-// as its stand-in. The image that was settled on goes into Spec.Image; it is empty for other kinds.
+// PATH; under auto so is a topology of several nodes where containers cannot be one. An image that is asked for by name is
+// used or the choice fails, also under auto; an empty one stands for DefaultImage, with LocalImage as its stand-in. The image
+// that was settled on goes into Spec.Image; it is empty for other kinds.
 //
 // say, which may be nil, is told of what takes long and of what was passed over. An unknown kind or a bad URL is an ErrUsage,
 // everything that is missing an ErrUnavailable.
@@ -88,8 +89,11 @@ func chooseImage(ctx context.Context, image string, say func(string)) (string, e
 
 func chooseAuto(ctx context.Context, image string, say func(string)) (Starter, string, error) {
 	resolved, noContainer := chooseImage(ctx, image, say)
-	if noContainer == nil {
+	switch {
+	case noContainer == nil && image == "":
 		return orProcesses(StartContainer), resolved, nil
+	case noContainer == nil: // what stands in a report under an image's name is its
+		return StartContainer, resolved, nil
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, "", context.Cause(ctx)

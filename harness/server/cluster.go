@@ -36,8 +36,8 @@ func BusLinks(shards int) int { return 2 * max(shards-1, 0) }
 // clusterServer is three primaries on 127.0.0.1 without replicas: nothing fails over here.
 type clusterServer struct{ group }
 
-func startCluster(ctx context.Context, spec Spec, binary string) (Server, error) {
-	s := &clusterServer{group{topology: Cluster}}
+func startCluster(ctx context.Context, spec Spec, start nodeStarter) (Server, error) {
+	s := &clusterServer{group{topology: Cluster, start: start}}
 	c := spec.Config.With(Config{
 		"cluster-enabled": "yes",
 		// A node that does not answer for so long is taken for failed, and then the whole cluster answers nobody. Without a
@@ -45,7 +45,7 @@ func startCluster(ctx context.Context, spec Spec, binary string) (Server, error)
 		"cluster-node-timeout": "10000",
 	})
 	for i := range shards {
-		if err := s.addShard(ctx, spec, binary, fmt.Sprintf("shard-%d", i+1), c); err != nil {
+		if err := s.addShard(ctx, spec, fmt.Sprintf("shard-%d", i+1), c); err != nil {
 			return nil, s.abandon(ctx, err)
 		}
 	}
@@ -56,7 +56,7 @@ func startCluster(ctx context.Context, spec Spec, binary string) (Server, error)
 }
 
 // addShard starts a node on a free port, at most three times if somebody else was faster.
-func (s *clusterServer) addShard(ctx context.Context, spec Spec, binary, role string, c Config) error {
+func (s *clusterServer) addShard(ctx context.Context, spec Spec, role string, c Config) error {
 	var errs []error
 	for range 3 {
 		port, err := freePortWithBus()
@@ -64,7 +64,7 @@ func (s *clusterServer) addShard(ctx context.Context, spec Spec, binary, role st
 			return err
 		}
 		spec.Port = port
-		if _, err = s.add(ctx, spec, binary, role, c); !errors.Is(err, errPortTaken) {
+		if _, err = s.add(ctx, spec, role, c); !errors.Is(err, errPortTaken) {
 			return err
 		}
 		errs = append(errs, err)
@@ -83,7 +83,8 @@ func (s *clusterServer) join(ctx context.Context) error {
 			if err := c.Do(ctx, "CLUSTER", "SET-CONFIG-EPOCH", i+1).Err(); err != nil || i == 0 {
 				return err
 			}
-			return c.Do(ctx, "CLUSTER", "MEET", "127.0.0.1", s.nodes[0].port).Err()
+			host, port := hostPort(s.nodes[0])
+			return c.Do(ctx, "CLUSTER", "MEET", host, port).Err()
 		}); err != nil {
 			return err
 		}

@@ -58,27 +58,34 @@ type containerServer struct {
 }
 
 // StartContainer starts the server in a container, from spec.Image (empty: as Choose would pick it). It fails with
-// ErrUnavailable where Docker does not answer or the image is not to be had.
+// ErrUnavailable where Docker does not answer or the image is not to be had. A topology of several nodes is several
+// containers; it fails with ErrTopology where they cannot share this machine's network.
 func StartContainer(ctx context.Context, spec Spec) (Server, error) {
 	return startContainer(ctx, spec, networkOf)
 }
 
 func startContainer(ctx context.Context, spec Spec, pick func(context.Context, *client.Client) containerNetwork) (Server, error) {
-	if err := onlySingle(spec.Topology, KindContainer); err != nil {
-		return nil, err
+	one := func(ctx context.Context, spec Spec, flags ...string) (node, error) {
+		docker, err := dialDocker(ctx)
+		if err != nil {
+			return nil, err
+		}
+		n, err := startInDocker(ctx, docker, spec, pick(ctx, docker), flags)
+		if err != nil {
+			return nil, errors.Join(err, docker.Close())
+		}
+		return n, nil
 	}
-	docker, err := dialDocker(ctx)
-	if err != nil {
-		return nil, err
+	if spec.Topology.Several() {
+		return startSeveral(ctx, spec, one)
 	}
-	s, err := startInDocker(ctx, docker, spec, pick(ctx, docker))
-	if err != nil {
-		return nil, errors.Join(err, docker.Close())
-	}
-	return s, nil
+	return one(ctx, spec)
 }
 
-func startInDocker(ctx context.Context, docker *client.Client, spec Spec, network containerNetwork) (Server, error) {
+func startInDocker(ctx context.Context, docker *client.Client, spec Spec, network containerNetwork, flags []string) (node, error) {
+	if err := network.carries(spec.Topology); err != nil {
+		return nil, err
+	}
 	image, err := ensureImage(ctx, docker, spec.Image, func(string) {})
 	if err != nil {
 		return nil, err
@@ -90,13 +97,13 @@ func startInDocker(ctx context.Context, docker *client.Client, spec Spec, networ
 	if err := spec.Workspace.recordContainers(); err != nil {
 		return nil, err
 	}
-	return withPort(spec.Port, func(port int) (Server, error) {
+	return withPort(spec.Port, func(port int) (node, error) {
 		gate, err := freePort()
 		if err != nil {
 			return nil, err
 		}
 		plan := containerPlan{
-			spec: spec, image: image, binary: binary, port: port, gate: gate, files: filesFor(spec.Config),
+			spec: spec, image: image, binary: binary, flags: flags, port: port, gate: gate, files: filesFor(spec.Config),
 			name:    fmt.Sprintf("lockjam-%s-%s-%08x", spec.Workspace.RunID(), safeName(spec.Name), rand.Uint32()),
 			network: network,
 		}
@@ -104,6 +111,9 @@ func startInDocker(ctx context.Context, docker *client.Client, spec Spec, networ
 		if errors.Is(err, errNoAnswer) && plan.network == sharedNetwork {
 			// Not this machine's loopback addresses after all.
 			plan.network = publishedNetwork
+			if err := plan.network.carries(spec.Topology); err != nil {
+				return nil, err
+			}
 			s, err = plan.start(ctx, docker)
 		}
 		if err != nil && strings.Contains(err.Error(), "rlimit") {
@@ -147,6 +157,7 @@ type containerPlan struct {
 	name    string
 	image   string
 	binary  string
+	flags   []string // after redis.conf on its command line
 	port    int
 	gate    int
 	network containerNetwork
@@ -154,7 +165,7 @@ type containerPlan struct {
 }
 
 // start creates and starts the container. After an error there is none.
-func (p containerPlan) start(ctx context.Context, docker *client.Client) (Server, error) {
+func (p containerPlan) start(ctx context.Context, docker *client.Client) (node, error) {
 	s := &containerServer{docker: docker, workspace: p.spec.Workspace, name: p.name, image: p.image, port: p.port, gate: p.gate, network: p.network}
 	s.workspace.enter(s.name)
 	s.endpoint.Store(&Endpoint{Addr: loopback(p.port), Password: p.spec.Config.password(), reserved: &reservation{}})
@@ -198,7 +209,7 @@ func (s *containerServer) create(ctx context.Context, p containerPlan) error {
 	created, err := dockerProvider.CreateContainer(creating, testcontainers.ContainerRequest{
 		Name:         p.name,
 		Image:        canonical(p.image),
-		Cmd:          []string{p.binary, s.conf()},
+		Cmd:          append([]string{p.binary, s.conf()}, p.flags...),
 		ExposedPorts: p.network.exposed(),
 		Labels:       labels,
 		Files: []testcontainers.ContainerFile{{
@@ -456,6 +467,17 @@ func (s *containerServer) Restart(ctx context.Context, c Config) error {
 		}
 		s.Endpoint().reserved.put(nil)
 		return s.relaunch(ctx, c)
+	})
+}
+
+func (s *containerServer) revive(ctx context.Context, c Config) error {
+	return s.act("start", func() error {
+		port, _ := s.inside()
+		if err := s.configure(ctx, c, port); err != nil {
+			return err
+		}
+		_, err := s.launch(ctx, s.Endpoint(), 0)
+		return err
 	})
 }
 

@@ -101,6 +101,15 @@ func (n containerNetwork) join(host *container.HostConfig, port, gate int) {
 	host.PortBindings = network.PortMap{tcp(publishedPort): publish(port), tcp(publishedGate): publish(gate)}
 }
 
+// carries says whether containers with this network can be a topology: its servers dial each other at the addresses that
+// clients dial as well.
+func (n containerNetwork) carries(t Topology) error {
+	if t.Several() && n != sharedNetwork {
+		return t.refuse("here containers do not reach each other where clients reach them: their ports are published")
+	}
+	return nil
+}
+
 // check says what is wrong with the network that a running container has, before anybody dials it: Docker may have published
 // something else than it was asked to.
 func (n containerNetwork) check(found container.InspectResponse, port, gate int) error {

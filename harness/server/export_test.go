@@ -31,6 +31,9 @@ func StartPublished(ctx context.Context, spec Spec) (Server, error) {
 	return startContainer(ctx, spec, func(context.Context, *client.Client) containerNetwork { return publishedNetwork })
 }
 
+// OrProcesses is how auto starts what containers cannot be.
+var OrProcesses = orProcesses
+
 // Shares says whether a container would share the network of a machine with this name and kernel.
 func Shares(docker system.Info, name, kernel string) bool {
 	return networkFor(docker, name, kernel) == sharedNetwork

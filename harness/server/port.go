@@ -60,7 +60,7 @@ func freePortWithBus() (int, error) {
 
 // withPort calls start with the port, or with a free one where it is 0: then it tries another, at most three in all, if
 // somebody else was faster.
-func withPort(port int, start func(port int) (Server, error)) (Server, error) {
+func withPort(port int, start func(port int) (node, error)) (node, error) {
 	if port != 0 {
 		return start(port)
 	}

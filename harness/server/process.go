@@ -77,15 +77,17 @@ func StartProcess(ctx context.Context, spec Spec) (Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if spec.Topology.Several() {
-		return startSeveral(ctx, spec, binary)
+	one := func(ctx context.Context, spec Spec, flags ...string) (node, error) {
+		return startOneProcess(ctx, spec, binary, flags)
 	}
-	return startNode(ctx, spec, binary)
+	if spec.Topology.Several() {
+		return startSeveral(ctx, spec, one)
+	}
+	return one(ctx, spec)
 }
 
-// startNode starts one process.
-func startNode(ctx context.Context, spec Spec, binary string, flags ...string) (Server, error) {
-	return withPort(spec.Port, func(port int) (Server, error) {
+func startOneProcess(ctx context.Context, spec Spec, binary string, flags []string) (node, error) {
+	return withPort(spec.Port, func(port int) (node, error) {
 		if spec.Port != 0 {
 			if err := probePort(port); err != nil {
 				return nil, err
@@ -95,7 +97,7 @@ func startNode(ctx context.Context, spec Spec, binary string, flags ...string) (
 	})
 }
 
-func startProcess(ctx context.Context, spec Spec, binary string, port int, flags []string) (Server, error) {
+func startProcess(ctx context.Context, spec Spec, binary string, port int, flags []string) (node, error) {
 	dir, err := spec.Workspace.folder(spec.Name)
 	if err != nil {
 		return nil, err
@@ -375,6 +377,16 @@ func (s *processServer) Restart(ctx context.Context, c Config) error {
 		return fmt.Errorf("restart the server at %s: %w", s.addr(), err)
 	}
 	return nil
+}
+
+func (s *processServer) revive(ctx context.Context, c Config) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped || s.life != nil {
+		return errors.New("it is not down")
+	}
+	_, err := s.launch(ctx, c, s.port, 0)
+	return err
 }
 
 func (s *processServer) Log(context.Context) ([]byte, error) {

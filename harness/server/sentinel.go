@@ -2,11 +2,9 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -57,25 +55,25 @@ const (
 type sentinelServer struct {
 	group
 	config   Config
-	sentinel *processServer
+	sentinel node
 
 	mu               sync.Mutex
-	primary, replica *processServer
+	primary, replica node
 }
 
-func startSentinel(ctx context.Context, spec Spec, binary string) (_ Server, err error) {
+func startSentinel(ctx context.Context, spec Spec, start nodeStarter) (_ Server, err error) {
 	// Without the delay a primary waits five seconds for further replicas before it serves the first.
-	s := &sentinelServer{group: group{topology: Sentinel}, config: spec.Config.With(Config{"repl-diskless-sync-delay": "0"})}
-	if s.primary, err = s.add(ctx, spec, binary, "primary", s.config); err != nil {
+	s := &sentinelServer{group: group{topology: Sentinel, start: start}, config: spec.Config.With(Config{"repl-diskless-sync-delay": "0"})}
+	if s.primary, err = s.add(ctx, spec, "primary", s.config); err != nil {
 		return nil, err
 	}
-	if s.replica, err = s.add(ctx, spec, binary, "replica", s.config.With(replicaOf(s.primary))); err != nil {
+	if s.replica, err = s.add(ctx, spec, "replica", s.config.With(replicaOf(s.primary))); err != nil {
 		return nil, s.abandon(ctx, err)
 	}
 	if err = s.synchronised(ctx); err != nil {
 		return nil, s.abandon(ctx, err)
 	}
-	if s.sentinel, err = s.add(ctx, spec, binary, "sentinel", Config{}, "--sentinel"); err != nil {
+	if s.sentinel, err = s.add(ctx, spec, "sentinel", Config{}, "--sentinel"); err != nil {
 		return nil, s.abandon(ctx, err)
 	}
 	if err = s.watchOver(ctx); err != nil {
@@ -84,17 +82,33 @@ func startSentinel(ctx context.Context, spec Spec, binary string) (_ Server, err
 	return s, nil
 }
 
-func replicaOf(primary *processServer) Config {
-	return Config{"replicaof": "127.0.0.1 " + strconv.Itoa(primary.port)}
+func replicaOf(primary node) Config {
+	host, port := hostPort(primary)
+	return Config{"replicaof": host + " " + port}
 }
 
-// synchronised waits until the replica has the primary's data and is sent what comes next: that is a second after the first,
-// with its next acknowledgement (replication.c, replconfCommand).
+// synchronised waits until the replica acknowledges what is sent to it now: a message, which leaves nothing behind. INFO calls
+// it online as soon as it has the primary's data, and that may be a second before it is sent what comes next, with its first
+// acknowledgement (replication.c, updateSlavesWaitingBgsave and replconfCommand).
 func (s *sentinelServer) synchronised(ctx context.Context) error {
 	primary, _ := s.now()
 	return eventually(ctx, primary, readyLimit, "the replica's synchronisation", func(ctx context.Context, c *redis.Client) (bool, error) {
+		// What is sent before there is a replica counts as acknowledged by the first.
 		info, err := c.Info(ctx, "replication").Result()
-		return strings.Contains(info, "state=online"), err
+		if !strings.Contains(info, "state=online") {
+			return false, err
+		}
+		// WAIT is about what its own connection has sent.
+		answers, err := c.Pipelined(ctx, func(p redis.Pipeliner) error {
+			p.Publish(ctx, PrimaryName, "is this replicated?")
+			p.Do(ctx, "WAIT", 1, 100)
+			return nil
+		})
+		if err != nil {
+			return false, err
+		}
+		n, err := answers[1].(*redis.Cmd).Int()
+		return n == 1, err
 	})
 }
 
@@ -110,7 +124,8 @@ func linkIs(state string) func(context.Context, *redis.Client) (bool, error) {
 // the order of lines matters to some versions.
 func (s *sentinelServer) watchOver(ctx context.Context) error {
 	err := ask(ctx, s.sentinel, func(ctx context.Context, c *redis.Client) error {
-		if err := c.Do(ctx, "SENTINEL", "MONITOR", PrimaryName, "127.0.0.1", s.primary.port, 1).Err(); err != nil {
+		host, port := hostPort(s.primary)
+		if err := c.Do(ctx, "SENTINEL", "MONITOR", PrimaryName, host, port, 1).Err(); err != nil {
 			return err
 		}
 		settings := []any{"SENTINEL", "SET", PrimaryName, "down-after-milliseconds", calm, "failover-timeout", promotionLimit.Milliseconds()}
@@ -129,7 +144,7 @@ func (s *sentinelServer) watchOver(ctx context.Context) error {
 }
 
 // now are the nodes in their present roles.
-func (s *sentinelServer) now() (primary, replica *processServer) {
+func (s *sentinelServer) now() (primary, replica node) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.primary, s.replica
@@ -222,15 +237,4 @@ func (s *sentinelServer) Rejoin(ctx context.Context) error {
 		return fmt.Errorf("start %s as a replica: %w", replica.addr(), err)
 	}
 	return nil
-}
-
-// revive starts a process that was killed again, at its address.
-func (s *processServer) revive(ctx context.Context, c Config) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.stopped || s.life != nil {
-		return errors.New("it is not down")
-	}
-	_, err := s.launch(ctx, c, s.port, 0)
-	return err
 }

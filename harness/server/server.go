@@ -93,7 +93,7 @@ type Spec struct {
 	Workspace *Workspace // owns everything that is started
 	Name      string     // short, for names of folders and containers, such as "slot-lock-deadlock-control"
 	Port      int        // 0: a free one is picked, and kept over restarts; of no effect where there are several nodes
-	Topology  Topology   // processes only
+	Topology  Topology   // not at an address, nor in containers whose ports are published
 }
 
 // Server is one Redis. Its methods are not to be called concurrently, except Endpoint and Info.

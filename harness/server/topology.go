@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"time"
 
@@ -22,64 +23,81 @@ const (
 // Topologies lists them all.
 var Topologies = []Topology{Single, Sentinel, Cluster}
 
-// Several says whether it takes more than one process.
+// Several says whether it takes more than one server.
 func (t Topology) Several() bool { return t != Single && t != "" }
 
 // ErrTopology is what a starter answers that cannot start the topology that is asked for.
 var ErrTopology = errors.New("not with this kind of server")
 
-// onlySingle refuses a topology that a kind of server has not, and says which kind has it.
-func onlySingle(t Topology, kind string) error {
-	if !t.Several() {
-		return nil
-	}
-	return fmt.Errorf("%w: topology %s takes several Redis processes, and a server of kind %s is one: "+
-		"use --server process, or auto, with redis-server on PATH", ErrTopology, t, kind)
+// refuse says why a topology cannot be had, and from what it can.
+func (t Topology) refuse(why string) error {
+	return fmt.Errorf("%w: topology %s takes several servers, and %s: use --server process, with redis-server on PATH", ErrTopology, t, why)
 }
 
-// orProcesses starts with processes what start cannot.
+// orProcesses starts with processes what start has not.
 func orProcesses(start Starter) Starter {
 	return func(ctx context.Context, spec Spec) (Server, error) {
-		if !spec.Topology.Several() {
-			return start(ctx, spec)
+		s, refused := start(ctx, spec)
+		if !errors.Is(refused, ErrTopology) {
+			return s, refused
 		}
 		if _, err := findBinary(); err != nil {
-			return nil, fmt.Errorf("%w: topology %s takes several Redis processes: %w", ErrTopology, spec.Topology, err)
+			return nil, refused // which says what to do about it
 		}
 		return StartProcess(ctx, spec)
 	}
 }
 
-// startSeveral starts a topology of several processes. It is made of the same nodes that a single server is, so that each
-// of them is recorded in the workspace, and swept, as a single one would be.
-func startSeveral(ctx context.Context, spec Spec, binary string) (Server, error) {
+// node is one of the servers that a topology consists of: a process, or a container that shares this machine's network.
+type node interface {
+	Server
+	Console
+
+	addr() string
+
+	// revive starts it again after Kill, at its address, with nothing reserved.
+	revive(ctx context.Context, c Config) error
+}
+
+// nodeStarter starts one node. The flags follow redis.conf on its command line.
+type nodeStarter func(ctx context.Context, spec Spec, flags ...string) (node, error)
+
+// startSeveral starts a topology. It is made of the same nodes that a single server is, so that each of them is recorded
+// in the workspace, and swept, as a single one would be.
+func startSeveral(ctx context.Context, spec Spec, start nodeStarter) (Server, error) {
 	switch spec.Topology {
 	case Sentinel:
-		return startSentinel(ctx, spec, binary)
+		return startSentinel(ctx, spec, start)
 	case Cluster:
-		return startCluster(ctx, spec, binary)
+		return startCluster(ctx, spec, start)
 	}
 	return nil, fmt.Errorf("%w: there is no topology %q", ErrUsage, spec.Topology)
 }
 
-// group is the processes of one topology, in the order of their start.
+// group is the nodes of one topology, in the order of their start.
 type group struct {
 	topology Topology
-	nodes    []*processServer
+	start    nodeStarter
+	nodes    []node
 	roles    []string // of the nodes, for their folders and the log
 }
 
-// add starts one more node. The flags follow redis.conf on its command line.
-func (g *group) add(ctx context.Context, spec Spec, binary, role string, c Config, flags ...string) (*processServer, error) {
+// add starts one more node.
+func (g *group) add(ctx context.Context, spec Spec, role string, c Config, flags ...string) (node, error) {
 	spec.Name += "-" + role
 	spec.Config = c
-	s, err := startNode(ctx, spec, binary, flags...)
+	n, err := g.start(ctx, spec, flags...)
 	if err != nil {
 		return nil, err
 	}
-	node := s.(*processServer)
-	g.nodes, g.roles = append(g.nodes, node), append(g.roles, role)
-	return node, nil
+	g.nodes, g.roles = append(g.nodes, n), append(g.roles, role)
+	return n, nil
+}
+
+// hostPort is a node's address in the two words that Redis's commands take.
+func hostPort(n node) (host, port string) {
+	host, port, _ = net.SplitHostPort(n.addr()) // which loopback has put together
+	return host, port
 }
 
 // Stop ends all nodes, the last first.
@@ -117,7 +135,7 @@ func (g *group) abandon(ctx context.Context, err error) error {
 const askLimit = 5 * time.Second
 
 // ask puts a question to a node over a connection of its own.
-func ask(ctx context.Context, node *processServer, do func(context.Context, *redis.Client) error) error {
+func ask(ctx context.Context, node node, do func(context.Context, *redis.Client) error) error {
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
 	client, connection, err := OpenWatch(ctx, node.Endpoint())
@@ -134,7 +152,7 @@ func ask(ctx context.Context, node *processServer, do func(context.Context, *red
 }
 
 // eventually asks until the answer is yes. The error of a limit that has passed says what was waited for.
-func eventually(ctx context.Context, node *processServer, limit time.Duration, what string, yes func(context.Context, *redis.Client) (bool, error)) error {
+func eventually(ctx context.Context, node node, limit time.Duration, what string, yes func(context.Context, *redis.Client) (bool, error)) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("%s: not within %v", what, limit))
 	defer cancel()
 	for {

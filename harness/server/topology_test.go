@@ -14,14 +14,36 @@ import (
 	"github.com/lockjam/lockjam/harness/server"
 )
 
+// onEveryKind runs a test of a topology on each kind of server that has it.
+func onEveryKind(t *testing.T, test func(t *testing.T, kind string, starter server.Starter, spec server.Spec)) {
+	t.Run("processes", func(t *testing.T) {
+		needProcess(t)
+		test(t, server.KindProcess, server.StartProcess, server.Spec{Config: small, Workspace: newWorkspace(t), Name: "several"})
+	})
+	t.Run("containers", func(t *testing.T) {
+		starter := func(ctx context.Context, spec server.Spec) (server.Server, error) {
+			s, err := server.StartContainer(ctx, spec)
+			if errors.Is(err, server.ErrTopology) {
+				t.Skip(err)
+			}
+			return s, err
+		}
+		test(t, server.KindContainer, starter, server.Spec{Config: small, Image: needImage(t), Workspace: newWorkspace(t), Name: "several"})
+	})
+}
+
 // What the replica is held back from is lost by the failover, what it had is not, and the one that was killed comes back as
 // a replica.
-func TestSentinelFailsOver(t *testing.T) {
-	needProcess(t)
-	w := newWorkspace(t)
-	s, ok := start(t, server.StartProcess, server.Spec{Config: small, Workspace: w, Name: "pair", Topology: server.Sentinel}).(server.Failover)
+func TestSentinelFailsOver(t *testing.T) { onEveryKind(t, sentinelFailsOver) }
+
+func sentinelFailsOver(t *testing.T, kind string, starter server.Starter, spec server.Spec) {
+	spec.Topology = server.Sentinel
+	s, ok := start(t, starter, spec).(server.Failover)
 	if !ok {
 		t.Fatal("the pair offers no failover")
+	}
+	if info := s.Info(); info.Kind != kind || info.Topology != server.Sentinel {
+		t.Errorf("info: %+v", info)
 	}
 	first := s.Endpoint().Addr
 	clients := redis.NewFailoverClient(&redis.FailoverOptions{MasterName: server.PrimaryName, SentinelAddrs: s.Sentinels(), PipelinePoolSize: -1})
@@ -74,15 +96,19 @@ func TestSentinelFailsOver(t *testing.T) {
 	if err := s.Restart(ctx, small); !errors.Is(err, server.ErrTopology) {
 		t.Errorf("restart: %v", err)
 	}
-	everyNode(t, s, w, "primary", "replica", "sentinel")
+	everyNode(t, s, spec.Workspace, "primary", "replica", "sentinel")
 }
 
-func TestClusterIsWhole(t *testing.T) {
-	needProcess(t)
-	w := newWorkspace(t)
-	s, ok := start(t, server.StartProcess, server.Spec{Config: small, Workspace: w, Name: "cluster", Topology: server.Cluster}).(server.Sharded)
+func TestClusterIsWhole(t *testing.T) { onEveryKind(t, clusterIsWhole) }
+
+func clusterIsWhole(t *testing.T, kind string, starter server.Starter, spec server.Spec) {
+	spec.Topology = server.Cluster
+	s, ok := start(t, starter, spec).(server.Sharded)
 	if !ok || len(s.Shards()) != 3 || s.Shards()[0].Addr != s.Endpoint().Addr {
 		t.Fatalf("%T is no cluster of three", s)
+	}
+	if info := s.Info(); info.Kind != kind || info.Topology != server.Cluster {
+		t.Errorf("info: %+v", info)
 	}
 	ctx := within(t, time.Minute)
 	clients := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{s.Endpoint().Addr}})
@@ -115,7 +141,7 @@ func TestClusterIsWhole(t *testing.T) {
 	if said := refusal(t, s.Endpoint().Addr); said != "-ERR max number of clients + cluster connections reached" {
 		t.Errorf("refused with %q", said)
 	}
-	everyNode(t, s, w, "shard-1", "shard-2", "shard-3")
+	everyNode(t, s, spec.Workspace, "shard-1", "shard-2", "shard-3")
 }
 
 // everyNode stops a server: its log has all nodes then, and nothing is left of any.
@@ -136,13 +162,25 @@ func everyNode(t *testing.T, s server.Server, w *server.Workspace, roles ...stri
 	folderIsEmpty(t, w)
 }
 
-func TestTopologiesAreProcesses(t *testing.T) {
-	for name, starter := range map[string]server.Starter{"container": server.StartContainer, "address": server.Attach("redis://127.0.0.1:1")} {
+// What is at an address is one server, and so is a container that others do not reach; auto takes processes then.
+func TestTopologiesThatAreNotToBeHad(t *testing.T) {
+	refuses := func(starter server.Starter, why string) {
+		t.Helper()
 		_, err := starter(t.Context(), server.Spec{Name: "none", Topology: server.Cluster})
-		if !errors.Is(err, server.ErrTopology) || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "--server process") {
-			t.Errorf("%s: %v", name, err)
+		if !errors.Is(err, server.ErrTopology) || !strings.Contains(err.Error(), why) || !strings.Contains(err.Error(), "--server process") {
+			t.Errorf("%v; want %q, and what to use", err, why)
 		}
 	}
+	refuses(server.Attach("redis://127.0.0.1:1"), "address")
+	t.Run("published ports", func(t *testing.T) {
+		image := needImage(t)
+		refuses(server.StartPublished, "published")
+		needProcess(t)
+		spec := server.Spec{Config: small, Image: image, Workspace: newWorkspace(t), Name: "instead", Topology: server.Sentinel}
+		if info := start(t, server.OrProcesses(server.StartPublished), spec).Info(); info.Kind != server.KindProcess {
+			t.Errorf("instead of containers that do not reach each other: %+v", info)
+		}
+	})
 }
 
 // refusal is what a raw socket reads that says nothing.
