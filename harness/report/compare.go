@@ -64,11 +64,41 @@ func sections(c *compare.Comparison) []section {
 		{"Cannot be told", open},
 	} {
 		if len(s.Rows) > 0 {
-			some = append(some, s)
+			some = append(some, section{s.Title, gathered(s.Rows)})
 		}
 	}
 	return some
 }
+
+// gathered makes one row of the arms of a scenario that only one run has: beside a run of
+// the catalogue one of the suite lacks a hundred.
+func gathered(rows []compare.Row) []compare.Row {
+	alike := func(a, b compare.Row) bool {
+		return a.Rule == compare.Missing && b.Rule == compare.Missing &&
+			a.Scenario == b.Scenario && a.Image == b.Image && a.Before == b.Before
+	}
+	var some []compare.Row
+	for len(rows) > 0 {
+		first, n := rows[0], 1
+		names := []string{first.Arm}
+		for ; n < len(rows) && alike(first, rows[n]); n++ {
+			names = append(names, rows[n].Arm)
+		}
+		rows = rows[n:]
+		if n > 1 {
+			first.What = fmt.Sprintf("%d arms", n)
+			first.Arm = strings.Join(names[:min(n, namedArms)], ", ")
+			if n > namedArms {
+				first.Arm += fmt.Sprintf(" and %d more", n-namedArms)
+			}
+		}
+		some = append(some, first)
+	}
+	return some
+}
+
+// namedArms is how many arms a row names at most.
+const namedArms = 3
 
 func told(unclear compare.Row) bool {
 	return unclear.Figures == nil && unclear.Rule != "" || unclear.Apart

@@ -28,7 +28,7 @@ var compareTemplate = sync.OnceValue(func() *template.Template {
 // font, no network, which its Content-Security-Policy also forbids.
 func compareHTML(w io.Writer, c *compare.Comparison) error {
 	var b bytes.Buffer
-	if err := compareTemplate().Execute(&b, map[string]any{"C": c, "Style": template.CSS(compareCSS), "Policy": policy(compareCSS, "")}); err != nil {
+	if err := compareTemplate().Execute(&b, map[string]any{"C": c, "Style": template.CSS(baseCSS + compareCSS), "Policy": policy(baseCSS+compareCSS, "")}); err != nil {
 		return fmt.Errorf("compare: html: %w", err)
 	}
 	_, err := io.WriteString(w, Printable(b.String()))

@@ -115,6 +115,37 @@ func TestPlantedChangesAreFound(t *testing.T) {
 	}
 }
 
+// A scenario that only one run has is a line, and every arm of it a row in the JSON.
+func TestMissingArmsAreGathered(t *testing.T) {
+	rules, _ := compare.ParseRules([]string{"missing"})
+	missing := 0
+	c := compare.Runs(planted(t, func(*harness.Run) {}), planted(t, func(r *harness.Run) {
+		r.Scenarios = slices.DeleteFunc(r.Scenarios, func(s harness.ScenarioResult) bool {
+			gone := s.Name == "healthy" || s.Name == "orphaned-lock" || s.Name == "slot-lock-deadlock"
+			if gone {
+				missing += len(s.Arms)
+			}
+			return gone
+		})
+	}), rules)
+	got := written(t, "text", c)
+	for _, want := range []string{
+		`slot-lock-deadlock +control, release-stale-locks, [a-z-]+ and \d+ more +\d+ arms +there -> missing: the second run does not have it\n`,
+		`orphaned-lock +control, [a-z-]+, [a-z-]+ and \d+ more +\d+ arms +there -> missing`,
+		`healthy +control +arm +there -> missing`,
+	} {
+		if !regexp.MustCompile(want).MatchString(got) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+	if n := strings.Count(got, "-> missing"); n != 3 {
+		t.Errorf("%d lines for 3 scenarios", n)
+	}
+	if n := len(c.Shown(true, compare.Worse)); n != missing || missing < 20 {
+		t.Errorf("%d regressions, and %d arms are missing", n, missing)
+	}
+}
+
 // A comment has a limit. What does not fit is counted, regressions come first, and the
 // table does not end in the middle.
 func TestComparisonFitsInAComment(t *testing.T) {

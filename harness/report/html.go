@@ -16,10 +16,14 @@ import (
 var (
 	//go:embed page.gohtml
 	pageText string
+	//go:embed base.css
+	baseCSS string // of every page
 	//go:embed page.css
 	pageCSS string
 	//go:embed page.js
 	pageScript string
+
+	pageStyle = baseCSS + pageCSS + chartCSS
 )
 
 var pageTemplate = sync.OnceValue(func() *template.Template {

@@ -360,6 +360,10 @@ func value(line hoverLine, i int) string {
 }
 
 func pageFitsAPhone(t *testing.T, browser context.Context, file string, _ *harness.Run) {
+	fitsAPhone(t, browser, file)
+}
+
+func fitsAPhone(t *testing.T, browser context.Context, file string) {
 	p := open(t, browser, file, chromedp.EmulateViewport(360, 740))
 	p.openAll()
 	if width := ask[int](p, `document.documentElement.scrollWidth`); width > 360 {
@@ -392,10 +396,14 @@ const contrast = `(() => {
 			if (r < 4.5) found.add(r.toFixed(2) + ': ' + e.tagName + '.' + (e.className.baseVal ?? e.className) + ': ' + walk.currentNode.data.trim().slice(0, 40));
 		}
 	}
-	return texts > 500 ? [...found] : ['only ' + texts + ' texts were looked at'];
+	return texts > 300 ? [...found] : ['only ' + texts + ' texts were looked at'];
 })()`
 
 func pageHasContrast(t *testing.T, browser context.Context, file string, _ *harness.Run) {
+	hasContrast(t, browser, file)
+}
+
+func hasContrast(t *testing.T, browser context.Context, file string) {
 	for _, theme := range []string{"light", "dark"} {
 		p := open(t, browser, file, sent(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}}}))
 		p.openAll()
@@ -435,6 +443,34 @@ func pageIsAccessible(t *testing.T, browser context.Context, file string, _ *har
 		}
 		return err
 	}))
+}
+
+// The page of a comparison, which has no script, is looked at with the same eyes.
+func TestComparisonInChromium(t *testing.T) {
+	browser := chromium(t)
+	file := filepath.Join(t.TempDir(), "compare.html")
+	if err := os.WriteFile(file, []byte(written(t, "html", comparison(t, ""))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fitsAPhone(t, browser, file)
+	hasContrast(t, browser, file)
+	p := open(t, browser, file)
+	p.openAll()
+	for _, rule := range []struct{ what, broken string }{
+		{"a header without scope", `[...document.querySelectorAll('th')].filter(th => !['row', 'col'].includes(th.scope)).map(th => th.outerHTML)`},
+		{"a table whose lines differ in length", `[...document.querySelectorAll('table')].filter(t => new Set([...t.rows].map(r => r.cells.length)).size > 1).map(t => t.outerHTML.slice(0, 120))`},
+		{"a region that is called as another", `(names => names.filter((n, i) => !n || names.indexOf(n) !== i))([...document.querySelectorAll('[role=region]')].map(e => e.ariaLabel))`},
+		{"a heading that skips a level", `(hs => hs.filter((h, i) => i && +h.tagName[1] > +hs[i - 1].tagName[1] + 1).map(h => h.outerHTML))([...document.querySelectorAll('h1, h2, h3, h4, h5')])`},
+		{"a table that cannot be scrolled by keyboard", `[...document.querySelectorAll('table')].filter(t => t.parentElement.tabIndex !== 0).map(t => t.outerHTML.slice(0, 120))`},
+		{"text outside of main", `[...document.body.children].filter(e => !e.matches('main')).map(e => e.outerHTML.slice(0, 120))`},
+	} {
+		p.none(rule.what, rule.broken)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.said) > 0 || len(p.requests) != 1 {
+		t.Errorf("it says %q and asks for %q", p.said, p.requests)
+	}
 }
 
 // named are the roles that mean nothing without a name.

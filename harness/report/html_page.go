@@ -115,7 +115,7 @@ func newPage(r *harness.Run) *htmlPage {
 	b := &builder{run: r, folder: openRunFolder(r.Folder), used: map[string]bool{}, arms: map[armKey]string{}}
 	defer b.folder.close()
 	p := &htmlPage{
-		Style: template.CSS(pageCSS + chartCSS), Script: template.JS(pageScript), Policy: policy(pageCSS+chartCSS, pageScript), // ours
+		Style: template.CSS(pageStyle), Script: template.JS(pageScript), Policy: policy(pageStyle, pageScript), // ours
 		ID: r.ID, Outcome: outcomeChip(r.Outcome), Repeat: r.Repeat, Because: r.Because, Unjudged: b.folder.unjudged(r),
 	}
 	if r.Status != harness.Completed {

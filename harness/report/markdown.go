@@ -2,12 +2,9 @@ package report
 
 import (
 	"bytes"
-	"cmp"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/lockjam/lockjam/harness"
@@ -276,105 +273,6 @@ func drawing(graph string) string {
 	return folded("who waits for whom", "```mermaid\n"+b.String()+"```\n\n")
 }
 
-// scorecard holds the runbook's claims against what was measured.
-func scorecard(r *harness.Run) string {
-	var b bytes.Buffer
-	var untested []string
-	for _, c := range r.Claims {
-		if c.Verdict == harness.Untested {
-			untested = append(untested, c.ID)
-			continue
-		}
-		if b.Len() == 0 {
-			table(&b, "claim", "the runbook", "verdict", "because")
-		}
-		table(&b, c.ID, c.Words, bold(c.Verdict), c.Because)
-	}
-	if b.Len() > 0 {
-		b.WriteString("\n")
-	}
-	if len(untested) > 0 {
-		fmt.Fprintf(&b, "Untested by this run: %s.\n\n", cell(strings.Join(untested, ", ")))
-	}
-	return b.String()
-}
-
-// instead is what to do where the runbook does not hold.
-func instead(r *harness.Run) string {
-	var b strings.Builder
-	for _, c := range r.Claims {
-		if c.Instead != "" {
-			fmt.Fprintf(&b, "- **%s**: %s\n", cell(c.ID), cell(c.Instead))
-		}
-	}
-	if b.Len() == 0 {
-		return ""
-	}
-	return b.String() + "\n"
-}
-
-// shown lists the figures that the scorecard rests on.
-func shown(r *harness.Run) string {
-	var b strings.Builder
-	for _, c := range r.Claims {
-		if by := shownBy(c.Evidence); by != "" {
-			fmt.Fprintf(&b, "- %s: %s\n", cell(c.ID), words(by))
-		}
-		for _, on := range c.Images {
-			if by := shownBy(on.Evidence); by != "" {
-				fmt.Fprintf(&b, "- %s on %s: %s\n", cell(c.ID), cell(on.Image), words(by))
-			}
-		}
-	}
-	if b.Len() == 0 {
-		return ""
-	}
-	return folded("arms and figures", b.String()+"\n")
-}
-
-// shownBy names the arms and figures that a verdict rests on.
-func shownBy(evidence []harness.Evidence) string {
-	var all []string
-	for _, e := range evidence {
-		if value := measured(e); value != "" {
-			all = append(all, fmt.Sprintf("%s/%s: %s", e.Scenario, e.Arm, value))
-		}
-	}
-	return strings.Join(all, "; ")
-}
-
-// measured is the figures of one piece of evidence; "" for a sentence, which stands in
-// because.
-func measured(e harness.Evidence) string {
-	switch v := e.Value.(type) {
-	case string:
-		return ""
-	case map[string]float64:
-		return figures(v)
-	case map[string]any: // as it is read back from run.json
-		read := map[string]float64{}
-		for name, x := range v {
-			read[name], _ = x.(float64)
-		}
-		return figures(read)
-	}
-	field := e.Field[strings.LastIndex(e.Field, ".")+1:]
-	return fmt.Sprintf("%s %v", strings.ReplaceAll(field, "_", " "), e.Value)
-}
-
-// figures is "name value, name value", with the names' underscores as spaces.
-// What is there for others to pool is left out.
-func figures(f map[string]float64) string {
-	var all []string
-	for _, name := range slices.Sorted(maps.Keys(f)) {
-		if strings.HasSuffix(name, "monitored_ms") || strings.HasSuffix(name, "_decisions") {
-			continue
-		}
-		all = append(all, fmt.Sprintf("%s %s", strings.ReplaceAll(name, "_", " "), strconv.FormatFloat(f[name], 'f', -1, 64)))
-	}
-	return strings.Join(all, ", ")
-}
-
 // doubts lists what did not pass, what failed first.
 func doubts(r *harness.Run) string {
 	var failed, rest []string
@@ -403,116 +301,6 @@ func repeatOf(a harness.ArmResult, r *harness.Run) string {
 	return fmt.Sprintf(" (repeat %d)", a.Repeat)
 }
 
-// overview is scenarios by signals: after how long each fires.
-func overview(r *harness.Run) string {
-	var names []string
-	for _, sc := range r.Scenarios {
-		for _, name := range signalNames(sc) {
-			if !slices.Contains(names, name) {
-				names = append(names, name)
-			}
-		}
-	}
-	if len(names) == 0 {
-		return ""
-	}
-	var b bytes.Buffer
-	falseAlarms(&b, r)
-	table(&b, append([]string{"scenario"}, names...)...)
-	for _, sc := range r.Scenarios {
-		cells := []string{sc.Name}
-		for _, name := range names {
-			cells = append(cells, row{repeats: sc.Arms}.did(name).brief())
-		}
-		table(&b, cells...)
-	}
-	b.WriteString("\nThe time to detect, the median of the arms; *silent*: it fires in none of them.\n\n")
-	return b.String()
-}
-
-// brief is what a signal did, in a cell.
-func (d did) brief() string {
-	switch d.kind {
-	case "fires":
-		return strings.TrimPrefix(d.words[strings.Index(d.words, ",")+1:], " ")
-	case "silent", "not available":
-		return d.kind
-	}
-	return d.words
-}
-
-// signalTables has one table per scenario, quickest signal first. Arms of one
-// scenario share their incident, so their readings are folded together.
-func signalTables(p *pages, r *harness.Run) {
-	const heading = "## What the signals read"
-	images := r.Images()
-	for _, sc := range r.Scenarios {
-		var b bytes.Buffer
-		if len(images) > 0 {
-			signalsByImage(&b, sc, images)
-		} else {
-			signalTable(&b, sc)
-		}
-		if b.Len() > 0 {
-			p.add(heading, folded(sc.Name, b.String()+"\n"))
-		}
-	}
-}
-
-func signalTable(b *bytes.Buffer, sc harness.ScenarioResult) {
-	type line struct {
-		cells  []string
-		detect float64
-	}
-	var lines []line
-	for _, s := range signalNames(sc) {
-		cells, fastest := signalLine(sc, s)
-		lines = append(lines, line{cells, fastest})
-	}
-	if len(lines) == 0 {
-		return
-	}
-	slices.SortStableFunc(lines, func(a, b line) int { return cmp.Compare(a.detect, b.detect) })
-	table(b, "signal", "claim", "expected", "fired in", "time to detect", "false alarms before", "cleared after a cure", "what it read")
-	for _, l := range lines {
-		table(b, l.cells...)
-	}
-}
-
-// signalLine is what a signal did in all arms of a scenario, and when it was the
-// quickest, in milliseconds.
-func signalLine(sc harness.ScenarioResult, s string) (cells []string, fastest float64) {
-	one, fired, detect := row{scenario: sc.Name, repeats: sc.Arms}.signal(s)
-	alarms, cleared, cured := 0, 0, 0
-	fastest = 1e12
-	for _, a := range sc.Arms {
-		for _, x := range a.Signals {
-			if x.Name != s {
-				continue
-			}
-			alarms += x.BaselineFirings
-			if x.DetectMS != nil {
-				fastest = min(fastest, *x.DetectMS)
-			}
-			if a.Verdict == harness.Cured && x.Fired {
-				cured++
-				if x.Cleared {
-					cleared++
-				}
-			}
-		}
-	}
-	clear := "-"
-	if cured > 0 {
-		clear = fmt.Sprintf("%d of %d", cleared, cured)
-	}
-	in := fmt.Sprintf("%d of %d", fired, len(sc.Arms))
-	if one.Unavailable != "" {
-		in = "not available: " + one.Unavailable
-	}
-	return []string{s, orDash(one.Claim), one.Expected, in, detect, fmt.Sprint(alarms), clear, figures(sc.Arms[0].Figures(s))}, fastest
-}
-
 // stability lists the arms whose verdict differs between repeats.
 func stability(r *harness.Run) string {
 	if r.Repeat < 2 {
@@ -537,42 +325,6 @@ func distinct(r row) int {
 		seen[fmt.Sprint(a.Verdict, a.Unsafe)] = true
 	}
 	return len(seen)
-}
-
-// falseAlarms sums up the runs in which nothing was wrong.
-func falseAlarms(b *bytes.Buffer, r *harness.Run) {
-	if alarmed, quiet := alarmsOfQuiet(r); quiet > 0 {
-		fmt.Fprintf(b, "Where nothing was wrong, a signal fired in %d of %d runs.\n\n", alarmed, quiet)
-	}
-}
-
-// alarmsOfQuiet counts the runs in which nothing was wrong, and those of them in which a
-// signal fired.
-func alarmsOfQuiet(r *harness.Run) (alarmed, quiet int) {
-	for _, sc := range r.Scenarios {
-		for _, a := range sc.Arms {
-			if a.Reproduced != nil || a.Prevention != "" || a.Outcome == harness.Inconclusive {
-				continue
-			}
-			quiet++
-			if slices.ContainsFunc(a.Signals, func(s harness.SignalResult) bool { return s.Fired || s.BaselineFirings > 0 }) {
-				alarmed++
-			}
-		}
-	}
-	return alarmed, quiet
-}
-
-func signalNames(sc harness.ScenarioResult) []string {
-	var names []string
-	for _, a := range sc.Arms {
-		for _, s := range a.Signals {
-			if !slices.Contains(names, s.Name) {
-				names = append(names, s.Name)
-			}
-		}
-	}
-	return names
 }
 
 // logs reads like an incident log: what each remedy did, and the answers.
