@@ -50,6 +50,7 @@ func sighted(t *testing.T, s harness.Sighting, name string) harness.SignalSighte
 
 // A quiet server: nothing fires, nothing is written, one connection is opened.
 func TestWatchQuietServer(t *testing.T) {
+	t.Parallel() // it waits, most of the time
 	h, o := newHouse(t), theirs(t, "50")
 	ctx := context.Background()
 	// A user who can do nothing but read, so that a write would show.
@@ -91,6 +92,7 @@ func field(info, name string) (n int64) {
 // A server that fills up and turns clients away: the signals fire, and clear when
 // it is over.
 func TestWatchFullServer(t *testing.T) {
+	t.Parallel() // it waits, most of the time
 	h, o := newHouse(t), theirs(t, "10")
 	// theirs has one connection, watch takes one.
 	cmd := h.command("watch", o.url, "--for", "6s", "--baseline", "500ms", "--json")
@@ -132,6 +134,7 @@ func TestWatchFullServer(t *testing.T) {
 
 // MONITOR and the canary are there for who asks.
 func TestWatchWithMonitorAndCanary(t *testing.T) {
+	t.Parallel() // it waits, most of the time
 	h, o := newHouse(t), theirs(t, "50")
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -185,6 +188,7 @@ func frozenWatch(t *testing.T, h *house, o *otherServer, after time.Duration, ar
 // While a server stalls nothing is known, and that is neither firing nor silence.
 // What comes after it is known again.
 func TestWatchServerStalls(t *testing.T) {
+	t.Parallel() // it waits, most of the time
 	h, o := newHouse(t), theirs(t, "50")
 	wait := frozenWatch(t, h, o, 1500*time.Millisecond, "--for", "8s", "--baseline", "1s")
 	time.Sleep(4 * time.Second)
@@ -213,6 +217,7 @@ func TestWatchServerStalls(t *testing.T) {
 
 // A watch that ends in a stall is no pass.
 func TestWatchEndsInAStall(t *testing.T) {
+	t.Parallel() // it waits, most of the time
 	h, o := newHouse(t), theirs(t, "50")
 	all, log := frozenWatch(t, h, o, 1500*time.Millisecond, "--for", "5s")(2)
 	if strings.Count(log, "\n") != 1 || !strings.Contains(log, "the server did not answer in the last ") || !strings.Contains(log, " s: nothing can be said of them") {
@@ -225,6 +230,7 @@ func TestWatchEndsInAStall(t *testing.T) {
 
 // What fires on the last answer does not go on firing without one.
 func TestWatchStallsWhileFiring(t *testing.T) {
+	t.Parallel() // it waits, most of the time
 	h, o := newHouse(t), theirs(t, "10")
 	var open []net.Conn
 	for range 7 { // and theirs, and the watch
@@ -256,6 +262,7 @@ func (o *otherServer) fill(prefix string, n int) {
 // On a server where nothing else happens there is nothing but lockjam itself, and a
 // thousand locks to ask about are no traffic.
 func TestWatchIsNotItsOwnTraffic(t *testing.T) {
+	t.Parallel() // it waits, most of the time
 	h, o := newHouse(t), theirs(t, "50")
 	o.fill("lock:", 1000)
 	time.Sleep(100 * time.Millisecond) // the test's own commands are over
@@ -280,6 +287,7 @@ func TestWatchIsNotItsOwnTraffic(t *testing.T) {
 // An application of 40 commands a second that stops has stopped, however much
 // lockjam goes on asking.
 func TestWatchSeesWorkStop(t *testing.T) {
+	t.Parallel() // it waits, most of the time
 	h, o := newHouse(t), theirs(t, "50")
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Second)
 	defer cancel()
@@ -305,6 +313,7 @@ func TestWatchSeesWorkStop(t *testing.T) {
 // Five hundred locks among many other keys are counted all, in a few looks, and
 // until then lock-key-count is not silent but not available.
 func TestWatchLargeKeyspace(t *testing.T) {
+	t.Parallel() // it waits, most of the time
 	h, o := newHouse(t), theirs(t, "50")
 	o.fill("theirs:", 70_000)
 	o.fill("lock:", 90)
@@ -322,6 +331,7 @@ func TestWatchLargeKeyspace(t *testing.T) {
 // A server that is gone for a while: a line a second all the time, with what really
 // became of the connection, and the signals come back with it.
 func TestWatchServerComesBack(t *testing.T) {
+	t.Parallel() // it waits, most of the time
 	h, o := newHouse(t), theirs(t, "50")
 	var gone atomic.Bool
 	addr := relay(t, strings.TrimPrefix(o.url, "redis://"), &gone)
@@ -386,6 +396,7 @@ func relay(t *testing.T, to string, gone *atomic.Bool) (addr string) {
 }
 
 func TestWatchServerGoesAway(t *testing.T) {
+	t.Parallel() // it waits, most of the time
 	h, o := newHouse(t), theirs(t, "50")
 	cmd := h.command("watch", o.url, "--for", "4s")
 	var out, log bytes.Buffer
@@ -405,6 +416,7 @@ func TestWatchServerGoesAway(t *testing.T) {
 // Who may not ask is told so, by name of what is missing; where nothing at all can
 // be said, that is no pass.
 func TestWatchWithoutRights(t *testing.T) {
+	t.Parallel() // it waits, most of the time
 	h, o := newHouse(t), theirs(t, "50")
 	ctx := context.Background()
 	for user, rights := range map[string][]string{
@@ -441,6 +453,7 @@ func TestWatchWithoutRights(t *testing.T) {
 
 // Who may not ask any more is not told what was true before.
 func TestWatchRightsAreTakenAway(t *testing.T) {
+	t.Parallel() // it waits, most of the time
 	h, o := newHouse(t), theirs(t, "50")
 	ctx := context.Background()
 	if err := o.client.Do(ctx, "ACL", "SETUSER", "looker", "on", ">secret", "~*", "+@all").Err(); err != nil {
@@ -464,6 +477,7 @@ func TestWatchRightsAreTakenAway(t *testing.T) {
 
 // A full server lets nobody in: the words are the server's, and what to do about it.
 func TestWatchTooLate(t *testing.T) {
+	t.Parallel() // it waits, most of the time
 	h, o := newHouse(t), theirs(t, "2")
 	addr := strings.TrimPrefix(o.url, "redis://")
 	c, err := net.Dial("tcp", addr)
@@ -480,6 +494,7 @@ func TestWatchTooLate(t *testing.T) {
 
 // Ctrl-C is how a watch without --for ends.
 func TestWatchInterrupt(t *testing.T) {
+	t.Parallel() // it waits, most of the time
 	h, o := newHouse(t), theirs(t, "50")
 	u := h.start("watch", o.url)
 	time.Sleep(1500 * time.Millisecond)
