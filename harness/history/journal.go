@@ -205,9 +205,10 @@ func readTimes(v *[6]int64) (at [6]time.Duration, ok bool) {
 			at[i] = Never
 			continue
 		}
-		us := base - gather(v[i])
+		difference := gather(v[i])
+		us := base - difference
 		// The first two keep the difference from wrapping round to a good one.
-		ok = ok && -2*maxMicros <= v[i] && v[i] <= 2*maxMicros && -maxMicros <= us && us <= maxMicros
+		ok = ok && -2*maxMicros <= difference && difference <= 2*maxMicros && -maxMicros <= us && us <= maxMicros
 		at[i], base = time.Duration(us)*time.Microsecond, us
 	}
 	return at, ok
