@@ -20,7 +20,16 @@ import (
 // Judge says what a recorded arm shows. It is pure: the same scenario and
 // history give the same result, with or without a Redis, now or years later.
 func Judge(sc *scenario.Scenario, arm scenario.Arm, h *history.History) ArmResult {
-	sc = sc.For(arm)
+	j := newJudge(sc.For(arm), arm, h)
+	if j.look() {
+		j.verdicts()
+	}
+	return j.r
+}
+
+// newJudge reads a history of an arm whose scenario is the arm's. What it has in its
+// result is what happened, and no opinion.
+func newJudge(sc *scenario.Scenario, arm scenario.Arm, h *history.History) judge {
 	j := judge{sc: sc, arm: arm, h: h, t: readTimeline(h.Marks, lastMoment(h))}
 	j.h = until(h, j.t.end)
 	remedy, _ := remedies.Find(arm.Remedy)
@@ -30,11 +39,22 @@ func Judge(sc *scenario.Scenario, arm scenario.Arm, h *history.History) ArmResul
 	}
 	j.phases()
 	j.probes()
+	return j
+}
+
+// look says whether the assumptions hold, and if so takes the proofs and what signals
+// see: they are the same whatever is expected.
+func (j *judge) look() bool {
 	if !j.assumptionsHold() {
-		return j.r
+		return false
 	}
 	j.proofs = j.prove()
 	j.seen = j.view()
+	return true
+}
+
+// verdicts compares what was seen with what is expected.
+func (j *judge) verdicts() {
 	j.signals()
 	j.deadlock()
 	j.safety()
@@ -43,7 +63,6 @@ func Judge(sc *scenario.Scenario, arm scenario.Arm, h *history.History) ArmResul
 	j.levels()
 	j.faultLevels()
 	j.expectations()
-	return j.r
 }
 
 type judge struct {

@@ -64,12 +64,7 @@ func Known() scenario.Known {
 
 // judgeFolder judges an arm from what is on disk, as every later judge will.
 func judgeFolder(root *os.Root, folder string, sc *scenario.Scenario, arm scenario.Arm) (*ArmResult, error) {
-	f, err := openFile(root, filepath.Join(folder, historyFile))
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	h, err := history.LoadFrom(f)
+	h, err := recordedHistory(root, folder)
 	if err != nil {
 		return nil, err
 	}
@@ -185,20 +180,36 @@ func (r *Run) scenario(name string) *ScenarioResult {
 
 // rejudgeArm judges one arm again.
 func rejudgeArm(root *os.Root, was *ArmResult) (*ArmResult, *scenario.Scenario, error) {
+	sc, arm, h, err := recordedArm(root, was)
+	if err != nil {
+		return nil, nil, err
+	}
+	now := Judge(sc, arm, h)
+	now.Image, now.Repeat, now.Attempts, now.Folder = was.Image, was.Repeat, was.Attempts, was.Folder
+	return &now, sc, nil
+}
+
+// recordedArm is an arm as it ran, with its scenario and its history.
+func recordedArm(root *os.Root, was *ArmResult) (*scenario.Scenario, scenario.Arm, *history.History, error) {
 	sc, err := recordedScenario(root, was.Folder)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", ErrUsage, err)
+		return nil, scenario.Arm{}, nil, err
 	}
 	arm, ok := sc.Arm(was.Name)
 	if !ok {
-		return nil, nil, fmt.Errorf("%w: %s has no arm %q", ErrUsage, sc.Path, was.Name)
+		return nil, scenario.Arm{}, nil, fmt.Errorf("%s has no arm %q", sc.Path, was.Name)
 	}
-	now, err := judgeFolder(root, was.Folder, sc, arm)
+	h, err := recordedHistory(root, was.Folder)
+	return sc, arm, h, err
+}
+
+func recordedHistory(root *os.Root, folder string) (*history.History, error) {
+	f, err := openFile(root, filepath.Join(folder, historyFile))
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", ErrUsage, err)
+		return nil, err
 	}
-	now.Image, now.Repeat, now.Attempts, now.Folder = was.Image, was.Repeat, was.Attempts, was.Folder
-	return now, sc, nil
+	defer f.Close()
+	return history.LoadFrom(f)
 }
 
 // recordedScenario is the scenario as an arm ran it.

@@ -283,6 +283,15 @@ func TestRunPasses(t *testing.T) {
 			t.Errorf("judged again: %s", again)
 		}
 	}
+	// Whoever asks for 99% room gets a list of all that has a say.
+	before := readFile(t, filepath.Join(h.dir, "results/latest/run.json"))
+	narrow, _ := h.lockjam(0, "judge", "results/latest", "--margin", "99")
+	if !strings.Contains(narrow, "changed: nothing\nmargins: what turns where a number is 99% off\n") || !strings.Contains(narrow, "short/raise-maxclients-live  cure.ratio") {
+		t.Errorf("margins: %s", narrow)
+	}
+	if readFile(t, filepath.Join(h.dir, "results/latest/run.json")) != before {
+		t.Error("asking for margins changed run.json")
+	}
 	if md, _ := h.lockjam(0, "report", "results/latest"); md != readFile(t, filepath.Join(h.dir, "results/latest/report.md")) {
 		t.Errorf("report.md is not what report writes:\n%s", md)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,21 +14,36 @@ import (
 
 const judgeHelp = `Judge a recorded run again, from the scenarios and histories in its folder
 alone: no Redis is needed. The verdicts and reports in the folder are
-rewritten. The exit code is that of the outcome, as after a run.`
+rewritten. The exit code is that of the outcome, as after a run.
+
+With --margin 10 each arm that passed is judged once more for each number that
+its verdict rests on (cure.ratio, a signal's within_ms), a tenth lower and a
+tenth higher, all else being as it was. What turns is listed: it will flap, on
+another machine or in the hundredth run. Nothing is rewritten for it.`
+
+// maxMargin is as far as a number can be lowered.
+const maxMargin = 99
 
 func newJudge() *cobra.Command {
-	return &cobra.Command{
-		Use:               "judge RUN-DIR",
-		Short:             "Judge a recorded run again, offline",
-		Long:              judgeHelp,
-		Example:           "  lockjam judge results/latest",
+	var margin int
+	cmd := &cobra.Command{
+		Use:   "judge RUN-DIR",
+		Short: "Judge a recorded run again, offline",
+		Long:  judgeHelp,
+		Example: `  lockjam judge results/latest
+  lockjam judge results/latest --margin 10`,
 		Args:              exactly(1, "RUN-DIR"),
 		ValidArgsFunction: completeRuns,
-		RunE:              func(cmd *cobra.Command, args []string) error { return judge(cmd, args[0]) },
+		RunE:              func(cmd *cobra.Command, args []string) error { return judge(cmd, args[0], margin) },
 	}
+	cmd.Flags().IntVar(&margin, "margin", 0, fmt.Sprintf("list what turns where a number is `N` percent off, 1 to %d; 0 leaves it out", maxMargin))
+	return cmd
 }
 
-func judge(cmd *cobra.Command, folder string) error {
+func judge(cmd *cobra.Command, folder string, margin int) error {
+	if margin < 0 || margin > maxMargin {
+		return badUsage(cmd, "%s: %d is not between 0 and %d", origin(cmd, "margin"), margin, maxMargin)
+	}
 	r, changed, err := harness.Rejudge(folder)
 	if r == nil {
 		return err
@@ -52,6 +68,11 @@ func judge(cmd *cobra.Command, folder string) error {
 	} else {
 		fmt.Fprintln(&b, "changed: nothing")
 	}
+	if margin > 0 {
+		if err := writeMargins(&b, folder, float64(margin)/100); err != nil {
+			return err
+		}
+	}
 	fmt.Fprintf(&b, "report: %s\n", path)
 	if err := put(cmd.OutOrStdout(), []byte(printable(b.String()))); err != nil {
 		return err
@@ -60,4 +81,12 @@ func judge(cmd *cobra.Command, folder string) error {
 		return err
 	}
 	return outcomeOf(r)
+}
+
+func writeMargins(w io.Writer, folder string, share float64) error {
+	margins, err := harness.Margins(folder, share)
+	if err != nil {
+		return err
+	}
+	return report.Margins(w, margins, share)
 }

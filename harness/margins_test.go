@@ -1,0 +1,100 @@
+package harness
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/scenario"
+	"github.com/lockjam/lockjam/harness/swarm"
+)
+
+// turning are the keys of the numbers that turn a literal arm at a share.
+func turning(sc *scenario.Scenario, arm scenario.Arm, h *history.History, share float64) (keys []string) {
+	_, found := narrow(sc.For(arm), arm, h, share)
+	for _, m := range found {
+		keys = append(keys, fmt.Sprintf("%s %g -> %g", m.Key, m.From, m.To))
+	}
+	return keys
+}
+
+// Goodput comes back to 96% of what it was, where 90 are asked for.
+func TestMarginOfACure(t *testing.T) {
+	sc, arm := testScenario()
+	arm.Expect.Verdict = string(Cured)
+	h := newLiteral().work(0, second, 200).work(3*second, 6*second, 192).sampled()
+	if got, want := turning(sc, arm, h, 0.1), []string{"cure.ratio 0.9 -> 0.99"}; !slices.Equal(got, want) {
+		t.Errorf("at a tenth: %q, want %q", got, want)
+	}
+	if got := turning(sc, arm, h, 0.01); len(got) > 0 {
+		t.Errorf("at a hundredth: %q", got)
+	}
+}
+
+// A signal fires a little sooner than it has to.
+func TestMarginOfATimeToDetect(t *testing.T) {
+	sc, arm := testScenario()
+	const name = "goodput-collapse"
+	h := newLiteral().work(0, second, 200).work(3*second, 6*second, 200).sampled()
+	sc.Signals = map[string]scenario.Signal{name: {Expect: scenario.Fire}}
+	detected := *signalOf(Judge(sc, arm, h), name).DetectMS
+	sc.Signals[name] = scenario.Signal{Expect: scenario.Fire, WithinMS: swarm.Millis(1.05 * detected)}
+	within := func(k string) bool { return len(k) > 40 && k[:len("signals.goodput-collapse.within_ms")] == "signals.goodput-collapse.within_ms" }
+	if got := turning(sc, arm, h, 0.1); !slices.ContainsFunc(got, within) {
+		t.Errorf("at a tenth: %q", got)
+	}
+	if got := turning(sc, arm, h, 0.02); slices.ContainsFunc(got, within) {
+		t.Errorf("at a fiftieth: %q", got)
+	}
+	if sc.Signals[name].WithinMS != swarm.Millis(1.05*detected) {
+		t.Error("the scenario is not what it was")
+	}
+}
+
+func signalOf(r ArmResult, name string) SignalResult {
+	i := slices.IndexFunc(r.Signals, func(s SignalResult) bool { return s.Name == name })
+	return r.Signals[i]
+}
+
+// An arm that does not pass as it is has no margin to speak of, and a number that has
+// no say in an arm is left alone.
+func TestNoMargin(t *testing.T) {
+	sc, arm := testScenario()
+	arm.Expect.Verdict = string(Partial)
+	h := newLiteral().work(0, second, 200).work(3*second, 6*second, 192).sampled()
+	if passed, found := narrow(sc.For(arm), arm, h, 0.1); passed || len(found) > 0 {
+		t.Errorf("an arm that fails: %v %v", passed, found)
+	}
+	sc.Signals = map[string]scenario.Signal{"goodput-collapse": {Expect: scenario.Any}, "client-saturation": {Expect: scenario.Silent}}
+	arm.Prevention = "p"
+	for _, n := range numbersOf(sc, arm) {
+		if n.key[:5] != "cure." {
+			t.Errorf("%s has no say where a prevention is in force", n.key)
+		}
+	}
+	arm.Prevention, arm.Expect.Verdict = "", ""
+	var keys []string
+	for _, n := range numbersOf(sc, arm) {
+		keys = append(keys, n.key)
+	}
+	want := []string{"incident.goodput_ratio", "incident.for_ms", "signals.client-saturation.params.for_ms", "signals.client-saturation.params.ratio"}
+	if !slices.Equal(keys, want) {
+		t.Errorf("numbers %q, want %q", keys, want)
+	}
+}
+
+func TestMarginsOfRepeatsAreOne(t *testing.T) {
+	narrowly := []Margin{{Key: "cure.ratio", From: 0.9, To: 0.99, Reason: "one"}}
+	var all marginTally
+	for i, found := range [][]Margin{narrowly, nil, narrowly, nil} {
+		m := all.arm("s", ArmResult{Name: "a", Repeat: i + 1})
+		m.found, m.passed = found, i < 3
+	}
+	other := all.arm("s", ArmResult{Name: "b"})
+	other.found, other.passed = narrowly, true
+	got := all.merged()
+	if len(got) != 2 || got[0].Turned != 2 || got[0].Of != 3 || got[1].Arm != "b" || got[1].Of != 1 {
+		t.Errorf("merged: %+v", got)
+	}
+}
