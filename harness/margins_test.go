@@ -3,6 +3,7 @@ package harness
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/lockjam/lockjam/harness/history"
@@ -40,7 +41,7 @@ func TestMarginOfATimeToDetect(t *testing.T) {
 	sc.Signals = map[string]scenario.Signal{name: {Expect: scenario.Fire}}
 	detected := *signalOf(Judge(sc, arm, h), name).DetectMS
 	sc.Signals[name] = scenario.Signal{Expect: scenario.Fire, WithinMS: swarm.Millis(1.05 * detected)}
-	within := func(k string) bool { return len(k) > 40 && k[:len("signals.goodput-collapse.within_ms")] == "signals.goodput-collapse.within_ms" }
+	within := func(key string) bool { return strings.HasPrefix(key, "signals."+name+".within_ms ") }
 	if got := turning(sc, arm, h, 0.1); !slices.ContainsFunc(got, within) {
 		t.Errorf("at a tenth: %q", got)
 	}
@@ -69,7 +70,7 @@ func TestNoMargin(t *testing.T) {
 	sc.Signals = map[string]scenario.Signal{"goodput-collapse": {Expect: scenario.Any}, "client-saturation": {Expect: scenario.Silent}}
 	arm.Prevention = "p"
 	for _, n := range numbersOf(sc, arm) {
-		if n.key[:5] != "cure." {
+		if !strings.HasPrefix(n.key, "cure.") {
 			t.Errorf("%s has no say where a prevention is in force", n.key)
 		}
 	}
