@@ -97,7 +97,7 @@ func narrow(sc *scenario.Scenario, arm scenario.Arm, h *history.History, share f
 		return false, nil
 	}
 	for _, n := range numbersOf(sc, arm) {
-		for _, to := range around(n.value, share) {
+		for _, to := range n.around(share) {
 			other := *sc
 			n.set(&other, to)
 			if r := under(&other); r.Outcome != Pass {
@@ -108,21 +108,25 @@ func narrow(sc *scenario.Scenario, arm scenario.Arm, h *history.History, share f
 	return true, found
 }
 
-// around is a number's two neighbours; of nothing there is no share, and its
-// neighbour is one.
-func around(v, share float64) []float64 {
-	if v == 0 {
+// around are a number's two neighbours, none of them less than a file may say. Of
+// nothing there is no share, and its neighbour is one.
+func (n number) around(share float64) []float64 {
+	if n.value == 0 {
 		return []float64{1}
 	}
-	return []float64{round(v*(1-share), 6), round(v*(1+share), 6)}
+	higher := round(n.value*(1+share), 6)
+	if lower := max(round(n.value*(1-share), 6), n.least); lower < n.value {
+		return []float64{lower, higher}
+	}
+	return []float64{higher}
 }
 
 // number is one that the judge compares a recording with. It is changed in a
 // scenario of its own.
 type number struct {
-	key   string
-	value float64
-	set   func(sc *scenario.Scenario, to float64)
+	key          string
+	value, least float64
+	set          func(sc *scenario.Scenario, to float64)
 }
 
 // numbersOf are those that have a say in what is expected of an arm.
@@ -144,19 +148,19 @@ func numbersOf(sc *scenario.Scenario, arm scenario.Arm) (all []number) {
 
 func cureNumbers(sc *scenario.Scenario) []number {
 	return []number{
-		{"cure.ratio", sc.Cure.Ratio, func(sc *scenario.Scenario, to float64) { sc.Cure.Ratio = to }},
-		{"cure.relapse_ratio", sc.Cure.RelapseRatio, func(sc *scenario.Scenario, to float64) { sc.Cure.RelapseRatio = to }},
-		{"cure.relapse_window_ms", float64(sc.Cure.RelapseWindowMS), func(sc *scenario.Scenario, to float64) { sc.Cure.RelapseWindowMS = swarm.Millis(to) }},
-		{"cure.hold_ms", float64(sc.Cure.HoldMS), func(sc *scenario.Scenario, to float64) { sc.Cure.HoldMS = swarm.Millis(to) }},
+		{"cure.ratio", sc.Cure.Ratio, 0, func(sc *scenario.Scenario, to float64) { sc.Cure.Ratio = to }},
+		{"cure.relapse_ratio", sc.Cure.RelapseRatio, 0, func(sc *scenario.Scenario, to float64) { sc.Cure.RelapseRatio = to }},
+		{"cure.relapse_window_ms", float64(sc.Cure.RelapseWindowMS), scenario.MinWindowMS, func(sc *scenario.Scenario, to float64) { sc.Cure.RelapseWindowMS = swarm.Millis(to) }},
+		{"cure.hold_ms", float64(sc.Cure.HoldMS), 0, func(sc *scenario.Scenario, to float64) { sc.Cure.HoldMS = swarm.Millis(to) }},
 	}
 }
 
 func incidentNumbers(sc *scenario.Scenario) []number {
-	lost := number{"incident.goodput_ratio", sc.Incident.GoodputRatio, func(sc *scenario.Scenario, to float64) { sc.Incident.GoodputRatio = to }}
+	lost := number{"incident.goodput_ratio", sc.Incident.GoodputRatio, 0, func(sc *scenario.Scenario, to float64) { sc.Incident.GoodputRatio = to }}
 	if sc.Incident.Faults > 0 {
-		lost = number{"incident.faults", float64(sc.Incident.Faults), func(sc *scenario.Scenario, to float64) { sc.Incident.Faults = int64(to) }}
+		lost = number{"incident.faults", float64(sc.Incident.Faults), 1, func(sc *scenario.Scenario, to float64) { sc.Incident.Faults = int64(to) }}
 	}
-	return []number{lost, {"incident.for_ms", float64(sc.Incident.ForMS), func(sc *scenario.Scenario, to float64) { sc.Incident.ForMS = swarm.Millis(to) }}}
+	return []number{lost, {"incident.for_ms", float64(sc.Incident.ForMS), scenario.MinWindowMS, func(sc *scenario.Scenario, to float64) { sc.Incident.ForMS = swarm.Millis(to) }}}
 }
 
 // signalNumbers are a signal's parameters, and the time that it has to fire in.
@@ -166,7 +170,7 @@ func signalNumbers(name string, want scenario.Signal) (all []number) {
 		return nil
 	}
 	add := func(key string, value float64, set func(want *scenario.Signal, to float64)) {
-		all = append(all, number{"signals." + name + "." + key, value, func(sc *scenario.Scenario, to float64) {
+		all = append(all, number{"signals." + name + "." + key, value, 0, func(sc *scenario.Scenario, to float64) {
 			other := want
 			set(&other, to)
 			sc.Signals = maps.Clone(sc.Signals)

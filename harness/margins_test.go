@@ -85,6 +85,21 @@ func TestNoMargin(t *testing.T) {
 	}
 }
 
+// The judge counts in bins: no window becomes shorter than a file may ask for.
+func TestNoMarginBelowWhatAFileMaySay(t *testing.T) {
+	window := number{value: 500, least: scenario.MinWindowMS}
+	if got := window.around(0.99); !slices.Equal(got, []float64{200, 995}) {
+		t.Errorf("around 500: %v", got)
+	}
+	window.value = 200
+	if got := window.around(0.1); !slices.Equal(got, []float64{220}) {
+		t.Errorf("around the least: %v", got)
+	}
+	if got := (number{}).around(0.1); !slices.Equal(got, []float64{1}) {
+		t.Errorf("around nothing: %v", got)
+	}
+}
+
 func TestMarginsOfRepeatsAreOne(t *testing.T) {
 	narrowly := []Margin{{Key: "cure.ratio", From: 0.9, To: 0.99, Reason: "one"}}
 	var all marginTally

@@ -283,10 +283,10 @@ func TestRunPasses(t *testing.T) {
 			t.Errorf("judged again: %s", again)
 		}
 	}
-	// Whoever asks for 99% room gets a list of all that has a say.
+	// What turns depends on the machine; that it is said does not, and nothing is changed.
 	before := readFile(t, filepath.Join(h.dir, "results/latest/run.json"))
 	narrow, _ := h.lockjam(0, "judge", "results/latest", "--margin", "99")
-	if !strings.Contains(narrow, "changed: nothing\nmargins: what turns where a number is 99% off\n") || !strings.Contains(narrow, "short/raise-maxclients-live  cure.ratio") {
+	if !strings.Contains(narrow, "changed: nothing\nmargins: ") || !strings.Contains(narrow, "where a number is 99% off\n") {
 		t.Errorf("margins: %s", narrow)
 	}
 	if readFile(t, filepath.Join(h.dir, "results/latest/run.json")) != before {

@@ -13,6 +13,10 @@ import (
 	"github.com/lockjam/lockjam/harness/triggers"
 )
 
+// MinWindowMS is the shortest stretch that goodput is judged over, in milliseconds:
+// two of the judge's bins.
+const MinWindowMS = 200
+
 const (
 	maxServerClients = 100_000
 	maxWorkers       = 20_000
@@ -344,8 +348,8 @@ func names(settings any) []string {
 func (c *checker) measures(s *Scenario) {
 	c.within(
 		// Goodput is counted in bins of 100 ms: less than two say nothing.
-		limit{"incident.for_ms", float64(s.Incident.ForMS), 200, maxPhaseMS, ""},
-		limit{"cure.relapse_window_ms", float64(s.Cure.RelapseWindowMS), 200, maxPhaseMS, ""},
+		limit{"incident.for_ms", float64(s.Incident.ForMS), MinWindowMS, maxPhaseMS, ""},
+		limit{"cure.relapse_window_ms", float64(s.Cure.RelapseWindowMS), MinWindowMS, maxPhaseMS, ""},
 		limit{"cure.hold_ms", float64(s.Cure.HoldMS), 0, maxPhaseMS, ""},
 	)
 	c.within(limit{"incident.faults", float64(s.Incident.Faults), 0, maxAdmitted, ""})
