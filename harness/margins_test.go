@@ -48,8 +48,8 @@ func TestMarginOfATimeToDetect(t *testing.T) {
 	if got := turning(sc, arm, h, 0.02); slices.ContainsFunc(got, within) {
 		t.Errorf("at a fiftieth: %q", got)
 	}
-	if sc.Signals[name].WithinMS != swarm.Millis(1.05*detected) {
-		t.Error("the scenario is not what it was")
+	if is := sc.Signals[name]; is.WithinMS != swarm.Millis(1.05*detected) || len(is.Params) > 0 {
+		t.Errorf("the scenario is not what it was: %+v", is)
 	}
 }
 

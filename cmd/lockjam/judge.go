@@ -18,8 +18,10 @@ rewritten. The exit code is that of the outcome, as after a run.
 
 With --margin 10 each arm that passed is judged once more for each number that
 its verdict rests on (cure.ratio, a signal's within_ms), a tenth lower and a
-tenth higher, all else being as it was. What turns is listed: it will flap, on
-another machine or in the hundredth run. Nothing is rewritten for it.`
+tenth higher, all else being as it was. What turns is listed: unless it is the
+same in every run, it flaps on another machine or in the hundredth one. A full
+cure is near 1, so a cure.ratio of 0.9 is always listed at 10. Nothing is
+rewritten for it.`
 
 // maxMargin is as far as a number can be lowered.
 const maxMargin = 99
