@@ -1,6 +1,7 @@
 package signals
 
 import (
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -114,6 +115,38 @@ func TestRequestLatency(t *testing.T) {
 				}
 			})
 			v.Ops = c.ops
+			params := maps.Clone(requestLatency.Params)
+			params["least_ms"] = 0
+			if got := spans(requestLatency.Firings(v, params)); got != c.want {
+				t.Errorf("fired %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// What is many times as long as nothing is nothing still, finished or not.
+func TestRequestLatencyOfShortRequests(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		usual, late time.Duration
+		oldest      time.Duration
+		want        string
+	}{
+		{"25 times as long, and short", 10 * ms, 250 * ms, ms, ""},
+		{"25 times as long, and long", 10 * ms, 251 * ms, ms, "1600-3500"},
+		{"five times as long, and long", 60 * ms, 300 * ms, ms, ""},
+		{"more than five times as long, and long", 60 * ms, 301 * ms, ms, "1600-3500"},
+		{"the oldest is short", 10 * ms, 10 * ms, 250 * ms, ""},
+		{"the oldest is long", 10 * ms, 10 * ms, 251 * ms, "1500-2500"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			during := func(at time.Duration) bool { return at >= 1500*ms && at < 2500*ms }
+			v := series(40, func(i int, s *history.Sample) {
+				s.Swarm.Oldest = map[bool]time.Duration{true: c.oldest, false: ms}[during(time.Duration(i)*100*ms)]
+			})
+			v.Ops = requests(func(at time.Duration) time.Duration {
+				return map[bool]time.Duration{true: c.late, false: c.usual}[during(at)]
+			})
 			if got := spans(requestLatency.Firings(v, requestLatency.Params)); got != c.want {
 				t.Errorf("fired %q, want %q", got, c.want)
 			}
