@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -17,9 +18,12 @@ func TestReferenceRunIsJudgedAsBefore(t *testing.T) {
 	if err := os.CopyFS(folder, os.DirFS(reference)); err != nil {
 		t.Fatal(err)
 	}
-	r, changed, err := Rejudge(folder)
-	if err != nil || len(changed) > 0 {
-		t.Fatalf("%v, changed: %v", err, changed)
+	r, changes, err := Rejudge(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range changes {
+		t.Errorf("changed: %s, %s, %s", c.Now.Folder, c.Now.Outcome, c.Now.Verdict)
 	}
 	if r.Outcome != Pass {
 		t.Errorf("outcome %s", r.Outcome)
@@ -37,6 +41,49 @@ func TestReferenceRunIsJudgedAsBefore(t *testing.T) {
 		after, err := os.ReadFile(filepath.Join(folder, within))
 		if err != nil || !bytes.Equal(before, after) {
 			t.Errorf("%s is not the same to the byte: %v", within, err)
+		}
+	}
+}
+
+// What turned is told apart from what only has other figures.
+func TestRejudgeSaysWhatTurned(t *testing.T) {
+	const reference, only = "../results/reference", "healthy"
+	folder := t.TempDir()
+	if err := os.CopyFS(filepath.Join(folder, only), os.DirFS(filepath.Join(reference, only))); err != nil {
+		t.Fatal(err)
+	}
+	r, err := LoadRun(reference)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Scenarios = slices.DeleteFunc(r.Scenarios, func(s ScenarioResult) bool { return s.Name != only })
+	arm := &r.Scenarios[0].Arms[0]
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	for _, c := range []struct {
+		name    string
+		was     func()
+		changed bool
+		turned  bool
+	}{
+		{"nothing", func() {}, false, false},
+		{"a figure", func() { arm.Goodput.Before = nil }, true, false},
+		{"the outcome", func() { arm.Outcome = Fail }, true, true},
+		{"the verdict", func() { arm.Verdict = Cured }, true, true},
+		{"safety", func() { arm.Unsafe = true }, true, true},
+	} {
+		right := *arm
+		c.was()
+		if err := writeJSON(root, runFile, r); err != nil {
+			t.Fatal(err)
+		}
+		*arm = right
+		_, changes, err := Rejudge(folder)
+		if err != nil || len(changes) > 0 != c.changed || c.changed && changes[0].Turned() != c.turned {
+			t.Errorf("%s was other: %v, %+v", c.name, err, changes)
 		}
 	}
 }

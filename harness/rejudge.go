@@ -72,11 +72,19 @@ func judgeFolder(root *os.Root, folder string, sc *scenario.Scenario, arm scenar
 	return &r, nil
 }
 
+// Change is an arm of which more is known, or something else is said, than when it was
+// judged before.
+type Change struct{ Was, Now ArmResult }
+
+// Turned says whether it is more than figures that changed.
+func (c Change) Turned() bool {
+	return c.Was.Outcome != c.Now.Outcome || c.Was.Verdict != c.Now.Verdict || c.Was.Unsafe != c.Now.Unsafe
+}
+
 // Rejudge judges a recorded run again, from the scenarios and histories in its
 // folder alone, and rewrites its verdicts. It returns the arms whose result
-// changed, as SCENARIO/ARM. Where the folder cannot be written it returns the
-// run with the error.
-func Rejudge(folder string) (*Run, []string, error) {
+// changed. Where the folder cannot be written it returns the run with the error.
+func Rejudge(folder string) (*Run, []Change, error) {
 	r, err := LoadRun(folder)
 	if err != nil {
 		return nil, nil, err
@@ -91,7 +99,7 @@ func Rejudge(folder string) (*Run, []string, error) {
 			return nil, nil, err
 		}
 	}
-	var changed []string
+	var changes []Change
 	var before []ArmResult
 	for i := range r.Scenarios {
 		for k := range r.Scenarios[i].Arms {
@@ -109,12 +117,12 @@ func Rejudge(folder string) (*Run, []string, error) {
 	for _, sc := range r.Scenarios {
 		for _, now := range sc.Arms {
 			if !sameJSON(before[0], now) {
-				changed = append(changed, now.Folder)
+				changes = append(changes, Change{Was: before[0], Now: now})
 			}
 			before = before[1:]
 		}
 	}
-	return r, changed, errors.Join(r.writeVerdicts(root), writeJSON(root, runFile, r))
+	return r, changes, errors.Join(r.writeVerdicts(root), writeJSON(root, runFile, r))
 }
 
 // sameJSON compares what would be written.

@@ -14,7 +14,9 @@ import (
 
 const judgeHelp = `Judge a recorded run again, from the scenarios and histories in its folder
 alone: no Redis is needed. The verdicts and reports in the folder are
-rewritten. The exit code is that of the outcome, as after a run.
+rewritten, and what changed is listed: a line for each arm that turned, and of
+those with other figures alone the first few. The exit code is that of the
+outcome, as after a run.
 
 With --margin 10 each arm that passed is judged once more for each number that
 its verdict rests on (cure.ratio, a signal's within_ms), a tenth lower and a
@@ -46,7 +48,7 @@ func judge(cmd *cobra.Command, folder string, margin int) error {
 	if margin < 0 || margin > maxMargin {
 		return badUsage(cmd, "%s: %d is not between 0 and %d", origin(cmd, "margin"), margin, maxMargin)
 	}
-	r, changed, err := harness.Rejudge(folder)
+	r, changes, err := harness.Rejudge(folder)
 	if r == nil {
 		return err
 	}
@@ -62,13 +64,8 @@ func judge(cmd *cobra.Command, folder string, margin int) error {
 	if err := report.Table(&b, r); err != nil {
 		return err
 	}
-	for i, name := range changed {
-		changed[i] = report.Name(name)
-	}
-	if len(changed) > 0 {
-		fmt.Fprintf(&b, "changed: %s\n", strings.Join(changed, ", "))
-	} else {
-		fmt.Fprintln(&b, "changed: nothing")
+	if err := report.Changes(&b, changes); err != nil {
+		return err
 	}
 	if margin > 0 {
 		if err := writeMargins(&b, folder, float64(margin)/100); err != nil {

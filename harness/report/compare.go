@@ -87,10 +87,7 @@ func gathered(rows []compare.Row) []compare.Row {
 		rows = rows[n:]
 		if n > 1 {
 			first.What = fmt.Sprintf("%d arms", n)
-			first.Arm = strings.Join(names[:min(n, namedArms)], ", ")
-			if n > namedArms {
-				first.Arm += fmt.Sprintf(" and %d more", n-namedArms)
-			}
+			first.Arm = listed(names, namedArms)
 		}
 		some = append(some, first)
 	}

@@ -27,17 +27,6 @@ func Printable(s string) string {
 	}, strings.ToValidUTF8(s, string(utf8.RuneError)))
 }
 
-// Name is a text for a place within a line: everything that nobody sees is marked, line
-// ends too.
-func Name(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unseen(r) {
-			return utf8.RuneError
-		}
-		return r
-	}, strings.ToValidUTF8(s, string(utf8.RuneError)))
-}
-
 // escapeUnseen writes the characters of a JSON text that nobody sees as JSON escapes
 // them: they stand in strings alone, and may come to a terminal.
 func escapeUnseen(text []byte) []byte {

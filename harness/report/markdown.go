@@ -169,11 +169,8 @@ func inShort(arms []row) string {
 				names = append(names, "`"+code(arm.arm)+"`")
 			}
 		}
-		if n := len(names); n > maxNames {
-			names = append(names[:maxNames], fmt.Sprintf("and %d more", n-maxNames))
-		}
 		if len(names) > 0 {
-			parts = append(parts, g.words+" "+strings.Join(names, ", "))
+			parts = append(parts, g.words+" "+listed(names, maxNames))
 		}
 	}
 	return strings.Join(parts, "; ")

@@ -1,0 +1,41 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/lockjam/lockjam/harness"
+)
+
+func TestChanges(t *testing.T) {
+	arm := func(folder string, o harness.Outcome, v harness.Verdict, unsafe bool) harness.ArmResult {
+		return harness.ArmResult{Folder: folder, Outcome: o, Verdict: v, Unsafe: unsafe}
+	}
+	turned := harness.Change{Was: arm("a/b@9", harness.Fail, harness.NoEffect, false), Now: arm("a/b@9", harness.Pass, harness.Cured, true)}
+	control := harness.Change{Was: arm("calm/control", harness.Pass, "", false), Now: arm("calm/control", harness.Fail, "", false)}
+	var figures []harness.Change
+	for n := range maxNames + 2 {
+		same := arm(fmt.Sprintf("a/c@%d", n), harness.Pass, harness.Cured, false)
+		figures = append(figures, harness.Change{Was: same, Now: same})
+	}
+	for _, c := range []struct {
+		name    string
+		changes []harness.Change
+		want    string
+	}{
+		{"nothing", nil, "changed: nothing\n"},
+		{"a verdict, and where there is none", []harness.Change{turned, control},
+			"changed: 2 arms\na/b@9         fail, no-effect -> pass, cured, UNSAFE\ncalm/control  pass -> fail\n"},
+		{"figures", figures[:2], "changed: 2 arms\nin figures alone: a/c@0, a/c@1\n"},
+		{"figures of many, and what turned is seen among them", append(figures, turned), "changed: 19 arms\na/b@9  fail, no-effect -> pass, cured, UNSAFE\nin figures alone: " +
+			"a/c@0, a/c@1, a/c@2, a/c@3, a/c@4, a/c@5, a/c@6, a/c@7, a/c@8, a/c@9, a/c@10, a/c@11, a/c@12, a/c@13, a/c@14, a/c@15 and 2 more\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var b strings.Builder
+			if err := Changes(&b, c.changes); err != nil || b.String() != c.want {
+				t.Errorf("%v\n%s\nwant\n%s", err, b.String(), c.want)
+			}
+		})
+	}
+}
