@@ -1,0 +1,292 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/lockjam/lockjam/harness/faults"
+	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/server"
+	"github.com/lockjam/lockjam/harness/swarm"
+	"github.com/lockjam/lockjam/harness/triggers"
+	"github.com/lockjam/lockjam/harness/watch"
+)
+
+// setUp starts the server, opens the control connections, and only then the swarm.
+func (a *armRun) setUp(ctx context.Context) (ServerEnvironment, error) {
+	bounded, cancel := context.WithTimeout(ctx, startWithin)
+	defer cancel()
+	err := a.start(bounded)
+	if err != nil {
+		return ServerEnvironment{}, a.several(a.startFailed(err))
+	}
+	if a.control, err = server.OpenControl(bounded, a.server.Endpoint()); err != nil {
+		return ServerEnvironment{}, err
+	}
+	defer context.AfterFunc(bounded, func() { _ = a.control.Close() })()
+	if err := a.limit(bounded); err != nil {
+		return ServerEnvironment{}, err
+	}
+	env, err := a.environment(bounded)
+	if err != nil {
+		return env, err
+	}
+	if err := a.record(); err != nil {
+		return env, err
+	}
+	target, err := a.target()
+	if err != nil {
+		return env, fmt.Errorf("%w: %w", ErrInternal, err)
+	}
+	a.swarm = swarm.Start(ctx, swarm.Config{
+		Target:   target,
+		Settings: a.sc.Swarm, Prefix: a.prefix, Seed: a.seed, Elapsed: a.elapsed, Record: a.recorder.Op, OnWork: a.options.OnWork,
+	})
+	a.watcher = a.newWatcher()
+	return env, nil
+}
+
+// record opens the journal, and is the one start of all offsets.
+func (a *armRun) record() (err error) {
+	a.recorder, err = history.Create(filepath.Join(a.folder, historyFile), history.Header{
+		Schema: history.Schema, Scenario: a.sc.Name, Arm: a.arm.Name, Image: a.on, Seed: a.seed, Started: time.Now().UTC(),
+	})
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrInternal, err)
+	}
+	a.started = time.Now()
+	return nil
+}
+
+// target is what the swarm works against.
+func (a *armRun) target() (swarm.Target, error) {
+	e := a.server.Endpoint()
+	addr, err := a.front(e.Addr)
+	t := swarm.Target{Addr: addr, Username: e.Username, Password: e.Password, DB: e.DB, TLS: e.TLS}
+	if pair, ok := a.server.(server.Failover); ok {
+		t.Sentinels, t.Primary = pair.Sentinels(), server.PrimaryName
+	}
+	for _, shard := range a.shards() {
+		t.Shards = append(t.Shards, shard.Addr)
+	}
+	return t, err
+}
+
+// front puts a proxy in front of the server at addr where the trigger needs one, and
+// returns what the swarm is to dial. Control connections do without.
+func (a *armRun) front(addr string) (string, error) {
+	if t, ok := triggers.Find(a.sc.Trigger.Kind); !ok || !t.Network {
+		return addr, nil
+	}
+	var err error
+	if a.network, err = faults.Start(addr); err != nil {
+		return "", err
+	}
+	return a.network.Addr(), nil
+}
+
+// start starts the server. A directive that it does not know and that the scenario can
+// do without is left out.
+func (a *armRun) start(ctx context.Context) (err error) {
+	ifKnown := maps.Clone(a.sc.Server.ConfigIfKnown)
+	for {
+		a.config = server.Config{"maxclients": strconv.Itoa(a.sc.Server.MaxClients)}.With(a.sc.Server.Config).With(ifKnown)
+		a.server, err = a.options.Start(ctx, server.Spec{
+			Config: a.config, Image: a.image, Workspace: a.options.workspace,
+			Name:     filepath.Base(filepath.Dir(a.folder)) + "-" + filepath.Base(a.folder),
+			Topology: a.sc.Server.Topology,
+		})
+		before := len(ifKnown)
+		maps.DeleteFunc(ifKnown, func(directive, _ string) bool { return unknown(err, directive) })
+		if len(ifKnown) == before {
+			return err
+		}
+	}
+}
+
+// unknown says whether a server did not start because of a directive: it quotes the
+// line (config.c, loadServerConfigFromString).
+func unknown(err error, directive string) bool {
+	return err != nil && strings.Contains(err.Error(), ">>> '"+directive+" ")
+}
+
+// startFailed tells a server that does not take the scenario's configuration from
+// one that cannot be started (config.c, loadServerConfigFromString).
+func (a *armRun) startFailed(err error) error {
+	if strings.Contains(err.Error(), "Reading the configuration file") && len(a.sc.Server.Config) > 0 {
+		return fmt.Errorf("%w: %s: Redis does not take its server.config: %w", ErrUsage, a.sc.Path, err)
+	}
+	return err
+}
+
+func (a *armRun) newWatcher() *watch.Watcher {
+	w := a.sc.Watch
+	c := watch.Config{
+		Elapsed: a.elapsed, Record: a.sampled, Swarm: a.swarm.Snapshot, RecordCensus: a.counted,
+		Census:     func(c *redis.Client) history.Census { return a.census(context.Background(), c) },
+		LockPrefix: strings.TrimSuffix(a.lockPattern(), "*"),
+		LocksEvery: w.LocksMS.Duration(), CanaryEvery: w.CanaryMS.Duration(),
+		MonitorEvery: w.MonitorMS.Duration(), MonitorFor: w.MonitorForMS.Duration(),
+	}
+	return watch.New(c, a.connections())
+}
+
+// connections are the ones that are watched over: the control connections, and a
+// canary that needs none.
+func (a *armRun) connections() watch.Connections {
+	e := a.server.Endpoint()
+	over := watch.Connections{
+		Client: a.control.Sampler, Listener: watch.NewListener(a.control.Monitor, e, server.MonitorName), Dial: e.Dial,
+	}
+	if e.TLS != nil {
+		over.Dial, over.NoCanary = nil, watch.NoCanaryOverTLS
+	}
+	return over
+}
+
+// attached says whether the server is somebody else's.
+func (a *armRun) attached() bool { return a.server.Info().Kind == server.KindAddress }
+
+// limit makes sure that the server lets in as many clients as the scenario says.
+func (a *armRun) limit(ctx context.Context) error {
+	if a.attached() {
+		if err := a.borrow(ctx); err != nil {
+			return err
+		}
+	}
+	return server.VerifyMaxClients(ctx, a.control, a.sc.Server.MaxClients)
+}
+
+// borrow readies somebody else's server: the run's own keys are removed when
+// the arm is over, and its limit is changed only if that is allowed, and put back.
+func (a *armRun) borrow(ctx context.Context) error {
+	a.undo = append(a.undo, a.removeKeys)
+	was, err := a.control.MaxClients(ctx)
+	if err != nil {
+		return err
+	}
+	want := a.sc.Server.MaxClients
+	if !a.options.AllowDestructive {
+		if was != want {
+			return fmt.Errorf("%w: the server at %s has maxclients %d and %s needs %d: set it there, or allow lockjam to with --allow-destructive",
+				ErrUsage, a.server.Endpoint().Addr, was, a.sc.Name, want)
+		}
+		return nil
+	}
+	if was == want {
+		return nil
+	}
+	set := func(ctx context.Context, n int) error {
+		return a.control.Admin.ConfigSet(ctx, "maxclients", strconv.Itoa(n)).Err()
+	}
+	a.undo = append(a.undo, func(ctx context.Context) error { return set(ctx, was) })
+	return set(ctx, want)
+}
+
+// removeKeys deletes what the swarm wrote, and nothing else.
+func (a *armRun) removeKeys(ctx context.Context) error {
+	for _, pattern := range swarm.Patterns(a.prefix) {
+		for it := a.control.Admin.Scan(ctx, 0, pattern, 1000).Iterator(); ; {
+			if !it.Next(ctx) {
+				if err := it.Err(); err != nil {
+					return fmt.Errorf("removing keys %s: %w", pattern, err)
+				}
+				break
+			}
+			if err := a.control.Admin.Del(ctx, it.Val()).Err(); err != nil {
+				return fmt.Errorf("removing key %s: %w", it.Val(), err)
+			}
+		}
+	}
+	return nil
+}
+
+// takeDown closes what setUp opened, in the opposite order. It runs on a
+// context of its own: an interrupted run is taken down like any other.
+func (a *armRun) takeDown(ctx context.Context) error {
+	undoWithin := stopWithin
+	if ctx.Err() != nil {
+		undoWithin = hurryWithin
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+	defer cancel()
+	var errs []error
+	if a.swarm != nil {
+		a.swarm.Stop()
+	}
+	if a.network != nil {
+		a.network.Stop()
+	}
+	if a.recorder != nil {
+		if err := a.recorder.Close(); err != nil {
+			errs = append(errs, fmt.Errorf("%w: %w", ErrInternal, err))
+		}
+	}
+	if a.control != nil {
+		errs = append(errs, a.putBack(ctx, undoWithin))
+		_ = a.control.Close()
+	}
+	if a.watcher != nil {
+		a.watcher.Wait()
+	}
+	if a.server != nil {
+		if err := a.server.Stop(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("%w: %w", ErrCleanup, err))
+		}
+		if log, err := a.server.Log(ctx); err == nil {
+			if err := os.WriteFile(filepath.Join(a.folder, logFile), log, 0o644); err != nil {
+				errs = append(errs, fmt.Errorf("%w: %w", ErrInternal, err))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// reconnect opens new control connections where those that there were are closed: what
+// was cut short in the middle of a command took its connection with it.
+func (a *armRun) reconnect(ctx context.Context) error {
+	was := a.control
+	alive := context.AfterFunc(ctx, func() { _ = was.Close() })
+	err := was.Admin.Ping(ctx).Err()
+	alive()
+	if err == nil {
+		return nil
+	}
+	control, err := server.OpenControl(ctx, a.server.Endpoint())
+	if err != nil {
+		return err
+	}
+	_ = was.Close()
+	a.control = control
+	return nil
+}
+
+// putBack undoes what was done to somebody else's server, last things first.
+// A server that does not answer in time stays as it is, and the user is told.
+func (a *armRun) putBack(ctx context.Context, within time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	if len(a.undo) == 0 {
+		return nil
+	}
+	if err := a.reconnect(ctx); err != nil {
+		return fmt.Errorf("%w: the server at %s: %w", ErrCleanup, a.server.Endpoint().Addr, err)
+	}
+	defer context.AfterFunc(ctx, func() { _ = a.control.Close() })()
+	var errs []error
+	for i := len(a.undo) - 1; i >= 0; i-- {
+		if err := a.undo[i](ctx); err != nil {
+			errs = append(errs, fmt.Errorf("%w: the server at %s: %w", ErrCleanup, a.server.Endpoint().Addr, err))
+		}
+	}
+	return errors.Join(errs...)
+}
