@@ -72,7 +72,8 @@ func (s *clusterServer) addShard(ctx context.Context, spec Spec, role string, c 
 	return errors.Join(errs...)
 }
 
-// join gives each node its slots and makes them meet.
+// join gives each node its slots and makes every two of them meet: gossip would bring
+// them together as well, some seconds later.
 func (s *clusterServer) join(ctx context.Context) error {
 	for i, node := range s.nodes {
 		if err := ask(ctx, node, func(ctx context.Context, c *redis.Client) error {
@@ -80,11 +81,16 @@ func (s *clusterServer) join(ctx context.Context) error {
 				return err
 			}
 			// An epoch each, or they would have to settle who takes which first.
-			if err := c.Do(ctx, "CLUSTER", "SET-CONFIG-EPOCH", i+1).Err(); err != nil || i == 0 {
+			if err := c.Do(ctx, "CLUSTER", "SET-CONFIG-EPOCH", i+1).Err(); err != nil {
 				return err
 			}
-			host, port := hostPort(s.nodes[0])
-			return c.Do(ctx, "CLUSTER", "MEET", host, port).Err()
+			for _, earlier := range s.nodes[:i] {
+				host, port := hostPort(earlier)
+				if err := c.Do(ctx, "CLUSTER", "MEET", host, port).Err(); err != nil {
+					return err
+				}
+			}
+			return nil
 		}); err != nil {
 			return err
 		}
