@@ -396,7 +396,8 @@ func (j *judge) expectations() {
 		what = "prevention " + j.arm.Prevention
 	}
 	if want := j.arm.Expect.Unsafe; want != nil && j.r.Verdict != "" && *want != j.r.Unsafe {
-		j.fail(j.inArm("unsafe"), "%s was expected to be %s and was %s: %+v", what, safeWord(*want), safeWord(j.r.Unsafe), j.r.Safety)
+		// Under a holder that does not get to run a lease runs out as well.
+		j.blame(span{j.safeFrom(), j.t.end}, j.inArm("unsafe"), "%s was expected to be %s and was %s: %+v", what, safeWord(*want), safeWord(j.r.Unsafe), j.r.Safety)
 	}
 	want := j.r.Expected
 	if want == "" || j.r.Verdict == "" || want == j.r.Verdict {

@@ -186,3 +186,27 @@ func TestFaultsThatABusyMachinePrevents(t *testing.T) {
 		}
 	}
 }
+
+// Leases run out while nobody gets to run, and that may be before the baseline.
+func TestFaultsThatABusyMachineMakes(t *testing.T) {
+	for _, busy := range []bool{false, true} {
+		l := newLiteral().broken(0, 400*time.Millisecond, 50).work(400*time.Millisecond, 6*second, 200)
+		l.h.Marks[1].At = 400 * time.Millisecond // the baseline's
+		h := l.sampled()
+		for i := range h.Samples {
+			if s := &h.Samples[i]; busy && s.At <= 400*time.Millisecond {
+				s.Stolen = 60 * time.Millisecond
+			}
+		}
+		sc, arm := testScenario()
+		unsafe := false
+		arm.Remedy, arm.Prevention, arm.Expect.Unsafe = "", "longer-ttl", &unsafe
+		want := Fail
+		if busy {
+			want = Inconclusive
+		}
+		if r := Judge(sc, arm, h); r.Verdict != Prevented || r.Outcome != want || r.Noisy != busy {
+			t.Errorf("busy %v: %s, %s, noisy %v, %v", busy, r.Verdict, r.Outcome, r.Noisy, r.Reasons)
+		}
+	}
+}

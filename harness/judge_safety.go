@@ -14,12 +14,16 @@ import (
 // remedy on (or from the start, where there is none): a remedy that restores
 // goodput and breaks one of these is unsafe.
 func (j *judge) safety() {
-	from := max(j.t.remedyBegun, 0)
-	if j.sc.Trigger.Kind == triggers.None || j.arm.Prevention != "" {
-		from = 0
-	}
-	j.r.Safety = faultsFrom(j.h, from, j.sc.Swarm)
+	j.r.Safety = faultsFrom(j.h, j.safeFrom(), j.sc.Swarm)
 	j.r.Unsafe = (j.t.remedyBegun != history.Never || j.arm.Prevention != "") && j.r.Safety != (Safety{})
+}
+
+// safeFrom is the moment from which faults count.
+func (j *judge) safeFrom() time.Duration {
+	if j.sc.Trigger.Kind == triggers.None || j.arm.Prevention != "" {
+		return 0
+	}
+	return max(j.t.remedyBegun, 0)
 }
 
 // faultsFrom counts those from some moment on.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -33,7 +32,8 @@ type Margin struct {
 // that the judge compares with, a share of it lower and as much higher, all else
 // being as it was: a sensitivity analysis, one at a time (Saltelli et al., Global
 // Sensitivity Analysis, 2008). What turns at a small share flaps on the next machine,
-// or in the hundredth run. Nothing is written.
+// or in the hundredth run. Nothing is written. Arms that cannot be read are left out;
+// Rejudge says which those are.
 func Margins(folder string, share float64) ([]Margin, error) {
 	r, err := LoadRun(folder)
 	if err != nil {
@@ -51,29 +51,16 @@ func Margins(folder string, share float64) ([]Margin, error) {
 		for _, a := range sc.Arms {
 			turned := all.arm(sc.Name, a)
 			arms.Go(func() error {
-				passed, found, err := marginsOf(root, &a, share)
-				if err != nil {
-					return fmt.Errorf("%w: %s cannot be judged again: %w", ErrUsage, filepath.Join(folder, a.Folder), err)
+				sc, arm, h, err := recordedArm(root, &a)
+				if err == nil {
+					turned.passed, turned.found = narrow(sc.For(arm), arm, h, share)
 				}
-				turned.passed, turned.found = passed, found
 				return nil
 			})
 		}
 	}
-	if err := arms.Wait(); err != nil {
-		return nil, err
-	}
+	_ = arms.Wait() // none of them fails
 	return all.merged(), nil
-}
-
-// marginsOf says whether an arm passes, and which numbers would turn that.
-func marginsOf(root *os.Root, a *ArmResult, share float64) (passed bool, found []Margin, err error) {
-	sc, arm, h, err := recordedArm(root, a)
-	if err != nil {
-		return false, nil, err
-	}
-	passed, found = narrow(sc.For(arm), arm, h, share)
-	return passed, found, nil
 }
 
 // narrow judges a history once, and then with each number a share off. The scenario is

@@ -73,8 +73,11 @@ func judgeFolder(root *os.Root, folder string, sc *scenario.Scenario, arm scenar
 }
 
 // Change is an arm of which more is known, or something else is said, than when it was
-// judged before.
-type Change struct{ Was, Now ArmResult }
+// judged before; or one that could not be judged again, of which nothing changes.
+type Change struct {
+	Was, Now ArmResult
+	Lost     error // why it could not: what was recorded of it is not there, or cannot be read
+}
 
 // Turned says whether it is more than figures that changed.
 func (c Change) Turned() bool {
@@ -83,7 +86,8 @@ func (c Change) Turned() bool {
 
 // Rejudge judges a recorded run again, from the scenarios and histories in its
 // folder alone, and rewrites its verdicts. It returns the arms whose result
-// changed. Where the folder cannot be written it returns the run with the error.
+// changed, and those that are lost; that all are is an error. Where the folder
+// cannot be written it returns the run with the error.
 func Rejudge(folder string) (*Run, []Change, error) {
 	r, err := LoadRun(folder)
 	if err != nil {
@@ -99,30 +103,40 @@ func Rejudge(folder string) (*Run, []Change, error) {
 			return nil, nil, err
 		}
 	}
-	var changes []Change
-	var before []ArmResult
+	var before []Change
+	lost := 0
 	for i := range r.Scenarios {
 		for k := range r.Scenarios[i].Arms {
 			was := &r.Scenarios[i].Arms[k]
 			now, sc, err := rejudgeArm(root, was)
+			before = append(before, Change{Was: *was, Lost: err})
 			if err != nil {
-				return nil, nil, fmt.Errorf("%w: %s cannot be judged again: %w", ErrUsage, filepath.Join(folder, was.Folder), err)
+				lost++
+				continue
 			}
 			r.Scenarios[i].Claims = sc.Claims
-			before = append(before, *was)
 			*was = *now
 		}
 	}
+	if lost > 0 && lost == len(before) {
+		return nil, nil, fmt.Errorf("%w: %s cannot be judged again: %w", ErrUsage, filepath.Join(folder, before[0].Was.Folder), before[0].Lost)
+	}
 	conclude(r)
+	var changes []Change
+	var errs []error
 	for _, sc := range r.Scenarios {
-		for _, now := range sc.Arms {
-			if !sameJSON(before[0], now) {
-				changes = append(changes, Change{Was: before[0], Now: now})
+		for i := range sc.Arms {
+			c := before[0]
+			before, c.Now = before[1:], sc.Arms[i]
+			if c.Lost != nil || !sameJSON(c.Was, c.Now) {
+				changes = append(changes, c)
 			}
-			before = before[1:]
+			if c.Lost == nil {
+				errs = append(errs, writeVerdict(root, &sc.Arms[i]))
+			}
 		}
 	}
-	return r, changes, errors.Join(r.writeVerdicts(root), writeJSON(root, runFile, r))
+	return r, changes, errors.Join(append(errs, writeJSON(root, runFile, r))...)
 }
 
 // sameJSON compares what would be written.

@@ -126,10 +126,14 @@ func (r *Run) writeVerdicts(root *os.Root) error {
 	var errs []error
 	for _, sc := range r.Scenarios {
 		for i := range sc.Arms {
-			errs = append(errs, writeJSON(root, filepath.Join(sc.Arms[i].Folder, verdictFile), &sc.Arms[i]))
+			errs = append(errs, writeVerdict(root, &sc.Arms[i]))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func writeVerdict(root *os.Root, a *ArmResult) error {
+	return writeJSON(root, filepath.Join(a.Folder, verdictFile), a)
 }
 
 func writeJSON(root *os.Root, name string, v any) error {

@@ -74,6 +74,52 @@ func TestRejudgeStaysInItsFolder(t *testing.T) {
 	}
 }
 
+// One recording that is lost takes no other arm's verdict with it, and none is lost with it.
+func TestRejudgeWithoutARecording(t *testing.T) {
+	folder := t.TempDir()
+	text := `{"schema": "lockjam/run/v1", "status": "completed", "outcome": "pass", "scenarios": [`
+	for i, name := range []string{"healthy", "near-limit"} {
+		arm := name + "/control"
+		if err := os.CopyFS(filepath.Join(folder, arm), os.DirFS("../results/reference/"+arm)); err != nil {
+			t.Fatal(err)
+		}
+		if i > 0 {
+			text += ","
+		}
+		text += `{"name": "` + name + `", "arms": [{"name": "control", "outcome": "pass", "folder": "` + arm + `"}]}`
+	}
+	if err := history.WriteFile(filepath.Join(folder, runFile), []byte(text+"]}")); err != nil {
+		t.Fatal(err)
+	}
+	gone := filepath.Join(folder, "healthy", "control")
+	if err := os.Remove(filepath.Join(gone, historyFile)); err != nil {
+		t.Fatal(err)
+	}
+	before := modified(t, gone)
+	r, changes, err := Rejudge(folder)
+	if err != nil || len(changes) != 2 {
+		t.Fatalf("%v, %+v", err, changes)
+	}
+	if c := changes[0]; !errors.Is(c.Lost, os.ErrNotExist) || c.Turned() || c.Was.Folder != "healthy/control" || r.Scenarios[0].Arms[0].Outcome != Pass {
+		t.Errorf("what is lost: %+v", c)
+	}
+	if c := changes[1]; c.Lost != nil || c.Now.Phases == nil { // run.json says nothing of its phases
+		t.Errorf("what is there: %+v", c)
+	}
+	if modified(t, gone) != before {
+		t.Error("the folder of what is lost was written to")
+	}
+	if _, err := Margins(folder, 0.1); err != nil {
+		t.Errorf("margins: %v", err)
+	}
+	if err := os.RemoveAll(filepath.Join(folder, "near-limit")); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Rejudge(folder); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "healthy/control cannot be judged again") {
+		t.Errorf("all are lost: %v", err)
+	}
+}
+
 // modified says what is in a folder or file, and since when.
 func modified(t *testing.T, path string) string {
 	t.Helper()

@@ -1,6 +1,6 @@
 // Package harness runs scenarios and judges what they recorded: run.go knows
-// the order of the phases of one arm, suite.go which arms run, judge.go what a
-// history shows.
+// the order of the phases of one arm, setup.go what there is to start for it and
+// to take down, suite.go which arms run, judge.go what a history shows.
 package harness
 
 import (

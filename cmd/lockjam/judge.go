@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,6 +18,9 @@ alone: no Redis is needed. The verdicts and reports in the folder are
 rewritten, and what changed is listed: a line for each arm that turned, and of
 those with other figures alone the first few. The exit code is that of the
 outcome, as after a run.
+
+An arm whose recording is gone or damaged keeps its verdict, and is listed: of the
+run as a whole it cannot be said any more that it passes, and the exit code is 2.
 
 With --margin 10 each arm that passed is judged once more for each number that
 its verdict rests on (cure.ratio, a signal's within_ms), a tenth lower and a
@@ -78,6 +82,10 @@ func judge(cmd *cobra.Command, folder string, margin int) error {
 	}
 	if err != nil {
 		return err
+	}
+	lost := slices.ContainsFunc(changes, func(c harness.Change) bool { return c.Lost != nil })
+	if lost && r.Outcome == harness.Pass {
+		return outcomeError(harness.Inconclusive) // of the whole run, that is
 	}
 	return outcomeOf(r)
 }

@@ -11,23 +11,34 @@ import (
 
 // Changes writes what a later judge says of a recorded run, and what was said before: a
 // line for each arm that turned, and of those that only have other figures the first few.
+// Arms that could not be judged again come last.
 func Changes(w io.Writer, changes []harness.Change) error {
-	if len(changes) == 0 {
-		_, err := fmt.Fprintln(w, "changed: nothing")
-		return err
-	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintf(t, "changed: %d %s\n", len(changes), plural(len(changes), "arm"))
+	var turned, lost []harness.Change
 	var figures []string
 	for _, c := range changes {
-		if !c.Turned() {
+		switch {
+		case c.Lost != nil:
+			lost = append(lost, c)
+		case c.Turned():
+			turned = append(turned, c)
+		default:
 			figures = append(figures, plain(c.Now.Folder))
-			continue
 		}
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	if n := len(turned) + len(figures); n > 0 {
+		_, _ = fmt.Fprintf(t, "changed: %d %s\n", n, plural(n, "arm"))
+	} else {
+		_, _ = fmt.Fprintln(t, "changed: nothing")
+	}
+	for _, c := range turned {
 		_, _ = fmt.Fprintf(t, "%s\t%s -> %s\n", plain(c.Now.Folder), judgedAs(c.Was), judgedAs(c.Now))
 	}
 	if len(figures) > 0 {
 		_, _ = fmt.Fprintf(t, "in figures alone: %s\n", listed(figures, maxNames))
+	}
+	for _, c := range lost {
+		_, _ = fmt.Fprintf(t, "not judged again, still %s: %s: %s\n", judgedAs(c.Was), plain(c.Now.Folder), plain(c.Lost.Error()))
 	}
 	return t.Flush()
 }
