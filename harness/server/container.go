@@ -50,6 +50,7 @@ type containerServer struct {
 	gate      int // where a restarted Redis listens first; see reservation
 	network   containerNetwork
 	endpoint  atomic.Pointer[Endpoint] // the password may change with a Restart
+	lastEnd   string                   // when the life before this one ended, by Docker's clock; "" in the first one
 
 	mu       sync.Mutex
 	stopped  bool
@@ -260,6 +261,10 @@ func labelsOf(w *Workspace) (map[string]string, error) {
 // launch starts the container, makes sure that it is on loopback alone and waits for its own answer at the endpoint, which is
 // its address or its gate. It returns the connections that it was asked to reserve, or fewer.
 func (s *containerServer) launch(ctx context.Context, e Endpoint, reserve int) ([]net.Conn, error) {
+	var err error
+	if s.lastEnd, err = s.end(ctx); err != nil {
+		return nil, err
+	}
 	if err := s.container.Start(ctx); err != nil {
 		return nil, s.trouble("start", err)
 	}
@@ -275,6 +280,18 @@ func (s *containerServer) launch(ctx context.Context, e Endpoint, reserve int) (
 		return nil, err
 	}
 	return connections, nil
+}
+
+// end is when the container ended, which is not running; "" if it has never run (moby, container/state.go, FinishedAt).
+func (s *containerServer) end(ctx context.Context) (string, error) {
+	found, err := s.docker.ContainerInspect(ctx, s.name, client.ContainerInspectOptions{})
+	if err != nil {
+		return "", s.trouble("inspect", err)
+	}
+	if at, err := time.Parse(time.RFC3339Nano, found.Container.State.FinishedAt); err != nil || at.IsZero() {
+		return "", nil
+	}
+	return found.Container.State.FinishedAt, nil
 }
 
 // isOurs goes by the file that the server was started with.
@@ -373,7 +390,9 @@ func (s *containerServer) died(ctx context.Context) error {
 	if state.Running {
 		return nil
 	}
-	output, err := s.log(ctx, state.StartedAt)
+	// Since the end before, and not since the start: what ends at once has said its last words before Docker notes that it
+	// has started.
+	output, err := s.log(ctx, s.lastEnd)
 	if err != nil {
 		return err
 	}

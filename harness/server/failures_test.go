@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -132,6 +133,24 @@ func TestBadDirective(t *testing.T) {
 }
 
 // A restart that fails leaves a server that is down, and that another restart brings back.
+// What ends at once is heard as well where several start side by side: Docker notes late then that they have started.
+func TestBadDirectiveSideBySide(t *testing.T) {
+	starters(t, func(t *testing.T, starter server.Starter, spec server.Spec) {
+		spec.Config = small.With(server.Config{"no-such-directive": "1"})
+		var wg sync.WaitGroup
+		for range 6 {
+			wg.Go(func() {
+				for range 2 {
+					if _, err := starter(t.Context(), spec); err == nil || !strings.Contains(err.Error(), "no-such-directive") {
+						t.Errorf("it does not say what it does not take: %v", err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+	})
+}
+
 func TestRestartAfterBadDirective(t *testing.T) {
 	starters(t, func(t *testing.T, starter server.Starter, spec server.Spec) {
 		s := start(t, starter, spec)
