@@ -7,6 +7,7 @@ import (
 
 	"github.com/lockjam/lockjam/harness/history"
 	"github.com/lockjam/lockjam/harness/scenario"
+	"github.com/lockjam/lockjam/harness/swarm"
 )
 
 // broken adds decisions at an even rate, two by two: of each pair the second is granted
@@ -187,26 +188,28 @@ func TestFaultsThatABusyMachinePrevents(t *testing.T) {
 	}
 }
 
-// Leases run out while nobody gets to run, and that may be before the baseline.
+// Leases run out while nobody gets to run, and that may be before the baseline. A lock
+// without one stays.
 func TestFaultsThatABusyMachineMakes(t *testing.T) {
-	for _, busy := range []bool{false, true} {
+	for _, c := range []struct {
+		busy  bool
+		ttlMS swarm.Millis
+		want  Outcome
+	}{{false, 200, Fail}, {true, 200, Inconclusive}, {true, 0, Fail}} {
 		l := newLiteral().broken(0, 400*time.Millisecond, 50).work(400*time.Millisecond, 6*second, 200)
 		l.h.Marks[1].At = 400 * time.Millisecond // the baseline's
 		h := l.sampled()
 		for i := range h.Samples {
-			if s := &h.Samples[i]; busy && s.At <= 400*time.Millisecond {
+			if s := &h.Samples[i]; c.busy && s.At <= 400*time.Millisecond {
 				s.Stolen = 60 * time.Millisecond
 			}
 		}
 		sc, arm := testScenario()
 		unsafe := false
 		arm.Remedy, arm.Prevention, arm.Expect.Unsafe = "", "longer-ttl", &unsafe
-		want := Fail
-		if busy {
-			want = Inconclusive
-		}
-		if r := Judge(sc, arm, h); r.Verdict != Prevented || r.Outcome != want || r.Noisy != busy {
-			t.Errorf("busy %v: %s, %s, noisy %v, %v", busy, r.Verdict, r.Outcome, r.Noisy, r.Reasons)
+		sc.Swarm.Lock.TTLMS = c.ttlMS
+		if r := Judge(sc, arm, h); r.Verdict != Prevented || r.Outcome != c.want || r.Noisy != (c.want == Inconclusive) {
+			t.Errorf("busy %v: %s, %s, noisy %v, %v", c, r.Verdict, r.Outcome, r.Noisy, r.Reasons)
 		}
 	}
 }
