@@ -18,8 +18,10 @@ const guideHead = `# Which failure is it?
 Find the row that has what you see, and read on below it. Everything here is what the
 scenarios of the catalogue expect, and ` + "`lockjam run --all`" + ` holds them to it.
 
-Goodput is what tells that something is wrong, whatever it is. The other signals tell
-what it is. The names are those of ` + "`lockjam list signals`" + `, and ` + "`lockjam watch`" + ` has
+Goodput tells that something is wrong wherever requests come to nothing, and the other
+signals tell what it is. Where exclusion alone is broken (lease-expiry, unsafe-release,
+renewal-starvation) requests are answered as ever: count releases that find another's
+token. The names are those of ` + "`lockjam list signals`" + `, and ` + "`lockjam watch`" + ` has
 those that a Redis alone can tell.
 
 `
@@ -71,32 +73,47 @@ func page(b *bytes.Buffer, s *scenario.Scenario) {
 	if endsByItself(s) {
 		b.WriteString("- Ends by itself, with nothing done about it\n")
 	}
-	for _, g := range []struct {
-		words string
-		is    func(v harness.Verdict, unsafe bool) bool
-	}{
-		{"Cures", func(v harness.Verdict, unsafe bool) bool { return v == harness.Cured && !unsafe }},
-		{"Cures, and breaks mutual exclusion", func(v harness.Verdict, unsafe bool) bool { return v == harness.Cured && unsafe }},
-		{"Cannot be carried out", func(v harness.Verdict, _ bool) bool { return v == harness.Blocked }},
-		{"Does not last, or does nothing", func(v harness.Verdict, unsafe bool) bool { return fails(v) && !unsafe }},
-		{"Does not last or does nothing, and breaks mutual exclusion", func(v harness.Verdict, unsafe bool) bool { return fails(v) && unsafe }},
-		{"Prevents", func(v harness.Verdict, unsafe bool) bool { return v == harness.Prevented && !unsafe }},
-		{"Prevents, and breaks mutual exclusion", func(v harness.Verdict, unsafe bool) bool { return v == harness.Prevented && unsafe }},
-		{"Mitigates", func(v harness.Verdict, _ bool) bool { return v == harness.Mitigated }},
-		{"Does not prevent", func(v harness.Verdict, _ bool) bool { return v == harness.NotPrevented }},
-	} {
-		var arms []string
-		for _, a := range s.Arms {
-			unsafe := a.Expect.Unsafe != nil && *a.Expect.Unsafe
-			if acts(a) && g.is(harness.Verdict(a.Expect.Verdict), unsafe) {
-				arms = append(arms, "`"+code(a.Name)+"`")
-			}
-		}
-		if len(arms) > 0 {
-			fmt.Fprintf(b, "- %s: %s\n", g.words, strings.Join(arms, ", "))
+	for _, e := range effects {
+		for _, unsafe := range []bool{false, true} {
+			listArms(b, s, e, unsafe)
 		}
 	}
 	fmt.Fprintf(b, "\n`lockjam show %s` says why; `lockjam run %[1]s` shows it.\n\n", code(s.Name))
+}
+
+// effects are what can be said of an arm by its verdict, in the order in which it is said.
+var effects = []effect{
+	{"Cures", []harness.Verdict{harness.Cured}},
+	{"Helps in part", []harness.Verdict{harness.Partial}},
+	{"Cannot be carried out", []harness.Verdict{harness.Blocked}},
+	{"Does not last, or does nothing", []harness.Verdict{harness.Relapsed, harness.NoEffect}},
+	{"Prevents", []harness.Verdict{harness.Prevented}},
+	{"Mitigates", []harness.Verdict{harness.Mitigated}},
+	{"Does not prevent", []harness.Verdict{harness.NotPrevented}},
+}
+
+type effect struct {
+	words    string
+	verdicts []harness.Verdict
+}
+
+// listArms names the arms of an effect that keep exclusion, or those that do not.
+func listArms(b *bytes.Buffer, s *scenario.Scenario, e effect, unsafe bool) {
+	var arms []string
+	for _, a := range s.Arms {
+		broken := a.Expect.Unsafe != nil && *a.Expect.Unsafe
+		if acts(a) && broken == unsafe && slices.Contains(e.verdicts, harness.Verdict(a.Expect.Verdict)) {
+			arms = append(arms, "`"+code(a.Name)+"`")
+		}
+	}
+	if len(arms) == 0 {
+		return
+	}
+	said := e.words
+	if unsafe {
+		said += ", and mutual exclusion is broken"
+	}
+	fmt.Fprintf(b, "- %s: %s\n", said, strings.Join(arms, ", "))
 }
 
 // endsByItself says whether the incident is over with nothing done about it.
@@ -104,10 +121,6 @@ func endsByItself(s *scenario.Scenario) bool {
 	return slices.ContainsFunc(s.Arms, func(a scenario.Arm) bool {
 		return !acts(a) && harness.Verdict(a.Expect.Verdict) == harness.Cured
 	})
-}
-
-func fails(v harness.Verdict) bool {
-	return v == harness.Relapsed || v == harness.NoEffect || v == harness.Partial
 }
 
 // acts says whether anything is done in an arm.
