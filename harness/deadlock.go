@@ -46,7 +46,25 @@ func earlier(taken []history.Census, i int, longest time.Duration) int {
 // proof compares two censuses.
 func (j *judge) proof(a, b history.Census, rules waitgraph.Rules) proof {
 	before, now := j.snapshots(a, b)
-	return proof{before: a, now: b, Finding: waitgraph.Judge(before, now, activity(a, b), rules)}
+	act := activity(a, b)
+	if j.givesBack() && !j.anyEnded(a.At-a.Took, b.At) {
+		act.InVain = act.Releases
+	}
+	return proof{before: a, now: b, Finding: waitgraph.Judge(before, now, act, rules)}
+}
+
+// givesBack says whether requests may give a lock back and still want it: those that
+// take two do, where they keep the first for so long only.
+func (j *judge) givesBack() bool {
+	l := j.sc.Swarm.Lock
+	return (l.Pair == swarm.PairOrdered || l.Pair == swarm.PairOwnFirst) && l.PairWaitMS > 0
+}
+
+// anyEnded says whether a request came to an end after from and not after to.
+func (j *judge) anyEnded(from, to time.Duration) bool {
+	return slices.ContainsFunc(j.h.Ops, func(op history.Op) bool {
+		return op.Outcome != history.Unknown && op.Ended > from && op.Ended <= to
+	})
 }
 
 // activity is what the swarm did from one census to another, both included.
@@ -58,15 +76,19 @@ func activity(a, b history.Census) waitgraph.Activity {
 	}
 }
 
-// proved is the first proof of the incident, or what was found last if there is none;
-// nil without two censuses.
+// proved is the first proof of the incident; where there is none, what was found last,
+// of slowness and livelock rather the latter. It is nil without two censuses.
 func (j *judge) proved() *proof {
 	var last *proof
 	for i := range j.proofs {
 		p := &j.proofs[i]
 		if j.t.incident.holds(p.before.At) && j.t.incident.holds(p.now.At) {
-			if last = p; p.Proved {
+			if p.Proved {
 				return p
+			}
+			// A livelock may be interrupted: one request that gets through does not end it.
+			if last == nil || last.Kind != waitgraph.Livelock || p.Kind != waitgraph.Slowness {
+				last = p
 			}
 		}
 	}

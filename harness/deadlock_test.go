@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/swarm"
 	"github.com/lockjam/lockjam/harness/waitgraph"
 )
 
@@ -396,5 +397,54 @@ func TestProofOfAnInversion(t *testing.T) {
 				t.Errorf("checked %v, residue %+v: %s", f.Checked, f.Residue, f.Sentence)
 			}
 		})
+	}
+}
+
+// Two that let go of their first lock, pause and begin again, in step: locks are
+// granted and released all the time. As soon as one request ends it is slow.
+func TestLivelockOfAnInversion(t *testing.T) {
+	census := func(at time.Duration, moves int64) history.Census {
+		worker := func(id int32, lock string) history.Stance {
+			return history.Stance{Worker: id, State: "waiting", Lock: lock, Since: at - time.Millisecond, Client: "c", Connected: 2, Shared: true}
+		}
+		counted := history.Progress{Grants: moves, Releases: moves, Attempts: 3 * moves}
+		return history.Census{
+			At: at, Took: time.Millisecond, Slots: 1000, Workers: []history.Stance{worker(1, "lock:t:0"), worker(2, "lock:t:1")},
+			Locks: map[string]string{}, Clients: map[string]int64{"c": 2}, Before: counted, After: counted,
+		}
+	}
+	ended := func(at time.Duration, outcome history.Outcome) []history.Op {
+		return []history.Op{{Ended: at, Outcome: outcome}}
+	}
+	for _, c := range []struct {
+		name string
+		wait swarm.Millis
+		ops  []history.Op
+		kind waitgraph.Kind
+	}{
+		{"no request ends", 20, nil, waitgraph.Livelock},
+		{"one ended before", 20, ended(1400*time.Millisecond, history.OK), waitgraph.Livelock},
+		{"one is under way when the run ends", 20, ended(2*second, history.Unknown), waitgraph.Livelock},
+		{"one ends", 20, ended(2*second, history.OK), waitgraph.Slowness},
+		{"one is given up", 20, ended(2*second, history.Fail), waitgraph.Slowness},
+		{"nobody lets go of the first for want of the second", 0, nil, waitgraph.Slowness},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			j := judgeOf(census(1500*time.Millisecond, 10), census(2800*time.Millisecond, 60))
+			j.sc.Swarm.Client.PoolSize = 2
+			j.sc.Swarm.Lock.Pair, j.sc.Swarm.Lock.PairWaitMS = swarm.PairOwnFirst, c.wait
+			j.h.Ops = c.ops
+			if f := found(&j); f.Kind != c.kind || f.Proved {
+				t.Errorf("%s, proved %v, want %s: %s %v", f.Kind, f.Proved, c.kind, f.Sentence, f.Reasons)
+			}
+		})
+	}
+
+	// One that gets through now and then does not end it.
+	j := judgeOf(census(1500*time.Millisecond, 10), census(2800*time.Millisecond, 60), census(2900*time.Millisecond, 65))
+	j.sc.Swarm.Lock.Pair, j.sc.Swarm.Lock.PairWaitMS = swarm.PairOwnFirst, 20
+	j.h.Ops = ended(2850*time.Millisecond, history.OK)
+	if f := found(&j); f.Kind != waitgraph.Livelock || f.AtMS != 2800 {
+		t.Errorf("%s after %v ms: %s", f.Kind, f.AtMS, f.Sentence)
 	}
 }

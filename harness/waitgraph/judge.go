@@ -20,7 +20,8 @@ const (
 	// Starvation: grants go on, and pass somebody by. See Rules.
 	Starvation Kind = "starvation"
 	// Livelock: attempts go on, nothing is granted, and yet somebody waits all
-	// the time for units that are free.
+	// the time for units that are free; or all that is granted is given back
+	// before it was of any use.
 	Livelock Kind = "livelock"
 	// Deadlock: workers wait for each other, in a circle, for ever.
 	Deadlock Kind = "deadlock"
@@ -42,6 +43,9 @@ type Activity struct {
 	Grants   int64 // of anything
 	Releases int64 // confirmed
 	Attempts int64 // at anything, granted or not
+	// InVain are the releases by requests that gave back what they had been granted to
+	// begin again, where no request came to an end meanwhile; else 0.
+	InVain int64
 }
 
 // Rules are the parameters of Judge.
@@ -143,6 +147,10 @@ type judgement struct {
 // moving judges a swarm in which something is granted or released.
 func (j *judgement) moving() {
 	j.f.Kind = Slowness
+	// Every one of them has begun again at least once.
+	if j.act.InVain > int64(j.f.Waiting) && j.still > j.rules.LongestTimeout {
+		j.f.Kind = Livelock
+	}
 	if len(j.unsound()) > 0 {
 		return
 	}

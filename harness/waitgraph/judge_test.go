@@ -380,6 +380,26 @@ func TestSlowness(t *testing.T) {
 	}
 }
 
+// Whoever lets go of what it got and begins again is granted something all the time,
+// and gets nowhere.
+func TestGivenBack(t *testing.T) {
+	s := queue(5, 0)
+	vain := Activity{Grants: 90, Releases: 92, Attempts: 300, InVain: 92}
+	f := Judge(s, later(queue(5, 3)), vain, rules)
+	if want := "5 workers wait, and 90 grants within 1.5 s went for nothing: all was given back, and no request came to an end."; f.Kind != Livelock || f.Proved || f.Sentence != want {
+		t.Errorf("%s: %s", f.Kind, f.Sentence)
+	}
+	few := Activity{Grants: 5, Releases: 5, InVain: 5} // once each: they may be in the middle of it
+	if f := Judge(s, later(queue(5, 3)), few, rules); f.Kind != Slowness {
+		t.Errorf("once each: %s: %s", f.Kind, f.Sentence)
+	}
+	patient := rules
+	patient.LongestTimeout = 2 * time.Second
+	if f := Judge(s, later(queue(5, 3)), vain, patient); f.Kind != Slowness {
+		t.Errorf("for no longer than a timeout: %s: %s", f.Kind, f.Sentence)
+	}
+}
+
 func TestValidate(t *testing.T) {
 	edge := []Edge{{Resource: 0, Units: 1}}
 	for why, s := range map[string]Snapshot{

@@ -32,6 +32,10 @@ func (j *judgement) sentence() string {
 	case Starvation:
 		return fmt.Sprintf("%s within %s, yet %s.", plural(int(j.act.Grants), "grant"), still, j.starved(stuck))
 	case Livelock:
+		if j.act.InVain > 0 {
+			return fmt.Sprintf("%s, and %s within %s went for nothing: all was given back, and no request came to an end.",
+				waits, plural(int(j.act.Grants), "grant"), still)
+		}
 		return fmt.Sprintf("%s, and %s within %s brought no grant, though what some of them wait for is free.",
 			waits, plural(int(j.act.Attempts), "attempt"), still)
 	case Transient:

@@ -201,7 +201,10 @@ func TestLiveSystemIsNeverCalledDead(t *testing.T) {
 		}
 		for i, a := range moments {
 			for _, b := range moments[i+1:] {
-				counted := Activity{b.after.Grants - a.before.Grants, b.after.Releases - a.before.Releases, b.after.Attempts - a.before.Attempts}
+				counted := Activity{
+					Grants: b.after.Grants - a.before.Grants, Releases: b.after.Releases - a.before.Releases,
+					Attempts: b.after.Attempts - a.before.Attempts,
+				}
 				for _, act := range []Activity{counted, {}} {
 					f := Judge(a.s, b.s, act, DefaultRules(0))
 					if f.Proved || (f.Kind == Starvation && f.Residue != nil) {
