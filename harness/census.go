@@ -1,14 +1,18 @@
 package harness
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/lockjam/lockjam/harness/history"
 	"github.com/lockjam/lockjam/harness/server"
+	"github.com/lockjam/lockjam/harness/swarm"
 )
 
 // census reads what every worker is doing, then asks Redis who owns which lock
@@ -48,7 +52,52 @@ func (a *armRun) askRedis(ctx context.Context, c *redis.Client, into *history.Ce
 			into.Clients[name]++
 		}
 	}
+	into.Foreign = foreign(list.Val(), a.network != nil)
 	return nil
+}
+
+// settledAge is how old, in seconds, a connection is that is counted as a foreign
+// client's: the canary and redis-cli, which have no name, come and go in less.
+const settledAge = 2
+
+// foreignNamed bounds how many foreign clients a census names; the rest are added up.
+const foreignNamed = 50
+
+// foreign lists the connections in the answer to CLIENT LIST that belong neither to the
+// run nor to the server's own topology. It is nil where there are none. Connections
+// without a name may be the swarm's own where its user may not name them, or where a
+// proxy keeps what the swarm has given up: proxied.
+func foreign(list string, proxied bool) []history.Foreign {
+	named := !proxied && strings.Contains(list, " name=lockjam-control-")
+	var all []history.Foreign
+	for line := range strings.Lines(list) {
+		name, host := clientField(line, "name"), clientField(line, "addr")
+		age, err := strconv.Atoi(clientField(line, "age"))
+		if i := strings.LastIndex(host, ":"); i >= 0 {
+			host = host[:i]
+		}
+		if err != nil || age < settledAge || ownClient(name) || name == "" && !named || strings.ContainsAny(clientField(line, "flags"), "SM") {
+			continue
+		}
+		i := slices.IndexFunc(all, func(f history.Foreign) bool { return f.Name == name && f.Host == host })
+		if i < 0 && len(all) == foreignNamed {
+			i = foreignNamed - 1 // whoever it is
+		}
+		if i < 0 {
+			i = len(all)
+			all = append(all, history.Foreign{Name: name, Host: host})
+		}
+		all[i].Connections++
+	}
+	slices.SortFunc(all, func(a, b history.Foreign) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Host, b.Host))
+	})
+	return all
+}
+
+// ownClient reports whether a client is the run's, or a Sentinel's that it started.
+func ownClient(name string) bool {
+	return swarm.Owns(name) || strings.HasPrefix(name, "lockjam-control-") || strings.HasPrefix(name, "sentinel-")
 }
 
 // askLocks asks who holds which lock, and in the same round trip whatever else is

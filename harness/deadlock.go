@@ -106,7 +106,10 @@ func (j *judge) findings() []signals.Finding {
 
 // finding is a proof as signals see it.
 func (p *proof) finding() signals.Finding {
-	f := signals.Finding{At: p.now.At, Deadlock: p.Proved && p.Kind == waitgraph.Deadlock, Waiting: p.Waiting}
+	f := signals.Finding{
+		At: p.now.At, Deadlock: p.Proved && p.Kind == waitgraph.Deadlock, Waiting: p.Waiting,
+		Unknown: strings.Join(p.Foreign, ", "),
+	}
 	if p.ProvableFromMS != nil { // nothing moved
 		f.Still = p.now.At - p.before.At
 	}
@@ -209,9 +212,14 @@ func (j *judge) snapshot(c history.Census, unaware map[int32]bool) waitgraph.Sna
 			d.ownerless(name, c.Locks[name], c.At)
 		}
 	}
+	others := map[string]int64{} // connections of foreign clients, by name
+	for _, f := range c.Foreign {
+		d.foreigner(f)
+		others[f.Name] += f.Connections
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.Clients)) {
-		switch n := int(c.Clients[name]); {
-		case d.known[name]:
+		switch n := int(c.Clients[name] - others[name]); {
+		case d.known[name], n <= 0:
 		case swarm.Leaks(name) && !j.reapsIdle():
 			d.holder(name, n, waitgraph.Outsider)
 		default:
@@ -271,6 +279,9 @@ func (d *drawing) turn(client string) int {
 // worker draws what one living worker holds and waits for.
 func (d *drawing) worker(w history.Stance) {
 	p := waitgraph.Process{Name: fmt.Sprintf("worker %d", w.Worker)}
+	if w.Refused != "" {
+		p.Refused = &waitgraph.Refusal{Reply: w.Refused, Since: w.RefusedSince}
+	}
 	d.known[p.Name], d.known[w.Client] = true, true
 	if owner, seq, ok := tokenOf(w.Token); ok {
 		d.latest[owner] = seq
@@ -370,6 +381,14 @@ func (j *judge) reapsIdle() bool {
 // idler draws connections that may be given back at any moment.
 func (d *drawing) idler(client string, connections int) {
 	d.holder(client, connections, waitgraph.Idler)
+}
+
+// foreigner draws the connections of a client that is not the swarm's.
+func (d *drawing) foreigner(f history.Foreign) {
+	d.g.Processes = append(d.g.Processes, waitgraph.Process{
+		Name: f.String(), Role: waitgraph.Foreigner,
+		Holds: []waitgraph.Edge{{Resource: slots, Units: int(f.Connections), Token: f.Name}},
+	})
 }
 
 // holder draws connections of a client that no worker speaks for.

@@ -21,8 +21,11 @@ import (
 // history give the same result, with or without a Redis, now or years later.
 func Judge(sc *scenario.Scenario, arm scenario.Arm, h *history.History) ArmResult {
 	j := newJudge(sc.For(arm), arm, h)
-	if j.look() {
+	switch j.look() {
+	case forVerdicts:
 		j.verdicts()
+	case forFigures:
+		j.describe()
 	}
 	return j.r
 }
@@ -39,18 +42,39 @@ func newJudge(sc *scenario.Scenario, arm scenario.Arm, h *history.History) judge
 	}
 	j.phases()
 	j.probes()
+	j.others()
 	return j
 }
 
-// look says whether the assumptions hold, and if so takes the proofs and what signals
-// see: they are the same whatever is expected.
-func (j *judge) look() bool {
-	if !j.assumptionsHold() {
-		return false
+// basis is what a record is good for.
+type basis uint8
+
+const (
+	forNothing  basis = iota // too little of it is there
+	forFigures               // an assumption does not hold: it shows what happened, and proves nothing
+	forVerdicts              //
+)
+
+// look checks the assumptions, and takes the proofs and what signals see where there is
+// something to be seen: they are the same whatever is expected.
+func (j *judge) look() basis {
+	b := j.assumptions()
+	if b != forNothing {
+		j.proofs = j.prove()
+		j.seen = j.view()
 	}
-	j.proofs = j.prove()
-	j.seen = j.view()
-	return true
+	return b
+}
+
+// describe reports what happened in an arm that no verdict can be drawn from. Nothing
+// is expected of it.
+func (j *judge) describe() {
+	j.sc.Signals = nil
+	j.signals()
+	j.deadlock()
+	j.safety()
+	j.levels()
+	j.faultLevels()
 }
 
 // verdicts compares what was seen with what is expected.
@@ -72,9 +96,8 @@ type judge struct {
 	t   timeline
 	r   ArmResult
 
-	proofs   []proof
-	seen     signals.View
-	unproved string // why the wait-for graph proves nothing
+	proofs []proof
+	seen   signals.View
 }
 
 // fail and doubt give a reason why the outcome is not pass. Doubt weighs more:
@@ -170,29 +193,41 @@ func (j *judge) sampleAt(at time.Duration) history.Swarm {
 	return j.h.Samples[min(i, len(j.h.Samples)-1)].Swarm
 }
 
-// assumptionsHold checks what everything else stands on: a complete history,
-// a steady baseline, and an incident that took place.
-func (j *judge) assumptionsHold() bool {
+// assumptions checks what everything else stands on: a complete history, a server that
+// was left alone, a steady baseline, and an incident that took place.
+func (j *judge) assumptions() basis {
 	for _, note := range j.t.notes {
 		j.doubt("%s", note)
 	}
 	if j.h.Truncated {
 		j.doubt("the recording ends in the middle: the run was interrupted")
-		return false // whatever is missing may only have been cut off
+		return forNothing // whatever is missing may only have been cut off
 	}
+	undisturbed := j.undisturbed()
 	if j.t.cut != "" && len(j.t.notes) == 0 {
 		j.doubt("the arm was cut short: %s", j.t.cut)
 	}
 	if j.t.cut != "" {
-		return false
+		return forNothing
 	}
 	if j.t.baseline.empty() || j.t.incident.empty() {
 		j.doubt("no steady baseline within %v", j.sc.Phases.BaselineMaxMS.Duration())
-		return false
+		return forNothing
+	}
+	if !undisturbed {
+		return forFigures
 	}
 	if j.sc.Trigger.Kind == triggers.None || j.arm.Prevention != "" {
-		return true // no incident is to be reproduced
+		return forVerdicts // no incident is to be reproduced
 	}
+	if !j.reproduced() {
+		return forFigures
+	}
+	return forVerdicts
+}
+
+// reproduced reports whether the incident took place, and doubts the arm if it did not.
+func (j *judge) reproduced() bool {
 	if j.sc.Incident.Faults > 0 {
 		return j.faultsReproduced()
 	}
@@ -336,10 +371,12 @@ func (j *judge) deadlock() {
 	if p == nil || j.t.trigger == history.Never || p.Kind == waitgraph.Idle {
 		return
 	}
-	j.unproved = strings.Join(p.Reasons, "; ")
+	if len(p.Foreign) > 0 && j.wantsProof() {
+		j.doubt("whether the incident is a standstill cannot be told: %s", strings.Join(p.Reasons, "; "))
+	}
 	d := &Deadlock{
 		Proved: p.Proved, Kind: string(p.Kind), AfterMS: round(p.AtMS-millis(j.t.trigger), 1), Sentence: p.Sentence,
-		Checked: p.Checked, Reasons: p.Reasons,
+		Checked: p.Checked, Reasons: p.Reasons, Foreign: p.Foreign,
 	}
 	if p.Proved {
 		d.LateMS = round(p.AtMS-millis(j.allowedFrom(p.before, p.now)), 1)
@@ -355,6 +392,46 @@ func (j *judge) deadlock() {
 		d.Residue = Residue{Workers: int64(r.Workers), Locks: int64(r.Locks), Slots: int64(r.Slots), Turns: int64(r.Turns)}
 	}
 	j.r.Deadlock = d
+}
+
+// wantsProof reports whether the scenario expects something of the wait-for graph.
+func (j *judge) wantsProof() bool {
+	return j.sc.Incident.Kind != "" || j.sc.Signals["deadlock"].Expect == scenario.Fire
+}
+
+// unproved is what the graph found where it proved nothing; never empty.
+func (j *judge) unproved() string {
+	p := j.proved()
+	switch {
+	case p == nil:
+		return fmt.Sprintf("it takes two looks at who holds what, and the incident has %d", j.censusesIn(j.t.incident))
+	case p.Kind == waitgraph.Unproved:
+		return strings.Join(p.Reasons, "; ")
+	}
+	return strings.TrimSuffix(p.Sentence, ".")
+}
+
+func (j *judge) censusesIn(in span) (n int) {
+	for _, c := range j.h.Census {
+		if in.holds(c.At) {
+			n++
+		}
+	}
+	return n
+}
+
+// others lists the most connections that each client had which is not part of the run.
+func (j *judge) others() {
+	for _, c := range j.h.Census {
+		for _, f := range c.Foreign {
+			i := slices.IndexFunc(j.r.Foreign, func(g history.Foreign) bool { return g.Name == f.Name && g.Host == f.Host })
+			if i < 0 {
+				j.r.Foreign = append(j.r.Foreign, f)
+				continue
+			}
+			j.r.Foreign[i].Connections = max(j.r.Foreign[i].Connections, f.Connections)
+		}
+	}
 }
 
 // levels sums an arm up in three figures. Means over whole phases would mix
@@ -382,8 +459,9 @@ func (j *judge) levels() {
 func (j *judge) expectations() {
 	if want := j.sc.Incident.Kind; want != "" && j.r.Reproduced != nil && j.arm.Prevention == "" {
 		switch d := j.r.Deadlock; {
+		case d != nil && len(d.Foreign) > 0: // which is said already
 		case d == nil || !d.Proved:
-			j.blame(j.t.incident, "incident.kind", "the incident was expected to be proved %s, and nothing was proved: %s", want, j.unproved)
+			j.blame(j.t.incident, "incident.kind", "the incident was expected to be proved %s, and nothing was proved: %s", want, j.unproved())
 		case d.Kind != want:
 			j.fail("incident.kind", "the incident was expected to be proved %s, and was proved %s: %s", want, d.Kind, d.Sentence)
 		}

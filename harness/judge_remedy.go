@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/lockjam/lockjam/harness/history"
@@ -19,7 +20,7 @@ func (j *judge) remedy() {
 		return
 	}
 	if j.t.isBlocked {
-		j.r.Verdict, j.r.Because = Blocked, "It could not be applied: "+j.t.blocked+"."
+		j.r.Verdict, j.r.Because = Blocked, "It could not be applied: "+strings.TrimRight(j.t.blocked, ".")+"."
 		return
 	}
 	j.connections()
@@ -104,29 +105,82 @@ func (j *judge) connections() {
 // notRestored tells apart what all looks like a failure from far away: work
 // that went on and stopped again, work that goes on at a lower level, and none.
 func (j *judge) notRestored(after []float64, normal float64) {
-	grants, last := 0, history.Never
-	for _, op := range j.h.Ops {
-		if at := moved(op); at >= j.t.remedyBegun {
-			grants++
-			last = max(last, at)
-		}
-	}
+	resumed := j.grantsFrom(j.t.remedyBegun)
 	tail := span{j.t.end - j.sc.Incident.ForMS.Duration(), j.t.end}
 	stalled := mean(goodput(j.h.Ops, tail)) <= j.sc.Incident.GoodputRatio*normal
-	before := mean(goodput(j.h.Ops, span{j.t.incident.to - j.sc.Incident.ForMS.Duration(), j.t.incident.to}))
+	stood := j.tailOf(j.t.incident)
+	before := mean(goodput(j.h.Ops, stood))
 	switch {
-	case stalled && grants > 0 && j.grantsIn(span{j.t.incident.to - j.sc.Incident.ForMS.Duration(), j.t.incident.to}) == 0:
+	case stalled && len(resumed) > 0 && j.grantsIn(stood) == 0 && j.ceased(resumed):
 		j.r.Verdict = Relapsed
-		j.r.Because = fmt.Sprintf("Work went on for %d grants and stood still again %.1f s after the remedy was begun.",
-			grants, (last - j.t.remedyBegun).Seconds())
+		j.r.Because = fmt.Sprintf("Work went on for %s and stood still again %.1f s after the remedy was begun.",
+			plural(int64(len(resumed)), "grant"), (resumed[len(resumed)-1] - j.t.remedyBegun).Seconds())
 	case !stalled && j.tooBusy(j.t.recovery):
 	case !stalled && mean(after) > 2*math.Max(before, j.sc.Incident.GoodputRatio*normal):
 		j.r.Verdict = Partial
 		j.r.Because = fmt.Sprintf("Goodput rose to %.0f%% of the baseline and no further.", 100*mean(goodput(j.h.Ops, tail))/normal)
 	default:
 		j.r.Verdict = NoEffect
-		j.r.Because = fmt.Sprintf("%d grants in the %.1f s that followed.", grants, (j.t.end - j.t.remedyBegun).Seconds())
+		j.r.Because = j.slowly(resumed, normal)
 	}
+}
+
+// grantsFrom is when operations got somewhere from then on, in order.
+func (j *judge) grantsFrom(from time.Duration) []time.Duration {
+	var all []time.Duration
+	for _, op := range j.h.Ops {
+		if at := moved(op); at >= from {
+			all = append(all, at)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// ceased reports whether no grant has followed the last of these for longer than work,
+// timeouts and the usual pauses explain. Grants that are as far apart from each other
+// all the time go on, however few they are.
+func (j *judge) ceased(grants []time.Duration) bool {
+	explained := max(j.longest(), longestGap(grants), 2*longestGap(j.grantsWithin(j.t.baseline)))
+	if j.arm.Swarm != nil { // the settings that a rollout brings
+		explained = max(explained, longestTimeout(*j.arm.Swarm))
+	}
+	return j.t.end-grants[len(grants)-1] > explained
+}
+
+func (j *judge) grantsWithin(s span) []time.Duration {
+	all := j.grantsFrom(s.from)
+	end, _ := slices.BinarySearch(all, s.to)
+	return all[:end]
+}
+
+// longestGap is the longest time from one grant to the next.
+func longestGap(grants []time.Duration) (longest time.Duration) {
+	for i := 1; i < len(grants); i++ {
+		longest = max(longest, grants[i]-grants[i-1])
+	}
+	return longest
+}
+
+// slowly is how far from the baseline goodput stayed.
+func (j *judge) slowly(grants []time.Duration, normal float64) string {
+	followed := span{j.t.remedyBegun, j.t.end}
+	said := fmt.Sprintf("%s in the %.1f s that followed", plural(int64(len(grants)), "grant"), (followed.to - followed.from).Seconds())
+	if len(grants) == 0 {
+		return said + "."
+	}
+	if len(grants) > 1 {
+		said += fmt.Sprintf(", never more than %.0f ms apart", max(millis(longestGap(grants)), 1))
+	}
+	return fmt.Sprintf("Goodput was %s of the baseline: %s.", percent(mean(goodput(j.h.Ops, followed))/normal), said)
+}
+
+// percent is a share as people read it: 3.4%, 87%.
+func percent(share float64) string {
+	if share < 0.1 {
+		return fmt.Sprintf("%.1f%%", 100*share)
+	}
+	return fmt.Sprintf("%.0f%%", 100*share)
 }
 
 func (j *judge) grantsIn(s span) (n int) {

@@ -68,13 +68,13 @@ func Margins(folder string, share float64) ([]Margin, error) {
 func narrow(sc *scenario.Scenario, arm scenario.Arm, h *history.History, share float64) (passed bool, found []Margin) {
 	j := newJudge(sc, arm, h)
 	fresh := j.r
-	if !j.look() {
+	if j.look() != forVerdicts {
 		return false, nil
 	}
 	under := func(sc *scenario.Scenario) ArmResult {
 		again := j
 		again.sc, again.r = sc, fresh
-		if again.assumptionsHold() {
+		if again.assumptions() == forVerdicts {
 			again.verdicts()
 		}
 		return again.r

@@ -24,7 +24,7 @@ import (
 func Known() scenario.Known {
 	k := scenario.Known{
 		Signals: map[string][]string{}, Remedies: map[string][]string{}, ControlConnections: server.ControlConnections,
-		Kinds: []string{string(waitgraph.Deadlock), string(waitgraph.Exhausted), string(waitgraph.Orphaned), string(waitgraph.Transient)},
+		Kinds: []string{string(waitgraph.Deadlock), string(waitgraph.Exhausted), string(waitgraph.Orphaned), string(waitgraph.Refused), string(waitgraph.Transient)},
 	}
 	for _, s := range signals.All() {
 		k.Signals[s.Name] = nil

@@ -3,6 +3,7 @@ package harness
 import (
 	"time"
 
+	"github.com/lockjam/lockjam/harness/history"
 	"github.com/lockjam/lockjam/harness/remedies"
 	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/server"
@@ -134,9 +135,14 @@ type ArmResult struct {
 	FaultsPerS  *Goodput       `json:"faults_per_s,omitempty"` // where the incident is safety faults
 	Served      *Served        `json:"served,omitempty"`
 	Deadlock    *Deadlock      `json:"deadlock,omitempty"`
-	Truncated   bool           `json:"truncated,omitempty"` // the history ends in the middle
-	Noisy       bool           `json:"-"`                   // inconclusive for the machine's noise alone: worth another attempt
-	Straddles   bool           `json:"-"`                   // inconclusive for too wide an interval: worth a longer look
+
+	// Foreign are the clients on the server that are not part of the run, each with the
+	// most connections that it had.
+	Foreign []history.Foreign `json:"foreign,omitempty"`
+
+	Truncated bool `json:"truncated,omitempty"` // the history ends in the middle
+	Noisy     bool `json:"-"`                   // inconclusive for the machine's noise alone: worth another attempt
+	Straddles bool `json:"-"`                   // inconclusive for too wide an interval: worth a longer look
 }
 
 // Place is where in the scenario file a reason has its cause: at the expectation that
@@ -302,6 +308,7 @@ type Deadlock struct {
 	LateMS   float64  `json:"late_ms"`  // of these, after the rules had first allowed it
 	Sentence string   `json:"sentence,omitempty"`
 	Reasons  []string `json:"reasons,omitempty"` // why nothing is proved
+	Foreign  []string `json:"foreign,omitempty"` // clients that are not lockjam's and could end it: why nothing is proved
 	Graph    string   `json:"graph,omitempty"`   // of the residue, in Mermaid
 	Residue  Residue  `json:"residue"`
 

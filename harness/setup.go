@@ -137,6 +137,9 @@ func (a *armRun) newWatcher() *watch.Watcher {
 		LocksEvery: w.LocksMS.Duration(), CanaryEvery: w.CanaryMS.Duration(),
 		MonitorEvery: w.MonitorMS.Duration(), MonitorFor: w.MonitorForMS.Duration(),
 	}
+	if timer, ok := a.server.(server.CPUTimer); ok {
+		c.ServerCPU = timer.CPUTime
+	}
 	return watch.New(c, a.connections())
 }
 

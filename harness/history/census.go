@@ -10,6 +10,7 @@ type censusLine struct {
 	Workers []stanceLine      `json:"workers"`
 	Locks   map[string]string `json:"locks,omitempty"`
 	Clients map[string]int64  `json:"clients,omitempty"`
+	Foreign []Foreign         `json:"foreign,omitempty"`
 	Slots   int64             `json:"slots"`
 	Error   string            `json:"error,omitempty"`
 }
@@ -31,6 +32,9 @@ type stanceLine struct {
 	OtherSince int64  `json:"other_since_us,omitempty"`
 	Outer      bool   `json:"outer,omitempty"`
 	OuterSince int64  `json:"outer_since_us,omitempty"`
+
+	Refused      string `json:"refused,omitempty"`
+	RefusedSince int64  `json:"refused_since_us,omitempty"`
 }
 
 func (p Progress) array() [3]int64 { return [3]int64{p.Grants, p.Releases, p.Attempts} }
@@ -40,7 +44,8 @@ func progressOf(a [3]int64) Progress { return Progress{Grants: a[0], Releases: a
 func encodeCensus(c Census) ([]byte, error) {
 	l := censusLine{
 		At: toMicros(c.At), Took: toMicros(c.Took), Before: c.Before.array(), After: c.After.array(),
-		Locks: c.Locks, Clients: c.Clients, Slots: c.Slots, Error: c.Error, Workers: make([]stanceLine, len(c.Workers)),
+		Locks: c.Locks, Clients: c.Clients, Foreign: c.Foreign, Slots: c.Slots, Error: c.Error,
+		Workers: make([]stanceLine, len(c.Workers)),
 	}
 	for i, w := range c.Workers {
 		l.Workers[i] = stanceLine{
@@ -48,6 +53,7 @@ func encodeCensus(c Census) ([]byte, error) {
 			Client: w.Client, Connected: w.Connected, Opened: toMicros(w.Opened), Shared: w.Shared,
 			Kept: w.Kept, KeptSince: toMicros(w.KeptSince), Outer: w.Outer, OuterSince: toMicros(w.OuterSince),
 			Other: w.Other, OtherSince: toMicros(w.OtherSince),
+			Refused: w.Refused, RefusedSince: toMicros(w.RefusedSince),
 		}
 	}
 	return encodeLine(otherLine{Census: &l})
@@ -58,7 +64,8 @@ func decodeCensus(l *censusLine) (c Census, ok bool) {
 	took, tookOK := fromMicros(l.Took)
 	c = Census{
 		At: at, Took: took, Before: progressOf(l.Before), After: progressOf(l.After),
-		Locks: l.Locks, Clients: l.Clients, Slots: l.Slots, Error: l.Error, Workers: make([]Stance, len(l.Workers)),
+		Locks: l.Locks, Clients: l.Clients, Foreign: l.Foreign, Slots: l.Slots, Error: l.Error,
+		Workers: make([]Stance, len(l.Workers)),
 	}
 	ok = atOK && tookOK
 	for i, w := range l.Workers {
@@ -67,11 +74,13 @@ func decodeCensus(l *censusLine) (c Census, ok bool) {
 		kept, keptOK := fromMicros(w.KeptSince)
 		outer, outerOK := fromMicros(w.OuterSince)
 		other, otherOK := fromMicros(w.OtherSince)
-		ok = ok && sinceOK && openedOK && keptOK && outerOK && otherOK
+		refused, refusedOK := fromMicros(w.RefusedSince)
+		ok = ok && sinceOK && openedOK && keptOK && outerOK && otherOK && refusedOK
 		c.Workers[i] = Stance{
 			Worker: w.Worker, State: w.State, Lock: w.Lock, Token: w.Token, Since: since,
 			Client: w.Client, Connected: w.Connected, Opened: opened, Shared: w.Shared,
 			Kept: w.Kept, KeptSince: kept, Outer: w.Outer, OuterSince: outer, Other: w.Other, OtherSince: other,
+			Refused: w.Refused, RefusedSince: refused,
 		}
 	}
 	return c, ok

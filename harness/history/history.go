@@ -4,6 +4,7 @@
 package history
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -147,6 +148,10 @@ type Sample struct {
 	Error  string        // why it did not
 	Swarm  Swarm
 
+	// ServerCPU is the CPU time that the server's process has used since it was started,
+	// seen from outside; 0 where it cannot be seen, and in older journals.
+	ServerCPU time.Duration
+
 	Canary  *Canary  // nil where none dials
 	Locks   *Locks   // nil unless the keys were looked at for this sample
 	Monitor *Monitor // nil unless MONITOR was listened to since the last sample
@@ -162,6 +167,7 @@ type Server struct {
 	Received    int64         // total_connections_received
 	Commands    int64         // total_commands_processed
 	Own         int64         // how many of them the watching itself caused, since RunID was first seen; 0 in older journals
+	CPU         time.Duration // used_cpu_user and used_cpu_sys; 0 in older journals
 	Calls       int64         // calls of the clients' commands, from commandstats: without the watching's, and without INFO and handshakes
 	CommandTime time.Duration // time that the server spent in them
 
@@ -238,8 +244,22 @@ type Census struct {
 	Workers []Stance
 	Locks   map[string]string // lock key to the token that Redis holds
 	Clients map[string]int64  // name in CLIENT LIST to connections
+	Foreign []Foreign         // of these, the ones that are not lockjam's; sorted; absent in older journals
 	Slots   int64             // of the server, those of control connections left out
 	Error   string            // Redis did not answer; Locks and Clients are missing
+}
+
+// Foreign is connections of one client that is not part of the run, by its name in
+// CLIENT LIST ("" has none) and its host.
+type Foreign struct {
+	Name        string `json:"name"`
+	Host        string `json:"host"`
+	Connections int64  `json:"connections"`
+}
+
+// String is how sentences name it: "cron at 10.0.0.7".
+func (f Foreign) String() string {
+	return fmt.Sprintf("%s at %s", cmp.Or(f.Name, "an unnamed client"), f.Host)
 }
 
 // Progress is what has been granted and released since the swarm's start.
@@ -264,6 +284,9 @@ type Stance struct {
 
 	Outer      bool          // it keeps another one, for the whole of its decision
 	OuterSince time.Duration // since when
+
+	Refused      string        // first word of the error reply to its last command; "" if that was accepted
+	RefusedSince time.Duration // when it was given first, with no accepted command since
 }
 
 // Probe is a command that was run once to see what it shows, such as the

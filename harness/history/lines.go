@@ -56,6 +56,7 @@ type sampleLine struct {
 	Took   int64       `json:"took_us"`
 	Stolen int64       `json:"stolen_us,omitempty"`
 	Server *serverLine `json:"server,omitempty"`
+	CPU    int64       `json:"server_cpu_us,omitempty"`
 	Error  string      `json:"error,omitempty"`
 	Swarm  swarmLine   `json:"swarm"`
 
@@ -74,6 +75,7 @@ type serverLine struct {
 	Own         int64  `json:"own,omitempty"`
 	Calls       int64  `json:"calls"`
 	CommandTime int64  `json:"command_time_us"`
+	CPU         int64  `json:"cpu_us,omitempty"`
 
 	Missing map[string]string `json:"missing,omitempty"`
 }
@@ -148,13 +150,13 @@ func decodeMark(l *markLine) (m Mark, ok bool) {
 }
 
 func encodeSample(s Sample) ([]byte, error) {
-	l := sampleLine{At: toMicros(s.At), Took: toMicros(s.Took), Stolen: toMicros(s.Stolen), Error: s.Error}
+	l := sampleLine{At: toMicros(s.At), Took: toMicros(s.Took), Stolen: toMicros(s.Stolen), CPU: toMicros(s.ServerCPU), Error: s.Error}
 	if v := s.Server; v != nil {
 		l.Server = &serverLine{
 			RunID: v.RunID, Connected: v.Connected, MaxClients: v.MaxClients,
 			Rejected: v.Rejected, Received: v.Received,
 			Commands: v.Commands, Own: v.Own, Calls: v.Calls, CommandTime: toMicros(v.CommandTime),
-			Missing: v.Missing,
+			CPU: toMicros(v.CPU), Missing: v.Missing,
 		}
 	}
 	w := s.Swarm
@@ -183,8 +185,9 @@ func decodeSample(l *sampleLine) (s Sample, ok bool) {
 	stolen, stolenOK := fromMicros(l.Stolen)
 	spent, spentOK := fromMicros(l.Swarm.CommandTime)
 	oldest, oldestOK := fromMicros(l.Swarm.Oldest)
+	cpu, cpuOK := fromMicros(l.CPU)
 	w := l.Swarm
-	s = Sample{At: at, Took: took, Stolen: stolen, Error: l.Error, Swarm: Swarm{
+	s = Sample{At: at, Took: took, Stolen: stolen, ServerCPU: cpu, Error: l.Error, Swarm: Swarm{
 		Workers: w.Workers, Idle: w.Idle, Waiting: w.Waiting, Dialing: w.Dialing, Holding: w.Holding,
 		Decisions: w.Decisions, Failed: w.Failed, Dropped: w.Dropped,
 		Grants: w.Grants, Releases: w.Releases, Crashes: w.Crashes,
@@ -193,15 +196,16 @@ func decodeSample(l *sampleLine) (s Sample, ok bool) {
 	for class, n := range w.Errors {
 		s.Swarm.Errors[class] = n
 	}
-	ok = ok && tookOK && stolenOK && spentOK && oldestOK && l.readWatched(&s)
+	ok = ok && cpuOK && tookOK && stolenOK && spentOK && oldestOK && l.readWatched(&s)
 	if v := l.Server; v != nil {
 		spent, spentOK := fromMicros(v.CommandTime)
+		cpu, cpuOK := fromMicros(v.CPU)
 		s.Server = &Server{
 			RunID: v.RunID, Connected: v.Connected, MaxClients: v.MaxClients,
 			Rejected: v.Rejected, Received: v.Received,
-			Commands: v.Commands, Own: v.Own, Calls: v.Calls, CommandTime: spent, Missing: v.Missing,
+			Commands: v.Commands, Own: v.Own, Calls: v.Calls, CommandTime: spent, CPU: cpu, Missing: v.Missing,
 		}
-		ok = ok && spentOK
+		ok = ok && spentOK && cpuOK
 	}
 	return s, ok
 }

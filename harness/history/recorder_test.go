@@ -65,7 +65,10 @@ func TestRoundTrip(t *testing.T) {
 	times := genTime()
 	server := rapid.Custom(func(t *rapid.T) *Server {
 		v := rapid.SliceOfN(rapid.Int64(), 7, 7).Draw(t, "server")
-		s := &Server{rapid.String().Draw(t, "run"), v[0], v[1], v[2], v[3], v[4], v[5], v[6], times.Draw(t, "spent"), nil}
+		s := &Server{
+			RunID: rapid.String().Draw(t, "run"), Connected: v[0], MaxClients: v[1], Rejected: v[2], Received: v[3],
+			Commands: v[4], Own: v[5], Calls: v[6], CommandTime: times.Draw(t, "spent"), CPU: times.Draw(t, "cpu"),
+		}
 		if rapid.Bool().Draw(t, "old") {
 			s.Missing = map[string]string{"maxclients": rapid.String().Draw(t, "why")}
 		}
@@ -73,7 +76,7 @@ func TestRoundTrip(t *testing.T) {
 	})
 	sample := rapid.Custom(func(t *rapid.T) Sample {
 		v := rapid.SliceOfN(rapid.Int64(), 14, 14).Draw(t, "swarm")
-		s := Sample{At: times.Draw(t, "at"), Took: times.Draw(t, "took"), Stolen: times.Draw(t, "stolen"), Error: rapid.String().Draw(t, "error")}
+		s := Sample{At: times.Draw(t, "at"), Took: times.Draw(t, "took"), Stolen: times.Draw(t, "stolen"), ServerCPU: times.Draw(t, "server cpu"), Error: rapid.String().Draw(t, "error")}
 		s.Swarm = Swarm{v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10], v[11], v[12], times.Draw(t, "spent"), [Classes]int64{}, v[13], times.Draw(t, "oldest")}
 		copy(s.Swarm.Errors[:], rapid.SliceOfN(rapid.Int64(), 0, Classes).Draw(t, "errors"))
 		if rapid.Bool().Draw(t, "answered") {

@@ -41,6 +41,7 @@ const (
 
 // containerServer is a server in a container of its own, which listens on 127.0.0.1 or is published there.
 type containerServer struct {
+	usage
 	docker    *client.Client
 	container *testcontainers.DockerContainer
 	workspace *Workspace
@@ -359,6 +360,9 @@ func (s *containerServer) onLoopback(ctx context.Context) error {
 	}
 	wrong := s.network.check(found.Container, s.port, s.gate)
 	if wrong == nil {
+		if s.network == sharedNetwork { // on this very machine: process numbers are this kernel's
+			s.pid.Store(int32(found.Container.State.Pid))
+		}
 		return nil
 	}
 	// A container that has ended already publishes nothing. What it said is of more use.

@@ -48,6 +48,7 @@ func findBinary() (string, error) {
 
 // processServer is a server that runs as a process of this machine, on 127.0.0.1.
 type processServer struct {
+	usage
 	binary    string
 	flags     []string // after redis.conf on its command line
 	dir       string   // redis.conf, the log, and whatever the server saves
@@ -251,6 +252,7 @@ func (s *processServer) isOurs(info map[string]string) error {
 	if group, err := syscall.Getpgid(pid); err != nil || group != s.life.command.Process.Pid {
 		return portTakenError(s.port)
 	}
+	s.pid.Store(int32(pid))
 	return nil
 }
 

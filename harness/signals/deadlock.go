@@ -1,6 +1,10 @@
 package signals
 
-import "github.com/lockjam/lockjam/harness/history"
+import (
+	"cmp"
+
+	"github.com/lockjam/lockjam/harness/history"
+)
 
 // The proof is the wait-for graph's, and not this signal's: that nothing is granted
 // for a while may as well be a server that is paused, locks whose owners are dead,
@@ -10,17 +14,32 @@ var deadlock = Signal{
 	Summary: "the wait-for graph proves that workers wait for each other for ever",
 	Params:  Params{},
 	Unavailable: func(h View) string {
-		if len(h.Findings) > 0 {
-			return ""
+		if len(h.Findings) == 0 {
+			return censusLacks(h)
 		}
-		return censusLacks(h)
+		unknown := ""
+		for _, f := range h.Findings {
+			if f.Deadlock {
+				return ""
+			}
+			unknown = cmp.Or(unknown, f.Unknown)
+		}
+		if unknown != "" {
+			return "clients that are not lockjam's could end the standstill: " + unknown
+		}
+		return ""
 	},
 	Firings: func(h View, _ Params) []Firing {
 		moments := make([]history.Sample, len(h.Findings))
 		for i, f := range h.Findings {
 			moments[i].At = f.At
 		}
-		return firings(moments, 0, func(i int) reading { return when(h.Findings[i].Deadlock) })
+		return firings(moments, 0, func(i int) reading {
+			if h.Findings[i].Unknown != "" {
+				return unknown
+			}
+			return when(h.Findings[i].Deadlock)
+		})
 	},
 	Figures: func(h View, _ Params, in Span) map[string]float64 {
 		figures := map[string]float64{}

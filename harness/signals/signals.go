@@ -64,6 +64,10 @@ type View struct {
 // Finding is what the wait-for graph of one census, compared with an earlier one,
 // shows.
 type Finding struct {
+	// Unknown names the foreign clients that could end a standstill that is one but for
+	// them: there may be a deadlock, and there may be none. "" where there are none.
+	Unknown string
+
 	At       time.Duration
 	Deadlock bool          // proved
 	Still    time.Duration // for how long nothing was granted or released at least; 0 if something was

@@ -5,12 +5,27 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"syscall"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/lockjam/lockjam/harness/history"
 )
+
+// replyOf is the first word of an error reply: OOM, MISCONF, READONLY; ERR where it has
+// none of that form (RESP, "Simple errors").
+func replyOf(err error) string {
+	var answer redis.Error
+	if !errors.As(err, &answer) {
+		return "ERR"
+	}
+	word, _, _ := strings.Cut(answer.Error(), " ")
+	if word == "" || len(word) > 20 || strings.Trim(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
+		return "ERR"
+	}
+	return word
+}
 
 // Classify tells why a command failed. Whether a full server refused the
 // connection is not in the error (go-redis says "broken pipe", "connection

@@ -2,6 +2,7 @@ package swarm
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -22,6 +23,12 @@ const leakSuffix = "-leak"
 // connections are idle, nobody will use them again, and until their process ends
 // nobody closes them either.
 func Leaks(client string) bool { return strings.HasSuffix(client, leakSuffix) }
+
+// owned matches the names in CLIENT LIST that a swarm gives its clients.
+var owned = regexp.MustCompile(`^lockjam-(crowd|r?\d+(-\d+)?(-g\d+)?(-leak)?)$`)
+
+// Owns reports whether a name in CLIENT LIST is one that a swarm gives its clients.
+func Owns(client string) bool { return owned.MatchString(client) }
 
 // Leak makes the service leak connections from now on. It returns at once. A
 // connection that is refused, or that the pool has no turn for, is not leaked: some

@@ -48,6 +48,10 @@ type link struct {
 	// reads it may miss a turn that is held, and never sees one that is not.
 	keptSince atomic.Int64
 
+	// refused is the error reply to the last command; nil if that was accepted, or failed
+	// in another way.
+	refused atomic.Pointer[errorReply]
+
 	// outer is the connection that a nested checkout keeps for the whole decision, and
 	// outerSince is of it what keptSince is of kept.
 	outer      *redis.Conn
@@ -82,6 +86,7 @@ func (l *link) ask(over redis.Cmdable, send func(redis.Cmdable) error) history.C
 	err := send(over)
 	took := time.Since(begun)
 	class := Classify(err, l.client.dial.refused.Load() > refusedBefore)
+	l.note(class, err)
 	if class == history.None || class == history.Rejected || class == history.Conflict {
 		l.tally.commands.Add(1)
 		l.tally.commandNanos.Add(int64(took))
@@ -94,6 +99,25 @@ func (l *link) ask(over redis.Cmdable, send func(redis.Cmdable) error) history.C
 		}
 	}
 	return class
+}
+
+// errorReply is an error reply that is given again and again.
+type errorReply struct {
+	reply string        // its first word
+	since time.Duration // when the first of them was given, with no other answer since
+}
+
+// note remembers whether the last command was refused.
+func (l *link) note(class history.Class, err error) {
+	if class != history.Rejected {
+		l.refused.Store(nil)
+		return
+	}
+	now := errorReply{reply: replyOf(err), since: l.client.dial.elapsed()}
+	if was := l.refused.Load(); was != nil {
+		now.since = was.since
+	}
+	l.refused.Store(&now)
 }
 
 // letGo returns the kept connection to the pool, which discards it if it broke.

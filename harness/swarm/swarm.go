@@ -239,6 +239,10 @@ func (s *Swarm) Census() []history.Stance {
 		if since := w.link.outerSince.Load(); since != 0 {
 			stance.Outer, stance.OuterSince = true, time.Duration(since)
 		}
+		// A holder at work is not kept from it by what its renewals are answered.
+		if r := w.link.refused.Load(); r != nil && (st.state == Waiting || st.state == Dialing) {
+			stance.Refused, stance.RefusedSince = r.reply, r.since
+		}
 		if st.state != Idle && w.settings.Limiter.locks() {
 			stance.Lock, stance.Token = s.keys[st.tenant].lock, st.token
 			if st.other.held {

@@ -3,6 +3,7 @@ package triggers
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/lockjam/lockjam/harness/swarm"
 )
@@ -13,9 +14,10 @@ import (
 // paused). INFO is held back too: samples come without the server's part until it is
 // over.
 var pause = Trigger{
-	Name:    "pause",
-	Summary: "Holds back every command of every client for for_ms (CLIENT PAUSE), as a fork, swapping or a snapshot of the machine does. Connections are accepted all the while.",
-	Uses:    []string{"for_ms"},
+	Name:     "pause",
+	Summary:  "Holds back every command of every client for for_ms (CLIENT PAUSE), as a fork, swapping or a snapshot of the machine does. Connections are accepted all the while.",
+	Uses:     []string{"for_ms"},
+	Silences: func(s Settings) time.Duration { return s.ForMS.Duration() },
 	Say: func(s Settings, _ swarm.Settings) string {
 		return fmt.Sprintf("the server answers nobody for %v", s.ForMS.Duration())
 	},

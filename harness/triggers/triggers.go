@@ -47,6 +47,9 @@ type Trigger struct {
 	// Network says that it does something to the traffic: the swarm then dials the
 	// server through a proxy.
 	Network bool
+	// Silences is for how long it has the server answer nobody; nil: not at all, or by
+	// keeping it busy, restarting it or killing it.
+	Silences func(s Settings) time.Duration
 	// Check says what is wrong with settings that are within their ranges; nil finds
 	// nothing.
 	Check func(s Settings, of swarm.Settings) []Problem

@@ -43,7 +43,7 @@ func common(a, b Snapshot, strict bool) Snapshot {
 		if !ok || a.Processes[i].Role != p.Role {
 			continue
 		}
-		if sameEdges(a.Processes[i].Holds, p.Holds, inB, strict) && sameEdges(a.Processes[i].Waits, p.Waits, inB, strict) {
+		if a.Processes[i].Refused.equal(p.Refused) && sameEdges(a.Processes[i].Holds, p.Holds, inB, strict) && sameEdges(a.Processes[i].Waits, p.Waits, inB, strict) {
 			g.Processes = append(g.Processes, p)
 		}
 	}

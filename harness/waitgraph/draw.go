@@ -141,7 +141,7 @@ func (res *Residue) identical() []int {
 	of := make([]int, len(res.Members))
 	var key []byte
 	for i, m := range res.Members {
-		key = append(key[:0], byte(m.Role))
+		key = append(append(key[:0], byte(m.Role)), m.Refused...)
 		for _, shares := range [2][]Share{m.Holds, m.Waits} {
 			key = append(key, '|')
 			sorted := slices.SortedFunc(slices.Values(shares), func(a, b Share) int {
@@ -215,8 +215,12 @@ func (res *Residue) join(ofMember, ofResource []int) drawing {
 
 func (res *Residue) labelMembers(members []int) string {
 	first := res.Members[members[0]]
-	word := map[Role]string{Worker: "worker", Orphan: "dead owner", Outsider: "outsider"}[first.Role]
+	word := roleWords[first.Role]
 	switch {
+	case first.Refused != "" && len(members) > 1:
+		return fmt.Sprintf("%s (refused: %s)", plural(len(members), word), first.Refused)
+	case first.Refused != "":
+		return fmt.Sprintf("%s (refused: %s)", first.Name, first.Refused)
 	case len(members) > 1:
 		return plural(len(members), word)
 	case first.Role == Worker:

@@ -71,10 +71,15 @@ const (
 	// connection that nothing reaps, a tool that keeps its connection open.
 	// Say Idler where that is not certain.
 	Outsider
+	// Foreigner is a client of the same server that is not part of the swarm. What
+	// it will do is unknown: it may give back what it holds at any moment, like an
+	// Idler, and it may never. A standstill that it could end is neither proved nor
+	// disproved, and the finding names it.
+	Foreigner
 	roles // the number of roles
 )
 
-var roleNames = [roles]string{Worker: "worker", Idler: "idler", Orphan: "orphan", Outsider: "outsider"}
+var roleNames = [roles]string{Worker: "worker", Idler: "idler", Orphan: "orphan", Outsider: "outsider", Foreigner: "foreigner"}
 
 // String returns the name that files and reports use.
 func (r Role) String() string {
@@ -129,6 +134,20 @@ type Process struct {
 	Role  Role
 	Holds []Edge
 	Waits []Edge // it needs all of them to go on
+	// Refused is set while the server answers its commands with an error: it does not
+	// go on, whatever is free, until the server accepts them. nil: not refused.
+	Refused *Refusal
+}
+
+// Refusal is an error reply that a process is given again and again.
+type Refusal struct {
+	Reply string        // its first word: OOM, MISCONF, READONLY
+	Since time.Duration // when it was given first, with no accepted command since
+}
+
+// equal reports whether two refusals are the same one.
+func (r *Refusal) equal(s *Refusal) bool {
+	return r == s || r != nil && s != nil && *r == *s
 }
 
 // Snapshot is who holds what and who waits for what.

@@ -32,6 +32,9 @@ const (
 	// Exhausted: there is no circle, and nothing to be had of the dead; all
 	// units are with holders that are alive and never give them back.
 	Exhausted Kind = "exhausted"
+	// Refused: the server answers what workers send with an error, all the time, and
+	// it would all go on if it accepted that.
+	Refused Kind = "refused"
 	// Unproved: the rules allow no conclusion. Reasons say why.
 	Unproved Kind = "unproved"
 )
@@ -73,7 +76,7 @@ func DefaultRules(longestTimeout time.Duration) Rules {
 // run's start, but for StillMS.
 type Finding struct {
 	Kind     Kind     `json:"kind"`
-	Proved   bool     `json:"proved"`            // by reduction: deadlock, transient, orphaned or exhausted
+	Proved   bool     `json:"proved"`            // by reduction: deadlock, transient, orphaned, exhausted or refused
 	Checked  bool     `json:"checked"`           // Redis was asked at both snapshots, for locks and slots, and agrees
 	Sentence string   `json:"sentence"`          // for people
 	Reasons  []string `json:"reasons,omitempty"` // why nothing was proved
@@ -84,6 +87,9 @@ type Finding struct {
 	FirstEndMS     *float64 `json:"first_end_ms,omitempty"`     // transient: when the first TTL or wait in the residue ends
 	ClearMS        *float64 `json:"clear_ms,omitempty"`         // transient: when enough have ended that nobody is stuck
 
+	// Foreign are the clients that are not the swarm's and could end a standstill that
+	// is not proved for that reason alone.
+	Foreign []string  `json:"foreign,omitempty"`
 	Waiting int       `json:"waiting"`           // live workers that wait, stuck or not
 	Residue *Residue  `json:"residue,omitempty"` // who is stuck; in an unproved finding, who looks it
 	Starved []Starved `json:"starved,omitempty"` // by grants that passed them by
@@ -197,7 +203,13 @@ func (j *judgement) standing() {
 		j.dissolves(now)
 		return
 	}
-	j.f.Residue = newResidue(forEver)
+	accepted := reduce(g, whatIf{endsBy: never, accepts: true})
+	if len(accepted.residue()) == 0 {
+		j.f.Kind = Refused
+		j.f.Residue = newResidue(forEver)
+		return
+	}
+	j.f.Residue = newResidue(accepted)
 	j.f.Kind = cause(g, j.f.Residue.Circular)
 }
 
@@ -208,7 +220,7 @@ func (j *judgement) because(format string, args ...any) {
 // cause tells the three ways apart in which a residue lasts for ever.
 func cause(g Snapshot, circular bool) Kind {
 	clears := func(what orphans) bool {
-		return len(reduce(g, whatIf{endsBy: never, orphans: what}).residue()) == 0
+		return len(reduce(g, whatIf{endsBy: never, orphans: what, accepts: true}).residue()) == 0
 	}
 	switch {
 	case clears(orphansFreeLocks):
@@ -247,8 +259,33 @@ func (j *judgement) unsound() []string {
 	return why
 }
 
+// couldEnd reports whether the standstill would be one but for foreign clients, which
+// it names. The swarm is stuck as long as they stay, and for how long is not known.
+func (j *judgement) couldEnd(g Snapshot) bool {
+	r := reduce(g, whatIf{stay: true})
+	if len(r.residue()) == 0 {
+		return false
+	}
+	res := newResidue(r)
+	for _, m := range res.Members {
+		if m.Role == Foreigner {
+			j.f.Foreign = append(j.f.Foreign, m.Name)
+		}
+	}
+	if len(j.f.Foreign) == 0 {
+		return false
+	}
+	j.f.Residue = res
+	j.because("%s: if %s what %s, the standstill may end", res.sentence(),
+		verb(len(j.f.Foreign), "that client gives back", "those clients give back"), verb(len(j.f.Foreign), "it holds", "they hold"))
+	return true
+}
+
 // noResidue judges a standstill that the graph does not explain.
 func (j *judgement) noResidue(g Snapshot) {
+	if j.couldEnd(g) || j.couldEnd(j.b) {
+		return
+	}
 	if r := reduce(j.b, whatIf{}); len(r.residue()) > 0 {
 		j.f.Residue = newResidue(r)
 		j.because("%d workers look stuck now, but not by the same edges as before", j.f.Residue.Workers)

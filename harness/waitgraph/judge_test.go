@@ -375,7 +375,7 @@ func TestSlowness(t *testing.T) {
 	}
 	// The owner is at work, for longer than any timeout: long, not stuck.
 	f = Judge(s, later(s), Activity{Attempts: 50}, rules)
-	if want := "5 workers wait, and nothing was granted for 1.5 s, but who has what they wait for is alive and not stuck."; f.Kind != Slowness || f.Sentence != want {
+	if want := "5 workers wait, and nothing was granted for 1.5 s; what they wait for is with others that nothing keeps from going on: owner (lock L)."; f.Kind != Slowness || f.Sentence != want {
 		t.Errorf("%s: %s", f.Kind, f.Sentence)
 	}
 }

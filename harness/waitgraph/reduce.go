@@ -29,6 +29,8 @@ func Reduce(s Snapshot) []int { return reduce(s, whatIf{}).residue() }
 type whatIf struct {
 	endsBy  time.Duration // ... all that ends by itself up to here had ended
 	orphans orphans       // ... the dead gave back what they hold
+	stay    bool          // ... foreigners kept what they hold
+	accepts bool          // ... the server accepted the commands that it refuses
 }
 
 type orphans uint8
@@ -82,7 +84,7 @@ func reduce(s Snapshot, what whatIf) *reduction {
 	}
 	for i, p := range s.Processes {
 		// Those whose waits are met by now are on the list already.
-		if (p.Role == Worker && len(p.Waits) == 0) || r.goesOnAnyway(p) {
+		if (p.Role == Worker && r.unmet[i] == 0) || r.goesOnAnyway(p) {
 			r.finish(int32(i))
 		}
 	}
@@ -95,6 +97,9 @@ func (r *reduction) index() {
 	several := false // waits for more than one unit
 	for i, p := range r.s.Processes {
 		r.unmet[i] = int32(len(p.Waits))
+		if r.refused(p) {
+			r.unmet[i]++ // which no unit meets
+		}
 		for _, e := range p.Waits {
 			r.first[e.Resource+1]++
 			several = several || e.Units > 1
@@ -159,8 +164,12 @@ func (r *reduction) run() {
 // goesOnAnyway says of a process that it gives back what it holds whether or
 // not it gets what it waits for.
 func (r *reduction) goesOnAnyway(p Process) bool {
-	return p.Role == Idler || (p.Role == Worker && slices.ContainsFunc(p.Waits, r.ended))
+	return p.Role == Idler || (p.Role == Foreigner && !r.what.stay) ||
+		(p.Role == Worker && slices.ContainsFunc(p.Waits, r.ended) && !r.refused(p))
 }
+
+// refused reports whether the server keeps a process from going on.
+func (r *reduction) refused(p Process) bool { return p.Refused != nil && !r.what.accepts }
 
 func (r *reduction) ended(e Edge) bool { return e.EndsAt > 0 && e.EndsAt <= r.what.endsBy }
 
@@ -240,25 +249,31 @@ func (r *reduction) circular() bool {
 			nowhere = append(nowhere, i)
 		}
 	}
+	// removed takes away a process that waits for nothing that is left.
+	removed := func(p Process) {
+		left--
+		for _, e := range p.Holds {
+			if !r.keeps(p, e) {
+				continue
+			}
+			if holders[e.Resource]--; holders[e.Resource] == 0 {
+				nowhere = append(nowhere, e.Resource)
+			}
+		}
+	}
+	for i, p := range r.s.Processes {
+		if r.stuck(i) && waits[i] == 0 { // the server alone keeps it
+			removed(p)
+		}
+	}
 	for n := 0; n < len(nowhere); n++ {
 		// The waits in vain are those that were never met: from next on.
 		for _, w := range r.waits[r.next[nowhere[n]]:r.first[nowhere[n]+1]] {
 			if !r.stuck(int(w.process)) {
 				continue
 			}
-			waits[w.process]--
-			if waits[w.process] > 0 {
-				continue
-			}
-			left--
-			p := r.s.Processes[w.process]
-			for _, e := range p.Holds {
-				if !r.keeps(p, e) {
-					continue
-				}
-				if holders[e.Resource]--; holders[e.Resource] == 0 {
-					nowhere = append(nowhere, e.Resource)
-				}
+			if waits[w.process]--; waits[w.process] == 0 {
+				removed(r.s.Processes[w.process])
 			}
 		}
 	}

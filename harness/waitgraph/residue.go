@@ -18,9 +18,11 @@ type Residue struct {
 // Member is one process of a residue.
 type Member struct {
 	Name  string  `json:"name"`
-	Role  Role    `json:"role"` // worker, orphan or outsider
+	Role  Role    `json:"role"` // worker, orphan, outsider or foreigner
 	Holds []Share `json:"holds,omitempty"`
 	Waits []Share `json:"waits,omitempty"` // in vain; what it waits for and could have is left out
+
+	Refused string `json:"refused,omitempty"` // the error reply that keeps it from going on, its first word
 }
 
 // Share is some units of one resource.
@@ -40,6 +42,8 @@ type Group struct {
 	Names   []string `json:"names"` // the first few
 	Holds   []Tally  `json:"holds,omitempty"`
 	Waits   []Tally  `json:"waits,omitempty"`
+	Refused string   `json:"refused,omitempty"` // the error reply that keeps all of them from going on
+	Expires bool     `json:"expires,omitempty"` // all that they hold goes back by itself in time
 }
 
 // Tally is what a group holds of one kind, or waits for.
@@ -74,6 +78,9 @@ func newResidue(r *reduction) *Residue {
 			continue
 		}
 		m := Member{Name: p.Name, Role: p.Role}
+		if r.refused(p) {
+			m.Refused = p.Refused.Reply
+		}
 		for _, e := range p.Holds {
 			if r.keeps(p, e) {
 				m.Holds = append(m.Holds, share(e))
@@ -134,7 +141,11 @@ func (res *Residue) group() {
 }
 
 func (res *Residue) groupOf(members []int, index map[ref]int) Group {
-	g := Group{Role: res.Members[members[0]].Role, Members: len(members)}
+	first := res.Members[members[0]]
+	g := Group{Role: first.Role, Members: len(members), Refused: first.Refused}
+	g.Expires = !slices.ContainsFunc(members, func(i int) bool {
+		return slices.ContainsFunc(res.Members[i].Holds, func(s Share) bool { return s.EndsAtMS == 0 })
+	})
 	for _, i := range members[:min(len(members), namesShown)] {
 		g.Names = append(g.Names, res.Members[i].Name)
 	}
@@ -178,11 +189,12 @@ func (res *Residue) index() map[ref]int {
 // position is where a member stands, whatever its resources are called.
 type position struct {
 	role         Role
+	refused      string
 	holds, waits [len(kinds)]int // units, by kind
 }
 
 func positionOf(m Member) position {
-	p := position{role: m.Role}
+	p := position{role: m.Role, refused: m.Refused}
 	for _, s := range m.Holds {
 		p.holds[slices.Index(kinds[:], s.Kind)] += s.Units
 	}

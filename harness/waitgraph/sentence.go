@@ -25,7 +25,8 @@ func (j *judgement) sentence() string {
 		return "Nobody waits."
 	case Slowness:
 		if j.act.Grants+j.act.Releases == 0 {
-			return fmt.Sprintf("%s, and nothing was granted for %s, but who has what they wait for is alive and not stuck.", waits, still)
+			return fmt.Sprintf("%s, and nothing was granted for %s; what they wait for is with others that nothing keeps from going on%s.",
+				waits, still, j.couldGoOn())
 		}
 		return fmt.Sprintf("%s, and %s and %s within %s: it moves.", waits,
 			plural(int(j.act.Grants), "grant"), plural(int(j.act.Releases), "release"), still)
@@ -51,6 +52,8 @@ func (j *judgement) sentence() string {
 		return "Orphaned: " + stuck + "."
 	case Exhausted:
 		return "Exhausted: " + stuck + "."
+	case Refused:
+		return fmt.Sprintf("Refused: %s; %s within %s brought no grant.", stuck, plural(int(j.act.Attempts), "attempt"), still)
 	}
 	return fmt.Sprintf("%s, and nothing is proved: %s.", waits, strings.Join(f.Reasons, "; "))
 }
@@ -94,8 +97,11 @@ func (res *Residue) sentence() string {
 	return strings.Join(clauses, "; ")
 }
 
+// roleWords are what sentences and drawings call one member of a residue.
+var roleWords = map[Role]string{Worker: "worker", Orphan: "dead owner", Outsider: "outsider", Foreigner: "foreign client"}
+
 func (g Group) clause(mentioned *[]int) string {
-	who := fmt.Sprintf("%d %s", g.Members, map[Role]string{Worker: "workers", Orphan: "dead owners", Outsider: "outsiders"}[g.Role])
+	who := plural(g.Members, roleWords[g.Role])
 	if g.Members == 1 {
 		who = map[Role]string{Orphan: "the dead "}[g.Role] + plain(g.Names[0])
 	}
@@ -103,14 +109,77 @@ func (g Group) clause(mentioned *[]int) string {
 	waits := join(g.Waits, func(t Tally) string { return t.waited(g.Members, mentioned) })
 	hold, wait := verb(g.Members, "holds", "hold"), verb(g.Members, "waits", "wait")
 	switch {
+	case g.Role == Outsider && g.Expires:
+		return fmt.Sprintf("%s %s %s to expire", who, verb(g.Members, "leaves", "leave"), holds)
 	case g.Role == Outsider:
 		return fmt.Sprintf("%s never %s %s back", who, verb(g.Members, "gives", "give"), holds)
+	case g.Role == Foreigner:
+		return fmt.Sprintf("%s %s %s, for how long is not known", who, hold, holds)
+	case g.Refused != "":
+		return g.refusedClause(who, holds, waits)
 	case g.Role == Orphan:
 		return fmt.Sprintf("%s still %s %s", who, hold, holds)
 	case holds == "":
 		return fmt.Sprintf("%s %s for %s", who, wait, waits)
 	}
 	return fmt.Sprintf("%s %s %s and %s for %s", who, hold, holds, wait, waits)
+}
+
+// refusedClause is of workers that the server answers with an error.
+func (g Group) refusedClause(who, holds, waits string) string {
+	var parts []string
+	if holds != "" {
+		parts = append(parts, verb(g.Members, "holds ", "hold ")+holds)
+	}
+	if waits != "" {
+		parts = append(parts, verb(g.Members, "waits for ", "wait for ")+waits)
+	}
+	if len(parts) == 0 {
+		return fmt.Sprintf("Redis refuses the commands of %s (%s)", who, g.Refused)
+	}
+	return fmt.Sprintf("%s, whose commands Redis refuses (%s), %s", who, g.Refused, strings.Join(parts, " and "))
+}
+
+// couldGoOn lists the processes that have what the others wait for and are free to go
+// on, after a colon; "" if there are none.
+func (j *judgement) couldGoOn() string {
+	named := map[string]bool{}
+	var holders []string
+	for _, p := range j.b.Processes {
+		if len(p.Waits) > 0 && p.Role == Worker {
+			continue
+		}
+		for _, e := range p.Holds {
+			if !j.wanted(e.Resource) || named[p.Name] {
+				continue
+			}
+			named[p.Name] = true
+			holders = append(holders, fmt.Sprintf("%s (%s)", plain(p.Name), share(j.b.Resources[e.Resource], e.Units)))
+		}
+	}
+	if len(holders) == 0 {
+		return ""
+	}
+	said := ": " + strings.Join(holders[:min(len(holders), tellEach)], ", ")
+	if more := len(holders) - tellEach; more > 0 {
+		said += fmt.Sprintf(" and %d more", more)
+	}
+	return said
+}
+
+// wanted reports whether a live worker waits for a resource in the second snapshot.
+func (j *judgement) wanted(resource int) bool {
+	return slices.ContainsFunc(j.b.Processes, func(p Process) bool {
+		return p.Role == Worker && slices.ContainsFunc(p.Waits, func(e Edge) bool { return e.Resource == resource })
+	})
+}
+
+// share is "28 of 29 client slots" or the name of a lock or pool.
+func share(r Resource, units int) string {
+	if r.Kind == Slot {
+		return Tally{Kind: Slot, Units: units, Total: r.Units}.share("client slot")
+	}
+	return name(r.Kind, r.Name)
 }
 
 // held is "all 30 client slots", "4 locks", "lock a".
@@ -181,9 +250,9 @@ func (t Tally) locks(mentioned *[]int) string {
 	return plural(t.Resources, "lock")
 }
 
-func join(tallies []Tally, say func(Tally) string) string {
+func join[T any](all []T, say func(T) string) string {
 	var parts []string
-	for _, t := range tallies {
+	for _, t := range all {
 		parts = append(parts, say(t))
 	}
 	switch n := len(parts); n {

@@ -16,7 +16,7 @@ import (
 // the answer by name; the error is for a server that says nothing at all.
 func (w *Watcher) readServer(ctx context.Context, c *redis.Client) (*history.Server, error) {
 	ours, opened := w.own.far()
-	info, err := ReadInfo(ctx, c, "server", "clients", "stats", "commandstats")
+	info, err := ReadInfo(ctx, c, "server", "clients", "stats", "commandstats", "cpu")
 	if err != nil {
 		return nil, err
 	}
@@ -42,6 +42,7 @@ func counters(info map[string]string) (*history.Server, map[string]commandStat) 
 		}
 		*to = n
 	}
+	s.CPU = cpuSeconds(info["used_cpu_user"]) + cpuSeconds(info["used_cpu_sys"])
 	stats := map[string]commandStat{}
 	for field, value := range info {
 		if name, ok := strings.CutPrefix(field, "cmdstat_"); ok {
@@ -52,6 +53,15 @@ func counters(info map[string]string) (*history.Server, map[string]commandStat) 
 		lack(s, "commandstats", "INFO commandstats is empty")
 	}
 	return s, stats
+}
+
+// cpuSeconds reads "12.345678"; 0 for what is no number.
+func cpuSeconds(text string) time.Duration {
+	s, err := strconv.ParseFloat(text, 64)
+	if err != nil || s < 0 || s > 1e9 {
+		return 0
+	}
+	return time.Duration(s * float64(time.Second))
 }
 
 func lack(s *history.Server, field, why string) {

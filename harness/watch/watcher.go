@@ -25,6 +25,7 @@ type Config struct {
 	Elapsed func() time.Duration // since the one start of all offsets
 	Record  func(history.Sample) // told of one at a time
 
+	ServerCPU    func() time.Duration // see history.Sample; nil where it cannot be seen
 	Swarm        func() history.Swarm // the workers' own counts; nil where the clients are others'
 	Census       func(*redis.Client) history.Census
 	RecordCensus func(history.Census)
@@ -227,6 +228,9 @@ func (w *Watcher) sample(r reading) history.Sample {
 	}
 	if w.config.Swarm != nil {
 		sample.Swarm = w.config.Swarm()
+	}
+	if w.config.ServerCPU != nil {
+		sample.ServerCPU = w.config.ServerCPU()
 	}
 	sample.At = w.config.Elapsed()
 	if r.err != nil {
