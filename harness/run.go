@@ -168,10 +168,11 @@ func (a *armRun) phases(ctx context.Context) (err error) {
 	return a.probe(ctx)
 }
 
-// baseline waits until goodput has been steady for long enough to compare with.
+// baseline waits until goodput has been steady for long enough to compare with. Its time
+// begins with the warm-up: a large swarm takes a while to start.
 func (a *armRun) baseline(ctx context.Context) (span, bool, error) {
 	length := a.sc.Phases.BaselineMS.Duration()
-	for a.elapsed() < a.sc.Phases.BaselineMaxMS.Duration() {
+	for end := a.elapsed() + a.sc.Phases.BaselineMaxMS.Duration(); a.elapsed() < end; {
 		if err := a.wait(ctx, watch.SampleEvery); err != nil {
 			return span{}, false, err
 		}

@@ -139,6 +139,7 @@ func (s *Swarm) succeed(old []*instance) {
 	for _, in := range old {
 		in.closeClients()
 	}
+	defer s.together()()
 	for _, in := range old {
 		if s.life.Err() == nil {
 			s.startInstance(in.number, in.generation+1)

@@ -50,6 +50,7 @@ type Swarm struct {
 	staff     int         // workers of each instance, where that is more than its settings say
 	rolling   bool
 	stopped   bool
+	begin     chan struct{} // closed once the workers that are being started may begin; see together
 }
 
 // instance is one deployed process: its clients, its workers, and the two ways
@@ -91,10 +92,19 @@ func Start(ctx context.Context, c Config) *Swarm {
 func (s *Swarm) Scale(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer s.together()()
 	for number := len(s.instances); number < n; number++ {
 		s.instances = append(s.instances, nil)
 		s.startInstance(number, 0)
 	}
+}
+
+// together holds back the workers that are started from now on until begin is called: all
+// of them begin at one moment. Thousands that worked already would leave the goroutine that
+// starts the others little time: the start of 10,000 took a minute. It needs s.mu.
+func (s *Swarm) together() (begin func()) {
+	s.begin = make(chan struct{})
+	return func() { close(s.begin) }
 }
 
 // startInstance starts an instance with the settings in force, in its place of
@@ -124,6 +134,7 @@ func (s *Swarm) Staff(workers int) {
 	if s.stopped || s.life.Err() != nil {
 		return
 	}
+	defer s.together()()
 	for _, in := range s.instances {
 		shared := in.clients[:in.settings.ClientsPerInstance]
 		for i := max(in.settings.WorkersPerInstance, s.staff); i < workers; i++ {
@@ -133,7 +144,7 @@ func (s *Swarm) Staff(workers int) {
 	s.staff = max(s.staff, workers)
 }
 
-// startWorker needs s.mu.
+// startWorker needs s.mu, and to be called between together and its begin.
 func (s *Swarm) startWorker(in *instance, c *client, place int) {
 	id := len(s.workers) + 1
 	w := &worker{
@@ -144,8 +155,10 @@ func (s *Swarm) startWorker(in *instance, c *client, place int) {
 	w.link = &link{client: c, tally: &w.tally}
 	s.workers = append(s.workers, w)
 	in.working.Add(1)
+	begin := s.begin
 	s.running.Go(func() {
 		defer in.working.Done()
+		<-begin
 		crashed, err := w.run(in.life, s.arrivals.next)
 		if err != nil {
 			s.fail(err)
@@ -161,6 +174,7 @@ func (s *Swarm) startWorker(in *instance, c *client, place int) {
 func (s *Swarm) replace(in *instance, old *worker) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer s.together()()
 	c := old.link.client
 	if old.owns {
 		c = s.newClient(fmt.Sprintf("lockjam-r%d", len(s.workers)+1), in.settings.Client, in.life)
