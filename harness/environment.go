@@ -3,6 +3,7 @@ package harness
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
@@ -72,5 +73,8 @@ func (a *armRun) environment(ctx context.Context) (ServerEnvironment, error) {
 	if err != nil {
 		return env.Server, err
 	}
-	return env.Server, history.WriteFile(filepath.Join(a.folder, environmentFile), append(data, '\n'))
+	if err := history.WriteFile(filepath.Join(a.folder, environmentFile), append(data, '\n')); err != nil {
+		return env.Server, fmt.Errorf("%w: %w", ErrInternal, err)
+	}
+	return env.Server, nil
 }

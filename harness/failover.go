@@ -79,14 +79,14 @@ func (a *armRun) otherShards(ctx context.Context) {
 			continue
 		}
 		said := func() string {
+			ctx, cancel := server.Within(ctx, askWithin)
+			defer cancel()
 			client, connection, err := server.OpenWatch(ctx, e)
 			if err != nil {
 				return err.Error()
 			}
 			defer connection.Close()
 			defer client.Close()
-			// Its commands wait for their answer, whatever their context says.
-			defer context.AfterFunc(ctx, func() { _ = connection.Close() })()
 			info, err := watch.ReadInfo(ctx, client, "clients", "stats")
 			if err != nil {
 				return err.Error()

@@ -68,6 +68,8 @@ func (a *armRun) runbookMonitor(ctx context.Context, length time.Duration) histo
 // cutMonitors ends a redis-cli that was left behind in a container, by its
 // connection. On somebody else's server a monitor may be somebody's.
 func (a *armRun) cutMonitors(ctx context.Context) {
+	ctx, cancel := server.Within(ctx, askWithin)
+	defer cancel()
 	if a.server.Info().Kind != server.KindContainer {
 		return
 	}
@@ -91,15 +93,22 @@ func (a *armRun) oneMoreSlot(ctx context.Context, length time.Duration) history.
 		p.Error = err.Error()
 		return p
 	}
-	limit, err := a.control.MaxClients(ctx)
+	asking, cancel := server.Within(ctx, askWithin)
+	defer cancel()
+	limit, err := a.control.MaxClients(asking)
 	if err != nil {
 		p.Error = err.Error()
 		return p
 	}
-	set := func(n int) error { return a.control.Admin.ConfigSet(ctx, "maxclients", strconv.Itoa(n)).Err() }
+	set := func(ctx context.Context, n int) error {
+		return a.control.Admin.ConfigSet(ctx, "maxclients", strconv.Itoa(n)).Err()
+	}
+	if a.attached() { // it may be cut short with the limit raised
+		a.undo = append(a.undo, func(ctx context.Context) error { return set(ctx, limit) })
+	}
 	p.Did = fmt.Sprintf("CONFIG SET maxclients %d", limit+1)
 	before := a.swarm.Snapshot()
-	if err := set(limit + 1); err != nil {
+	if err := set(asking, limit+1); err != nil {
 		p.Error = err.Error()
 		return p
 	}
@@ -112,7 +121,9 @@ func (a *armRun) oneMoreSlot(ctx context.Context, length time.Duration) history.
 	}
 	after := a.swarm.Snapshot()
 	p.Grants, p.Releases = after.Grants-before.Grants, after.Releases-before.Releases
-	if err := a.control.Admin.ConfigSet(context.WithoutCancel(ctx), "maxclients", strconv.Itoa(limit)).Err(); err != nil {
+	back, done := server.Within(context.WithoutCancel(ctx), hurryWithin)
+	defer done()
+	if err := set(back, limit); err != nil {
 		p.Error = "setting it back: " + err.Error()
 	}
 	return p

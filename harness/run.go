@@ -26,9 +26,11 @@ import (
 // Bounds on what is not the scenario's to say.
 const (
 	startWithin  = time.Minute
+	setUpWithin  = 10 * time.Second // to answer all that is asked before the swarm starts
 	remedyWithin = 30 * time.Second
 	stopWithin   = 20 * time.Second
 	hurryWithin  = 2 * time.Second // to put somebody else's server back, when a signal has ended the run
+	askWithin    = 5 * time.Second // to answer a question that takes a server no time
 )
 
 // armRun is one arm on its way from a fresh server to a closed journal. This
@@ -195,7 +197,6 @@ func (a *armRun) trigger(ctx context.Context) error {
 	a.mark(history.TriggerMark, t.Name, t.Say(a.sc.Trigger, a.sc.Swarm))
 	bounded, cancel := context.WithTimeout(ctx, remedyWithin+a.sc.Trigger.ForMS.Duration())
 	defer cancel()
-	defer a.cutting(bounded)()
 	during, end := context.WithCancel(ctx)
 	a.endTrigger = end
 	in := &triggers.Incident{
@@ -213,9 +214,8 @@ func (a *armRun) trigger(ctx context.Context) error {
 	return t.Fire(bounded, in)
 }
 
-// calm ends what the trigger has begun, if that has not ended by itself. A command of
-// its over the control connection that the server leaves unanswered ends with the
-// connection.
+// calm ends what the trigger has begun, if that has not ended by itself. It waits a while
+// for a command that is under way over the control connection, and then closes that.
 func (a *armRun) calm() {
 	if a.endTrigger == nil {
 		return
@@ -223,19 +223,12 @@ func (a *armRun) calm() {
 	a.endTrigger()
 	patience, done := context.WithTimeout(context.Background(), hurryWithin)
 	defer done()
-	defer a.cutting(patience)()
+	admin := a.control.Admin
+	defer context.AfterFunc(patience, func() { _ = admin.Close() })()
 	a.going.Wait()
 	if a.network != nil {
 		a.network.Heal()
 	}
-}
-
-// cutting cuts the connection for remedies when the context ends, unless it is called
-// off: a command over a control connection waits for its answer, whatever its
-// context says.
-func (a *armRun) cutting(ctx context.Context) (off func() bool) {
-	admin := a.control.Admin
-	return context.AfterFunc(ctx, func() { _ = admin.Close() })
 }
 
 func (a *armRun) applyRemedy(ctx context.Context) error {
@@ -243,7 +236,6 @@ func (a *armRun) applyRemedy(ctx context.Context) error {
 	within := cmp.Or(a.options.remedyWithin, remedyWithin)
 	bounded, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	defer a.cutting(bounded)()
 	err := a.remedy.Apply(bounded, a.incident())
 	switch {
 	case ctx.Err() != nil:
@@ -385,7 +377,9 @@ func (a *armRun) wait(ctx context.Context, d time.Duration) error {
 // nothing can be said of the arm.
 func (a *armRun) lost(ctx context.Context, cause error) error {
 	said := ""
-	if log, err := a.server.Log(ctx); err == nil {
+	asking, cancel := server.Within(ctx, askWithin)
+	defer cancel()
+	if log, err := a.server.Log(asking); err == nil {
 		lines := strings.Split(strings.TrimSpace(string(log)), "\n")
 		said = "; the last line of its log: " + lines[len(lines)-1]
 	}

@@ -30,15 +30,16 @@ func (a *armRun) setUp(ctx context.Context) (ServerEnvironment, error) {
 		return ServerEnvironment{}, a.several(a.startFailed(err))
 	}
 	if a.control, err = server.OpenControl(bounded, a.server.Endpoint()); err != nil {
-		return ServerEnvironment{}, err
+		return ServerEnvironment{}, unusable(ctx, err)
 	}
-	defer context.AfterFunc(bounded, func() { _ = a.control.Close() })()
-	if err := a.limit(bounded); err != nil {
-		return ServerEnvironment{}, err
+	asking, answered := server.Within(bounded, setUpWithin)
+	defer answered()
+	if err := a.limit(asking); err != nil {
+		return ServerEnvironment{}, unusable(ctx, err)
 	}
-	env, err := a.environment(bounded)
+	env, err := a.environment(asking)
 	if err != nil {
-		return env, err
+		return env, unusable(ctx, err)
 	}
 	if err := a.record(); err != nil {
 		return env, err
@@ -53,6 +54,14 @@ func (a *armRun) setUp(ctx context.Context) (ServerEnvironment, error) {
 	})
 	a.watcher = a.newWatcher()
 	return env, nil
+}
+
+// unusable says of a server that answers a PING, and not what else lockjam has to ask, that it cannot be used.
+func unusable(ctx context.Context, err error) error {
+	if ctx.Err() != nil || errors.Is(err, ErrUsage) || errors.Is(err, ErrInternal) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", server.ErrUnavailable, err)
 }
 
 // record opens the journal, and is the one start of all offsets.
@@ -258,10 +267,7 @@ func (a *armRun) takeDown(ctx context.Context) error {
 // was cut short in the middle of a command took its connection with it.
 func (a *armRun) reconnect(ctx context.Context) error {
 	was := a.control
-	alive := context.AfterFunc(ctx, func() { _ = was.Close() })
-	err := was.Admin.Ping(ctx).Err()
-	alive()
-	if err == nil {
+	if was.Admin.Ping(ctx).Err() == nil {
 		return nil
 	}
 	control, err := server.OpenControl(ctx, a.server.Endpoint())
@@ -284,7 +290,6 @@ func (a *armRun) putBack(ctx context.Context, within time.Duration) error {
 	if err := a.reconnect(ctx); err != nil {
 		return fmt.Errorf("%w: the server at %s: %w", ErrCleanup, a.server.Endpoint().Addr, err)
 	}
-	defer context.AfterFunc(ctx, func() { _ = a.control.Close() })()
 	var errs []error
 	for i := len(a.undo) - 1; i >= 0; i-- {
 		if err := a.undo[i](ctx); err != nil {

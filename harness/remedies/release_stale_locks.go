@@ -1,7 +1,6 @@
 package remedies
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -15,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
 
+	"github.com/lockjam/lockjam/harness/resp"
 	"github.com/lockjam/lockjam/harness/server"
 )
 
@@ -119,7 +119,7 @@ func dialAndListen(ctx context.Context, addr string) (net.Conn, error) {
 		return nil, err
 	}
 	_ = conn.SetReadDeadline(time.Now().Add(refusalGrace))
-	line, err := bufio.NewReader(conn).ReadString('\n')
+	line, err := resp.Line(conn)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return conn, conn.SetReadDeadline(time.Time{})
 	}
@@ -133,7 +133,7 @@ func dialAndListen(ctx context.Context, addr string) (net.Conn, error) {
 // over speaks Redis on a connection that stands already, and opens no other.
 func over(conn net.Conn, e server.Endpoint) *redis.Client {
 	given := false
-	return redis.NewClient(&redis.Options{
+	c := redis.NewClient(&redis.Options{
 		Addr: e.Addr, Username: e.Username, Password: e.Password, DB: e.DB,
 		Dialer: func(context.Context, string, string) (net.Conn, error) {
 			if given {
@@ -141,12 +141,14 @@ func over(conn net.Conn, e server.Endpoint) *redis.Client {
 			}
 			given = true
 			if e.TLS != nil {
-				return tls.Client(conn, e.TLS), nil
+				return resp.Limit(tls.Client(conn, e.TLS)), nil
 			}
-			return conn, nil
+			return resp.Limit(conn), nil
 		},
 		Protocol: 2, DisableIdentity: true, PoolSize: 1, MaxRetries: -1, DialerRetries: 1,
 		DialTimeout: time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	})
+	c.AddHook(server.EndWithContext(conn))
+	return c
 }

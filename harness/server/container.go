@@ -336,7 +336,7 @@ func (s *containerServer) launchGated(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	if err = openGate(connections, port); err == nil {
+	if err = openGate(ctx, connections, port); err == nil {
 		_, err = awaitPing(ctx, s.Endpoint(), 0, s.sometimes(s.died))
 	}
 	if err != nil {
@@ -493,6 +493,17 @@ func (s *containerServer) Restart(ctx context.Context, c Config) error {
 	})
 }
 
+// within returns the limit, or what is left of the context where that is less.
+func within(ctx context.Context, limit time.Duration) time.Duration {
+	if ctx.Err() != nil {
+		return 0
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		return min(limit, time.Until(deadline))
+	}
+	return limit
+}
+
 func (s *containerServer) revive(ctx context.Context, c Config) error {
 	return s.act("start", func() error {
 		port, _ := s.inside()
@@ -547,10 +558,8 @@ func (s *containerServer) Stop(ctx context.Context) error {
 
 // remove kills and removes the container with its volumes, in any state. That there is none is no error.
 func (s *containerServer) remove(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupLimit)
-	defer cancel()
 	s.Endpoint().reserved.put(nil)
-	if err := removeContainer(ctx, s.docker, s.name); err != nil {
+	if err := removeContainer(context.WithoutCancel(ctx), s.docker, s.name); err != nil {
 		return err
 	}
 	s.workspace.leave(s.name)
@@ -559,6 +568,8 @@ func (s *containerServer) remove(ctx context.Context) error {
 
 // removeContainer is shared with Sweep.
 func removeContainer(ctx context.Context, docker *client.Client, name string) error {
+	ctx, cancel := Within(ctx, cleanupLimit)
+	defer cancel()
 	_, err := docker.ContainerRemove(ctx, name, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
 	if err == nil || errdefs.IsNotFound(err) {
 		return nil

@@ -13,6 +13,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"github.com/lockjam/lockjam/harness/resp"
 )
 
 // ControlConnections is how many of the server's slots a Control takes.
@@ -24,9 +26,10 @@ var ErrControlLost = errors.New("control connection lost")
 
 // Control holds the connections that are opened before the swarm and kept: they work when every slot is taken.
 //
-// A call on either client waits as long as the server takes to answer, whatever becomes of its context: giving up would
-// leave a late answer on the wire, and go-redis would close the connection for it. Callers that cannot wait call from a
-// goroutine of their own. [Control.Close] ends every wait.
+// A call ends with its context, and takes its connection with it: a late answer would be taken for that to the next call.
+// So the context of a call is to leave the server the time that it may need, and a connection that was given up answers
+// ErrControlLost. A call on Admin whose context has no deadline ends after 30 s. One on Sampler waits for as long as the
+// server takes, for samples go on without it. [Control.Close] ends every wait.
 type Control struct {
 	Sampler *redis.Client // reads INFO, CLIENT LIST and the like, at short intervals
 	Admin   *redis.Client // applies remedies and undoes them
@@ -42,14 +45,16 @@ const MonitorName = "lockjam-control-monitor"
 // lockjam-control-admin and lockjam-control-monitor in CLIENT LIST. After a Restart of the server the old Control is to be closed and a new one opened;
 // the endpoint of the restarted server holds connections for it that were made before the swarm could take every slot.
 func OpenControl(ctx context.Context, e Endpoint) (*Control, error) {
+	ctx, cancel := Within(ctx, openLimit)
+	defer cancel()
 	c := &Control{}
 	open := [ControlConnections]func(net.Conn) error{
 		func(connection net.Conn) (err error) {
-			c.Sampler, err = openControlClient(ctx, e, "lockjam-control-sampler", connection)
+			c.Sampler, err = openControlClient(ctx, e, "lockjam-control-sampler", connection, 0)
 			return err
 		},
 		func(connection net.Conn) (err error) {
-			c.Admin, err = openControlClient(ctx, e, "lockjam-control-admin", connection)
+			c.Admin, err = openControlClient(ctx, e, "lockjam-control-admin", connection, answerLimit)
 			return err
 		},
 		func(connection net.Conn) error {
@@ -70,6 +75,9 @@ func OpenControl(ctx context.Context, e Endpoint) (*Control, error) {
 	return c, nil
 }
 
+// openLimit is how long a server may take to answer what opens connections to it: a few commands, that take no time.
+const openLimit = 10 * time.Second
+
 // nameConnection names a raw connection in CLIENT LIST. A user who may not do that does without.
 func nameConnection(ctx context.Context, name string, connection net.Conn) error {
 	stop := context.AfterFunc(ctx, func() { connection.Close() })
@@ -84,17 +92,13 @@ func nameConnection(ctx context.Context, name string, connection net.Conn) error
 }
 
 // openControlClient names and wraps one connection, which it closes where it fails. The name is not go-redis's to set: its
-// handshake fails for a user who may not.
-func openControlClient(ctx context.Context, e Endpoint, name string, connection net.Conn) (*redis.Client, error) {
-	// The client waits without limit, so the context has to close the connection to end the handshake.
-	stop := context.AfterFunc(ctx, func() { connection.Close() })
-	client := redis.NewClient(controlOptions(e, connection))
+// handshake fails for a user who may not. A command without a deadline ends after the limit; 0: never.
+func openControlClient(ctx context.Context, e Endpoint, name string, connection net.Conn, limit time.Duration) (*redis.Client, error) {
+	client := redis.NewClient(controlOptions(e, resp.Limit(connection)))
+	client.AddHook(newBounded(connection, limit))
 	err := nameConnection(ctx, name, connection)
 	if err == nil {
 		err = client.Ping(ctx).Err()
-	}
-	if !stop() {
-		err = fmt.Errorf("no answer to PING: %w", context.Cause(ctx))
 	}
 	if err == nil {
 		return client, nil
@@ -102,8 +106,8 @@ func openControlClient(ctx context.Context, e Endpoint, name string, connection 
 	return nil, errors.Join(err, client.Close(), ignoreClosed(connection.Close()))
 }
 
-// controlOptions sets every option that go-redis would otherwise choose. Two things matter: no timeout may ever make it drop
-// the connection, and it may never open another one (a pipeline has a pool of its own unless PipelinePoolSize is negative).
+// controlOptions sets every option that go-redis would otherwise choose. Two things matter: no timeout of its own may make it
+// drop the connection (see bounded), and it may never open another one (a pipeline has a pool of its own unless PipelinePoolSize is negative).
 func controlOptions(e Endpoint, connection net.Conn) *redis.Options {
 	return &redis.Options{
 		Network:    "tcp",
@@ -250,12 +254,14 @@ func VerifyMaxClients(ctx context.Context, c *Control, want int) error {
 // OpenWatch dials one connection as OpenControl's sampler has, for who only looks. It calls itself lockjam-watch. A server that
 // is full answers ErrRefused.
 func OpenWatch(ctx context.Context, e Endpoint) (*redis.Client, net.Conn, error) {
+	ctx, cancel := Within(ctx, openLimit)
+	defer cancel()
 	connection, err := e.ping(ctx, 5*time.Second)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open a connection to %s: %w", e.Addr, err)
 	}
 	connection = unchecked{connection}
-	client, err := openControlClient(ctx, e, "lockjam-watch", connection)
+	client, err := openControlClient(ctx, e, "lockjam-watch", connection, 0)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open a connection to %s: %w", e.Addr, err)
 	}
@@ -269,6 +275,8 @@ type unchecked struct{ net.Conn }
 // OpenRaw dials one connection, authenticates and names it, and leaves it to the caller. A server that is full answers
 // ErrRefused.
 func OpenRaw(ctx context.Context, e Endpoint, name string) (net.Conn, error) {
+	ctx, cancel := Within(ctx, openLimit)
+	defer cancel()
 	connection, err := e.ping(ctx, 5*time.Second)
 	if err == nil {
 		if err = nameConnection(ctx, name, connection); err == nil {

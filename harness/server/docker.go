@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	// dockerLimit bounds the question whether Docker answers at all.
+	// dockerLimit bounds a question to Docker.
 	dockerLimit = 5 * time.Second
 
 	// pullLimit bounds the pull of an image.
@@ -114,7 +114,9 @@ func ensureImage(ctx context.Context, docker *client.Client, ref string, say fun
 		candidates = []string{DefaultImage, LocalImage}
 	}
 	for _, candidate := range candidates {
-		_, err := docker.ImageInspect(ctx, candidate)
+		asking, cancel := Within(ctx, dockerLimit)
+		_, err := docker.ImageInspect(asking, candidate)
+		cancel()
 		if err == nil {
 			return candidate, nil
 		}

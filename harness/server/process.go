@@ -143,13 +143,13 @@ func (s *processServer) launch(ctx context.Context, c Config, port, reserve int)
 	s.life = l
 	var connections []net.Conn
 	err = s.workspace.recordProcess(l.command.Process.Pid)
-	if err != nil && s.gone(100*time.Millisecond) {
+	if err != nil && s.gone(ctx, 100*time.Millisecond) {
 		err = s.died(ctx) // nothing could be found out about a process that was gone so soon, and this says why
 	} else if err == nil {
 		connections, err = s.await(ctx, Endpoint{Addr: loopback(port), Password: c.password()}, reserve)
 	}
 	if err != nil {
-		return nil, errors.Join(err, s.end(syscall.SIGKILL, 0))
+		return nil, errors.Join(err, s.end(ctx, syscall.SIGKILL, 0))
 	}
 	return connections, nil
 }
@@ -180,12 +180,12 @@ func (s *processServer) launchGated(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	if err = openGate(connections, s.port); err == nil {
+	if err = openGate(ctx, connections, s.port); err == nil {
 		_, err = awaitPing(ctx, s.Endpoint(), 0, s.died)
 	}
 	if err != nil {
 		closeAll(connections)
-		return errors.Join(err, s.end(syscall.SIGKILL, 0))
+		return errors.Join(err, s.end(ctx, syscall.SIGKILL, 0))
 	}
 	s.Endpoint().reserved.put(connections)
 	return nil
@@ -231,8 +231,8 @@ func (s *processServer) await(ctx context.Context, e Endpoint, reserve int) ([]n
 }
 
 // died returns an error with the server's last words once the process has ended.
-func (s *processServer) died(context.Context) error {
-	if !s.gone(0) {
+func (s *processServer) died(ctx context.Context) error {
+	if !s.gone(ctx, 0) {
 		return nil
 	}
 	output := s.outputOfThisLife()
@@ -272,25 +272,25 @@ func (s *processServer) needsLife() error {
 	case s.life == nil:
 		return fmt.Errorf("the server at %s is down", s.addr())
 	}
-	if s.gone(0) {
+	if s.gone(context.Background(), 0) {
 		return fmt.Errorf("the server at %s has ended by itself (%v): %s", s.addr(), s.life.command.ProcessState, lastWords(s.outputOfThisLife()))
 	}
 	return nil
 }
 
-// end sends the signal, waits for at most grace, and then kills. It returns once the process is gone; doing it again, or
-// after the process has ended by itself, is no error.
-func (s *processServer) end(sig syscall.Signal, grace time.Duration) error {
+// end sends the signal, waits for at most grace, or until the context ends, and then kills. It returns once the process is
+// gone; doing it again, or after the process has ended by itself, is no error.
+func (s *processServer) end(ctx context.Context, sig syscall.Signal, grace time.Duration) error {
 	if s.life == nil {
 		return nil
 	}
 	group := s.life.command.Process.Pid
-	if !s.gone(0) {
+	if !s.gone(context.Background(), 0) {
 		_ = syscall.Kill(-group, sig)
 		_ = syscall.Kill(-group, syscall.SIGCONT) // a stopped process takes note of nothing but SIGKILL
-		if !s.gone(grace) {
+		if !s.gone(ctx, grace) {
 			_ = syscall.Kill(-group, syscall.SIGKILL)
-			if !s.gone(killGrace) {
+			if !s.gone(context.Background(), killGrace) {
 				return fmt.Errorf("process %d is still there %v after SIGKILL", group, killGrace)
 			}
 		}
@@ -300,8 +300,8 @@ func (s *processServer) end(sig syscall.Signal, grace time.Duration) error {
 	return nil
 }
 
-// gone reports whether the process ends within the limit.
-func (s *processServer) gone(limit time.Duration) bool {
+// gone reports whether the process ends within the limit, and before the context does.
+func (s *processServer) gone(ctx context.Context, limit time.Duration) bool {
 	select {
 	case <-s.life.done:
 		return true
@@ -314,16 +314,18 @@ func (s *processServer) gone(limit time.Duration) bool {
 		return true
 	case <-timer.C:
 		return false
+	case <-ctx.Done():
+		return false
 	}
 }
 
-func (s *processServer) Kill(context.Context) error {
+func (s *processServer) Kill(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.needsLife(); err != nil {
 		return fmt.Errorf("kill: %w", err)
 	}
-	return s.end(syscall.SIGKILL, killGrace)
+	return s.end(ctx, syscall.SIGKILL, killGrace)
 }
 
 func (s *processServer) Pause(ctx context.Context) error {
@@ -371,7 +373,7 @@ func (s *processServer) Restart(ctx context.Context, c Config) error {
 	if s.stopped {
 		return fmt.Errorf("restart: the server at %s is stopped for good", s.addr())
 	}
-	err := s.end(syscall.SIGTERM, within(ctx, termGrace))
+	err := s.end(ctx, syscall.SIGTERM, termGrace)
 	if err == nil {
 		err = s.relaunch(ctx, c)
 	}
@@ -406,7 +408,7 @@ func (s *processServer) Stop(ctx context.Context) error {
 	if s.stopped {
 		return nil
 	}
-	if err := s.end(syscall.SIGTERM, within(ctx, stopGrace)); err != nil {
+	if err := s.end(ctx, syscall.SIGTERM, stopGrace); err != nil {
 		return fmt.Errorf("stop the server at %s: %w", s.addr(), err)
 	}
 	// A log that cannot be read must not keep the rest from being removed.
@@ -436,17 +438,6 @@ func (s *processServer) logPath() string { return filepath.Join(s.dir, "redis.lo
 func (s *processServer) outputOfThisLife() []byte {
 	output, _ := readTail(s.logPath(), s.life.logStart)
 	return output
-}
-
-// within returns the limit, or what is left of the context where that is less.
-func within(ctx context.Context, limit time.Duration) time.Duration {
-	if ctx.Err() != nil {
-		return 0
-	}
-	if deadline, ok := ctx.Deadline(); ok {
-		return min(limit, time.Until(deadline))
-	}
-	return limit
 }
 
 // writeWhole replaces a file, so that nobody ever reads half of it.

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/lockjam/lockjam/harness/resp"
 )
 
 // ErrRefused is the server's answer when every slot is taken. It proves that the server is up.
@@ -105,8 +107,7 @@ func command(connection net.Conn, want string, arguments ...string) error {
 	}
 	// A server that refuses closes at once. Its text is still there to be read after the write has failed.
 	_, writeErr := connection.Write([]byte(request.String()))
-	answer, err := bufio.NewReader(connection).ReadString('\n')
-	answer = strings.TrimSpace(answer)
+	answer, err := resp.Line(connection)
 	switch {
 	case err != nil:
 		return errors.Join(writeErr, err)
@@ -150,7 +151,7 @@ func infoServer(connection net.Conn) (map[string]string, error) {
 		return nil, err
 	}
 	// The answer has to be read to its end: the connection is used further.
-	answer := bufio.NewReader(connection)
+	answer := bufio.NewReader(resp.Limit(connection))
 	header, err := answer.ReadString('\n')
 	if err != nil {
 		return nil, err
@@ -176,7 +177,7 @@ func infoServer(connection net.Conn) (map[string]string, error) {
 var errNoGate = errors.New("the server cannot change its port")
 
 // openGate lets everybody in: the server leaves its gate and listens on its port. The connections came through the gate.
-func openGate(connections []net.Conn, port int) error {
+func openGate(ctx context.Context, connections []net.Conn, port int) error {
 	if len(connections) == 0 {
 		return errNoGate
 	}
@@ -184,6 +185,7 @@ func openGate(connections []net.Conn, port int) error {
 	if err := connection.SetDeadline(time.Now().Add(readyLimit)); err != nil {
 		return err
 	}
+	defer context.AfterFunc(ctx, func() { connection.Close() })()
 	if err := command(connection, "+OK", "CONFIG", "SET", "port", strconv.Itoa(port)); err != nil {
 		return fmt.Errorf("%w: %w", errNoGate, err)
 	}

@@ -275,7 +275,9 @@ func (s *sweep) containers(ctx context.Context, filters client.Filters, dead fun
 		return err
 	}
 	filters = filters.Add("label", labelHost+"="+host).Add("label", labelRun)
-	found, err := s.docker.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: filters})
+	asking, cancel := Within(ctx, cleanupLimit)
+	defer cancel()
+	found, err := s.docker.ContainerList(asking, client.ContainerListOptions{All: true, Filters: filters})
 	if err != nil {
 		return fmt.Errorf("list containers: %w", oneLine(err))
 	}

@@ -142,9 +142,8 @@ func ask(ctx context.Context, node node, do func(context.Context, *redis.Client)
 	if err != nil {
 		return err
 	}
+	defer connection.Close()
 	defer client.Close()
-	// The client waits without limit, so it is the connection that the context ends.
-	defer context.AfterFunc(ctx, func() { connection.Close() })()
 	if err := do(ctx, client); err != nil {
 		return fmt.Errorf("ask %s: %w", node.addr(), err)
 	}

@@ -51,11 +51,16 @@ const (
 
 // keepBusy runs scripts that take so long each. How far a script counts in that time
 // is found out on the way.
+//
+// A script that has begun is waited for when ctx ends: nothing ends it, and to give up
+// its connection would cost the one that the remedy needs.
 func keepBusy(ctx context.Context, c *redis.Client, length, each time.Duration) error {
+	answered, cancel := context.WithTimeout(context.WithoutCancel(ctx), length+FireWithin)
+	defer cancel()
 	count := float64(firstCount)
 	for end := time.Now().Add(length); ctx.Err() == nil && time.Now().Before(end); {
 		begun := time.Now()
-		if err := spin.Run(ctx, c, nil, int64(count)).Err(); err != nil {
+		if err := spin.Run(answered, c, nil, int64(count)).Err(); err != nil {
 			return err
 		}
 		fold := each.Seconds() / max(time.Since(begun).Seconds(), 1e-6)
