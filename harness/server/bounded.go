@@ -89,7 +89,7 @@ func (b *bounded) do(ctx context.Context, cmds []redis.Cmder, send func(context.
 		return err
 	}
 	err = fmt.Errorf("%w: %w", ErrControlLost, unanswered(ctx, cmds))
-	for _, cmd := range cmds { // of a pipeline the first ones may have been answered
+	for _, cmd := range cmds {
 		var answer redis.Error
 		if cmd.Err() != nil && !errors.As(cmd.Err(), &answer) {
 			cmd.SetErr(err)

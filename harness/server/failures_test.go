@@ -383,7 +383,7 @@ func TestCancelledStart(t *testing.T) {
 	})
 }
 
-// The calls of a control wait without limit for a server that hangs. Close ends them.
+// The calls of a control wait for a server that hangs. Close ends them.
 func TestCloseEndsTheWait(t *testing.T) {
 	needProcess(t)
 	s := start(t, server.StartProcess, server.Spec{Config: small, Workspace: newWorkspace(t), Name: "hangs"})
