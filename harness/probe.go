@@ -62,6 +62,9 @@ func (a *armRun) runbookMonitor(ctx context.Context, length time.Duration) histo
 	p.Did = typed + ` | grep "SET lock:"`
 	p.Lines, p.Matches, p.Said = printed.lines, printed.matches, strings.TrimSpace(string(printed.head))
 	p.Connected = strings.HasPrefix(p.Said, "OK")
+	if p.Said == "" && bounded.Err() != nil { // what is turned away is told so
+		p.Error = fmt.Sprintf("redis-cli was not answered within %v", length)
+	}
 	return p
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -100,5 +101,17 @@ func (b *bounded) do(ctx context.Context, cmds []redis.Cmder, send func(context.
 
 // unanswered says of which command the answer did not come, and why it is not waited for any more.
 func unanswered(ctx context.Context, cmds []redis.Cmder) error {
-	return fmt.Errorf("no answer to %s: %w", strings.ToUpper(cmds[0].FullName()), context.Cause(ctx))
+	return fmt.Errorf("no answer to %s: %w", commandName(cmds[0]), context.Cause(ctx))
+}
+
+// withSubcommand are the commands whose name has two words.
+var withSubcommand = []string{"acl", "client", "command", "config", "object", "sentinel"}
+
+// commandName leaves out the arguments, which may be secret.
+func commandName(cmd redis.Cmder) string {
+	name := cmd.Name()
+	if args := cmd.Args(); len(args) > 1 && slices.Contains(withSubcommand, name) {
+		name = fmt.Sprintf("%s %v", name, args[1])
+	}
+	return strings.ToUpper(name)
 }
