@@ -318,10 +318,21 @@ func (s *suite) runArm(ctx context.Context, t *task, attempt, look int, observe 
 		err = onlyCleanup(err)
 	}
 	r, judgeErr := judgeFolder(s.root, t.folder(), t.sc, t.arm)
+	if errors.Is(judgeErr, history.ErrTooLong) {
+		r, judgeErr = unjudged(t, judgeErr), nil
+	}
 	if err == nil && judgeErr != nil {
 		err = fmt.Errorf("%w: %w", ErrInternal, judgeErr)
 	}
 	return r, env, err
+}
+
+// unjudged is the result of an arm of which nothing can be said.
+func unjudged(t *task, why error) *ArmResult {
+	r := Judge(t.sc, t.arm, &history.History{Marks: []history.Mark{
+		{Kind: history.NoteMark, Detail: why.Error()}, {Kind: history.PhaseMark, Name: history.End, Detail: why.Error()},
+	}})
+	return &r
 }
 
 // onlyCleanup drops the loss of the server, which the history tells of, and

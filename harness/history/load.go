@@ -90,7 +90,8 @@ func LoadFrom(f *os.File) (*History, error) {
 // What it tells has been checked: of a journal that was cut off or damaged it
 // reads the part before that, returns truncated and no error. An error, which
 // names the path, means that there was nothing to read: no file, no journal,
-// one of another schema, or one without as much as a header.
+// one of another schema, or one without as much as a header; or that there was too
+// much, which is [ErrTooLong].
 func Each(path string, v Visitor) (h Header, truncated bool, err error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -160,7 +161,7 @@ func read(src io.Reader, v Visitor) (h Header, truncated bool, err error) {
 	if h, err = decodeHeader(first); err != nil {
 		return h, false, err
 	}
-	b := batch{visit: v}
+	b := batch{visit: v, left: readBounds}
 	b.sum(first)
 	for !b.ended {
 		line, err := in.line()
@@ -168,6 +169,9 @@ func read(src io.Reader, v Visitor) (h Header, truncated bool, err error) {
 			truncated = true
 			break
 		}
+	}
+	if b.long != nil {
+		return h, false, b.long
 	}
 	if b.batches == 0 {
 		return h, false, errors.New("cut off or damaged before its header was complete: nothing can be read")
@@ -220,6 +224,9 @@ type batch struct {
 	opLines int64
 	crc     uint32
 
+	left bounds
+	long error // there is more than that
+
 	batches int64 // checked
 	total   int64 // operations in them
 	ended   bool  // the last line was read
@@ -241,6 +248,9 @@ func (b *batch) line(line []byte) bool {
 	}
 	b.sum(line)
 	b.opLines++
+	if b.long = b.left.spend(1, opCost); b.long != nil {
+		return false
+	}
 	if b.visit.Op == nil {
 		return true
 	}
@@ -257,8 +267,14 @@ func (b *batch) object(line []byte) bool {
 		b.sum(line)
 		return true
 	}
+	if b.long = b.left.spend(0, costOf(line)); b.long != nil {
+		return false
+	}
 	var l otherLine
 	if json.Unmarshal(line, &l) != nil {
+		return false
+	}
+	if b.long = b.left.spend(0, entryCost*l.entries()); b.long != nil {
 		return false
 	}
 	switch {
