@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/lockjam/lockjam/harness/history"
 )
@@ -107,17 +108,21 @@ func OpenFile(folder, name string) (*os.File, error) {
 // openFile opens a plain file within a run folder. A pipe would keep its reader waiting,
 // and a link that leads out of the folder is no part of the run.
 func openFile(root *os.Root, name string) (*os.File, error) {
-	info, err := root.Stat(name)
+	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe would keep even this waiting
 	if path, ok := errors.AsType[*fs.PathError](err); ok {
-		path.Op = "open" // which is what it is for; the call is statat
+		path.Op = "open" // which is what it is for; the call is openat
 	}
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: errors.New("it is no plain file")}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = &fs.PathError{Op: "open", Path: name, Err: errors.New("it is no plain file")}
 	}
-	return root.Open(name)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 // writeVerdicts stores every arm's verdict.json as the arms taken together have

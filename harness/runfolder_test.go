@@ -5,7 +5,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/lockjam/lockjam/harness/history"
 )
@@ -156,4 +158,37 @@ func FuzzLoadRun(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A pipe that nobody writes to, under the name of any file of a run folder, keeps nobody
+// waiting; a file that is too large is not read to its end.
+func TestRejudgeOfFilesThatAreNone(t *testing.T) {
+	const arm = "healthy/control"
+	for _, name := range []string{runFile, arm + "/" + ScenarioFile, arm + "/" + historyFile} {
+		for what, put := range map[string]func(string) error{
+			"a pipe":   func(path string) error { return syscall.Mkfifo(path, 0o644) },
+			"a folder": func(path string) error { return os.Mkdir(path, 0o755) },
+			"huge": func(path string) error {
+				return errors.Join(os.WriteFile(path, nil, 0o644), os.Truncate(path, 1<<40))
+			},
+		} {
+			folder := t.TempDir()
+			text := `{"schema": "lockjam/run/v1", "status": "completed", "scenarios": [{"name": "healthy", "arms": [{"name": "control", "folder": "` + arm + `"}]}]}`
+			err := errors.Join(os.CopyFS(filepath.Join(folder, arm), os.DirFS("../results/reference/"+arm)),
+				history.WriteFile(filepath.Join(folder, runFile), []byte(text)), os.Remove(filepath.Join(folder, name)), put(filepath.Join(folder, name)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan error, 1)
+			go func() { _, _, err := Rejudge(folder); ended <- err }()
+			select {
+			case err := <-ended:
+				if !errors.Is(err, ErrUsage) {
+					t.Errorf("%s is %s: %v", name, what, err)
+				}
+			case <-time.After(10 * time.Second):
+				t.Fatalf("%s is %s: it hangs", name, what)
+			}
+		}
+	}
 }

@@ -97,7 +97,7 @@ func (f *runFolder) serverOf(armFolder string) string {
 	if why := f.missing(armFolder, environmentFile); why != "" {
 		return "not known: " + why
 	}
-	file, err := f.root.Open(filepath.Join(armFolder, environmentFile))
+	file, err := harness.OpenFile(f.path, filepath.Join(armFolder, environmentFile))
 	if err != nil {
 		return "not known: " + environmentFile + " cannot be read"
 	}

@@ -8,6 +8,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -44,15 +46,20 @@ type Known struct {
 	CheckParam func(remedy, param, value string) error
 }
 
+// pipeLimit is how long a pipe may take to deliver a scenario.
+const pipeLimit = 10 * time.Second
+
 // Load reads a scenario from a file of the user's. What is wrong with the
 // contents comes back as [Errors]; what is wrong with the file, as package os
 // says it.
 func Load(path string, known Known) (*Scenario, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("read scenario: %w", err)
 	}
 	defer f.Close()
+	// It may be a pipe, as <(...) in a shell is, and one that nobody writes to.
+	_ = f.SetReadDeadline(time.Now().Add(pipeLimit)) // a file has none, and needs none
 	s, err := Read(f, path, known)
 	if err != nil {
 		return nil, err

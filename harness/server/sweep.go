@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -94,7 +95,7 @@ func takeOver(dir string) (*os.File, string, error) {
 	if err := oursAlone(dir); err != nil {
 		return nil, "", err
 	}
-	owner, err := os.OpenFile(filepath.Join(dir, ownerFile), os.O_RDWR|unix.O_NOFOLLOW, 0)
+	owner, err := openPlain(filepath.Join(dir, ownerFile), os.O_RDWR)
 	if err != nil {
 		return nil, "", err
 	}
@@ -125,9 +126,29 @@ func oursAlone(dir string) error {
 	return nil
 }
 
+// openPlain opens a file that lockjam has written. What stands under its name in a folder for temporary files may be
+// anything: a pipe would keep its reader waiting, and a link lead elsewhere.
+func openPlain(path string, flag int) (*os.File, error) {
+	f, err := os.OpenFile(path, flag|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no plain file", path)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// maxOwner bounds what is read of an owner file, in bytes: three short lines.
+const maxOwner = 64 << 10
+
 // readOwner returns the run that an owner file names.
 func readOwner(owner *os.File) (string, error) {
-	lines := bufio.NewScanner(owner)
+	lines := bufio.NewScanner(io.LimitReader(owner, maxOwner))
 	if !lines.Scan() || lines.Text() != ownerMagic {
 		return "", errors.New("not a workspace of lockjam")
 	}

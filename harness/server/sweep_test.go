@@ -353,3 +353,60 @@ func (d *door) shut() {
 		}
 	}
 }
+
+// Whatever stands in a folder for temporary files under lockjam's names, no sweep waits for
+// it, reads all of it, or goes where it leads.
+func TestSweepOfWhatIsNoWorkspace(t *testing.T) {
+	const owner = "lockjam workspace v1\nrun forged\n"
+	pipe := func(path string) error { return syscall.Mkfifo(path, 0o600) }
+	write := func(text string) func(string) error {
+		return func(path string) error { return os.WriteFile(path, []byte(text), 0o600) }
+	}
+	link := func(to string) func(string) error { return func(path string) error { return os.Symlink(to, path) } }
+	large := func(path string) error { // sparse: it takes no room
+		return errors.Join(os.WriteFile(path, []byte(owner), 0o600), os.Truncate(path, 1<<40))
+	}
+	for _, c := range []struct {
+		name           string
+		owner, started func(string) error
+		removed        bool
+		said           string
+	}{
+		{"owner is a pipe", pipe, nil, false, ""},
+		{"owner is a device", link("/dev/zero"), nil, false, ""},
+		{"owner is a folder", func(path string) error { return os.Mkdir(path, 0o700) }, nil, false, ""},
+		{"owner is huge", large, nil, true, ""},
+		{"started is a pipe", write(owner), pipe, false, "is no plain file"},
+		{"started is a device", write(owner), link("/dev/zero"), false, "too many levels of symbolic links"},
+		{"started is a folder", write(owner), func(path string) error { return os.Mkdir(path, 0o700) }, false, "is no plain file"},
+		{"started is huge", write(owner), large, false, "token too long"},
+		{"nothing but an owner", write(owner), nil, true, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			tmp := t.TempDir()
+			t.Setenv("TMPDIR", tmp)
+			t.Setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
+			dir := filepath.Join(tmp, "lockjam-forged")
+			err := errors.Join(os.Mkdir(dir, 0o700), c.owner(filepath.Join(dir, "owner")))
+			if c.started != nil {
+				err = errors.Join(err, c.started(filepath.Join(dir, "started")))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan error, 1)
+			go func() { _, err := server.Sweep(context.Background(), nil); ended <- err }()
+			select {
+			case err = <-ended:
+			case <-time.After(5 * time.Second):
+				t.Fatal("it hangs")
+			}
+			if (err == nil) != (c.said == "") || err != nil && !strings.Contains(err.Error(), c.said) {
+				t.Errorf("%v; want to be told %q", err, c.said)
+			}
+			if _, err := os.Lstat(dir); errors.Is(err, os.ErrNotExist) != c.removed {
+				t.Errorf("the folder: %v; want it removed: %v", err, c.removed)
+			}
+		})
+	}
+}

@@ -4,9 +4,9 @@ package server
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -201,17 +201,22 @@ type started struct {
 	containers bool
 }
 
+// maxStarted bounds what is read of a file "started", in bytes: 100,000 processes have less.
+const maxStarted = 4 << 20
+
 // readStarted reads what a workspace has started. A line that was cut off by a crash is left out.
 func readStarted(dir string) (started, error) {
 	var s started
-	content, err := os.ReadFile(filepath.Join(dir, startedFile))
+	f, err := openPlain(filepath.Join(dir, startedFile), os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, nil
 	}
 	if err != nil {
 		return s, err
 	}
-	for lines := bufio.NewScanner(bytes.NewReader(content)); lines.Scan(); {
+	defer f.Close()
+	lines := bufio.NewScanner(io.LimitReader(f, maxStarted))
+	for lines.Scan() {
 		fields := strings.Fields(lines.Text())
 		switch {
 		case len(fields) == 1 && fields[0] == "container":
@@ -224,5 +229,5 @@ func readStarted(dir string) (started, error) {
 			}
 		}
 	}
-	return s, nil
+	return s, lines.Err()
 }
