@@ -1,6 +1,8 @@
 package harness
 
 import (
+	"fmt"
+
 	"github.com/lockjam/lockjam/harness/history"
 )
 
@@ -95,6 +97,16 @@ type Load struct {
 	Connected  int64 `json:"connected_clients"`    // 0 with MaxClients, where the server did not answer
 	MaxClients int64 `json:"maxclients"`           // 0 where the server did not answer
 	Rejected   int64 `json:"rejected_connections"` // since the server's start
+}
+
+// SlotsTaken is how many of maxclients' slots clients have, and what is to be said of clients
+// beyond them, "" mostly. Redis refuses a client before it counts it, and cuts none where
+// maxclients is lowered: more clients than slots were there before that.
+func SlotsTaken(connected, maxclients int64) (taken int64, beyond string) {
+	if connected <= maxclients {
+		return connected, ""
+	}
+	return maxclients, fmt.Sprintf(" + %d from before maxclients was lowered", connected-maxclients)
 }
 
 func sampleEvent(s history.Sample) Event {

@@ -190,7 +190,8 @@ func (a *armView) clients() string {
 	case a.latest.MaxClients == 0:
 		return "no answer"
 	}
-	return fmt.Sprintf("%d/%d clients", a.latest.Connected, a.latest.MaxClients)
+	taken, beyond := harness.SlotsTaken(a.latest.Connected, a.latest.MaxClients)
+	return fmt.Sprintf("%d/%d clients%s", taken, a.latest.MaxClients, beyond)
 }
 
 // left is how long the phase goes on at least, or has gone on where that is not known

@@ -287,7 +287,8 @@ func secondLine(s harness.Sighting) string {
 	if s.Connected != nil {
 		clients := fmt.Sprintf("clients %d", *s.Connected)
 		if s.MaxClients != nil && *s.MaxClients > 0 {
-			clients += fmt.Sprintf("/%d (%.0f%%)", *s.MaxClients, 100*float64(*s.Connected)/float64(*s.MaxClients))
+			taken, beyond := harness.SlotsTaken(*s.Connected, *s.MaxClients)
+			clients = fmt.Sprintf("clients %d/%d (%.0f%%)%s", taken, *s.MaxClients, 100*float64(taken)/float64(*s.MaxClients), beyond)
 		}
 		parts = append(parts, clients)
 	}

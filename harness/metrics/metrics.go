@@ -63,7 +63,7 @@ func New() *Live {
 	l.repeated = counter("arms_repeated_total", "Attempts that were discarded for noise, and the arm run again.", perArm...)
 	l.workers = gauge("workers", "Workers that run.", perRepeat...)
 	l.waiting = gauge("waiting_workers", "Workers that wait for a lock or a connection.", perRepeat...)
-	l.connected = gauge("connected_clients", "Clients of the arm's server, as it says; missing while it does not answer.", perRepeat...)
+	l.connected = gauge("connected_clients", "Clients of the arm's server, as it says: more than maxclients where that was lowered meanwhile. Missing while it does not answer.", perRepeat...)
 	l.limit = gauge("maxclients", "Client slots of the arm's server, as it says; missing while it does not answer.", perRepeat...)
 	l.phase = gauge("arm_phase", "1 for the phase that an arm is in.", append(perRepeat[:4:4], "phase")...)
 	l.run = gauge("run_info", "The run, by its id and seed.", "id", "seed")

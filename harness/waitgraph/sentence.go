@@ -196,7 +196,8 @@ func (t Tally) held(mentioned *[]int) string {
 	return t.share("client slot")
 }
 
-// share is "all 30 client slots", "7 of 30 client slots", "the only turn".
+// share is "all 30 client slots", "7 of 30 client slots", "the only turn"; never more of
+// something than there is.
 func (t Tally) share(noun string) string {
 	switch {
 	case t.Units == t.Total && t.Total == 1:
@@ -205,6 +206,8 @@ func (t Tally) share(noun string) string {
 		return "both " + noun + "s"
 	case t.Units == t.Total:
 		return fmt.Sprintf("all %d %ss", t.Total, noun)
+	case t.Units > t.Total: // somebody changed the limit meanwhile
+		return fmt.Sprintf("all %s and %d more than there were at the start", plural(t.Total, noun), t.Units-t.Total)
 	}
 	return fmt.Sprintf("%d of %s", t.Units, plural(t.Total, noun))
 }
