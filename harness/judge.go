@@ -39,6 +39,7 @@ func newJudge(sc *scenario.Scenario, arm scenario.Arm, h *history.History) judge
 	j.r = ArmResult{
 		Name: arm.Name, Why: arm.Why, Remedy: remedy.Name, Prevention: arm.Prevention, Claim: arm.Claim, Outcome: Pass, Reasons: []string{},
 		Expected: Verdict(arm.Expect.Verdict), Against: arm.Against, Steps: j.t.steps, Truncated: h.Truncated, Signals: []SignalResult{},
+		Checked: []string{},
 	}
 	j.phases()
 	j.probes()
@@ -87,6 +88,7 @@ func (j *judge) verdicts() {
 	j.levels()
 	j.faultLevels()
 	j.expectations()
+	j.checked()
 }
 
 type judge struct {
@@ -167,7 +169,9 @@ func (j *judge) phases() {
 				r.Operations.Unknown++
 			}
 		}
-		r.GoodputPerS = round(float64(r.Operations.OK)/(p.to-p.from).Seconds(), 1)
+		if r.GoodputPerS = perSecond(goodput(j.h.Ops, p.span)); p.to-p.from < bin { // too short for a whole one
+			r.GoodputPerS = round(float64(r.Operations.OK)/(p.to-p.from).Seconds(), 1)
+		}
 		us := func(v int64) float64 { return float64(v) / 1000 }
 		if r.Operations.OK > 0 {
 			r.ResponseMS = Percentiles{us(response.ValueAtQuantile(50)), us(response.ValueAtQuantile(99)), us(response.Max())}
@@ -236,8 +240,8 @@ func (j *judge) reproduced() bool {
 	reproduced := j.t.trigger != history.Never && left <= j.sc.Incident.GoodputRatio
 	j.r.Reproduced = &reproduced
 	if !reproduced {
-		j.doubt("the incident was not reproduced: goodput was still %.0f%% of the baseline's (at most %.0f%% was to be left)",
-			100*left, 100*j.sc.Incident.GoodputRatio)
+		j.doubt("the incident was not reproduced: goodput was still %s%% of the baseline's (at most %s%% was to be left)",
+			Percent(left), threshold(j.sc.Incident.GoodputRatio))
 	}
 	return reproduced
 }
@@ -438,7 +442,7 @@ func (j *judge) others() {
 // the collapse with what came before it, and the cure with the outage.
 func (j *judge) levels() {
 	per := func(s span) *float64 {
-		v := round(mean(goodput(j.h.Ops, s))*float64(time.Second/bin), 1)
+		v := perSecond(goodput(j.h.Ops, s))
 		return &v
 	}
 	tail := j.sc.Incident.ForMS.Duration()
@@ -491,6 +495,9 @@ func (j *judge) expectations() {
 func (j *judge) ratio(after, before []float64) interval {
 	return ratio(after, before, j.sc.Swarm.Lock.HoldMS.Duration())
 }
+
+// perSecond is the mean of bins in decisions per second, as run.json keeps it.
+func perSecond(bins []float64) float64 { return round(mean(bins)*float64(time.Second/bin), 1) }
 
 func safeWord(unsafe bool) string {
 	if unsafe {

@@ -56,7 +56,7 @@ func (j *judge) faultsRemedied() {
 	j.recovered(after, before)
 	j.r.Recovery.RestoredAfterMS = &ms
 	held := j.ratio(after, during)
-	figures := fmt.Sprintf("goodput was %.0f%% of the incident's (95%% interval %.0f to %.0f%%)", 100*held.mid, 100*held.low, 100*held.high)
+	figures := "goodput was " + held.words("the incident's")
 	switch need := j.sc.Cure.Ratio; {
 	case held.high < need && j.tooBusy(clean):
 	case held.low >= need:
@@ -64,7 +64,7 @@ func (j *judge) faultsRemedied() {
 		j.r.Because = fmt.Sprintf("The last safety fault was %.1f s after the remedy was begun, and from then on %s.", ms/1000, figures)
 	case held.high >= need:
 		j.r.Straddles = true
-		j.doubt("there was no safety fault any more after %.1f s, and %s: the threshold of %.0f%% lies between", ms/1000, figures, 100*need)
+		j.doubt("there was no safety fault any more after %.1f s, and %s: the threshold of %s%% lies between", ms/1000, figures, threshold(need))
 	default:
 		j.r.Verdict = Partial
 		j.r.Because = fmt.Sprintf("There was no safety fault any more after %.1f s, and %s.", ms/1000, figures)
@@ -86,8 +86,7 @@ func (j *judge) worsened(until time.Duration) bool {
 }
 
 func (j *judge) recovered(after, before []float64) {
-	r := j.ratio(after, before)
-	j.r.Recovery = &Recovery{Ratio: round(r.mid, 3), Low: round(r.low, 3), High: round(r.high, 3)}
+	j.r.Recovery = j.ratio(after, before).recovery()
 }
 
 // faultsGoOn tells apart fewer faults, as many as before, and a stretch without any

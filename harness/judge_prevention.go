@@ -21,37 +21,32 @@ func (j *judge) prevention() {
 	window := int(j.sc.Cure.RelapseWindowMS.Duration() / bin)
 	tail := after[max(0, len(after)-int(j.sc.Incident.ForMS.Duration()/bin)):]
 	held := j.ratio(after, before)
-	j.r.Recovery = &Recovery{Ratio: round(held.mid, 3), Low: round(held.low, 3), High: round(held.high, 3)}
+	j.r.Recovery = held.recovery()
 	j.served()
 	in := span{j.t.trigger, j.t.end}
 	if j.sc.Incident.Faults > 0 {
-		j.faultsPrevented(mean(tail)/normal, figuresOf(held))
+		j.faultsPrevented(mean(tail)/normal, held.words("the baseline"))
 		return
 	}
 	down := firstWindowUnder(after, window, j.sc.Cure.RelapseRatio*normal)
-	figures := figuresOf(held)
+	figures := held.words("the baseline")
 	switch {
 	case mean(tail) <= j.sc.Incident.GoodputRatio*normal:
 		j.r.Verdict = NotPrevented
-		j.r.Because = fmt.Sprintf("Goodput fell under %.0f%% of the baseline %.1f s after the trigger, and was %.0f%% of it at the end.",
-			100*j.sc.Cure.RelapseRatio, (time.Duration(max(down, 0)) * bin).Seconds(), 100*mean(tail)/normal)
+		j.r.Because = fmt.Sprintf("Goodput fell under %s%% of the baseline %.1f s after the trigger, and was %s%% of it at the end.",
+			threshold(j.sc.Cure.RelapseRatio), (time.Duration(max(down, 0)) * bin).Seconds(), Percent(mean(tail)/normal))
 	case down < 0 && held.low >= j.sc.Cure.Ratio:
 		j.r.Verdict = Prevented
 		j.r.Because = "From the trigger on goodput was " + figures + "."
 	case (down >= 0 || held.high < j.sc.Cure.Ratio) && j.tooBusy(in):
 	case down < 0 && held.high >= j.sc.Cure.Ratio:
 		j.r.Straddles = true
-		j.doubt("the 95%% interval of goodput after the trigger, %.0f to %.0f%% of the baseline, straddles the threshold of %.0f%%",
-			100*held.low, 100*held.high, 100*j.sc.Cure.Ratio)
+		j.doubt("the 95%% interval of goodput after the trigger, %s of the baseline, straddles the threshold of %s%%",
+			held.span(), threshold(j.sc.Cure.Ratio))
 	default:
 		j.r.Verdict = Mitigated
-		j.r.Because = fmt.Sprintf("From the trigger on goodput was %s, and %.0f%% at the end.", figures, 100*mean(tail)/normal)
+		j.r.Because = fmt.Sprintf("From the trigger on goodput was %s, and %s%% at the end.", figures, Percent(mean(tail)/normal))
 	}
-}
-
-// figuresOf is a share of the baseline's goodput in words.
-func figuresOf(held interval) string {
-	return fmt.Sprintf("%.0f%% of the baseline (95%% interval %.0f to %.0f%%)", 100*held.mid, 100*held.low, 100*held.high)
 }
 
 // served counts who got anything done at the end: goodput can be as ever while

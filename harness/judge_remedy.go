@@ -33,7 +33,7 @@ func (j *judge) remedy() {
 	all := span{j.t.remedyBegun, j.t.end}
 	after := goodput(j.h.Ops, all)
 	whole := j.ratio(goodput(j.h.Ops, j.t.recovery), before)
-	j.r.Recovery = &Recovery{Ratio: round(whole.mid, 3), Low: round(whole.low, 3), High: round(whole.high, 3)}
+	j.r.Recovery = whole.recovery()
 
 	window := int(j.sc.Cure.RelapseWindowMS.Duration() / bin)
 	restored := firstRestored(after, window, j.sc.Cure.Ratio*normal, j.sc.Cure.RelapseRatio*normal)
@@ -42,32 +42,31 @@ func (j *judge) remedy() {
 		return
 	}
 	ms := millis(time.Duration(restored) * bin)
-	j.r.Recovery.RestoredAfterMS = &ms
 	lasted := after[restored:]
 	held := j.ratio(lasted, before)
-	j.r.Recovery.Ratio, j.r.Recovery.Low, j.r.Recovery.High = round(held.mid, 3), round(held.low, 3), round(held.high, 3)
+	j.r.Recovery = held.recovery()
+	j.r.Recovery.RestoredAfterMS = &ms
 	lost := firstWindowUnder(lasted, window, j.sc.Cure.RelapseRatio*normal)
 	need := j.sc.Cure.Ratio
 	switch {
 	case (lost >= 0 || held.high < need) && j.tooBusy(j.t.recovery):
 	case lost >= 0:
 		j.r.Verdict = Relapsed
-		j.r.Because = fmt.Sprintf("Goodput was back after %.1f s and fell under %.0f%% of the baseline %.1f s later.",
-			ms/1000, 100*j.sc.Cure.RelapseRatio, (time.Duration(lost) * bin).Seconds())
+		j.r.Because = fmt.Sprintf("Goodput was back after %.1f s and fell under %s%% of the baseline %.1f s later.",
+			ms/1000, threshold(j.sc.Cure.RelapseRatio), (time.Duration(lost) * bin).Seconds())
 	case time.Duration(len(lasted))*bin < j.sc.Cure.HoldMS.Duration():
 		j.doubt("goodput came back after %.1f s, too late to see whether it lasts: lengthen recovery_ms", ms/1000)
 	case held.low >= need:
 		j.r.Verdict = Cured
-		j.r.Because = fmt.Sprintf("Goodput was back after %.1f s and stayed at %.0f%% of the baseline (95%% interval %.0f to %.0f%%).",
-			ms/1000, 100*held.mid, 100*held.low, 100*held.high)
+		j.r.Because = fmt.Sprintf("Goodput was back after %.1f s and stayed at %s.", ms/1000, held.words("the baseline"))
 	case held.high >= need:
 		j.r.Straddles = true
-		j.doubt("the 95%% interval of goodput after the remedy, %.0f to %.0f%% of the baseline, straddles the threshold of %.0f%%",
-			100*held.low, 100*held.high, 100*need)
+		j.doubt("the 95%% interval of goodput after the remedy, %s of the baseline, straddles the threshold of %s%%",
+			held.span(), threshold(need))
 	default:
 		j.r.Verdict = Partial
-		j.r.Because = fmt.Sprintf("Goodput stayed at %.0f%% of the baseline (95%% interval %.0f to %.0f%%), under the %.0f%% that count as cured.",
-			100*held.mid, 100*held.low, 100*held.high, 100*need)
+		j.r.Because = fmt.Sprintf("Goodput stayed at %s, under the %s%% that count as cured.",
+			held.words("the baseline"), threshold(need))
 	}
 }
 
@@ -118,7 +117,7 @@ func (j *judge) notRestored(after []float64, normal float64) {
 	case !stalled && j.tooBusy(j.t.recovery):
 	case !stalled && mean(after) > 2*math.Max(before, j.sc.Incident.GoodputRatio*normal):
 		j.r.Verdict = Partial
-		j.r.Because = fmt.Sprintf("Goodput rose to %.0f%% of the baseline and no further.", 100*mean(goodput(j.h.Ops, tail))/normal)
+		j.r.Because = fmt.Sprintf("Goodput rose to %s%% of the baseline and no further.", Percent(mean(goodput(j.h.Ops, tail))/normal))
 	default:
 		j.r.Verdict = NoEffect
 		j.r.Because = j.slowly(resumed, normal)

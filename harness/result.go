@@ -126,6 +126,7 @@ type ArmResult struct {
 	Verdict     Verdict        `json:"verdict,omitempty"`
 	Expected    Verdict        `json:"expected,omitempty"`
 	Because     string         `json:"because,omitempty"` // the verdict in a sentence
+	Checked     []string       `json:"checked,omitzero"`  // what was compared with an expectation: verdict, safety, incident, signals
 	Against     []string       `json:"against,omitempty"` // arms that do a part of what it does
 	Credit      *Credit        `json:"credit,omitempty"`  // null where there is none to earn
 	Recovery    *Recovery      `json:"recovery,omitempty"`
@@ -175,7 +176,7 @@ type PhaseResult struct {
 	Name         string           `json:"name"`
 	StartMS      float64          `json:"start_ms"`
 	EndMS        float64          `json:"end_ms"`
-	GoodputPerS  float64          `json:"goodput_per_s"`
+	GoodputPerS  float64          `json:"goodput_per_s"` // over its whole tenths of a second, as everywhere
 	ResponseMS   Percentiles      `json:"response_ms"`
 	Operations   Operations       `json:"operations"`
 	Classes      map[string]int64 `json:"classes"`       // failed attempts, by class

@@ -2,6 +2,7 @@ package harness
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"gonum.org/v1/gonum/stat"
@@ -86,6 +87,16 @@ func steady(bins []float64, work time.Duration) bool {
 	first, second := batches[:len(batches)/2], batches[len(batches)/2:]
 	drift := math.Abs(stat.Mean(first, nil) - stat.Mean(second, nil))
 	return half <= steadyWithin*l.mean && drift <= steadyWithin*l.mean
+}
+
+// Median is of a set that is not empty; of an even number the mean of the middle two.
+func Median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	n := len(sorted)
+	if n%2 == 1 || sorted[n/2-1] == sorted[n/2] {
+		return sorted[n/2]
+	}
+	return (sorted[n/2-1] + sorted[n/2]) / 2
 }
 
 func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

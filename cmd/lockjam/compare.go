@@ -18,15 +18,20 @@ which figures differ by more than noise, which signals became slower. No Redis
 is needed.
 
 Verdicts are compared as they are: they do not waver where nothing has changed.
-Figures do, and a single run of each says nothing about that: a figure is better
+Figures do, and a single run of each says little about that: a figure is better
 or worse only where repeats (lockjam run --repeat 10) show it beyond noise, by
 the Mann-Whitney U test, which benchstat uses too, corrected by Holm's method
 for the number of figures of a rule. In at most one of twenty comparisons in
-which nothing has changed does a rule find something all the same.
+which nothing has changed does a rule find something all the same. Goodput as a
+share of the baseline needs no repeats where the 95%% intervals of one run and of
+the other are a factor of 2 apart at their near ends, and the higher one is at
+half of the baseline or more: no noise that was measured comes near to that.
 
 What is a regression is said by --fail-on, as NAME or, for a rule that weighs
 figures, 'NAME>N%%': then a difference of the median by at most N%% of the first
-run's passes.
+run's passes. A list replaces the default rules. With + before each of its names
+it is added to them: '+goodput>5%%'. What was worse by a rule that was not asked
+for is listed as not gated.
 
 %s
   any        all of these
@@ -44,14 +49,14 @@ func newCompare() *cobra.Command {
 		Short: "Compare two recorded runs: what regressed, beyond noise",
 		Long:  fmt.Sprintf(compareHelp, ruleList()),
 		Example: `  lockjam compare results/20261124-101500-1f3a results/latest
-  lockjam compare before after --fail-on 'verdict,unsafe,goodput>5%' --format markdown`,
+  lockjam compare before after --fail-on '+goodput>5%' --format markdown`,
 		Args:              exactly(2, "RUN-DIR"),
 		ValidArgsFunction: completeRuns,
 		RunE:              func(cmd *cobra.Command, args []string) error { return compareRuns(cmd, args, format, output, failOn) },
 	}
 	cmd.Flags().StringVar(&format, "format", "text", "`NAME` of the format: "+strings.Join(report.ComparisonFormats(), ", "))
 	cmd.Flags().StringVar(&output, "output", "-", "`FILE` to write to; - is stdout")
-	cmd.Flags().StringSliceVar(&failOn, "fail-on", defaultRules(), "what is a regression, a `RULE` of the list above; may be repeated")
+	cmd.Flags().StringSliceVar(&failOn, "fail-on", defaultRules(), "what is a regression, a `RULE` of the list above, or +RULE to add it to the default; may be repeated")
 	complete(cmd, "format", always(report.ComparisonFormats()...))
 	complete(cmd, "fail-on", always(ruleNames()...))
 	return cmd

@@ -235,6 +235,9 @@ func ending(r *harness.ArmResult) string {
 	if r.Unsafe {
 		text += ", UNSAFE"
 	}
+	if open := r.NotChecked(); open != "" && r.Outcome == harness.Pass {
+		text += ", " + open
+	}
 	switch {
 	case r.Outcome != harness.Pass && len(r.Reasons) > 0:
 		text += ": " + strings.Join(r.Reasons, "; ")

@@ -204,6 +204,30 @@ run r1  3s gone`},
 	}
 }
 
+// A server has never more clients in its slots than it has slots: those beyond were there
+// before the limit was lowered.
+func TestBoardExplainsClientsBeyondTheLimit(t *testing.T) {
+	b := jammed(look{})
+	over := sampled(4000, 340, 33)
+	over.Load.MaxClients = 32
+	b.update(3*time.Second, over)
+	if got := b.view(3*time.Second, 160, 20)[3]; !strings.HasSuffix(got, "32/32 clients + 1 from before maxclients was lowered") {
+		t.Errorf("%q", got)
+	}
+}
+
+// A finding that nothing was compared with is no pass in silence.
+func TestEndingSaysWhatWasNotChecked(t *testing.T) {
+	r := &harness.ArmResult{Outcome: harness.Pass, Verdict: harness.Relapsed, Because: "Work went on.", Checked: []string{}}
+	if got := ending(r); got != "pass, relapsed, not checked: Work went on." {
+		t.Errorf("%q", got)
+	}
+	r.Checked, r.Expected = []string{"verdict"}, harness.Relapsed
+	if got := ending(r); got != "pass, relapsed: Work went on." {
+		t.Errorf("%q", got)
+	}
+}
+
 // Nothing that comes from a server or a scenario reaches the terminal as it is.
 func TestBoardIsPrintable(t *testing.T) {
 	b := jammed(look{})

@@ -31,7 +31,8 @@ type Comparison struct {
 	Environment []Difference    `json:"environment"` // what the runs differ in to begin with
 	FailOn      []Limit         `json:"fail_on"`
 	Rules       []Judgement     `json:"rules"`
-	Compared    int             `json:"compared"` // arms that both runs have
+	NotGated    []Ungated       `json:"not_gated"` // rules that were not asked for
+	Compared    int             `json:"compared"`  // arms that both runs have
 	Rows        []Row           `json:"rows"`
 }
 

@@ -90,6 +90,11 @@ func TestRules(t *testing.T) {
 	}
 	after := func(a *harness.ArmResult, v float64) { a.Goodput.After = &v }
 	back := func(a *harness.ArmResult, v float64) { a.Recovery = &harness.Recovery{Ratio: 1, RestoredAfterMS: &v} }
+	share := func(mid, low, high float64) harness.ArmResult {
+		return arm(func(a *harness.ArmResult) {
+			a.Goodput, a.Recovery = harness.Goodput{}, &harness.Recovery{Ratio: mid, Low: low, High: high, RestoredAfterMS: num(200)}
+		})
+	}
 	never := func(a *harness.ArmResult) { a.Recovery = &harness.Recovery{Ratio: 0.5} }
 	p99 := func(a *harness.ArmResult, v float64) {
 		a.Phases = slices.Clone(a.Phases)
@@ -154,6 +159,15 @@ func TestRules(t *testing.T) {
 		{"lower by more than what counts", "goodput>8%", spread(5, 100, after), spread(5, 90, after), fail},
 		{"three repeats are too few", "goodput", spread(3, 100, after), spread(3, 50, after), open},
 		{"one run each", "goodput", spread(1, 100, after), spread(1, 50, after), open},
+		{"one run each, and almost nothing is left", "goodput", []harness.ArmResult{share(1.04, 0.98, 1.11)}, []harness.ArmResult{share(0.001, 0, 0.02)}, fail},
+		{"one run each, and as much more", "goodput", []harness.ArmResult{share(0.001, 0, 0.02)}, []harness.ArmResult{share(1.04, 0.98, 1.11)}, pass},
+		{"three runs each, all of them far from all others", "goodput", []harness.ArmResult{share(1.04, 0.98, 1.11), share(1.02, 0.97, 1.1), share(1, 0.96, 1.05)},
+			[]harness.ArmResult{share(0.4, 0.35, 0.48), share(0.3, 0.25, 0.33), share(0.31, 0.26, 0.34)}, fail},
+		{"three runs each, and one of them is not", "goodput", []harness.ArmResult{share(1.04, 0.98, 1.11), share(1.02, 0.97, 1.1), share(1, 0.96, 1.05)},
+			[]harness.ArmResult{share(0.4, 0.35, 0.49), share(0.3, 0.25, 0.33), share(0.31, 0.26, 0.34)}, open},
+		{"one run each, and apart as the machine may bring about", "goodput", []harness.ArmResult{share(2.22, 2.04, 2.42)}, []harness.ArmResult{share(1.4, 1.28, 1.54)}, open},
+		{"one run each, and apart as what a few grants leave may be", "goodput", []harness.ArmResult{share(0.23, 0.12, 0.45)}, []harness.ArmResult{share(0.004, 0.002, 0.01)}, open},
+		{"one run each, far apart, and within what counts", "goodput>70%", []harness.ArmResult{share(1.04, 0.98, 1.11)}, []harness.ArmResult{share(0.4, 0.35, 0.45)}, open},
 		{"one run each, and the same", "goodput", spread(1, 100, after), spread(1, 100, after), pass},
 		{"overlapping", "goodput", spread(5, 100, after), spread(5, 100.2, after), pass},
 
@@ -266,6 +280,33 @@ func TestWords(t *testing.T) {
 	}
 }
 
+// A list of rules of one's own leaves out the default ones, and what these would have
+// found is said.
+func TestWhatIsNotGatedIsSaid(t *testing.T) {
+	limits, err := ParseRules([]string{"goodput>5%"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := Runs(run(verdicts(harness.Cured)...), run(verdicts(harness.Relapsed)...), limits)
+	if c.Outcome != harness.Pass || c.Answer != "no regression in 1 arm, by goodput>5%; not gated: verdict worse in 1 arm (rule verdict not asked for)" {
+		t.Errorf("%s, %q", c.Outcome, c.Answer)
+	}
+	want := []string{"verdict worse in 1 arm (rule verdict not asked for)", "outcome, unsafe, missing, by which nothing is worse"}
+	if got := c.Passed(); !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+	limits, _ = ParseRules([]string{"+goodput>5%"})
+	c = Runs(run(verdicts(harness.Cured)...), run(verdicts(harness.Relapsed)...), limits)
+	if c.Outcome != harness.Fail || len(c.Passed()) != 0 || !strings.HasPrefix(c.Answer, "regression: verdict (1 worse)") {
+		t.Errorf("%s, %q, %q", c.Outcome, c.Answer, c.Passed())
+	}
+	changed := run(arm())
+	changed.Run.Claims[0].Verdict = "refuted"
+	if c := Runs(run(arm()), changed, Default()); !slices.Contains(c.Passed(), "the verdict on 1 claim changed (rule claim not asked for)") {
+		t.Errorf("%q", c.Passed())
+	}
+}
+
 func TestParseRules(t *testing.T) {
 	for _, c := range []struct {
 		words []string
@@ -275,6 +316,12 @@ func TestParseRules(t *testing.T) {
 		{[]string{" verdict ", "verdict"}, "verdict"},
 		{[]string{"goodput>2.5%"}, "goodput>2.5%"},
 		{[]string{"none"}, ""},
+		{[]string{"+goodput>5%"}, "verdict, outcome, unsafe, missing, goodput>5%"},
+		{[]string{" +goodput>5%", "+recovery"}, "verdict, outcome, unsafe, missing, goodput>5%, recovery"},
+		{[]string{"+verdict"}, "verdict, outcome, unsafe, missing"},
+		{[]string{"+goodput>5%", "recovery"}, `"+goodput>5%,recovery": a rule with + is added to the default, one without replaces it: write all of them one way`},
+		{[]string{"+none"}, "+none adds nothing: leave it out"},
+		{[]string{"+verdikt"}, "no rule is called \"verdikt\"; there are: verdict, outcome, unsafe, signal, claim, missing, goodput, recovery, latency, detection, faults, any, none"},
 		{[]string{"any", "goodput>10%"}, "verdict, outcome, unsafe, signal, claim, missing, goodput>10%, recovery, latency, detection, faults"},
 		{[]string{"goodput>10%", "any"}, "goodput>10%, verdict, outcome, unsafe, signal, claim, missing, recovery, latency, detection, faults"},
 		{[]string{"verdikt"}, "no rule is called \"verdikt\"; there are: verdict, outcome, unsafe, signal, claim, missing, goodput, recovery, latency, detection, faults, any, none"},

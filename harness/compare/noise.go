@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/aclements/go-moremath/stats"
+
+	"github.com/lockjam/lockjam/harness"
 )
 
 // Alpha is how often, of comparisons in which nothing has changed, a rule calls a
@@ -142,13 +144,13 @@ func shift(before, after []float64) *Shift {
 			apart = append(apart, a-b)
 		}
 	}
-	s := &Shift{By: Median(apart)}
+	s := &Shift{By: harness.Median(apart)}
 	slices.Sort(apart)
 	if k := outside(len(before), len(after)); k > 0 {
 		low, high := apart[k-1], apart[len(apart)-k]
 		s.Low, s.High = &low, &high
 	}
-	if m := Median(before); m != 0 {
+	if m := harness.Median(before); m != 0 {
 		share := s.By / m
 		s.Share = &share
 	}
@@ -168,14 +170,4 @@ func outside(before, after int) int {
 		k++
 	}
 	return k
-}
-
-// Median is of a set that is not empty; of an even number the mean of the middle two.
-func Median(values []float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	n := len(sorted)
-	if n%2 == 1 || sorted[n/2-1] == sorted[n/2] {
-		return sorted[n/2]
-	}
-	return (sorted[n/2-1] + sorted[n/2]) / 2
 }

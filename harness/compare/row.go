@@ -36,6 +36,7 @@ type Row struct {
 	Fails   bool     `json:"fails"`           // a regression by the rules that were asked for
 
 	before, after []float64 // figures, or ranks of what is no figure
+	farApart      string    // why the figures need no test; "" if they do
 	better        int       // +1: more is better, -1: less is; 0: neither
 	towards       int       // +1: the second run has more, -1: less
 }
@@ -129,6 +130,9 @@ func (r *Row) weigh(t tested, corrected float64, of int) {
 	case corrected <= Alpha:
 		r.turn(t.towards)
 		r.Because = fmt.Sprintf("beyond noise: p %s over %s", strconv.FormatFloat(corrected, 'g', 2, 64), count(of, "figure"))
+	case r.farApart != "":
+		r.turn(t.towards)
+		r.Because = r.farApart
 	case slices.Equal(slices.Sorted(slices.Values(r.before)), slices.Sorted(slices.Values(r.after))):
 		r.Finding = Same
 	case smallestP(n, m)*float64(of) > Alpha:

@@ -77,13 +77,35 @@ func (l Limit) String() string {
 }
 
 // ParseRules reads rules as a command line has them: NAME, or NAME>N% for one that
-// weighs figures; any for all of them, none for no rule. The error says what is wrong
-// with the first that cannot be meant.
+// weighs figures; any for all of them, none for no rule. Rules with a + before their
+// name are added to the default ones, rules without it replace these; a list has one
+// kind alone. The error says what is wrong with the first that cannot be meant.
 func ParseRules(words []string) ([]Limit, error) {
-	var limits []Limit
+	added := 0
+	bare := make([]string, len(words))
+	for i, word := range words {
+		plus := false
+		if bare[i], plus = strings.CutPrefix(strings.TrimSpace(word), "+"); plus {
+			added++
+		}
+	}
+	switch added {
+	case 0:
+		return parseRules(bare, nil)
+	case len(words):
+		if slices.Contains(bare, string(None)) {
+			return nil, fmt.Errorf("+none adds nothing: leave it out")
+		}
+		return parseRules(bare, Default())
+	}
+	return nil, fmt.Errorf("%q: a rule with + is added to the default, one without replaces it: write all of them one way", strings.Join(words, ","))
+}
+
+// parseRules adds rules to others.
+func parseRules(words []string, limits []Limit) ([]Limit, error) {
 	none := false
 	for _, word := range words {
-		name, over, bounded := strings.Cut(strings.TrimSpace(word), ">")
+		name, over, bounded := strings.Cut(word, ">")
 		limit := Limit{Rule: Rule(name)}
 		if bounded {
 			percent, err := strconv.ParseFloat(strings.TrimSuffix(over, "%"), 64)
@@ -165,6 +187,9 @@ func (c *Comparison) judge(limits []Limit, blind int) {
 			case r.open():
 				unclear++
 				why = r.Because
+			case r.Finding == Worse && r.farApart != "": // for certain, and nobody knows by how much
+				unclear++
+				why = fmt.Sprintf("%s, and too few repeats to tell whether that is over %s%%", r.farApart, strconv.FormatFloat(100*l.Over, 'f', -1, 64))
 			}
 		}
 		switch {
@@ -181,11 +206,79 @@ func (c *Comparison) judge(limits []Limit, blind int) {
 		c.Rules = append(c.Rules, j)
 		c.Outcome = worse(c.Outcome, j.Outcome)
 	}
+	c.NotGated = c.ungated(limits)
 	c.conclude()
 }
 
-// conclude says the outcome in a line.
+// Ungated is a rule that was not asked for, and how many rows would be regressions by it.
+type Ungated struct {
+	Rule    Rule   `json:"rule"`
+	Worse   int    `json:"worse"`
+	Because string `json:"because"`
+}
+
+// ungated lists the rules that were not asked for: what they would have found passed.
+func (c *Comparison) ungated(limits []Limit) []Ungated {
+	left := []Ungated{}
+	for _, info := range Rules() {
+		if slices.ContainsFunc(limits, func(l Limit) bool { return l.Rule == info.Rule }) {
+			continue
+		}
+		u := Ungated{Rule: info.Rule}
+		at := map[Place]bool{}
+		for _, r := range c.Rows {
+			if r.Rule == info.Rule && r.regression(Limit{Rule: info.Rule}) {
+				u.Worse++
+				at[r.Place] = true
+			}
+		}
+		switch {
+		case u.Worse == 0:
+			u.Because = fmt.Sprintf("nothing worse (rule %s not asked for)", info.Rule)
+		case info.Rule == Claim:
+			u.Because = fmt.Sprintf("the verdict on %s changed (rule claim not asked for)", count(u.Worse, "claim"))
+		default:
+			u.Because = fmt.Sprintf("%s worse in %s (rule %s not asked for)", info.Rule, count(len(at), "arm"), info.Rule)
+		}
+		left = append(left, u)
+	}
+	return left
+}
+
+// Passed are sentences on what was not gated: each rule that was not asked for and would
+// have found something, and the default ones that were left out and would not have.
+func (c *Comparison) Passed() []string {
+	var said, quiet []string
+	for _, u := range c.NotGated {
+		switch {
+		case u.Worse > 0:
+			said = append(said, u.Because)
+		case slices.Contains(Default(), Limit{Rule: u.Rule}):
+			quiet = append(quiet, string(u.Rule))
+		}
+	}
+	if len(quiet) > 0 {
+		said = append(said, fmt.Sprintf("%s, by which nothing is worse", strings.Join(quiet, ", ")))
+	}
+	return said
+}
+
+// conclude says the outcome in a line, and what was not gated where nothing that was
+// gated failed.
 func (c *Comparison) conclude() {
+	c.answer()
+	var left []string
+	for _, u := range c.NotGated {
+		if u.Worse > 0 {
+			left = append(left, u.Because)
+		}
+	}
+	if len(left) > 0 && c.Compared > 0 && c.Outcome != harness.Fail {
+		c.Answer += "; not gated: " + strings.Join(left, ", ")
+	}
+}
+
+func (c *Comparison) answer() {
 	var regressed, open, asked []string
 	for _, j := range c.Rules {
 		asked = append(asked, j.String())

@@ -40,6 +40,9 @@ func compareMarkdown(w io.Writer, c *compare.Comparison) error {
 			table(&b, j.String(), string(j.Outcome), j.Because)
 		}
 	}
+	for _, said := range c.Passed() {
+		fmt.Fprintf(&b, "\nNot gated: %s.\n", cell(said))
+	}
 	_, err := w.Write(b.Bytes())
 	return err
 }

@@ -25,6 +25,9 @@ func compareText(w io.Writer, c *compare.Comparison) error {
 	for _, j := range c.Rules {
 		fmt.Fprintf(&b, "rule    %s: %s, %s\n", j.String(), j.Outcome, plain(j.Because))
 	}
+	for _, said := range c.Passed() {
+		fmt.Fprintf(&b, "not gated: %s\n", plain(said))
+	}
 	for _, s := range sections(c) {
 		fmt.Fprintf(&b, "\n%s\n", strings.ToUpper(s.Title))
 		t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)

@@ -23,7 +23,7 @@ const maxAnnotations = 10
 // GitHub writes a run for GitHub Actions: the summary, which is the Markdown with more
 // room, to one writer, and to the other an annotation, as a workflow command, for each
 // reason why the run did not pass: an error for an expectation that was not met, a
-// warning where nothing can be said.
+// warning where nothing can be said, and one notice for all arms that were not checked.
 func GitHub(summary, commands io.Writer, r *harness.Run) error {
 	if err := markdownWithin(summary, r, maxSummary); err != nil {
 		return err
@@ -36,7 +36,7 @@ func github(w io.Writer, r *harness.Run) error { return GitHub(w, w, r) }
 
 // annotation is a message of GitHub's about a line of a file.
 type annotation struct {
-	kind         string // error or warning
+	kind         string // error, warning or notice
 	file         string // "" is none
 	line, column int    // 0 is none
 	title        string
@@ -61,7 +61,11 @@ func annotations(w io.Writer, r *harness.Run) error {
 		}
 	}
 	var b bytes.Buffer
-	for _, one := range append(summedUp(errors), summedUp(warnings)...) {
+	all := append(summedUp(errors), summedUp(warnings)...)
+	if open := unchecked(r, func(one row) string { return one.scenario + " / " + one.name() }); open != "" {
+		all = append(all, annotation{kind: "notice", title: "lockjam: not checked", message: open})
+	}
+	for _, one := range all {
 		b.WriteString(one.command() + "\n")
 	}
 	_, err := w.Write(b.Bytes())

@@ -75,7 +75,7 @@ func (b *builder) arm(one row) *armView {
 		}
 	}
 	v.Odd = v.Outcome != outcomeChip(harness.Pass)
-	v.Said, v.Facts = said(a), one.facts()
+	v.Said, v.Facts = said(a, repeatOf(a, b.run)), one.facts()
 	v.Safety, v.Signals, v.Phases = b.safety(one), b.signalsOf(one), b.phases(a)
 	v.Repeats, v.Steps, v.Probes = b.repeats(one), b.steps(a), b.probes(a)
 	b.residue(v)
@@ -104,21 +104,21 @@ func (r row) keys() string {
 	if back := r.restored(); back != "-" {
 		parts = append(parts, "back after "+back)
 	}
-	if faults := r.faults(); r.unsafe() && faults != "-" {
+	if faults := r.faults(); (r.unsafe() || brokenIncident(r.repeats[0])) && faults != "-" {
 		parts = append(parts, faults+" safety faults")
 	}
 	return strings.Join(parts, " · ")
 }
 
 // said is the judge's word in sentences.
-func said(a harness.ArmResult) []fact {
+func said(a harness.ArmResult, repeat string) []fact {
 	var all []fact
 	add := func(name, text string) {
 		if text != "" {
 			all = append(all, fact{name, strings.TrimSpace(text)})
 		}
 	}
-	add("Because", a.Because+left(a))
+	add("Because"+repeat, a.Because+left(a))
 	if a.Credit != nil {
 		add("Credit", a.Credit.Because)
 	}
@@ -202,7 +202,10 @@ func (b *builder) signalsOf(one row) grid {
 			line = append(line, fires(fired, of), field{Text: detect, Sort: strings.TrimSuffix(detect, " ms")}, field{Text: clearedOf(cleared, cured)})
 		}
 		ok := chip{"✓", outOf(met, of), "plain"}
-		if met < of {
+		switch {
+		case met == of && !s.Checked():
+			ok = chip{"–", "not checked", "none"}
+		case met < of:
 			ok = chip{"✕", strings.Replace(outOf(met, of), "no", "NO", 1), "harm"}
 		}
 		g.Lines = append(g.Lines, append(line, field{Text: fmt.Sprint(alarms)}, field{Chips: []chip{ok}}, field{Text: figures(s.Figures), Wide: true}))

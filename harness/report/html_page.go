@@ -251,18 +251,29 @@ func (b *builder) flapping() []doubt {
 }
 
 func (b *builder) tallies(p *htmlPage) []tally {
-	met, all := 0, 0
+	met, all, open, failed := 0, 0, 0, false
 	for _, sc := range b.run.Scenarios {
 		for _, a := range sc.Arms {
 			all++
-			if a.Outcome == harness.Pass {
+			switch {
+			case a.Outcome != harness.Pass:
+				failed = true
+			case strings.HasPrefix(a.AsExpected(), "yes"):
 				met++
+			default:
+				open++
 			}
 		}
 	}
 	tallies := []tally{{fmt.Sprintf("%d of %d", met, all), "arms as expected", "#scenarios", "good"}}
-	if met < all {
+	switch {
+	case failed:
 		tallies[0].Tone, tallies[0].Href = "harm", "#not-passed"
+	case met == 0:
+		tallies[0].Tone = "mid"
+	}
+	if open > 0 {
+		tallies = append(tallies, tally{fmt.Sprint(open), plural(open, "arm") + " not checked", "#scenarios", "mid"})
 	}
 	counts := map[string]int{}
 	for _, c := range b.run.Claims {

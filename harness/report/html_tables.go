@@ -39,6 +39,17 @@ func outcomeChip(o harness.Outcome) chip {
 	return chip{"?", cmp.Or(string(o), "no outcome"), "mid"}
 }
 
+// foundChip is what an arm without a verdict shows.
+func foundChip(a harness.ArmResult) chip {
+	switch {
+	case a.Outcome == harness.Inconclusive:
+		return chip{"?", a.Finding(), "mid"}
+	case a.Reproduced != nil:
+		return chip{"●", a.Finding(), "poor"}
+	}
+	return chip{"–", a.Finding(), "none"}
+}
+
 // worse is the outcome that somebody should look at first.
 func worse(a, b chip) chip {
 	order := []string{"good", "mid", "harm"}
@@ -48,17 +59,9 @@ func worse(a, b chip) chip {
 	return a
 }
 
-// matrixChips is what stands in a matrix: the verdicts, or that there is none. That an arm met
-// its expectations says nothing about what was done in it.
-func (r row) matrixChips() []chip {
-	if r.verdict() != "-" {
-		return r.chips()
-	}
-	return []chip{{"–", "no verdict", "poor"}}
-}
-
 // chips are the verdicts of an arm's repeats, most frequent first, then whether any of
-// them did harm. An arm without a verdict to reach has its outcome.
+// them did harm. An arm without a verdict has what was found in it: that it met its
+// expectations says nothing about what was done there.
 func (r row) chips() []chip {
 	counts := map[chip]int{}
 	var all []chip
@@ -66,7 +69,7 @@ func (r row) chips() []chip {
 		c, known := verdictChips[a.Verdict]
 		switch {
 		case a.Verdict == "":
-			c = outcomeChip(a.Outcome)
+			c = foundChip(a)
 		case !known:
 			c = chip{"?", string(a.Verdict), "mid"}
 		}
@@ -135,7 +138,7 @@ func (b *builder) matrixCell(column, said string, arms []row) field {
 		}
 		f.Entries = append(f.Entries, entry{
 			Arm:   b.armLink(a.scenario, a.arm, a.image, name),
-			Chips: a.matrixChips(), Gains: keepUnits.Replace(strings.Join(a.gains(), ", ")),
+			Chips: a.chips(), Gains: keepUnits.Replace(strings.Join(a.gains(), ", ")),
 		})
 	}
 	if len(f.Entries) == 0 {
@@ -221,13 +224,13 @@ func (b *builder) signals() grid {
 	}
 	for _, sc := range b.run.Scenarios {
 		for _, image := range images {
-			live := row{repeats: slices.DeleteFunc(sc.On(image).Arms, func(a harness.ArmResult) bool { return a.Prevention != "" })}
-			if len(live.repeats) == 0 {
+			failing := live(sc.On(image))
+			if len(failing.repeats) == 0 {
 				continue
 			}
 			line := []field{{Text: sc.Name + on(image), Code: true}}
 			for _, name := range names {
-				line = append(line, live.sees(name))
+				line = append(line, failing.sees(name))
 			}
 			g.Lines = append(g.Lines, line)
 		}

@@ -90,12 +90,14 @@ func (r row) answer() string {
 	return strings.Join(slices.Compact(all), "; ")
 }
 
-// cameTo is the verdict, or the outcome where there is none to reach or none was
+// cameTo is the verdict, or what was found where there is none to reach or none was
 // reached.
 func cameTo(a harness.ArmResult) string {
 	switch {
+	case a.Verdict == "" && a.Outcome == harness.Fail:
+		return a.Finding() + ", fail"
 	case a.Verdict == "":
-		return string(a.Outcome)
+		return a.Finding()
 	case a.Unsafe:
 		return string(a.Verdict) + ", UNSAFE"
 	}
@@ -169,7 +171,7 @@ func signalsByImage(b *bytes.Buffer, sc harness.ScenarioResult, images []string)
 		var cells, kinds []string
 		var s harness.SignalResult
 		for _, image := range images {
-			did := row{repeats: sc.On(image).Arms}.did(name)
+			did := live(sc.On(image)).did(name)
 			cells = append(cells, did.words)
 			if did.kind != "" {
 				kinds = append(kinds, did.kind)
@@ -217,7 +219,7 @@ func (r row) did(name string) did {
 		d.words += ", " + detect
 	}
 	if alarms > 0 {
-		d.words += fmt.Sprintf(", %d false alarms before", alarms)
+		d.words += fmt.Sprintf(", %d false %s before", alarms, plural(alarms, "alarm"))
 	}
 	return d
 }

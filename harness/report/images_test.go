@@ -132,9 +132,9 @@ func TestWhatSaysNothingDoesNotDiffer(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	arms[1].Verdict = ""
-	// Where there is no verdict to reach, outcomes are compared.
+	// Where there is no verdict to reach, what was found is compared, and the outcome.
 	arms[0].Verdict, arms[1].Outcome = "", harness.Fail
-	if got := strings.Join(imageMatrix(r, r.Images()).lines[0].cells, " | "); got != "control | pass | fail | **yes**" {
+	if got := strings.Join(imageMatrix(r, r.Images()).lines[0].cells, " | "); got != "control | reproduced | reproduced, fail | **yes**" {
 		t.Errorf("got %q", got)
 	}
 }

@@ -15,7 +15,8 @@ import (
 // JUnit writes junit.xml, as CI servers read it (junit-10.xsd of Jenkins' xUnit plugin):
 // a suite for each arm, with a case for each signal of which something is expected,
 // and one for everything else that is: the incident, the verdict, safety. What was not
-// met is a failure. Where nothing can be said the case is skipped, with the reason.
+// met is a failure. Where nothing can be said, or the scenario expects no verdict of the
+// arm, the case is skipped, with the reason.
 func JUnit(w io.Writer, r *harness.Run) error {
 	all := junitRun{Name: "lockjam " + r.ID}
 	for _, sc := range r.Scenarios {
@@ -95,7 +96,7 @@ func junitArm(r *harness.Run, scenarioName string, a *harness.ArmResult) junitSu
 	}
 	s := junitSuite{
 		Name: name, Timestamp: r.Started.UTC().Format("2006-01-02T15:04:05"), Time: seconds(a.Took()),
-		Properties: []junitProperty{{"folder", a.Folder}, {"outcome", string(a.Outcome)}, {"verdict", string(a.Verdict)}},
+		Properties: []junitProperty{{"folder", a.Folder}, {"outcome", string(a.Outcome)}, {"verdict", string(a.Verdict)}, {"as expected", a.AsExpected()}},
 	}
 	told := map[string]bool{}
 	for _, x := range a.Signals {
@@ -127,6 +128,8 @@ func junitVerdict(a *harness.ArmResult, class string, told map[string]bool) juni
 	switch {
 	case a.Prevention != "":
 		what = "prevention " + a.Prevention
+	case a.Reproduced != nil && a.Verdict == "" && a.Expected == "":
+		what = "incident"
 	case a.Reproduced != nil:
 		what = "remedy " + a.Remedy
 	}
@@ -143,6 +146,10 @@ func junitVerdict(a *harness.ArmResult, class string, told map[string]bool) juni
 	// A failure that no signal's case tells of is told here, also one without a reason.
 	if len(rest) > 0 || a.Outcome != harness.Pass && len(told) == 0 || a.Outcome == harness.Inconclusive {
 		c.settle(a, strings.Join(rest, "; "), a.Because)
+		return c
+	}
+	if open := a.NotChecked(); open != "" && a.Outcome == harness.Pass && a.Expected == "" {
+		c.Skipped = &junitResult{Message: fmt.Sprintf("%s: the scenario has no expect for it; found: %s", open, a.Finding()), Text: a.Because}
 	}
 	return c
 }

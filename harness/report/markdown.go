@@ -43,6 +43,9 @@ func opening(r *harness.Run) string {
 	if r.Status != harness.Completed {
 		s += fmt.Sprintf("**The run was %s.** What follows is what had been recorded until then. %s\n\n", cell(string(r.Status)), cell(r.Because))
 	}
+	if open := unchecked(r, func(one row) string { return "`" + code(one.scenario) + "` / `" + code(one.name()) + "`" }); open != "" {
+		s += open + ".\n\n"
+	}
 	return s
 }
 
@@ -104,7 +107,9 @@ func armTable(r *harness.Run) string {
 	b.WriteString("\nGoodput is rate-limit decisions completed per second: in the baseline, at the end of the incident, and after the remedy; then as a share of the baseline, with its 95% interval, from the restoration on (of a prevention: from the trigger on).\n")
 	b.WriteString("*cured*: back at the baseline's level, and it lasted. *relapsed*: work went on for a moment and stopped again. " +
 		"*no-effect*: nothing moved. *blocked*: the remedy could not be applied. " +
-		"*prevented*: what was in force from the start kept goodput up through the trigger; *mitigated*: it suffered, and did not stay down; *not-prevented*: the incident took place. *UNSAFE*: two workers relied on one lock, a lock went from under its holder, an update was lost, or a fencing token did not rise.\n\n")
+		"*prevented*: what was in force from the start kept goodput up through the trigger; *mitigated*: it suffered, and did not stay down; *not-prevented*: the incident took place. " +
+		"Where nothing was tried: *reproduced*: the incident took place; *no incident*: none was to be there. *not checked*: the scenario expects nothing of it. " +
+		"*UNSAFE*: two workers relied on one lock, a lock went from under its holder, an update was lost, or a fencing token did not rise.\n\n")
 	if len(all) <= openRows {
 		return b.String()
 	}
@@ -116,7 +121,7 @@ func whys(p *pages, r *harness.Run) {
 	lines := map[string][]string{}
 	for _, row := range rows(r) {
 		if a := row.repeats[0]; a.Because != "" {
-			lines[row.scenario] = append(lines[row.scenario], fmt.Sprintf("- `%s`: %s%s%s%s\n", code(row.name()), cell(a.Because), earned(a), left(a), harm(a)))
+			lines[row.scenario] = append(lines[row.scenario], fmt.Sprintf("- `%s`%s: %s%s%s%s\n", code(row.name()), repeatOf(a, r), cell(a.Because), earned(a), left(a), harm(a)))
 		}
 	}
 	for _, sc := range r.Scenarios {

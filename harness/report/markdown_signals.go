@@ -29,11 +29,11 @@ func overview(r *harness.Run) string {
 	for _, sc := range r.Scenarios {
 		cells := []string{sc.Name}
 		for _, name := range names {
-			cells = append(cells, row{repeats: sc.Arms}.did(name).brief())
+			cells = append(cells, live(sc).did(name).brief())
 		}
 		table(&b, cells...)
 	}
-	b.WriteString("\nThe time to detect, the median of the arms; *silent*: it fires in none of them.\n\n")
+	b.WriteString("\nThe time to detect, the median of the arms without a prevention; *silent*: it fires in none of them.\n\n")
 	return b.String()
 }
 
@@ -89,7 +89,8 @@ func signalTable(b *bytes.Buffer, sc harness.ScenarioResult) {
 // signalLine is what a signal did in all arms of a scenario, and when it was the
 // quickest, in milliseconds.
 func signalLine(sc harness.ScenarioResult, s string) (cells []string, fastest float64) {
-	one, fired, detect := row{scenario: sc.Name, repeats: sc.Arms}.signal(s)
+	failing := live(sc)
+	one, fired, detect := failing.signal(s)
 	alarms, cleared, cured := 0, 0, 0
 	fastest = 1e12
 	for _, a := range sc.Arms {
@@ -98,6 +99,9 @@ func signalLine(sc harness.ScenarioResult, s string) (cells []string, fastest fl
 				continue
 			}
 			alarms += x.BaselineFirings
+			if one.Name == "" { // no arm had the failure
+				one = x
+			}
 			if x.DetectMS != nil {
 				fastest = min(fastest, *x.DetectMS)
 			}
@@ -113,7 +117,7 @@ func signalLine(sc harness.ScenarioResult, s string) (cells []string, fastest fl
 	if cured > 0 {
 		clear = fmt.Sprintf("%d of %d", cleared, cured)
 	}
-	in := fmt.Sprintf("%d of %d", fired, len(sc.Arms))
+	in := fmt.Sprintf("%d of %d", fired, len(failing.repeats))
 	if one.Unavailable != "" {
 		in = "not available: " + one.Unavailable
 	}

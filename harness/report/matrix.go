@@ -122,7 +122,7 @@ func (r row) gains() []string {
 			parts = append(parts, "after "+back)
 		}
 	}
-	if a.Unsafe {
+	if a.Unsafe || brokenIncident(a) {
 		parts = append(parts, r.faults()+" faults")
 	}
 	return parts

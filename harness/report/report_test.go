@@ -31,15 +31,15 @@ func sample() *harness.Run {
 		Schema: harness.RunSchema, ID: "20260504-030201-beef", Started: finished.Add(-time.Minute), Finished: &finished, Seed: 7,
 		Repeat: 1, Status: harness.Completed, Outcome: harness.Fail,
 		Scenarios: []harness.ScenarioResult{{Name: "slot-lock-deadlock", Title: "Slots and locks", Arms: []harness.ArmResult{
-			{Name: "control", Remedy: "none", Repeat: 1, Outcome: harness.Pass, Reproduced: yes(), Verdict: harness.NoEffect, Because: "0 grants in the 3.5 s that followed.",
+			{Name: "control", Remedy: "none", Repeat: 1, Outcome: harness.Pass, Reproduced: yes(), Verdict: harness.NoEffect, Expected: harness.NoEffect, Because: "0 grants in the 3.5 s that followed.",
 				Goodput: harness.Goodput{Before: num(200), During: num(0), After: num(0)}, Signals: signal(true, 120),
 				Probes:   []harness.Probe{{Name: "runbook-monitor", Did: `redis-cli monitor | grep "SET lock:"`, Because: "It could not connect."}},
 				Deadlock: &harness.Deadlock{Proved: true, Checked: true, Kind: "deadlock", AfterMS: 1295, LateMS: 90, Sentence: "Deadlock: 4 workers wait.", Graph: "flowchart LR\n"}},
-			{Name: "raise", Remedy: "raise-maxclients-restart", Repeat: 1, Outcome: harness.Pass, Reproduced: yes(), Verdict: harness.Cured, Because: "Goodput was back.",
+			{Name: "raise", Remedy: "raise-maxclients-restart", Repeat: 1, Outcome: harness.Pass, Reproduced: yes(), Verdict: harness.Cured, Expected: harness.Cured, Because: "Goodput was back.",
 				Unsafe: true, Safety: harness.Safety{Overlaps: 4, LostUpdates: 2}, Recovery: &harness.Recovery{Ratio: 1, RestoredAfterMS: num(840)},
 				Goodput: harness.Goodput{Before: num(201.4), During: num(0), After: num(213)}, Signals: signal(true, 80),
 				Steps: []harness.Step{{AtMS: 3100, Did: "CONFIG GET maxclients", Answer: "10000"}}},
-			{Name: "restart", Remedy: "restart-server", Repeat: 1, Outcome: harness.Fail, Reproduced: yes(), Verdict: harness.Relapsed,
+			{Name: "restart", Remedy: "restart-server", Repeat: 1, Outcome: harness.Fail, Reproduced: yes(), Verdict: harness.Relapsed, Expected: harness.Cured,
 				Reasons: []string{"remedy restart-server was expected to be cured and was relapsed"}, Signals: signal(false, 0)},
 		}}},
 		Claims: []harness.Claim{
@@ -177,7 +177,7 @@ func TestMarkdownListsVerdictsThatDiffer(t *testing.T) {
 	for verdict, want := range map[harness.Verdict]string{
 		harness.NoEffect: "## Verdicts that differ between 2 repeats\n\nNone.\n",
 		harness.Relapsed: "## Verdicts that differ between 2 repeats\n\n- `slot-lock-deadlock` / `control`: no-effect 1/2, relapsed 1/2\n",
-		"":               "## Verdicts that differ between 2 repeats\n\n- `slot-lock-deadlock` / `control`: no-effect 1/2\n",
+		"":               "## Verdicts that differ between 2 repeats\n\n- `slot-lock-deadlock` / `control`: no-effect 1/2, reproduced 1/2\n",
 	} {
 		r.Scenarios[0].Arms[1].Verdict = verdict
 		var b bytes.Buffer

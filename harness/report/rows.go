@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/lockjam/lockjam/harness"
-	"github.com/lockjam/lockjam/harness/compare"
 )
 
 // row is one arm of one scenario, its repeats folded together. It is what
@@ -73,42 +72,32 @@ func (r row) tally(answer func(harness.ArmResult) string) string {
 	return strings.Join(order, ", ")
 }
 
-// verdict is the judge's word on the remedy, and whether it did harm.
+// verdict is the judge's word on the remedy, or what was found where there is none to
+// have a word on, and whether it did harm.
 func (r row) verdict() string {
 	return r.tally(func(a harness.ArmResult) string {
 		if a.Verdict != "" && a.Unsafe {
 			return string(a.Verdict) + ", UNSAFE"
 		}
-		return string(a.Verdict)
+		return a.Finding()
 	})
 }
 
 // asExpected compares with what the scenario says was measured before.
 func (r row) asExpected() string {
-	return r.tally(func(a harness.ArmResult) string {
-		switch a.Outcome {
-		case harness.Pass:
-			if a.Attempts > 1 {
-				return fmt.Sprintf("yes, at attempt %d", a.Attempts)
-			}
-			return "yes"
-		case harness.Fail:
-			return "NO"
-		default:
-			return string(a.Outcome)
-		}
-	})
+	return r.tally(harness.ArmResult.AsExpected)
 }
 
 func (r row) reproduced() string {
-	n := 0
+	n, known := 0, false
 	for _, a := range r.repeats {
-		if a.Reproduced == nil {
-			return "-"
-		}
-		if *a.Reproduced {
+		known = known || a.Reproduced != nil
+		if a.Reproduced != nil && *a.Reproduced {
 			n++
 		}
+	}
+	if !known {
+		return "-"
 	}
 	if len(r.repeats) == 1 {
 		return map[bool]string{true: "yes", false: "NO"}[n == 1]
@@ -139,23 +128,31 @@ func (r row) perSecond(of func(harness.Goodput) *float64) string {
 // ratio is goodput as a share of the baseline's: the median, with the widest interval.
 func (r row) ratio() string {
 	low, high := math.Inf(1), math.Inf(-1)
-	mid := r.median("%.0f%%", func(a harness.ArmResult) (float64, bool) {
+	mid, there := r.medianOf(func(a harness.ArmResult) (float64, bool) {
 		if a.Recovery == nil {
 			return 0, false
 		}
 		low, high = min(low, a.Recovery.Low), max(high, a.Recovery.High)
-		return 100 * a.Recovery.Ratio, true
+		return a.Recovery.Ratio, true
 	})
-	if mid == "-" || low == high {
-		return mid
+	switch {
+	case !there:
+		return "-"
+	case low == high:
+		return harness.Percent(mid) + "%"
 	}
-	return fmt.Sprintf("%s (%.0f-%.0f)", mid, 100*low, 100*high)
+	return fmt.Sprintf("%s%% (%s-%s)", harness.Percent(mid), harness.Percent(low), harness.Percent(high))
+}
+
+// brokenIncident reports whether an arm without a verdict shows an incident of safety faults.
+func brokenIncident(a harness.ArmResult) bool {
+	return a.Verdict == "" && a.FaultsPerS != nil && a.Reproduced != nil && *a.Reproduced
 }
 
 // faults is the median of what must not happen, all kinds together.
 func (r row) faults() string {
 	return r.median("%.0f", func(a harness.ArmResult) (float64, bool) {
-		return float64(a.Safety.Total()), a.Verdict != "" && a.Verdict != harness.Blocked
+		return float64(a.Safety.Total()), a.Verdict != "" && a.Verdict != harness.Blocked || brokenIncident(a)
 	})
 }
 
@@ -169,6 +166,14 @@ func (r row) restored() string {
 }
 
 func (r row) median(format string, of func(harness.ArmResult) (float64, bool)) string {
+	if v, there := r.medianOf(of); there {
+		return fmt.Sprintf(format, v)
+	}
+	return "-"
+}
+
+// medianOf is over the repeats that have the figure; false if none has.
+func (r row) medianOf(of func(harness.ArmResult) (float64, bool)) (float64, bool) {
 	var values []float64
 	for _, a := range r.repeats {
 		if v, ok := of(a); ok {
@@ -176,9 +181,32 @@ func (r row) median(format string, of func(harness.ArmResult) (float64, bool)) s
 		}
 	}
 	if len(values) == 0 {
-		return "-"
+		return 0, false
 	}
-	return fmt.Sprintf(format, compare.Median(values))
+	return harness.Median(values), true
+}
+
+// unchecked says in a line which arms' findings the scenario expects nothing of, name making
+// a name of each; "" if there are none. They count for no expectation that was met.
+func unchecked(r *harness.Run, name func(row) string) string {
+	var open []string
+	for _, one := range rows(r) {
+		if slices.ContainsFunc(one.repeats, func(a harness.ArmResult) bool { return a.Outcome == harness.Pass && a.NotChecked() != "" }) {
+			open = append(open, name(one))
+		}
+	}
+	if len(open) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d %s not checked, for want of an `expect` in the scenario: %s", len(open), plural(len(open), "arm"), listed(open, maxNames))
+}
+
+// live is a scenario's arms by which a signal is told: those with the failure, and those
+// in which nothing is to go wrong. Behind a prevention the incident may not have come.
+func live(sc harness.ScenarioResult) row {
+	return row{scenario: sc.Name, repeats: slices.DeleteFunc(slices.Clone(sc.Arms), func(a harness.ArmResult) bool {
+		return a.Prevention != "" || a.Reproduced != nil && !*a.Reproduced
+	})}
 }
 
 // signal answers for all repeats: how many fired, and the median time to detect.

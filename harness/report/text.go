@@ -35,6 +35,11 @@ func Table(w io.Writer, r *harness.Run) error {
 			}
 		}
 	}
+	if open := unchecked(r, func(one row) string { return one.scenario + "/" + one.name() }); open != "" {
+		if _, err := fmt.Fprintf(w, "%s\n", plain(open)); err != nil {
+			return err
+		}
+	}
 	if err := tableOfImages(w, r); err != nil {
 		return err
 	}

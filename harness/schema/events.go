@@ -77,7 +77,7 @@ func (g *recordGenerator) fields(n *Node, t reflect.Type) {
 			continue
 		}
 		of := g.node(f.Type)
-		optional := strings.Contains(options, "omitempty")
+		optional := strings.Contains(options, "omitempty") || strings.Contains(options, "omitzero")
 		says := g.source.pkg(t.PkgPath()).fields[t.Name()][f.Name]
 		switch kind := f.Type.Kind(); {
 		case !optional && (kind == reflect.Pointer || kind == reflect.Slice || kind == reflect.Map):
