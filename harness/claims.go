@@ -191,7 +191,7 @@ func readings(sc *ScenarioResult, names ...string) iter.Seq[reading] {
 	return func(yield func(reading) bool) {
 		for i := range sc.Arms {
 			for _, s := range sc.Arms[i].Signals {
-				if !slices.Contains(names, s.Name) || s.Unavailable != "" || sc.Arms[i].Prevention != "" {
+				if !slices.Contains(names, s.Name) || s.Unavailable != "" || sc.Arms[i].Prevention != "" || !sc.Arms[i].conclusive() {
 					continue
 				}
 				if !yield(reading{sc.Name, &sc.Arms[i], s}) {
@@ -227,7 +227,11 @@ func detection(card *Claim, on []ScenarioResult, names []string) {
 		case len(fired) > 0:
 			slices.SortFunc(fired, func(a, b reading) int { return cmp.Compare(*a.DetectMS, *b.DetectMS) })
 			median := fired[len(fired)/2]
-			fires = append(fires, fmt.Sprintf("%s (after %.1f s)", sc.Name, *median.DetectMS/1000))
+			var took []float64
+			for _, r := range fired {
+				took = append(took, *r.DetectMS)
+			}
+			fires = append(fires, fmt.Sprintf("%s (after %.1f s)", sc.Name, Median(took)/1000))
 			card.Evidence = append(card.Evidence, Evidence{sc.Name, median.arm.Name, "signals." + median.Name + ".detect_ms", *median.DetectMS})
 		case len(not) > 0:
 			silent = append(silent, sc.Name)
@@ -264,9 +268,14 @@ func words(card *Claim, on []ScenarioResult) {
 		return
 	}
 	card.Evidence = shown
-	heard := strings.TrimSuffix(strings.TrimPrefix(card.Because, "It fires in "), ".")
-	card.Because = fmt.Sprintf("Of %.0f commands that go-redis could not send for want of a slot, %.0f told their caller why. A raw socket that dials and reads is told: %s.",
-		refused, told, heard)
+	heard, fires := strings.CutPrefix(card.Because, "It fires in ")
+	if fires {
+		heard = "A raw socket that dials and reads is told: " + heard
+	} else {
+		heard = "A raw socket that dials and reads was told in none of these failures."
+	}
+	card.Because = fmt.Sprintf("Of %s that go-redis could not send for want of a slot, %.0f told their caller why. %s",
+		plural(int64(refused), "command"), told, heard)
 	switch told {
 	case 0:
 		card.Verdict = Refuted
@@ -301,6 +310,9 @@ func asWritten(card *Claim, on []ScenarioResult) {
 	tried, matched := 0, 0
 	for _, sc := range on {
 		for _, a := range sc.Arms {
+			if a.Reproduced == nil || !*a.Reproduced || a.Verdict == Cured || !a.conclusive() {
+				continue // no failure, or none any more when it was asked
+			}
 			for _, p := range a.Probes {
 				if p.Name != history.RunbookMonitor || p.Failed != "" || a.Repeat > 1 {
 					continue
@@ -317,8 +329,12 @@ func asWritten(card *Claim, on []ScenarioResult) {
 		return
 	}
 	if matched == 0 {
+		read := ""
+		if card.Verdict != Untested {
+			read = " Over a connection that was open before, a lock that is tried and not released shows: " + lower(card.Because)
+		}
 		card.Verdict = Refuted
-		card.Because = fmt.Sprintf("As written it printed nothing in any of %d failures. Over a connection that was open before, a lock that is tried and not released shows: %s", tried, lower(card.Because))
+		card.Because = fmt.Sprintf("As written it printed nothing in %s.%s", anyOf(tried, "failure"), read)
 	}
 	if cost := monitorCost(on); cost != "" {
 		card.Because += " " + cost
@@ -344,8 +360,8 @@ func monitorCost(on []ScenarioResult) string {
 		return ""
 	}
 	ratio, half := (with/withMS)/(without/withoutMS), math.Exp(1.96*math.Sqrt(1/with+1/without))
-	return fmt.Sprintf("Where nothing was wrong and Redis had time to spare, goodput with MONITOR on was %.0f%% of goodput without (95%% interval %.0f to %.0f%%).",
-		100*ratio, 100*ratio/half, 100*ratio*half)
+	return fmt.Sprintf("Where nothing was wrong and Redis had time to spare, goodput with MONITOR on was %s.",
+		interval{ratio, ratio / half, ratio * half}.words("goodput without"))
 }
 
 // cumulative: "> 0" on a counter that only grows, after a cure.
@@ -362,8 +378,19 @@ func cumulative(card *Claim, on []ScenarioResult) {
 		}
 	}
 	if stuck > 0 {
-		card.Because += fmt.Sprintf(" Read as it stands, the counter was still over 0 at the end of %d of %d cured arms; only a restart clears it.", stuck, cured)
+		card.Because += fmt.Sprintf(" Read as it stands, the counter was still over 0 at the end of %d of %s; only a restart clears it.", stuck, plural(int64(cured), "cured arm"))
 	}
+}
+
+// conclusive reports whether an arm is evidence of anything.
+func (a *ArmResult) conclusive() bool { return a.Outcome != Inconclusive }
+
+// anyOf is "the one failure" and "any of 3 failures".
+func anyOf(n int, what string) string {
+	if n == 1 {
+		return "the one " + what
+	}
+	return fmt.Sprintf("any of %d %ss", n, what)
 }
 
 func lower(s string) string {
@@ -380,7 +407,7 @@ func action(card *Claim, on []ScenarioResult, id string) {
 		for _, a := range sc.Arms {
 			remedy, _ := remedies.Find(a.Remedy)
 			// Repeats agree, or the run does not pass; the first speaks for them.
-			if remedy.Claim != id || a.Verdict == "" || a.Repeat > 1 || a.Name != a.Remedy {
+			if remedy.Claim != id || a.Verdict == "" || a.Repeat > 1 || a.Name != a.Remedy || !a.conclusive() {
 				continue
 			}
 			card.Evidence = append(card.Evidence, Evidence{sc.Name, a.Name, "verdict", a.Verdict})
@@ -411,7 +438,7 @@ func settled(card *Claim, on []ScenarioResult) {
 		sc := &on[i]
 		for k := range sc.Arms {
 			a := &sc.Arms[k]
-			if a.Remedy != "raise-maxclients-restart" || a.Verdict == "" || a.Verdict == Blocked || a.Repeat > 1 {
+			if a.Remedy != "raise-maxclients-restart" || a.Verdict == "" || a.Verdict == Blocked || a.Repeat > 1 || !a.conclusive() {
 				continue
 			}
 			connected, rejected := a.after("client-saturation"), a.after("rejected-connections")
@@ -439,9 +466,11 @@ func settled(card *Claim, on []ScenarioResult) {
 // settledAt is "67 clients of 10000 after 1.2 s".
 func (a *ArmResult) settledAt(connected map[string]float64) string {
 	if a.Connections == nil || a.Connections.SettledAfterMS == nil {
-		return fmt.Sprintf("up to %.0f clients of %.0f, never steady", connected["connected_max"], connected["maxclients"])
+		taken, beyond := SlotsTaken(int64(connected["connected_max"]), int64(connected["maxclients"]))
+		return fmt.Sprintf("up to %d clients%s of %.0f, never steady", taken, beyond, connected["maxclients"])
 	}
-	return fmt.Sprintf("%d clients of %.0f after %.1f s", a.Connections.Clients, connected["maxclients"], *a.Connections.SettledAfterMS/1000)
+	taken, beyond := SlotsTaken(a.Connections.Clients, int64(connected["maxclients"]))
+	return fmt.Sprintf("%d clients%s of %.0f after %.1f s", taken, beyond, connected["maxclients"], *a.Connections.SettledAfterMS/1000)
 }
 
 // prevents: does what the claim asks for keep the failure from happening, each way
@@ -452,7 +481,7 @@ func prevents(card *Claim, on []ScenarioResult, id string) {
 	var harms []string
 	for _, sc := range on {
 		for _, a := range sc.Arms {
-			if a.Claim != id || a.Prevention == "" || a.Verdict == "" || a.Repeat > 1 {
+			if a.Claim != id || a.Prevention == "" || a.Verdict == "" || a.Repeat > 1 || !a.conclusive() {
 				continue
 			}
 			card.Evidence = append(card.Evidence, Evidence{sc.Name, a.Name, "verdict", a.Verdict})
@@ -484,7 +513,7 @@ func warning(card *Claim, on []ScenarioResult) {
 	var harmed []string
 	for _, sc := range on {
 		for _, a := range sc.Arms {
-			if a.Remedy != "release-stale-locks" || a.Verdict == "" || a.Verdict == Blocked || a.Repeat > 1 {
+			if a.Remedy != "release-stale-locks" || a.Verdict == "" || a.Verdict == Blocked || a.Repeat > 1 || !a.conclusive() {
 				continue
 			}
 			card.Evidence = append(card.Evidence, Evidence{sc.Name, a.Name, "safety.overlaps", a.Safety.Overlaps})

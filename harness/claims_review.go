@@ -10,7 +10,7 @@ func reviewed(card *Claim, on []ScenarioResult) {
 	for _, sc := range on {
 		for _, a := range sc.Arms {
 			switch {
-			case a.Repeat > 1:
+			case a.Repeat > 1 || !a.conclusive():
 			case a.Control() && a.FaultsPerS != nil && a.Reproduced != nil && *a.Reproduced:
 				card.Evidence = append(card.Evidence, Evidence{sc.Name, a.Name, "faults_per_s.during", *a.FaultsPerS.During})
 				loud := a.loud()
@@ -31,7 +31,12 @@ func reviewed(card *Claim, on []ScenarioResult) {
 			}
 		}
 	}
-	if len(unseen)+len(seen) == 0 {
+	switch {
+	case len(unseen)+len(seen) > 0:
+	case len(helps)+len(not) > 0:
+		card.Because = "No control arm of this run breaks safety: whether a review finds what no signal shows, nothing says."
+		return
+	default:
 		return
 	}
 	card.Because = sentence("finds what no signal shows in", unseen, "is not the only way to see it in", seen, "helps to ask for", helps, "does not help to ask for", not)

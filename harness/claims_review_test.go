@@ -26,7 +26,8 @@ func TestScorecardOnReviewing(t *testing.T) {
 		{"nothing shows it, and it does not help", []ArmResult{control(false), token(NotPrevented, 60)}, Conditional, "it does not help to ask for token in x"},
 		{"a signal shows it, and it does not help", []ArmResult{control(true), token(NotPrevented, 60)}, Refuted, "lock-set-retries fired"},
 		// Goodput is what is lost: there was nothing to be seen in the release.
-		{"another failure", []ArmResult{armWith("lock-set-retries", false), token(Mitigated, 1)}, Untested, noArm},
+		{"another failure", []ArmResult{armWith("lock-set-retries", false), token(Mitigated, 1)}, Untested, "No control arm of this run breaks safety"},
+		{"nothing at all", nil, Untested, noArm},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := card(t, "C3", failing("x", c.arms...))

@@ -149,11 +149,70 @@ func TestScorecardOnTheCommandAsWritten(t *testing.T) {
 	}
 }
 
+// What the command was not asked in, or was asked in when it was over, is no failure that
+// it missed: a claim that no arm bears on is untested, whatever was asked.
+func TestScorecardLeavesOutWhatWasNoFailure(t *testing.T) {
+	probed := func(change func(*ArmResult)) ScenarioResult {
+		arm := armWith("lock-set-retries", true)
+		arm.Probes = []Probe{{Name: history.RunbookMonitor, Because: "It could not connect."}}
+		sc := failing("x", arm)
+		change(&sc.Arms[0])
+		return sc
+	}
+	no := false
+	for _, c := range []struct {
+		name          string
+		change        func(*ArmResult)
+		verdict, says string
+	}{
+		{"the failure", func(*ArmResult) {}, Refuted, "As written it printed nothing in the one failure. Over a connection that was open before, a lock that is tried and not released shows: it fires in x"},
+		{"no failure", func(a *ArmResult) { a.Reproduced, a.Verdict, a.Outcome = &no, "", Inconclusive }, Untested, noArm},
+		{"a failure of which nothing can be said", func(a *ArmResult) { a.Outcome = Inconclusive }, Untested, noArm},
+		{"a failure that was over", func(a *ArmResult) { a.Verdict = Cured }, Confirmed, "It fires in x (after 0.5 s)."},
+		{"a failure in which nothing was to be read", func(a *ArmResult) { a.Signals = nil }, Refuted, "As written it printed nothing in the one failure."},
+	} {
+		got := card(t, "D2", probed(c.change))
+		if got.Verdict != c.verdict || !strings.HasPrefix(got.Because, c.says) || strings.Contains(got.Because, "no arm") {
+			t.Errorf("%s: %s: %s; want %s: %s", c.name, got.Verdict, got.Because, c.verdict, c.says)
+		}
+	}
+	// Of the others, too: an arm that proves nothing is no evidence.
+	arm := ArmResult{Name: "raise-maxclients-restart", Remedy: "raise-maxclients-restart", Verdict: Cured, Outcome: Inconclusive}
+	if got := card(t, "R2", failing("x", arm)); got.Verdict != Untested || len(got.Evidence) > 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// No claim says that no arm bears on it and has a verdict or evidence all the same, whatever
+// mix of arms a run has.
+func TestScorecardDoesNotContradictItself(t *testing.T) {
+	r, err := LoadRun("../results/reference")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, sc := range r.Scenarios {
+		for _, a := range sc.Arms {
+			for _, outcome := range []Outcome{Pass, Inconclusive} {
+				one := sc
+				a.Outcome = outcome
+				one.Arms = []ArmResult{a}
+				for _, c := range Scorecard(&Run{Scenarios: []ScenarioResult{one}}) {
+					says := strings.Contains(strings.ToLower(c.Because), strings.ToLower(noArm))
+					if says && (c.Verdict != Untested || len(c.Evidence) > 0) || outcome == Inconclusive && c.Verdict != Untested ||
+						strings.Contains(c.Because, "any of 1 ") {
+						t.Errorf("%s/%s, %s: %s is %s, with %d pieces of evidence: %s", sc.Name, a.Name, outcome, c.ID, c.Verdict, len(c.Evidence), c.Because)
+					}
+				}
+			}
+		}
+	}
+}
+
 // "Rejected connections > 0" stays true after the cure.
 func TestScorecardOnTheCumulativeReading(t *testing.T) {
 	arm := armWith("rejected-connections", true)
 	arm.Verdict, arm.Signals[0].FiguresAfter = Cured, map[string]float64{"cumulative_reading": 900}
-	if got := card(t, "A2", failing("x", arm)); !strings.Contains(got.Because, "still over 0 at the end of 1 of 1 cured arms") {
+	if got := card(t, "A2", failing("x", arm)); !strings.Contains(got.Because, "still over 0 at the end of 1 of 1 cured arm") {
 		t.Errorf("%s", got.Because)
 	}
 }
