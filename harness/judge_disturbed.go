@@ -19,9 +19,12 @@ const (
 	// silentFor is how long a server must have left everything unanswered to be called
 	// silent. One that is only loaded answers some worker in less.
 	silentFor = time.Second
+	// silentAtEnd is the same for one that had not answered when the arm ended: how much
+	// longer it would have been silent is not known.
+	silentAtEnd = silentFor / 2
 	// silentSamples is the least number of readings in a silence: where the machine
 	// stood still, there are none.
-	silentSamples = 5
+	silentSamples = 4
 	// working is the share of a silence that a server spends on a CPU if it is busy: one
 	// in a storm of connections answers nobody for seconds, and is not stopped.
 	working = 0.1
@@ -56,10 +59,10 @@ func (j *judge) silences() []span {
 	}
 	var all []span
 	first, samples := 0, 0 // the last reading that was answered, and how many have not been since
-	end := func(last int) {
+	end := func(last int, to, least time.Duration) {
 		a, b := j.h.Samples[first], j.h.Samples[last]
-		s := j.unexplained(span{max(a.At, j.judgedFrom()), min(b.At, j.t.end)})
-		if samples >= silentSamples && s.to-s.from >= silentFor && cpuUsed(a, b).Seconds() < working*(b.At-a.At).Seconds() {
+		s := j.unexplained(span{max(a.At, j.judgedFrom()), to})
+		if samples >= silentSamples && s.to-s.from >= least && cpuUsed(a, b).Seconds() < working*(b.At-a.At).Seconds() {
 			all = append(all, s)
 		}
 	}
@@ -69,11 +72,11 @@ func (j *judge) silences() []span {
 		}
 		if s.Server == nil && s.Error == watch.NoAnswer && answers(s) == answers(j.h.Samples[first]) {
 			if samples++; i == len(j.h.Samples)-1 || j.h.Samples[i+1].At > j.t.end {
-				end(i)
+				end(i, j.t.end, silentAtEnd)
 			}
 			continue
 		}
-		end(i)
+		end(i, s.At, silentFor)
 		first, samples = i, 0
 	}
 	return all

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/server"
 	"github.com/lockjam/lockjam/harness/watch"
 )
@@ -55,14 +56,14 @@ func TestSilentServerIsInconclusive(t *testing.T) {
 		said    string // "" for an arm that is judged
 	}{
 		{"nothing is wrong", silenced(cured(), 0, 0, 0), false, ""},
-		{"stopped in the incident", silenced(cured(), 1200*time.Millisecond, 2800*time.Millisecond, 0), false, "did not answer for 1.7 s, from 1.1 s on"},
-		{"stopped for good", silenced(cured(), 4*second, 7*second, 0), false, "did not answer for 2.1 s, from 3.9 s to the end"},
+		{"stopped in the incident", silenced(cured(), 1200*time.Millisecond, 2800*time.Millisecond, 0), false, "did not answer for 1.6 s, from 1.2 s on"},
+		{"stopped for good", silenced(cured(), 4*second, 7*second, 0), false, "did not answer for 2.0 s, from 4.0 s to the end"},
 		{"stopped in the baseline", silenced(newLiteral().work(0, second, 200).sampled(), 0, 1500*time.Millisecond, 0), false, "did not answer for 1.5 s"},
 		{"for half a second", silenced(cured(), 4*second, 4500*time.Millisecond, 0), false, ""},
 		// In a storm of connections it answers nobody for seconds, and works all the while.
 		{"too busy to answer", silenced(cured(), 1200*time.Millisecond, 2800*time.Millisecond, 0.4), false, ""},
 		{"paused by the trigger", silenced(cured(), second, 2500*time.Millisecond, 0), true, ""},
-		{"paused by the trigger, and not over in time", silenced(cured(), second, 5*second, 0), true, "did not answer for 1.4 s"},
+		{"paused by the trigger, and not over in time", silenced(cured(), second, 5*second, 0), true, "did not answer for 1.5 s"},
 		{"a journal that has no CPU time", older, false, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -252,15 +253,19 @@ id=13 addr=[::1]:41022 laddr=[::1]:6379 fd=18 name=cron age=9 idle=0 flags=N db=
 	}
 }
 
-// handed runs the quick scenario's control arm and lets a hand act on its server when a
-// phase begins.
-func handed(t *testing.T, kind, phase string, act func(ctx context.Context, s server.Server)) ArmResult {
+// handed runs the quick scenario's control arm, with a longer incident that is expected
+// to be proved of a kind, and lets a hand act on its server as phases begin.
+func handed(t *testing.T, kind string, act func(ctx context.Context, phase string, s server.Server)) ArmResult {
 	t.Helper()
 	needRedis(t)
 	nothingLeft(t)
 	o := quickOptions(t, "no-effect")
-	o.Scenarios[0].Incident.Kind = kind
-	o.Scenarios[0].Phases.IncidentMS = 2500
+	source := strings.NewReplacer("VERDICT", "no-effect", "incident_ms: 800", "incident_ms: 2500", "incident: {", "incident: {"+kind).Replace(quick)
+	sc, err := scenario.Parse("quick.yaml", []byte(source), Known())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Scenarios = []*scenario.Scenario{sc}
 	start := o.Start
 	var mu sync.Mutex
 	var on server.Server
@@ -273,13 +278,13 @@ func handed(t *testing.T, kind, phase string, act func(ctx context.Context, s se
 	}
 	var hand sync.WaitGroup
 	o.Observe = func(e Event) {
-		if e.Kind != PhaseEvent || e.Name != phase {
+		if e.Kind != PhaseEvent {
 			return
 		}
 		mu.Lock()
 		s := on
 		mu.Unlock()
-		hand.Go(func() { act(context.WithoutCancel(t.Context()), s) })
+		hand.Go(func() { act(context.WithoutCancel(t.Context()), e.Name, s) })
 	}
 	run, folder, err := RunSuite(t.Context(), o)
 	hand.Wait()
@@ -300,7 +305,10 @@ func TestServerThatIsStoppedByHand(t *testing.T) {
 		{history.Recovery, 0, "to the end"},
 	} {
 		t.Run(c.phase, func(t *testing.T) {
-			a := handed(t, "", c.phase, func(ctx context.Context, s server.Server) {
+			a := handed(t, "", func(ctx context.Context, phase string, s server.Server) {
+				if phase != c.phase {
+					return
+				}
 				if err := s.Pause(ctx); err != nil {
 					t.Error(err)
 				}
@@ -320,14 +328,19 @@ func TestServerThatIsStoppedByHand(t *testing.T) {
 
 func byHand(t *testing.T, s server.Server, name string) *redis.Client {
 	t.Helper()
-	c := redis.NewClient(&redis.Options{Addr: s.Endpoint().Addr, ClientName: name, Protocol: 2, PoolSize: 1, MaxRetries: -1, DialerRetries: 1})
+	c := redis.NewClient(&redis.Options{
+		Addr: s.Endpoint().Addr, ClientName: name, Protocol: 2, PoolSize: 1, MaxRetries: -1, DialerRetries: 1, ConnMaxIdleTime: -1,
+	})
 	t.Cleanup(func() { _ = c.Close() })
 	return c
 }
 
 // One idle client that came before the surge has a slot that a holder could use.
 func TestIdleForeignClient(t *testing.T) {
-	a := handed(t, "deadlock", history.Warmup, func(ctx context.Context, s server.Server) {
+	a := handed(t, "kind: deadlock, ", func(ctx context.Context, phase string, s server.Server) {
+		if phase != history.Warmup {
+			return
+		}
 		if err := byHand(t, s, "cron").Ping(ctx).Err(); err != nil {
 			t.Error(err)
 		}
@@ -341,15 +354,20 @@ func TestIdleForeignClient(t *testing.T) {
 }
 
 func TestLimitRaisedByHand(t *testing.T) {
-	var early *redis.Client
-	a := handed(t, "", history.Recovery, func(ctx context.Context, s server.Server) {
-		early = byHand(t, s, "hand")
-		for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); {
-			if early.ConfigSet(ctx, "maxclients", "1000").Err() == nil {
-				return
+	early := make(chan *redis.Client, 1) // connected while there is room
+	a := handed(t, "", func(ctx context.Context, phase string, s server.Server) {
+		switch phase {
+		case history.Warmup:
+			c := byHand(t, s, "hand")
+			if err := c.Ping(ctx).Err(); err != nil {
+				t.Error(err)
+			}
+			early <- c
+		case history.Recovery:
+			if err := (<-early).ConfigSet(ctx, "maxclients", "1000").Err(); err != nil {
+				t.Error(err)
 			}
 		}
-		t.Error("no slot for the hand")
 	})
 	if a.Outcome != Inconclusive || a.Verdict != "" || !strings.Contains(strings.Join(a.Reasons, "; "), "another client changed the server") {
 		t.Errorf("%s %q %v", a.Outcome, a.Verdict, a.Reasons)
