@@ -182,8 +182,11 @@ type reading struct {
 // failing says whether the arm had the failure.
 func (r reading) failing() bool { return r.arm.Reproduced != nil && *r.arm.Reproduced }
 
-// quiet says whether nothing was wrong in the arm.
-func (r reading) quiet() bool { return r.arm.Reproduced == nil && r.arm.Prevention == "" }
+// quiet says whether nothing was wrong in the arm. Of one that nothing can be said of,
+// that is not known.
+func (r reading) quiet() bool {
+	return r.arm.Reproduced == nil && r.arm.Prevention == "" && r.arm.Outcome != Inconclusive
+}
 
 // readings yields what some signals did in one scenario, where they could say
 // anything. Where a prevention is in force there may be something wrong or not.

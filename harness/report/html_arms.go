@@ -143,6 +143,9 @@ func (r row) facts() []fact {
 	if a.Attempts > 1 {
 		all = append(all, fact{"attempts", fmt.Sprint(a.Attempts)})
 	}
+	if others := company(a); others != "" {
+		all = append(all, fact{"others", strings.TrimSpace(others)})
+	}
 	if c := a.Connections; c != nil {
 		words := fmt.Sprintf("%d clients at the end", c.Clients)
 		if c.SettledAfterMS != nil {
@@ -313,9 +316,9 @@ func (b *builder) residue(v *armView) {
 		if d == nil {
 			continue
 		}
-		if d.Graph == "" {
+		if !d.Proved {
 			if v.GraphSays == "" {
-				v.GraphSays = strings.Join(append([]string{d.Kind + "."}, d.Reasons...), " ")
+				v.GraphSays = unproved(d)
 			}
 			continue
 		}

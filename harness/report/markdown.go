@@ -121,7 +121,8 @@ func whys(p *pages, r *harness.Run) {
 	lines := map[string][]string{}
 	for _, row := range rows(r) {
 		if a := row.repeats[0]; a.Because != "" {
-			lines[row.scenario] = append(lines[row.scenario], fmt.Sprintf("- `%s`%s: %s%s%s%s\n", code(row.name()), repeatOf(a, r), cell(a.Because), earned(a), left(a), harm(a)))
+			lines[row.scenario] = append(lines[row.scenario], fmt.Sprintf("- `%s`%s: %s%s%s%s%s\n",
+				code(row.name()), repeatOf(a, r), cell(a.Because), earned(a), left(a), harm(a), cell(company(a))))
 		}
 	}
 	for _, sc := range r.Scenarios {
@@ -228,13 +229,29 @@ func broken(a harness.ArmResult) string {
 	return strings.Join(found, ", ")
 }
 
+// company names the clients on the server that are not part of the run.
+func company(a harness.ArmResult) string {
+	if len(a.Foreign) == 0 {
+		return ""
+	}
+	var names []string
+	for _, f := range a.Foreign {
+		names = append(names, fmt.Sprintf("%v (%d %s)", f, f.Connections, plural(int(f.Connections), "connection")))
+	}
+	return " Other clients were on the server: " + listed(names, maxNames) + "."
+}
+
 // standstills says of every scenario what its incident is, with a drawing of
 // who waits for whom. Arms of one scenario share their incident: the first that
-// has a proof speaks for them.
+// has a proof speaks for them, or else the first of which anything is known.
 func standstills(p *pages, r *harness.Run) {
 	for _, sc := range r.Scenarios {
 		i := slices.IndexFunc(sc.Arms, func(a harness.ArmResult) bool { return a.Deadlock != nil && a.Deadlock.Proved })
 		if i < 0 {
+			if i = slices.IndexFunc(sc.Arms, func(a harness.ArmResult) bool { return a.Deadlock != nil }); i >= 0 {
+				d := sc.Arms[i].Deadlock
+				p.add("## What stands still, and why", fmt.Sprintf("**%s**: %s\n\n%s", cell(sc.Name), cell(unproved(d)), drawing(d.Graph)))
+			}
 			continue
 		}
 		proved, all := 0, 0
@@ -254,6 +271,18 @@ func standstills(p *pages, r *harness.Run) {
 		}
 		p.add("## What stands still, and why", said+".\n\n"+drawing(d.Graph))
 	}
+}
+
+// unproved is what the wait-for graph shows where it proves nothing.
+func unproved(d *harness.Deadlock) string {
+	said := d.Sentence
+	if said == "" { // of a run that an earlier lockjam recorded
+		said = strings.Join(append([]string{d.Kind + "."}, d.Reasons...), " ")
+	}
+	if strings.Contains(said, "nothing is proved") {
+		return said
+	}
+	return said + " This is no proof of a deadlock."
 }
 
 // drawing shows a graph in Mermaid, whose labels waitgraph has escaped. What is read
