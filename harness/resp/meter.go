@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"fmt"
 	"strconv"
+	"sync/atomic"
 )
 
 // Meter follows a stream of replies, in whatever pieces it comes, and finds what exceeds the bounds. The zero value is
-// ready for use. It is not to be used concurrently, except Renew beside Look by who waits for the answer of a request.
+// ready for use. Renew may be called beside Look.
 type Meter struct {
+	renewed         atomic.Bool
 	bytes, elements int    // since Renew, as announced
 	skip            int    // bytes that are left of the present bulk string, its line end among them
 	line            []byte // the beginning of a line that came in pieces
@@ -20,10 +22,13 @@ type Meter struct {
 const headerMax = 32
 
 // Renew begins a new request: what is answered to it is counted anew.
-func (m *Meter) Renew() { m.bytes, m.elements = 0, 0 }
+func (m *Meter) Renew() { m.renewed.Store(true) }
 
 // Look takes in what has been read. After an error it returns the same ever after.
 func (m *Meter) Look(p []byte) error {
+	if m.renewed.CompareAndSwap(true, false) {
+		m.bytes, m.elements = 0, 0
+	}
 	for len(p) > 0 && m.err == nil {
 		if m.skip > 0 {
 			n := min(m.skip, len(p))

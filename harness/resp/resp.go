@@ -49,7 +49,7 @@ func Limit(conn net.Conn) net.Conn {
 	return limited
 }
 
-// limitedConn is for one request at a time: a Write begins a new one.
+// limitedConn counts anew with every Write, which begins a request.
 type limitedConn struct {
 	net.Conn
 	replies Meter

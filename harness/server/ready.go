@@ -62,7 +62,7 @@ func (e Endpoint) take(ctx context.Context) (net.Conn, error) {
 // ping opens a connection and sees a PING answered on it. The caller closes the connection. It returns ErrRefused where the
 // server has no slot left.
 func (e Endpoint) ping(ctx context.Context, limit time.Duration) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := Within(ctx, limit)
 	defer cancel()
 	connection, err := e.Dial(ctx)
 	if err != nil {

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/lockjam/lockjam/harness/resp"
 )
 
 // gate stands in front of every dial of the swarm. A restarted server has its
@@ -62,6 +64,9 @@ func (d *dialer) dial(ctx context.Context, network, addr string) (net.Conn, erro
 		return nil, err
 	}
 	w := &watchedConn{TCPConn: c.(*net.TCPConn), dialer: d, beside: d.beside != nil && d.beside(addr)}
+	if d.tls == nil {
+		w.meter = new(resp.Meter)
+	}
 	w.detach = context.AfterFunc(d.life, func() { _ = w.TCPConn.Close() })
 	if err := d.shakes.shake(w); err != nil {
 		w.detach()
@@ -86,7 +91,8 @@ const refusalText = "max number of clients"
 
 // watchedConn reads along until the first answer of the server. It returns the
 // same bytes and the same errors as the connection itself, so that the client
-// library under test behaves as it would without it. The library cannot be
+// library under test behaves as it would without it, up to an answer that no Redis
+// gives and for which the library would take all memory (see package resp). The library cannot be
 // asked: it takes the refusal for a server without HELLO, goes on writing, and
 // tells its caller of a broken pipe, a reset or EOF. The embedded TCPConn
 // keeps syscall.Conn, which go-redis uses to find out if an idle connection is
@@ -98,7 +104,8 @@ type watchedConn struct {
 	once   sync.Once
 	letIn  atomic.Bool
 	detach func() bool
-	owed   int // answers to the handshake that are still to come; only the reader touches it
+	meter  *resp.Meter // of what the server answers; nil over TLS, where it cannot be seen here
+	owed   int         // answers to the handshake that are still to come; only the reader touches it
 }
 
 // Close also forgets the connection in the instance's life, which cuts those that
@@ -118,6 +125,11 @@ func (c *watchedConn) Read(p []byte) (int, error) {
 	if n == 0 && err == nil {
 		n, err = c.TCPConn.Read(p)
 	}
+	if c.meter != nil && n > 0 {
+		if long := c.meter.Look(p[:n]); long != nil {
+			n, err = 0, long
+		}
+	}
 	if n > 0 {
 		c.once.Do(func() { c.look(p[:n]) })
 	} else if err != nil {
@@ -128,6 +140,9 @@ func (c *watchedConn) Read(p []byte) (int, error) {
 }
 
 func (c *watchedConn) Write(p []byte) (int, error) {
+	if c.meter != nil {
+		c.meter.Renew()
+	}
 	n, err := c.TCPConn.Write(p)
 	if err != nil {
 		c.dialer.broken.Add(1)
