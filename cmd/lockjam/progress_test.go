@@ -30,7 +30,7 @@ func sampled(ms float64, decisions, connected int64) harness.Event {
 
 func TestStory(t *testing.T) {
 	cured := event(harness.ArmFinished, "", "")
-	cured.Result = &harness.ArmResult{Outcome: harness.Pass, Verdict: harness.Cured, Unsafe: true, Because: "Goodput was back."}
+	cured.Result = &harness.ArmResult{Outcome: harness.Pass, Verdict: harness.Cured, Expected: harness.Cured, Unsafe: true, Because: "Goodput was back."}
 	failed := event(harness.ArmFinished, "", "")
 	failed.Result = &harness.ArmResult{Outcome: harness.Fail, Verdict: harness.NoEffect, Because: "0 grants.", Reasons: []string{"a", "b"}}
 	for _, c := range []struct {
