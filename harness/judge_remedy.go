@@ -117,10 +117,10 @@ func (j *judge) notRestored(after []float64, normal float64) {
 	case !stalled && j.tooBusy(j.t.recovery):
 	case !stalled && mean(after) > 2*math.Max(before, j.sc.Incident.GoodputRatio*normal):
 		j.r.Verdict = Partial
-		j.r.Because = fmt.Sprintf("Goodput rose to %s%% of the baseline and no further.", Percent(mean(goodput(j.h.Ops, tail))/normal))
+		j.r.Because = fmt.Sprintf("Goodput rose to %s and no further.", j.r.Recovery.interval().words("the baseline"))
 	default:
 		j.r.Verdict = NoEffect
-		j.r.Because = j.slowly(resumed, normal)
+		j.r.Because = j.slowly(resumed)
 	}
 }
 
@@ -162,7 +162,7 @@ func longestGap(grants []time.Duration) (longest time.Duration) {
 }
 
 // slowly is how far from the baseline goodput stayed.
-func (j *judge) slowly(grants []time.Duration, normal float64) string {
+func (j *judge) slowly(grants []time.Duration) string {
 	followed := span{j.t.remedyBegun, j.t.end}
 	said := fmt.Sprintf("%s in the %.1f s that followed", plural(int64(len(grants)), "grant"), (followed.to - followed.from).Seconds())
 	if len(grants) == 0 {
@@ -171,15 +171,7 @@ func (j *judge) slowly(grants []time.Duration, normal float64) string {
 	if len(grants) > 1 {
 		said += fmt.Sprintf(", never more than %.0f ms apart", max(millis(longestGap(grants)), 1))
 	}
-	return fmt.Sprintf("Goodput was %s of the baseline: %s.", percent(mean(goodput(j.h.Ops, followed))/normal), said)
-}
-
-// percent is a share as people read it: 3.4%, 87%.
-func percent(share float64) string {
-	if share < 0.1 {
-		return fmt.Sprintf("%.1f%%", 100*share)
-	}
-	return fmt.Sprintf("%.0f%%", 100*share)
+	return fmt.Sprintf("Goodput was %s%% of the baseline: %s.", Percent(j.r.Recovery.Ratio), said)
 }
 
 func (j *judge) grantsIn(s span) (n int) {

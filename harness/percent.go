@@ -26,6 +26,9 @@ func (i interval) recovery() *Recovery {
 	return &Recovery{Ratio: round(i.mid, 3), Low: round(i.low, 3), High: round(i.high, 3)}
 }
 
+// interval is a recorded estimate.
+func (r Recovery) interval() interval { return interval{r.Ratio, r.Low, r.High} }
+
 // words are an estimate and its interval: "98% of the baseline (95% interval 96 to 101%)".
 func (i interval) words(of string) string {
 	return fmt.Sprintf("%s%% of %s (95%% interval %s)", Percent(i.mid), of, i.span())

@@ -27,6 +27,7 @@ func TestSentencesAndTablesAgree(t *testing.T) {
 		t.Fatal(err)
 	}
 	interval := regexp.MustCompile(`(\d+)% of the baseline \(95% interval (\d+) to (\d+)%\)`)
+	level := regexp.MustCompile(`Goodput was (\d+)% of the baseline: `)
 	back := regexp.MustCompile(`was back after (\d+\.\d s)`)
 	compared := 0
 	for _, one := range rows(r) {
@@ -41,6 +42,9 @@ func TestSentencesAndTablesAgree(t *testing.T) {
 			if want := fmt.Sprintf("| %s%% (%s-%s) |", m[1], m[2], m[3]); !strings.Contains(cells, want) {
 				t.Errorf("%s/%s: %q in the table, and in the text %q", one.scenario, one.arm, cells, because)
 			}
+		}
+		if m := level.FindStringSubmatch(because); m != nil && !strings.Contains(cells, "| "+m[1]+"% (") && !strings.Contains(cells, "| "+m[1]+"% |") {
+			t.Errorf("%s/%s: %q in the table, and in the text %q", one.scenario, one.arm, cells, because)
 		}
 		if m := back.FindStringSubmatch(because); m != nil && one.repeats[0].Verdict == harness.Cured && !strings.Contains(cells, "| "+m[1]+" |") {
 			t.Errorf("%s/%s: %q in the table, and in the text %q", one.scenario, one.arm, cells, because)
