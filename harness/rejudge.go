@@ -93,7 +93,7 @@ func Rejudge(folder string) (*Run, []Change, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	root, err := os.OpenRoot(folder)
+	root, err := OpenFolder(folder)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrUsage, err)
 	}

@@ -21,7 +21,7 @@ const maxRunFile = 256 << 20
 // LoadRun reads run.json of a run folder, which may come from anywhere: no link in it
 // leads out of it, and no arm's folder lies outside. An error is [ErrUsage], in one line.
 func LoadRun(folder string) (*Run, error) {
-	root, err := os.OpenRoot(folder)
+	root, err := OpenFolder(folder)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s is not a run folder: %w", ErrUsage, folder, err)
 	}
@@ -94,10 +94,23 @@ func damage(err error) error {
 // clip cuts what goes into a message to what fits there.
 func clip(s string) string { return s[:min(len(s), 200)] }
 
+// OpenFolder opens a run folder. What is no folder is refused first: to open a pipe would
+// wait for a writer.
+func OpenFolder(path string) (*os.Root, error) {
+	info, err := os.Stat(path)
+	if err == nil && !info.IsDir() {
+		err = &fs.PathError{Op: "open", Path: path, Err: syscall.ENOTDIR}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return os.OpenRoot(path)
+}
+
 // OpenFile opens a plain file of a run folder, which may come from anywhere: no link in it
 // leads out of it. The name is relative to the folder.
 func OpenFile(folder, name string) (*os.File, error) {
-	root, err := os.OpenRoot(folder)
+	root, err := OpenFolder(folder)
 	if err != nil {
 		return nil, err
 	}

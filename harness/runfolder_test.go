@@ -164,7 +164,7 @@ func FuzzLoadRun(f *testing.F) {
 // waiting; a file that is too large is not read to its end.
 func TestRejudgeOfFilesThatAreNone(t *testing.T) {
 	const arm = "healthy/control"
-	for _, name := range []string{runFile, arm + "/" + ScenarioFile, arm + "/" + historyFile} {
+	for _, name := range []string{".", "healthy", arm, runFile, arm + "/" + ScenarioFile, arm + "/" + historyFile} {
 		for what, put := range map[string]func(string) error{
 			"a pipe":   func(path string) error { return syscall.Mkfifo(path, 0o644) },
 			"a folder": func(path string) error { return os.Mkdir(path, 0o755) },
@@ -175,7 +175,7 @@ func TestRejudgeOfFilesThatAreNone(t *testing.T) {
 			folder := t.TempDir()
 			text := `{"schema": "lockjam/run/v1", "status": "completed", "scenarios": [{"name": "healthy", "arms": [{"name": "control", "folder": "` + arm + `"}]}]}`
 			err := errors.Join(os.CopyFS(filepath.Join(folder, arm), os.DirFS("../results/reference/"+arm)),
-				history.WriteFile(filepath.Join(folder, runFile), []byte(text)), os.Remove(filepath.Join(folder, name)), put(filepath.Join(folder, name)))
+				history.WriteFile(filepath.Join(folder, runFile), []byte(text)), os.RemoveAll(filepath.Join(folder, name)), put(filepath.Join(folder, name)))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -21,6 +21,8 @@ outcome, as after a run.
 
 An arm whose recording is gone or damaged keeps its verdict, and is listed: of the
 run as a whole it cannot be said any more that it passes, and the exit code is 2.
+So does one whose history has more than 10 million operations, or would take more
+than 3 GiB of memory.
 
 With --margin 10 each arm that passed is judged once more for each number that
 its verdict rests on (cure.ratio, a signal's within_ms), a tenth lower and a

@@ -34,7 +34,8 @@ const (
 
 // costOf is known before an object is decoded, but for the entries of its maps.
 func costOf(object []byte) int64 {
-	return int64(len(object)) + objectCost*int64(bytes.Count(object, []byte("{")))
+	objects := bytes.Count(object, []byte("{")) + bytes.Count(object, []byte("null"))
+	return int64(len(object)) + objectCost*int64(objects)
 }
 
 // entries counts those of the maps of an object.

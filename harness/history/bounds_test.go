@@ -72,3 +72,12 @@ func TestRoomForLongRuns(t *testing.T) {
 		t.Errorf("they take %d MiB of %d", used>>20, MaxMemory>>20)
 	}
 }
+
+// What is short in the journal and large in memory is counted by what it becomes.
+func TestCostOfWhatIsShort(t *testing.T) {
+	for _, short := range []string{"{},{}", "null,null"} {
+		if got := costOf([]byte(short)); got < 2*objectCost {
+			t.Errorf("%s costs %d bytes; want %d at least", short, got, 2*objectCost)
+		}
+	}
+}

@@ -39,7 +39,7 @@ func openRunFolder(path string) *runFolder {
 	if path == "" {
 		return f
 	}
-	if root, err := os.OpenRoot(path); err == nil {
+	if root, err := harness.OpenFolder(path); err == nil {
 		f.root = root
 	}
 	return f
