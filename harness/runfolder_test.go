@@ -175,7 +175,8 @@ func TestRejudgeOfFilesThatAreNone(t *testing.T) {
 			folder := t.TempDir()
 			text := `{"schema": "lockjam/run/v1", "status": "completed", "scenarios": [{"name": "healthy", "arms": [{"name": "control", "folder": "` + arm + `"}]}]}`
 			err := errors.Join(os.CopyFS(filepath.Join(folder, arm), os.DirFS("../results/reference/"+arm)),
-				history.WriteFile(filepath.Join(folder, runFile), []byte(text)), os.RemoveAll(filepath.Join(folder, name)), put(filepath.Join(folder, name)))
+				history.WriteFile(filepath.Join(folder, runFile), []byte(text)),
+				os.RemoveAll(filepath.Join(folder, name)), put(filepath.Join(folder, name)))
 			if err != nil {
 				t.Fatal(err)
 			}
