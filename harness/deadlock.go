@@ -138,6 +138,9 @@ func (j *judge) allowedFrom(a, b history.Census) time.Duration {
 			continue
 		}
 		latest = max(latest, w.Since)
+		if w.Refused != "" && was.RefusedSince == w.RefusedSince {
+			latest = max(latest, w.RefusedSince)
+		}
 		if w.Connected > 0 && was.Opened == w.Opened {
 			latest = max(latest, w.Opened)
 		}

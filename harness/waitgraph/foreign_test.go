@@ -58,6 +58,9 @@ func TestRefused(t *testing.T) {
 		// What it tries for is free: that is no livelock.
 		{"tries are refused", draw(lock("L")).worker("w1", nil, of("L")).worker("w2", nil, of("L")).refusing("OOM", "w1", "w2"),
 			Refused, "Refused: Redis refuses the commands of w1 (OOM); Redis refuses the commands of w2 (OOM); 50 attempts within 1.5 s brought no grant."},
+		// Without a lock there is nothing else to wait for.
+		{"decisions without a lock are refused", draw(slots(9)).worker("w1", of("server"), nil).refusing("NOPERM", "w1"),
+			Refused, "Refused: w1, whose commands Redis refuses (NOPERM), holds 1 of 9 client slots; 50 attempts within 1.5 s brought no grant."},
 		{"a cycle is one whatever the server answers", abba().refusing("OOM", "w1"),
 			Deadlock, "Deadlock: w1 holds lock A and waits for lock B; w2 holds lock B and waits for lock A."},
 		{"the lock expires under the refused holder", draw(lock("L")).worker("owner", of("L"), nil).worker("w1", nil, of("L")).

@@ -382,11 +382,11 @@ func (j *judgement) dissolves(now *reduction) {
 	j.f.FirstEndMS, j.f.ClearMS = &first, &clear
 }
 
-// waiting counts the live workers that wait.
+// waiting counts the live workers that wait, be it for the server to accept a command.
 func waiting(s Snapshot) int {
 	n := 0
 	for _, p := range s.Processes {
-		if p.Role == Worker && len(p.Waits) > 0 {
+		if p.Role == Worker && (len(p.Waits) > 0 || p.Refused != nil) {
 			n++
 		}
 	}
