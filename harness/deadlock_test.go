@@ -216,7 +216,7 @@ func TestProofOfALockThatWasLeftBehind(t *testing.T) {
 			if f.Kind != c.kind || f.Proved != (c.kind != waitgraph.Slowness) {
 				t.Fatalf("%s, proved %v: %s %v", f.Kind, f.Proved, f.Sentence, f.Reasons)
 			}
-			if c.kind == waitgraph.Transient && (*f.ClearMS != c.clear || !f.Checked || !strings.Contains(f.Sentence, `"worker 1 in its request 7" never gives lock lock:t:0 back`)) {
+			if c.kind == waitgraph.Transient && (*f.ClearMS != c.clear || !f.Checked || !strings.Contains(f.Sentence, `"worker 1 in its request 7" leaves lock lock:t:0 to expire`)) {
 				t.Errorf("it is over at %v ms, want %v; checked %v: %s", *f.ClearMS, c.clear, f.Checked, f.Sentence)
 			}
 		})
