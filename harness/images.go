@@ -70,9 +70,14 @@ func serversOf(images []string) []ServerEnvironment {
 	return servers
 }
 
-// take enters what a server said of itself.
+// take enters what a server said of itself. What one arm could not read back stays with the run.
 func (e *Environment) take(s ServerEnvironment) {
+	before := e.Server
 	i := slices.IndexFunc(e.Servers, func(known ServerEnvironment) bool { return known.Image == s.Image })
+	if i >= 0 {
+		before = e.Servers[i]
+	}
+	s.NotReadBack = slices.Compact(slices.Sorted(slices.Values(slices.Concat(before.NotReadBack, s.NotReadBack))))
 	if i >= 0 {
 		e.Servers[i] = s
 	}

@@ -92,6 +92,9 @@ type ServerEnvironment struct {
 	MaxClients int    `json:"maxclients,omitempty"`
 
 	Features []server.Feature `json:"features,omitempty"` // as the server answered for them
+
+	// NotReadBack are directives of the scenario of which it is not known that the server has them, each with the reason.
+	NotReadBack []string `json:"not_read_back,omitempty"`
 }
 
 // ScenarioResult holds the arms of one scenario.

@@ -80,8 +80,8 @@ func newRun() *cobra.Command {
 	flags.BoolVar(&f.all, "all", false, "run the whole catalogue")
 	flags.StringSliceVar(&f.arms, "arm", nil, "run only the arms with this `NAME`; may be repeated")
 	complete(cmd, "arm", armNames)
-	flags.StringVar(&f.server, "server", "auto", "`KIND` of server: auto, container, process or redis://HOST:PORT")
-	complete(cmd, "server", always("auto", server.KindContainer, server.KindProcess, "redis://"))
+	flags.StringVar(&f.server, "server", "auto", "`KIND` of server: auto, container, process[:BINARY] or redis://HOST:PORT")
+	complete(cmd, "server", always("auto", server.KindContainer, server.KindProcess, server.KindProcess+":", "redis://"))
 	flags.StringSliceVar(&f.images, "image", nil, "`REF` of the container's image; may be repeated, and every arm runs on each; default "+server.DefaultImage)
 	flags.IntVar(&f.parallel, "parallel", 3, fmt.Sprintf("run up to `N` arms side by side, 1 to %d", maxParallel))
 	flags.IntVar(&f.repeat, "repeat", 1, fmt.Sprintf("run every arm `N` times, 1 to %d", maxRepeat))
@@ -117,7 +117,7 @@ func (f *runFlags) check(cmd *cobra.Command) error {
 }
 
 func (f *runFlags) checkImages(cmd *cobra.Command) error {
-	if f.attached() || f.server == server.KindProcess {
+	if f.attached() || f.server == server.KindProcess || server.NamesBinary(f.server) {
 		// From the environment it may be there for docker-compose alone.
 		if cmd.Flags().Changed("image") {
 			return badUsage(cmd, "--image: a server of kind %s has no image", map[bool]string{true: "address", false: f.server}[f.attached()])

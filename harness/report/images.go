@@ -267,6 +267,9 @@ func ofServer(s harness.ServerEnvironment) string {
 	if s.Image != "" {
 		words += " " + s.Image
 	}
+	if s.Binary != "" {
+		words += " " + s.Binary
+	}
 	if s.Network != "" {
 		words += ", network " + s.Network
 	}
@@ -286,7 +289,7 @@ func ofServer(s harness.ServerEnvironment) string {
 	for _, part := range []struct {
 		verb  string
 		names []string
-	}{{"has", has}, {"lacks", lacks}, {"does not say whether it has", unknown}} {
+	}{{"has", has}, {"lacks", lacks}, {"does not say whether it has", unknown}, {"not read back:", s.NotReadBack}} {
 		if len(part.names) > 0 {
 			words += fmt.Sprintf("; %s %s", part.verb, strings.Join(part.names, ", "))
 		}

@@ -10,11 +10,12 @@ import (
 
 // Choose picks a starter.
 //
-// The kind is auto, container, process, or the URL of a server that runs already (redis://, rediss://). auto is a container
-// where Docker answers and the image is there or can be pulled, else a process where redis-server or valkey-server is on
-// PATH; under auto so is a topology of several nodes where containers cannot be one. An image that is asked for by name is
-// used or the choice fails, also under auto; an empty one stands for DefaultImage, with LocalImage as its stand-in. The image
-// that was settled on goes into Spec.Image; it is empty for other kinds.
+// The kind is auto, container, process, process:BINARY, or the URL of a server that runs already (redis://, rediss://). auto
+// is a container where Docker answers and the image is there or can be pulled, else a process. process takes the first server
+// on PATH, redis-server or valkey-server, and process:BINARY the program that it names. A topology of several nodes is a
+// process under auto where containers cannot be one. An image that is asked for by name is used or the choice fails, also
+// under auto; an empty one stands for DefaultImage, with LocalImage as its stand-in. The image that was settled on goes into
+// Spec.Image; it is empty for other kinds.
 //
 // say, which may be nil, is told of what takes long and of what was passed over. An unknown kind or a bad URL is an ErrUsage,
 // everything that is missing an ErrUnavailable.
@@ -34,11 +35,20 @@ func Choose(ctx context.Context, kind, image string, say func(string)) (start St
 	case kind == KindProcess:
 		_, err = findBinary()
 		return StartProcess, "", err
+	case NamesBinary(kind):
+		binary, err := checkBinary(ctx, strings.TrimPrefix(kind, processPrefix))
+		return processOf(binary), "", err
 	case kind == KindAuto:
 		return chooseAuto(ctx, image, say)
 	}
-	return nil, "", fmt.Errorf("%w: unknown kind of server %q: it is auto, container, process, redis://HOST:PORT or rediss://HOST:PORT", ErrUsage, kind)
+	return nil, "", fmt.Errorf("%w: unknown kind of server %q: it is auto, container, process, process:BINARY, redis://HOST:PORT or rediss://HOST:PORT", ErrUsage, kind)
 }
+
+// processPrefix stands before the program of a kind that names one.
+const processPrefix = KindProcess + ":"
+
+// NamesBinary reports whether a kind of server is process:BINARY.
+func NamesBinary(kind string) bool { return strings.HasPrefix(kind, processPrefix) }
 
 // ChooseAll is Choose for several images, all for the same starter. Each has to be there or to be pulled; the error names every
 // one that is not. Where the kind has no images, and where none is named, it returns the one of Choose.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"archive/tar"
 	"bytes"
 	"context"
 	"errors"
@@ -199,7 +200,6 @@ func (s *containerServer) create(ctx context.Context, p containerPlan) error {
 	// Our own client: it is known to reach the Docker that was asked for, and closing it closes every idle connection.
 	dockerProvider.SetClient(s.docker)
 
-	port, _ := s.inside()
 	labels, err := labelsOf(p.spec.Workspace)
 	if err != nil {
 		return err
@@ -209,29 +209,33 @@ func (s *containerServer) create(ctx context.Context, p containerPlan) error {
 	creating, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupLimit)
 	defer cancel()
 	created, err := dockerProvider.CreateContainer(creating, testcontainers.ContainerRequest{
-		Name:         p.name,
-		Image:        canonical(p.image),
-		Cmd:          append([]string{p.binary, s.conf()}, p.flags...),
-		ExposedPorts: p.network.exposed(),
-		Labels:       labels,
-		Files: []testcontainers.ContainerFile{{
-			Reader:            bytes.NewReader(s.configuration(p.spec.Config, port).file()),
-			ContainerFilePath: s.conf(),
-			FileMode:          0o644,
-		}},
+		Name:  p.name,
+		Image: canonical(p.image),
+		// In place of the image's own entrypoint: the official ones begin as root, change who owns the data, and then change
+		// the user, which takes capabilities (CHOWN, SETUID, SETGID) that the container does not have.
+		Entrypoint:         []string{p.binary},
+		Cmd:                append([]string{s.conf()}, p.flags...),
+		ExposedPorts:       p.network.exposed(),
+		Labels:             labels,
 		HostConfigModifier: func(host *container.HostConfig) { p.limit(host) },
 	})
 	if err != nil {
 		return s.trouble("create", err)
 	}
 	s.container = created.(*testcontainers.DockerContainer)
-	return context.Cause(ctx)
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	port, _ := s.inside()
+	return s.configure(ctx, p.spec.Config, port)
 }
 
-// limit sets what the container may use of this machine: two ports on loopback, files, memory.
+// limit sets what the container may use of this machine: two ports on loopback, files, memory, and none of root's rights.
 func (p containerPlan) limit(host *container.HostConfig) {
 	p.network.join(host, p.port, p.gate)
 	host.Memory = containerMemory
+	host.CapDrop = []string{"ALL"}
+	host.SecurityOpt = []string{"no-new-privileges"}
 	if p.files > 0 {
 		host.Ulimits = []*container.Ulimit{{Name: "nofile", Soft: p.files, Hard: p.files}}
 	}
@@ -240,13 +244,17 @@ func (p containerPlan) limit(host *container.HostConfig) {
 // configuration adds the directives that are the starter's. protected-mode would turn away what comes from a published port.
 func (s *containerServer) configuration(c Config, port int) Config {
 	return c.With(Config{
-		"bind": s.network.bind(), "protected-mode": "no", "port": strconv.Itoa(port), "dir": "/data", "daemonize": "no", "supervised": "no", "logfile": `""`,
+		"bind": s.network.bind(), "protected-mode": "no", "port": strconv.Itoa(port), "dir": containerDir,
+		"daemonize": "no", "supervised": "no", "logfile": `""`,
 	})
 }
 
-// conf is redis.conf inside. It lies in the folder that the official image's entrypoint gives to the user that Redis runs as,
-// and no other server's has its name; see isOurs.
-func (s *containerServer) conf() string { return "/data/" + s.name + ".conf" }
+// containerDir is the server's folder in the container. It is none of the image's: /data belongs to one user there, and the
+// server may run as another.
+const containerDir = "/lockjam"
+
+// conf is redis.conf inside. No other server's has its name; see isOurs.
+func (s *containerServer) conf() string { return containerDir + "/" + s.name + ".conf" }
 
 // inside returns the port and the gate that Redis listens on in the container.
 func (s *containerServer) inside() (port, gate int) { return s.network.inside(s.port, s.gate) }
@@ -347,9 +355,26 @@ func (s *containerServer) launchGated(ctx context.Context, c Config) error {
 	return nil
 }
 
-// configure copies redis.conf into the container, which need not run.
+// configure copies redis.conf into the container, which need not run. The folder and the file are for every user of the
+// container: which one the server runs as is the image's to say, and without capabilities root is a user like others.
 func (s *containerServer) configure(ctx context.Context, c Config, port int) error {
-	return s.container.CopyToContainer(ctx, s.configuration(c, port).file(), s.conf(), 0o644)
+	content := s.configuration(c, port).file()
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	err := errors.Join(
+		w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: containerDir[1:] + "/", Mode: 0o777}),
+		w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: s.conf()[1:], Mode: 0o666, Size: int64(len(content))}))
+	if err == nil {
+		_, err = w.Write(content)
+	}
+	if err = errors.Join(err, w.Close()); err != nil {
+		return err
+	}
+	_, err = s.docker.CopyToContainer(ctx, s.name, client.CopyToContainerOptions{DestinationPath: "/", Content: &archive})
+	if err != nil {
+		return s.trouble("copy redis.conf into", err)
+	}
+	return nil
 }
 
 // onLoopback checks the addresses before anybody dials them.

@@ -80,12 +80,3 @@ func withPort(port int, start func(port int) (node, error)) (node, error) {
 }
 
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
-
-// password returns the value of requirepass as clients send it.
-func (c Config) password() string {
-	value := c["requirepass"]
-	if plain, err := strconv.Unquote(value); err == nil {
-		return plain
-	}
-	return value
-}

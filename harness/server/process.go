@@ -33,17 +33,48 @@ const (
 	killGrace = 5 * time.Second
 )
 
-// serverBinaries are the names that a server goes by on PATH, the preferred one first.
+// serverBinaries are the names that a server goes by on PATH. In a folder that has both, the first is taken.
 var serverBinaries = []string{"redis-server", "valkey-server"}
 
-// findBinary returns the path of the first server on PATH. The error says what to install.
+// findBinary returns the path of the first server on PATH, folder by folder. The error says what to install.
 func findBinary() (string, error) {
-	for _, name := range serverBinaries {
-		if path, err := exec.LookPath(name); err == nil {
-			return filepath.Abs(path)
+	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
+		for _, name := range serverBinaries {
+			// A folder that is not absolute is passed over, as package os/exec does: what lies there is chance.
+			if path := filepath.Join(dir, name); filepath.IsAbs(dir) && executable(path) {
+				return path, nil
+			}
 		}
 	}
 	return "", fmt.Errorf("%w: neither redis-server nor valkey-server is on PATH: install one (%s)", ErrUnavailable, installWords)
+}
+
+// versionLimit bounds the question whether a program is a server.
+const versionLimit = 5 * time.Second
+
+// checkBinary returns the path of a server that the user has named, which says itself that it is one.
+func checkBinary(ctx context.Context, path string) (string, error) {
+	if path == "" {
+		return "", fmt.Errorf("%w: process: names no program: want process:BINARY, or process for the first server on PATH", ErrUsage)
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	switch info, err := os.Stat(path); {
+	case err != nil:
+		return "", fmt.Errorf("%w: process:%s: %w", ErrUnavailable, path, errors.Unwrap(err))
+	case info.IsDir() || !executable(path):
+		return "", fmt.Errorf("%w: process:%s: it is not a program that can be executed", ErrUnavailable, path)
+	}
+	ctx, cancel := context.WithTimeout(ctx, versionLimit)
+	defer cancel()
+	command := exec.CommandContext(ctx, path, "--version")
+	command.WaitDelay = time.Second
+	if said, err := command.Output(); err != nil || !bytes.Contains(said, []byte(" server v=")) {
+		return "", fmt.Errorf("%w: process:%s: it does not answer --version as a Redis or Valkey server does", ErrUnavailable, path)
+	}
+	return path, nil
 }
 
 // processServer is a server that runs as a process of this machine, on 127.0.0.1.
@@ -70,7 +101,7 @@ type life struct {
 	logStart int64         // where its part of the log begins, in bytes
 }
 
-// StartProcess starts redis-server, or else valkey-server, from PATH. It listens on 127.0.0.1 alone. It fails with
+// StartProcess starts the first server on PATH, redis-server or valkey-server. It listens on 127.0.0.1 alone. It fails with
 // ErrUnavailable where there is neither, and with the server's own complaint where it does not come up. A topology of several
 // nodes is several processes.
 func StartProcess(ctx context.Context, spec Spec) (Server, error) {
@@ -78,6 +109,15 @@ func StartProcess(ctx context.Context, spec Spec) (Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	return startBinary(ctx, spec, binary)
+}
+
+// processOf is StartProcess with a program that is named.
+func processOf(binary string) Starter {
+	return func(ctx context.Context, spec Spec) (Server, error) { return startBinary(ctx, spec, binary) }
+}
+
+func startBinary(ctx context.Context, spec Spec, binary string) (Server, error) {
 	one := func(ctx context.Context, spec Spec, flags ...string) (node, error) {
 		return startOneProcess(ctx, spec, binary, flags)
 	}

@@ -11,10 +11,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
-	"maps"
-	"slices"
-	"strings"
 )
 
 // DefaultImage is the official image that is used where no other is named.
@@ -42,27 +38,6 @@ var (
 	ErrUsage = errors.New("usage")
 )
 
-// Config is redis.conf: directive to value, as it stands in the file ("save": `""`, "maxclients": "32").
-// A directive that Redis allows more than once can be given here only once.
-type Config map[string]string
-
-// With returns a copy of c in which the entries of over replace those of the same name.
-func (c Config) With(over Config) Config {
-	merged := make(Config, len(c)+len(over))
-	maps.Copy(merged, c)
-	maps.Copy(merged, over)
-	return merged
-}
-
-// file returns redis.conf, sorted by directive, so that equal configurations are equal files.
-func (c Config) file() []byte {
-	var b strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(c)) {
-		fmt.Fprintf(&b, "%s %s\n", name, c[name])
-	}
-	return []byte(b.String())
-}
-
 // Endpoint is how to dial a server.
 type Endpoint struct {
 	Addr     string // host:port
@@ -78,7 +53,7 @@ type Endpoint struct {
 type Info struct {
 	Kind   string `json:"kind"`             // container, process or address
 	Image  string `json:"image,omitempty"`  // container only
-	Binary string `json:"binary,omitempty"` // process only: the path of redis-server or valkey-server
+	Binary string `json:"binary,omitempty"` // process only: the path of the server program
 	Addr   string `json:"addr,omitempty"`   // host:port
 
 	Network string `json:"network,omitempty"` // container only: shared with this machine, or published through Docker's proxy

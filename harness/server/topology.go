@@ -31,7 +31,7 @@ var ErrTopology = errors.New("not with this kind of server")
 
 // refuse says why a topology cannot be had, and from what it can.
 func (t Topology) refuse(why string) error {
-	return fmt.Errorf("%w: topology %s takes several servers, and %s: use --server process, with redis-server on PATH", ErrTopology, t, why)
+	return fmt.Errorf("%w: topology %s takes several servers, and %s: use --server process, with redis-server or valkey-server on PATH", ErrTopology, t, why)
 }
 
 // orProcesses starts with processes what start has not.
