@@ -52,7 +52,7 @@ func (a *armRun) askRedis(ctx context.Context, c *redis.Client, into *history.Ce
 			into.Clients[name]++
 		}
 	}
-	into.Foreign = foreign(list.Val(), a.network != nil)
+	into.Foreign = foreign(list.Val(), a.clientName(), a.network != nil)
 	return nil
 }
 
@@ -64,10 +64,10 @@ const settledAge = 2
 const foreignNamed = 50
 
 // foreign lists the connections in the answer to CLIENT LIST that belong neither to the
-// run nor to the server's own topology. It is nil where there are none. Connections
+// run, whose swarm has this name, nor to the server's own topology. It is nil where there are none. Connections
 // without a name may be the swarm's own where its user may not name them, or where a
 // proxy keeps what the swarm has given up: proxied.
-func foreign(list string, proxied bool) []history.Foreign {
+func foreign(list, swarmName string, proxied bool) []history.Foreign {
 	named := !proxied && strings.Contains(list, " name=lockjam-control-")
 	var all []history.Foreign
 	for line := range strings.Lines(list) {
@@ -76,7 +76,7 @@ func foreign(list string, proxied bool) []history.Foreign {
 		if i := strings.LastIndex(host, ":"); i >= 0 {
 			host = host[:i]
 		}
-		if err != nil || age < settledAge || ownClient(name) || name == "" && !named || strings.ContainsAny(clientField(line, "flags"), "SM") {
+		if err != nil || age < settledAge || ownClient(swarmName, name) || name == "" && !named || strings.ContainsAny(clientField(line, "flags"), "SM") {
 			continue
 		}
 		i := slices.IndexFunc(all, func(f history.Foreign) bool { return f.Name == name && f.Host == host })
@@ -96,8 +96,8 @@ func foreign(list string, proxied bool) []history.Foreign {
 }
 
 // ownClient reports whether a client is the run's, or a Sentinel's that it started.
-func ownClient(name string) bool {
-	return swarm.Owns(name) || strings.HasPrefix(name, "lockjam-control-") || strings.HasPrefix(name, "sentinel-")
+func ownClient(swarmName, name string) bool {
+	return swarm.Owns(swarmName, name) || strings.HasPrefix(name, "lockjam-control-") || strings.HasPrefix(name, "sentinel-")
 }
 
 // askLocks asks who holds which lock, and in the same round trip whatever else is

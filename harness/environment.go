@@ -55,8 +55,8 @@ type armEnvironment struct {
 	Swarm    swarm.Settings `json:"swarm"`  // with go-redis's options, none of them left to its defaults
 }
 
-// environment asks the server what it is and writes environment.json.
-func (a *armRun) environment(ctx context.Context) (ServerEnvironment, error) {
+// environment asks the server what it is and writes environment.json, with the settings that could not be read back.
+func (a *armRun) environment(ctx context.Context, unread []string) (ServerEnvironment, error) {
 	info, err := watch.ReadInfo(ctx, a.control.Admin, "server")
 	if err != nil {
 		return ServerEnvironment{}, err
@@ -69,6 +69,7 @@ func (a *armRun) environment(ctx context.Context) (ServerEnvironment, error) {
 		env.Server.Version = "valkey " + v
 	}
 	env.Server.Features = server.AskFeatures(ctx, a.control.Admin)
+	env.Server.NotReadBack = unread
 	data, err := json.MarshalIndent(env, "", "  ")
 	if err != nil {
 		return env.Server, err

@@ -2,11 +2,9 @@ package harness
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
-	"github.com/lockjam/lockjam/harness/history"
 	"github.com/lockjam/lockjam/harness/server"
 	"github.com/lockjam/lockjam/harness/watch"
 )
@@ -47,20 +45,6 @@ func (a *armRun) failover(ctx context.Context, lag time.Duration) error {
 	}
 	a.step("start of the one that was killed", "it is the other's replica")
 	return nil
-}
-
-// several records that the server that was asked for cannot be what the scenario
-// needs. Nothing is wrong with either, so the arm is inconclusive and says why.
-func (a *armRun) several(err error) error {
-	if !errors.Is(err, server.ErrTopology) {
-		return err
-	}
-	if err := a.record(); err != nil {
-		return err
-	}
-	a.mark(history.NoteMark, "", "it cannot run here: "+err.Error())
-	a.mark(history.PhaseMark, history.End, "there is no such server")
-	return errServerLost
 }
 
 // shards are the nodes of a cluster, the one that is watched first; none of another

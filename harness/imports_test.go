@@ -30,7 +30,7 @@ var allowed = map[string][]string{
 	"harness/metrics":   {"harness", "harness/history"},
 	"harness/report":    {"harness", "harness/compare", "harness/history", "harness/remedies", "harness/scenario", "harness/signals", "harness/triggers"},
 	"harness/rules":     {"harness"},
-	"harness/schema":    {"harness", "harness/remedies", "harness/scenario", "harness/signals", "harness/triggers", "scenarios"},
+	"harness/schema":    {"harness", "harness/remedies", "harness/scenario", "harness/server", "harness/signals", "harness/triggers", "scenarios"},
 	"cmd/lockjam":       {"harness", "harness/history", "harness/server", "harness/swarm", "harness/signals", "harness/remedies", "harness/triggers", "harness/scenario", "harness/compare", "harness/metrics", "harness/report", "harness/rules", "harness/waitgraph", "scenarios"},
 }
 

@@ -241,14 +241,14 @@ id=13 addr=[::1]:41022 laddr=[::1]:6379 fd=18 name=cron age=9 idle=0 flags=N db=
 		}
 		return strings.Join(s, ", ")
 	}
-	if got, want := said(foreign(list, false)), "++an unnamed client at 10.0.0.7, +cron at [::1], +lockjam-watch at 127.0.0.1"; got != want {
+	if got, want := said(foreign(list, "lockjam", false)), "++an unnamed client at 10.0.0.7, +cron at [::1], +lockjam-watch at 127.0.0.1"; got != want {
 		t.Errorf("%s; want %s", got, want)
 	}
-	if got, want := said(foreign(list, true)), "+cron at [::1], +lockjam-watch at 127.0.0.1"; got != want {
+	if got, want := said(foreign(list, "lockjam", true)), "+cron at [::1], +lockjam-watch at 127.0.0.1"; got != want {
 		t.Errorf("through a proxy: %s; want %s", got, want)
 	}
 	// A user who may not name connections: the swarm's have no name either.
-	if got, want := said(foreign(strings.ReplaceAll(list, "lockjam-control-admin", ""), false)), "+cron at [::1], +lockjam-watch at 127.0.0.1"; got != want {
+	if got, want := said(foreign(strings.ReplaceAll(list, "lockjam-control-admin", ""), "lockjam", false)), "+cron at [::1], +lockjam-watch at 127.0.0.1"; got != want {
 		t.Errorf("without names: %s; want %s", got, want)
 	}
 }

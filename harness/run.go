@@ -48,15 +48,17 @@ type armRun struct {
 	observe func(Event)
 	live    *live // tells of signals while they fire
 
-	started  time.Time
-	server   server.Server
-	network  *faults.Proxy // between the swarm and its server; nil where the trigger needs none
-	config   server.Config
-	control  *server.Control
-	recorder *history.Recorder
-	watcher  *watch.Watcher
-	swarm    *swarm.Swarm
-	undo     []func(context.Context) error
+	started time.Time
+	server  server.Server
+	network *faults.Proxy // between the swarm and its server; nil where the trigger needs none
+	config  server.Config
+	control *server.Control
+	// limitTaken says what an arm's own limit is instead on somebody else's server; nil where it is what it should be.
+	limitTaken []string
+	recorder   *history.Recorder
+	watcher    *watch.Watcher
+	swarm      *swarm.Swarm
+	undo       []func(context.Context) error
 
 	going      sync.WaitGroup // what the trigger has begun
 	endTrigger context.CancelFunc
@@ -207,6 +209,7 @@ func (a *armRun) trigger(ctx context.Context) error {
 		Restart:        a.restartAsItWas,
 		Reconfigurable: a.reconfigurable(),
 		Failover:       a.failover,
+		Ours:           a.ours(),
 	}
 	if a.network != nil {
 		in.Network = a.network
@@ -275,6 +278,7 @@ func (a *armRun) incident() *remedies.Incident {
 		},
 	}
 	in.Reconfigurable = a.reconfigurable()
+	in.Ours = a.ours()
 	return in
 }
 
@@ -338,6 +342,9 @@ func (a *armRun) restart(ctx context.Context, c server.Config) error {
 		return errors.Join(restarted, err)
 	}
 	a.control = control
+	if restarted == nil {
+		a.restarted(ctx, c)
+	}
 	a.watcher.Use(a.connections())
 	return restarted
 }

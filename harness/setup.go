@@ -37,9 +37,16 @@ func (a *armRun) setUp(ctx context.Context) (ServerEnvironment, error) {
 	if err := a.limit(asking); err != nil {
 		return ServerEnvironment{}, unusable(ctx, err)
 	}
-	env, err := a.environment(asking)
+	differ, unread := a.readBack(asking, a.config)
+	env, err := a.environment(asking, unread)
 	if err != nil {
 		return env, unusable(ctx, err)
+	}
+	if differ = append(a.limitTaken, differ...); len(differ) > 0 {
+		return env, a.unsettled(differ)
+	}
+	if err := a.holdsUpOthers(asking); err != nil {
+		return env, a.cannot("its handshakes (client.handshake_ms) were not made: " + err.Error())
 	}
 	if err := a.record(); err != nil {
 		return env, err
@@ -50,7 +57,7 @@ func (a *armRun) setUp(ctx context.Context) (ServerEnvironment, error) {
 	}
 	a.swarm = swarm.Start(ctx, swarm.Config{
 		Target:   target,
-		Settings: a.sc.Swarm, Prefix: a.prefix, Seed: a.seed, Elapsed: a.elapsed, Record: a.recorder.Op, OnWork: a.options.OnWork,
+		Settings: a.sc.Swarm, Prefix: a.prefix, Name: a.clientName(), Seed: a.seed, Elapsed: a.elapsed, Record: a.recorder.Op, OnWork: a.options.OnWork,
 	})
 	a.watcher = a.newWatcher()
 	return env, nil
@@ -165,13 +172,30 @@ func (a *armRun) connections() watch.Connections {
 	return over
 }
 
+// clientName begins the name of every client of the swarm's in CLIENT LIST. On somebody else's server it is that of the run,
+// for another lockjam may be at work there.
+func (a *armRun) clientName() string {
+	if a.attached() {
+		return "lockjam-" + a.prefix
+	}
+	return "lockjam"
+}
+
+// ours begins the names of the run's own clients where there may be others; "" on a server of the run's own.
+func (a *armRun) ours() string {
+	if !a.attached() {
+		return ""
+	}
+	return a.clientName() + "-"
+}
+
 // attached says whether the server is somebody else's.
 func (a *armRun) attached() bool { return a.server.Info().Kind == server.KindAddress }
 
 // limit makes sure that the server lets in as many clients as the scenario says.
 func (a *armRun) limit(ctx context.Context) error {
 	if a.attached() {
-		if err := a.borrow(ctx); err != nil {
+		if err := a.borrow(ctx); err != nil || a.limitTaken != nil {
 			return err
 		}
 	}
@@ -188,6 +212,11 @@ func (a *armRun) borrow(ctx context.Context) error {
 	}
 	want := a.sc.Server.MaxClients
 	if !a.options.AllowDestructive {
+		if was != want && a.arm.Server != nil {
+			// The limit is the arm's own: no server has both its and the other arms'.
+			a.limitTaken = []string{limitDiffers(want, was)}
+			return nil
+		}
 		if was != want {
 			return fmt.Errorf("%w: the server at %s has maxclients %d and %s needs %d: set it there, or allow lockjam to with --allow-destructive",
 				ErrUsage, a.server.Endpoint().Addr, was, a.sc.Name, want)
@@ -255,7 +284,7 @@ func (a *armRun) takeDown(ctx context.Context) error {
 			errs = append(errs, fmt.Errorf("%w: %w", ErrCleanup, err))
 		}
 		if log, err := a.server.Log(ctx); err == nil {
-			if err := os.WriteFile(filepath.Join(a.folder, logFile), log, 0o644); err != nil {
+			if err := os.WriteFile(filepath.Join(a.folder, logFile), log, 0o666); err != nil {
 				errs = append(errs, fmt.Errorf("%w: %w", ErrInternal, err))
 			}
 		}

@@ -210,7 +210,7 @@ func (s *suite) open() error {
 	s.run.Environment.Servers = serversOf(s.options.Images)
 	s.folder = filepath.Join(s.options.Out, s.run.ID)
 	s.run.Folder = s.folder
-	if err := os.MkdirAll(s.folder, 0o755); err != nil {
+	if err := os.MkdirAll(s.folder, 0o777); err != nil {
 		return fmt.Errorf("%w: cannot write results: %w", ErrUsage, err)
 	}
 	root, err := os.OpenRoot(s.folder)
@@ -297,7 +297,7 @@ func (t *task) name() string {
 // runArm runs and judges one attempt, with look times as long to see what goodput is. The result is nil if nothing was recorded.
 func (s *suite) runArm(ctx context.Context, t *task, attempt, look int, observe func(Event)) (*ArmResult, ServerEnvironment, error) {
 	folder := filepath.Join(s.folder, t.folder())
-	if err := os.MkdirAll(folder, 0o755); err != nil {
+	if err := os.MkdirAll(folder, 0o777); err != nil {
 		return nil, ServerEnvironment{}, fmt.Errorf("%w: %w", ErrInternal, err)
 	}
 	if err := history.WriteFile(filepath.Join(folder, ScenarioFile), t.sc.Source); err != nil {

@@ -273,7 +273,7 @@ func TestInterruptAtAFrozenServerOfSomebodyElse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	theirs, err := o.Start(t.Context(), server.Spec{Workspace: ws, Name: "theirs", Config: server.Config{"maxclients": "16"}})
+	theirs, err := o.Start(t.Context(), server.Spec{Workspace: ws, Name: "theirs", Config: server.Config{"maxclients": "16", "save": `""`}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -318,7 +318,7 @@ func TestInterruptInARemedyAtAServerOfSomebodyElse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	theirs, err := o.Start(t.Context(), server.Spec{Workspace: ws, Name: "theirs", Config: server.Config{"maxclients": "16"}})
+	theirs, err := o.Start(t.Context(), server.Spec{Workspace: ws, Name: "theirs", Config: server.Config{"maxclients": "16", "save": `""`}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -375,6 +375,9 @@ func TestServerThatForbidsConfig(t *testing.T) {
 		if arm.Outcome != Pass || arm.Name == "raised" && !strings.Contains(arm.Because, "NOPERM") || arm.Name != "raised" && arm.Verdict == Blocked {
 			t.Errorf("%s: %s %s %v: %s", arm.Name, arm.Outcome, arm.Verdict, arm.Reasons, arm.Because)
 		}
+	}
+	if unread := run.Environment.Server.NotReadBack; len(unread) != 1 || !strings.HasPrefix(unread[0], `save "" (CONFIG GET: NOPERM`) {
+		t.Errorf("of the settings it says: %q", unread)
 	}
 }
 

@@ -33,9 +33,9 @@ func expose(cmd *cobra.Command, address string) (*exposition, error) {
 		return nil, badUsage(cmd, "%s: %q is not HOST:PORT", origin(cmd, "metrics"), address)
 	}
 	if host == "" {
-		return nil, badUsage(cmd, "%s: %s names no address: 127.0.0.1:%[3]s is for this machine, 0.0.0.0:%[3]s for everybody", origin(cmd, "metrics"), address, port)
+		return nil, badUsage(cmd, "%s: %s names no address: 127.0.0.1:%[3]s is for this machine, 0.0.0.0:%[3]s and [::]:%[3]s for everybody", origin(cmd, "metrics"), address, port)
 	}
-	listener, err := net.Listen("tcp", address)
+	listener, err := net.Listen(networkOf(host), address)
 	if err != nil {
 		return nil, badUsage(cmd, "%s: cannot listen on %s: %v", origin(cmd, "metrics"), address, reason(err))
 	}
@@ -45,6 +45,17 @@ func expose(cmd *cobra.Command, address string) (*exposition, error) {
 	x.server = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second}
 	go func() { _ = x.server.Serve(listener) }() // until it is closed
 	return x, nil
+}
+
+// networkOf is the network of an address that is named: 0.0.0.0 would be every address of IPv6 as well, and :: of IPv4.
+func networkOf(host string) string {
+	switch ip := net.ParseIP(host); {
+	case ip == nil:
+		return "tcp"
+	case ip.To4() != nil:
+		return "tcp4"
+	}
+	return "tcp6"
 }
 
 // isPort says whether it is a number that a port may have; 0 is any that is free.

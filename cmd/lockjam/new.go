@@ -91,7 +91,7 @@ func startingText(name, from, folder string) ([]byte, error) {
 
 // writeNew writes a file that is not there yet, whole or not at all.
 func writeNew(path string, text []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%s is there already, and is not overwritten", path)
 	}

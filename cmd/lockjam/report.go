@@ -104,7 +104,7 @@ func writeGitHub(w io.Writer, r *harness.Run) error {
 		return err
 	}
 	// Others may have written to it: it is added to, and never replaced.
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o666)
 	if err == nil {
 		_, err = f.Write(summary.Bytes())
 		err = errors.Join(err, f.Close())

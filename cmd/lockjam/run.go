@@ -27,7 +27,13 @@ to a folder of its own in the folder that --out names; latest there is the last.
 
 A server that runs already (--server redis://HOST:PORT) belongs to you: only
 keys of the run's own are written to it, and none of its settings is changed
-without --allow-destructive. Arms run one after the other there.
+without --allow-destructive. Arms run one after the other there. Its slots are
+filled like any server's, so that other applications are refused meanwhile; their
+connections are left alone, unless a remedy's parameter asks for them (kill-clients,
+foreign: kill).
+
+--server process takes the first redis-server or valkey-server on PATH, and
+--server process:/path/to/binary that one.
 
 With several images every arm runs once on each, side by side; the report has
 them in columns, and says where their verdicts differ.
@@ -90,7 +96,7 @@ func newRun() *cobra.Command {
 	flags.BoolVar(&f.json, "json", false, "print a stream of events, one JSON object a line, and no summary")
 	flags.BoolVar(&f.quiet, "quiet", false, "no progress, the summary only")
 	flags.StringVar(&f.metrics, "metrics", "", "serve the run's figures to Prometheus on `HOST:PORT`, under /metrics; port 0 takes a free one")
-	flags.BoolVar(&f.allowDestructive, "allow-destructive", false, "let remedies change the settings of a server that lockjam did not start")
+	flags.BoolVar(&f.allowDestructive, "allow-destructive", false, "let remedies and triggers change the settings of a server that lockjam did not start, and hold it up where nobody else is connected")
 	return cmd
 }
 
@@ -166,7 +172,7 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	defer figures.close()
 	// Before a server is looked for: an image may take minutes to come.
-	if err := os.MkdirAll(f.out, 0o755); err != nil {
+	if err := os.MkdirAll(f.out, 0o777); err != nil {
 		return badUsage(cmd, "%s: cannot write results: %v", origin(cmd, "out"), err)
 	}
 	ctx, fail := context.WithCancelCause(cmd.Context())

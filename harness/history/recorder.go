@@ -77,7 +77,7 @@ type Recorder struct {
 // h.Schema is filled in. A journal is evidence: where there is a file already,
 // Create leaves it alone and fails.
 func Create(path string, h Header) (*Recorder, error) {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return nil, fmt.Errorf("history: %w", err)
 	}

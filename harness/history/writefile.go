@@ -12,7 +12,7 @@ import (
 
 // WriteFile puts data into the file at path, whole or not at all: whoever reads
 // it, even after a power cut, finds the old file or the new one. The folder must
-// exist. The file can be read by all and written by its owner.
+// exist. Who may read the file is up to the umask.
 func WriteFile(path string, data []byte) error {
 	dir, name := filepath.Split(path)
 	if dir == "" {
@@ -39,14 +39,11 @@ func replace(root *os.Root, name string, data []byte) error {
 	dir, base := filepath.Split(name)
 	// In the same folder, because a rename does not cross file systems.
 	tmp := filepath.Join(dir, fmt.Sprintf(".%s.%016x.tmp", base, rand.Uint64()))
-	f, err := root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(data)
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
 	if err == nil {
 		err = f.Sync()
 	}

@@ -16,11 +16,13 @@ import (
 // operator who may not raise the limit.
 var killClients = Remedy{
 	Name:    "kill-clients",
-	Summary: "Cuts connections with CLIENT KILL, over a control connection: all of the service's, the idle ones, or the oldest.",
+	Summary: "Cuts connections with CLIENT KILL, over a control connection: all of the service's, the idle ones, or the oldest. On a server that lockjam did not start it spares those of other applications, unless foreign is kill.",
 	Params: []Param{
 		{Name: "which", Default: "all", Check: oneOf("all", "idle", "oldest-waiters")},
 		{Name: "idle_ms", Default: "1000", Check: wholeNumber(0, 86_400_000)}, // which: idle
 		{Name: "count", Default: "8", Check: wholeNumber(1, 100_000)},         // which: oldest-waiters
+		// On somebody else's server: what to do with the clients of other applications.
+		{Name: "foreign", Default: spareForeign, Check: oneOf(spareForeign, killForeign)},
 		// Who gets the slots that a kill frees is chance. An operator who sees nothing
 		// move kills again.
 		timesParam, pauseParam,
@@ -30,6 +32,12 @@ var killClients = Remedy{
 	},
 }
 
+// The words for clients of other applications on a server that lockjam did not start.
+const (
+	spareForeign = "spare"
+	killForeign  = "kill" // takes --allow-destructive as well
+)
+
 func killOnce(ctx context.Context, in *Incident) error {
 	did := "CLIENT LIST"
 	list, err := in.Admin().ClientList(ctx).Result()
@@ -37,7 +45,11 @@ func killOnce(ctx context.Context, in *Incident) error {
 		in.Step(did, err.Error())
 		return blocked("%s: %w", did, err)
 	}
-	found := sortOut(list, in.Reconfigurable != nil)
+	ours := in.Ours
+	if in.Params["foreign"] == killForeign && in.Reconfigurable == nil {
+		ours = ""
+	}
+	found := sortOut(list, ours)
 	in.Step(did, found.String())
 	idleMS, _ := strconv.Atoi(in.Params["idle_ms"])
 	count, _ := strconv.Atoi(in.Params["count"])
@@ -139,15 +151,15 @@ type sorted struct {
 	total                 int
 	own, special, foreign int
 	unread                int
-	onlyOurs              bool
+	ours                  string // begins the names of the run's own clients, where others are spared
 }
 
 // sortOut reads CLIENT LIST. Killing by id cuts whom it names, the killer's own
 // connection too, so lockjam's instruments are told by their names: the control
-// connections, and the lockjam that watches beside us. With onlyOurs the server is
-// somebody else's, and so is every client that does not have the swarm's name.
-func sortOut(list string, onlyOurs bool) sorted {
-	s := sorted{onlyOurs: onlyOurs}
+// connections, and the lockjam that watches beside us. With ours the server is
+// somebody else's, and so is every client whose name does not begin so.
+func sortOut(list, ours string) sorted {
+	s := sorted{ours: ours}
 	for line := range strings.Lines(list) {
 		if strings.TrimSpace(line) == "" {
 			continue
@@ -160,7 +172,7 @@ func sortOut(list string, onlyOurs bool) sorted {
 			s.own++
 		case strings.Trim(c.flags, normalFlags) != "":
 			s.special++
-		case onlyOurs && !strings.HasPrefix(c.name, "lockjam-"):
+		case !strings.HasPrefix(c.name, ours):
 			s.foreign++
 		default:
 			s.mayBeKilled = append(s.mayBeKilled, c)
@@ -172,7 +184,7 @@ func sortOut(list string, onlyOurs bool) sorted {
 func (s sorted) String() string {
 	said := fmt.Sprintf("%s: %d may be killed, %d are lockjam's own instruments, %d are no normal clients",
 		counted(s.total, "client"), len(s.mayBeKilled), s.own, s.special)
-	if s.onlyOurs {
+	if s.ours != "" {
 		said += fmt.Sprintf(", %d are somebody else's", s.foreign)
 	}
 	if s.unread > 0 {

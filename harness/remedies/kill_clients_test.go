@@ -115,7 +115,7 @@ func TestKillIdleClients(t *testing.T) {
 		if _, err := fmt.Fprint(busy, "PING\r\n"); err != nil {
 			t.Fatal(err)
 		}
-		s := sortOut(b.control.Admin.ClientList(t.Context()).Val(), false)
+		s := sortOut(b.control.Admin.ClientList(t.Context()).Val(), "")
 		if i := slices.IndexFunc(s.mayBeKilled, func(c connection) bool { return c.name == "idle" }); i < 0 || s.mayBeKilled[i].idle >= 2*time.Second {
 			break
 		}
@@ -132,15 +132,28 @@ func TestKillIdleClients(t *testing.T) {
 // On somebody else's server a client that does not say it is ours is not ours.
 func TestKillClientsOfSomebodyElsesServer(t *testing.T) {
 	b := newBench(t, nil)
-	ours := map[string]net.Conn{"a worker": b.client("CLIENT SETNAME lockjam-0-0")}
-	theirs := map[string]net.Conn{"nameless": b.client(), "an application": b.client("CLIENT SETNAME app-1"), "a likeness": b.client("CLIENT SETNAME my-lockjam-0-0")}
-	b.Reconfigurable = errors.New("not ours")
-	if err := b.apply("kill-clients", nil); err != nil {
+	ours := map[string]net.Conn{"a worker": b.client("CLIENT SETNAME lockjam-lj-1-0-0")}
+	theirs := map[string]net.Conn{
+		"nameless": b.client(), "an application": b.client("CLIENT SETNAME app-1"), "a likeness": b.client("CLIENT SETNAME my-lockjam-lj-1-0-0"),
+		"another run's": b.client("CLIENT SETNAME lockjam-lj-2-0-0"),
+	}
+	b.Ours = "lockjam-lj-1-"
+	if err := b.apply("kill-clients", nil); err != nil { // and Reconfigurable is nil: --allow-destructive
 		t.Fatal(err)
 	}
 	b.wantCut(true, ours)
 	b.wantCut(false, theirs)
-	b.logged("3 are somebody else's")
+	b.logged("4 are somebody else's")
+	b.Reconfigurable = errors.New("not ours")
+	if err := b.apply("kill-clients", map[string]string{"foreign": "kill"}); err != nil {
+		t.Fatal(err)
+	}
+	b.wantCut(false, theirs) // the parameter alone is not enough
+	b.Reconfigurable = nil
+	if err := b.apply("kill-clients", map[string]string{"foreign": "kill"}); err != nil {
+		t.Fatal(err)
+	}
+	b.wantCut(true, theirs)
 }
 
 // A managed service may forbid CLIENT, or a part of it.
@@ -181,7 +194,7 @@ func TestKillClientsThatAreGoneAlready(t *testing.T) {
 	b.client("CLIENT SETNAME stays")
 	b.client("CLIENT SETNAME leaves")
 	b.control.Admin.AddHook(leaver{func() {
-		for _, c := range sortOut(b.control.Sampler.ClientList(t.Context()).Val(), false).mayBeKilled {
+		for _, c := range sortOut(b.control.Sampler.ClientList(t.Context()).Val(), "").mayBeKilled {
 			if c.name == "leaves" {
 				b.control.Sampler.ClientKillByFilter(t.Context(), "ID", fmt.Sprint(c.id))
 			}
@@ -212,12 +225,12 @@ func TestSortOut(t *testing.T) {
 		{"no flags to judge it by", "id=5 name= age=3 idle=0", false},
 		{"an age that is no number", "id=5 name= age=old idle=0 flags=N", false},
 	} {
-		if got := sortOut(c.line+"\n", false); len(got.mayBeKilled) == 1 != c.killed || got.total != 1 {
+		if got := sortOut(c.line+"\n", ""); len(got.mayBeKilled) == 1 != c.killed || got.total != 1 {
 			t.Errorf("%s: %v", c.why, got)
 		}
 	}
 	// Redis ends the list with an empty line where it is read as a verbatim string.
-	if got := sortOut("\n", false); got.total != 0 {
+	if got := sortOut("\n", ""); got.total != 0 {
 		t.Errorf("an empty line: %v", got)
 	}
 }

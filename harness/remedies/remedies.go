@@ -47,6 +47,9 @@ type Incident struct {
 	Config  server.Config     // what the server was started with
 	Params  map[string]string // complete: defaults filled in
 	Pattern string            // of the lock keys in reach: lock:*, or the run's own on somebody else's server
+	// Ours begins the name in CLIENT LIST of every client of the run's on somebody else's server; "" on one of the run's own,
+	// where there are no others.
+	Ours string
 	// Admin is a connection that was opened before the swarm. After a restart
 	// it is a new one.
 	Admin func() *redis.Client

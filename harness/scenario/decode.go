@@ -12,6 +12,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/token"
 
+	"github.com/lockjam/lockjam/harness/server"
 	"github.com/lockjam/lockjam/harness/swarm"
 	"github.com/lockjam/lockjam/harness/triggers"
 )
@@ -142,7 +143,11 @@ func (d *decoder) table(key string, n ast.Node, into reflect.Value) {
 	into.Set(merged)
 	d.pairs(key, n, func(name string, _ place, value ast.Node) {
 		v := reflect.New(into.Type().Elem()).Elem()
-		d.value(join(key, name), value, v)
+		if into.Type() == reflect.TypeFor[server.Config]() {
+			d.directive(join(key, name), name, value, v)
+		} else {
+			d.value(join(key, name), value, v)
+		}
 		into.SetMapIndex(reflect.ValueOf(name), v)
 	})
 }
@@ -219,6 +224,24 @@ func (d *decoder) text(key string, n ast.Node, into reflect.Value) {
 		return
 	}
 	into.SetString(s)
+}
+
+// directive takes a text, or a list of texts where redis.conf has the directive several times.
+func (d *decoder) directive(key, name string, n ast.Node, into reflect.Value) {
+	if _, list := n.(*ast.SequenceNode); !list || !SeveralLines(name) {
+		if d.text(key, n, into); strings.Contains(into.String(), "\n") {
+			d.reject(key, "%s: want one line", quote(into.String()))
+		}
+		return
+	}
+	var lines []string
+	d.list(key, n, reflect.ValueOf(&lines).Elem())
+	for i, line := range lines {
+		if strings.Contains(line, "\n") {
+			d.reject(fmt.Sprintf("%s[%d]", key, i), "%s: want one line", quote(line))
+		}
+	}
+	into.SetString(strings.Join(lines, "\n"))
 }
 
 func (d *decoder) boolean(key string, n ast.Node, into reflect.Value) {

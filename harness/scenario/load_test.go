@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lockjam/lockjam/harness/server"
 	"github.com/lockjam/lockjam/harness/swarm"
 	"github.com/lockjam/lockjam/scenarios"
 )
@@ -95,7 +96,7 @@ summary: >-
   lines
 server:
   maxclients: 32
-  config: {save: '""', appendonly: no, maxmemory: "100"}
+  config: {save: ["3600 1", "300 100"], appendonly: no, maxmemory: "100"}
 swarm:
   holder: redials
   client: {pool_fifo: true}
@@ -113,7 +114,7 @@ arms:
 	if got, want := s.Title+"|"+s.Summary, "quoted: text|two lines"; got != want {
 		t.Errorf("texts: got %q, want %q", got, want)
 	}
-	if got, want := s.Server.Config, map[string]string{"save": `""`, "appendonly": "no", "maxmemory": "100"}; !reflect.DeepEqual(got, want) {
+	if got, want := s.Server.Config, (server.Config{"save": "3600 1\n300 100", "appendonly": "no", "maxmemory": "100"}); !reflect.DeepEqual(got, want) {
 		t.Errorf("config: got %v, want %v", got, want)
 	}
 	if s.Swarm.Holder != swarm.HolderRedials || !s.Swarm.Client.PoolFIFO || s.Swarm.Limiter.Limit != 7 {

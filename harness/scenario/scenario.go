@@ -59,8 +59,10 @@ func (s *Scenario) ArmKey(name string) string {
 type Server struct {
 	MaxClients int `yaml:"maxclients"` // control connections included
 	// ConfigIfKnown are directives that older servers do not know, and do without.
-	ConfigIfKnown map[string]string `yaml:"config_if_known"`
-	Config        map[string]string `yaml:"config"` // further redis.conf directives
+	ConfigIfKnown server.Config `yaml:"config_if_known"`
+	// Config are further redis.conf directives, each with a text as its value, or a list
+	// of texts where redis.conf has it several times. They are read back from the server.
+	Config server.Config `yaml:"config"`
 
 	// Topology is single; sentinel, a primary and a replica with a Sentinel; or
 	// cluster, three shards. Each node has MaxClients and Config. What is not single

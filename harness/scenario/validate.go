@@ -47,33 +47,13 @@ const (
 	noRemedy = "none"
 )
 
-var (
-	namePattern      = regexp.MustCompile(NamePattern)
-	directivePattern = regexp.MustCompile(`^[a-z][a-z0-9._-]*$`)
-)
+var namePattern = regexp.MustCompile(NamePattern)
 
 // NamePattern and MaxName, in bytes, are what CheckName goes by.
 const (
 	NamePattern = `^[a-z0-9]+(-[a-z0-9]+)*$`
 	MaxName     = 64
 )
-
-// reserved are the directives that a scenario may not set, and why.
-var reserved = map[string]string{
-	"maxclients":      "server.maxclients sets it",
-	"port":            "lockjam picks a free one when it starts the server",
-	"bind":            "lockjam binds the server to loopback",
-	"protected-mode":  "lockjam sets it, together with the address",
-	"unixsocket":      "lockjam talks TCP, for a socket file has no slot to fight for",
-	"dir":             "lockjam gives every server a folder of its own",
-	"logfile":         "lockjam keeps the log with the run",
-	"pidfile":         "lockjam keeps track of the process itself",
-	"daemonize":       "lockjam keeps the server in the foreground",
-	"include":         "a scenario is one file",
-	"replicaof":       "server.topology does",
-	"cluster-enabled": "server.topology does",
-	"loadmodule":      "a scenario does not load code",
-}
 
 // checker validates what the decoder has read. All of it is looked at, and
 // what the decoder could not use is not complained about twice.
@@ -262,22 +242,6 @@ func (c *checker) server(s *Server) {
 		fmt.Sprintf("too small to hold the %d control connections", c.known.ControlConnections)})
 	c.directives("server.config", s.Config)
 	c.directives("server.config_if_known", s.ConfigIfKnown)
-}
-
-func (c *checker) directives(of string, config map[string]string) {
-	for directive, value := range config {
-		key := join(of, directive)
-		if !directivePattern.MatchString(directive) {
-			c.fail(on(key), "want a directive of redis.conf, in lower case")
-		}
-		if why, ok := reserved[directive]; ok {
-			c.fail(on(key), "a scenario cannot set it: %s", why)
-		}
-		if strings.TrimSpace(value) == "" {
-			c.fail(on(key), `empty: write '""' for an empty value`)
-		}
-		c.line(key, value)
-	}
 }
 
 // trigger checks what every trigger's settings have in common, and asks the trigger

@@ -20,6 +20,7 @@ import (
 
 	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/scenario"
+	"github.com/lockjam/lockjam/harness/server"
 	"github.com/lockjam/lockjam/scenarios"
 )
 
@@ -86,6 +87,9 @@ func (g *generator) node(at string, v reflect.Value) *Node {
 			n.MinItems = 1
 		}
 	case reflect.Map:
+		if t == reflect.TypeFor[server.Config]() {
+			return directives()
+		}
 		n = &Node{Type: "object", AdditionalProperties: g.node(at+".*", reflect.New(t.Elem()).Elem())}
 	case reflect.String:
 		n = g.text(at, t)
@@ -98,6 +102,21 @@ func (g *generator) node(at string, v reflect.Value) *Node {
 	default:
 		g.errs = append(g.errs, fmt.Errorf("%s: no schema for a %s", at, t))
 		return &Node{}
+	}
+	return n
+}
+
+// directives is the schema of what a scenario sets in redis.conf.
+func directives() *Node {
+	line := &Node{Type: "string"}
+	n := &Node{Type: "object", Properties: map[string]*Node{}, AdditionalProperties: line, PropertyNames: &Node{Enum: scenario.Directives()}}
+	for _, directive := range scenario.Directives() {
+		if scenario.SeveralLines(directive) {
+			n.Properties[directive] = &Node{
+				Description: "One line of redis.conf, or a list of them.",
+				AnyOf:       []*Node{line, {Type: "array", Items: line, MinItems: 1}},
+			}
+		}
 	}
 	return n
 }

@@ -38,3 +38,6 @@ var OrProcesses = orProcesses
 func Shares(docker system.Info, name, kernel string) bool {
 	return networkFor(docker, name, kernel) == sharedNetwork
 }
+
+// File is redis.conf.
+func File(c Config) []byte { return c.file() }

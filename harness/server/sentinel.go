@@ -50,6 +50,9 @@ const (
 	promotionLimit = 8 * time.Second
 )
 
+// sentinelRole is the node that holds no data.
+const sentinelRole = "sentinel"
+
 // sentinelServer is a primary and a replica on 127.0.0.1 with one Sentinel, which alone is the quorum: who decides makes no
 // difference to what is lost.
 type sentinelServer struct {
@@ -67,13 +70,13 @@ func startSentinel(ctx context.Context, spec Spec, start nodeStarter) (_ Server,
 	if s.primary, err = s.add(ctx, spec, "primary", s.config); err != nil {
 		return nil, err
 	}
-	if s.replica, err = s.add(ctx, spec, "replica", s.config.With(replicaOf(s.primary))); err != nil {
+	if s.replica, err = s.add(ctx, spec, "replica", s.config.With(s.replicaOf(s.primary))); err != nil {
 		return nil, s.abandon(ctx, err)
 	}
 	if err = s.synchronised(ctx); err != nil {
 		return nil, s.abandon(ctx, err)
 	}
-	if s.sentinel, err = s.add(ctx, spec, "sentinel", Config{}, "--sentinel"); err != nil {
+	if s.sentinel, err = s.add(ctx, spec, sentinelRole, Config{}, "--sentinel"); err != nil {
 		return nil, s.abandon(ctx, err)
 	}
 	if err = s.watchOver(ctx); err != nil {
@@ -82,9 +85,14 @@ func startSentinel(ctx context.Context, spec Spec, start nodeStarter) (_ Server,
 	return s, nil
 }
 
-func replicaOf(primary node) Config {
+// replicaOf is what makes a node a replica, with the password that the primary asks for.
+func (s *sentinelServer) replicaOf(primary node) Config {
 	host, port := hostPort(primary)
-	return Config{"replicaof": host + " " + port}
+	c := Config{"replicaof": host + " " + port}
+	if password := s.config["requirepass"]; password != "" {
+		c["masterauth"] = password
+	}
+	return c
 }
 
 // synchronised waits until the replica acknowledges what is sent to it now: a message, which leaves nothing behind. INFO calls
@@ -233,7 +241,7 @@ func (s *sentinelServer) FailOver(ctx context.Context) error {
 
 func (s *sentinelServer) Rejoin(ctx context.Context) error {
 	primary, replica := s.now()
-	if err := replica.revive(ctx, s.config.With(replicaOf(primary))); err != nil {
+	if err := replica.revive(ctx, s.config.With(s.replicaOf(primary))); err != nil {
 		return fmt.Errorf("start %s as a replica: %w", replica.addr(), err)
 	}
 	return nil

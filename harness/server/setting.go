@@ -201,10 +201,10 @@ func (s *Setting) compareUsers(lines []string, answer *redis.Cmd) bool {
 		case strings.Contains(line, "("):
 			s.Unread = "selectors are not compared"
 		case !there:
-			s.Has = "no user " + name
+			s.Has, s.Unread = "no user "+name, ""
 			return false
 		case !maps.Equal(want.access, found.access):
-			s.Has = shown(userDirective, name+" "+found.line)
+			s.Has, s.Unread = shown(userDirective, name+" "+found.line), ""
 			return false
 		case !slices.Equal(want.commands, found.commands):
 			// Servers before 7.0 describe the same rules in words of their own (acl.c, ACLDescribeUserCommandRules).

@@ -74,6 +74,12 @@ func startSeveral(ctx context.Context, spec Spec, start nodeStarter) (Server, er
 	return nil, fmt.Errorf("%w: there is no topology %q", ErrUsage, spec.Topology)
 }
 
+// Group is offered by a server of several nodes that hold data.
+type Group interface {
+	// Others are the endpoints of those beside Endpoint, by their roles.
+	Others() map[string]Endpoint
+}
+
 // group is the nodes of one topology, in the order of their start.
 type group struct {
 	topology Topology
@@ -92,6 +98,17 @@ func (g *group) add(ctx context.Context, spec Spec, role string, c Config, flags
 	}
 	g.nodes, g.roles = append(g.nodes, n), append(g.roles, role)
 	return n, nil
+}
+
+// Others are all nodes that hold data, except the first: a Sentinel holds none.
+func (g *group) Others() map[string]Endpoint {
+	others := map[string]Endpoint{}
+	for i, node := range g.nodes {
+		if i > 0 && g.roles[i] != sentinelRole {
+			others[g.roles[i]] = node.Endpoint()
+		}
+	}
+	return others
 }
 
 // hostPort is a node's address in the two words that Redis's commands take.

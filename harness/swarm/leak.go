@@ -1,7 +1,6 @@
 package swarm
 
 import (
-	"fmt"
 	"regexp"
 	"strings"
 	"time"
@@ -24,11 +23,15 @@ const leakSuffix = "-leak"
 // nobody closes them either.
 func Leaks(client string) bool { return strings.HasSuffix(client, leakSuffix) }
 
-// owned matches the names in CLIENT LIST that a swarm gives its clients.
-var owned = regexp.MustCompile(`^lockjam-(crowd|r?\d+(-\d+)?(-g\d+)?(-leak)?)$`)
+// owned matches what follows the swarm's own name in those of its clients.
+var owned = regexp.MustCompile(`^-(crowd|r?\d+(-\d+)?(-g\d+)?(-leak)?)$`)
 
-// Owns reports whether a name in CLIENT LIST is one that a swarm gives its clients.
-func Owns(client string) bool { return owned.MatchString(client) }
+// Owns reports whether a client, by its name in CLIENT LIST, belongs to the swarm that
+// has this Config.Name.
+func Owns(swarm, client string) bool {
+	rest, ok := strings.CutPrefix(client, swarm)
+	return ok && owned.MatchString(rest)
+}
 
 // Leak makes the service leak connections from now on. It returns at once. A
 // connection that is refused, or that the pool has no turn for, is not leaked: some
@@ -85,7 +88,7 @@ func (s *Swarm) leaking(in *instance, l Leak) *client {
 		if o.PoolSize = l.PoolSize; o.PoolSize == 0 {
 			o.PoolSize = l.Count
 		}
-		in.leaks = s.newClient(fmt.Sprintf("lockjam-%d", in.number)+leakSuffix, o, in.life)
+		in.leaks = s.newClient(s.name("%d", in.number)+leakSuffix, o, in.life)
 		in.clients = append(in.clients, in.leaks)
 	}
 	return in.leaks

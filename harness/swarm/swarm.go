@@ -4,6 +4,7 @@
 package swarm
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -21,6 +22,7 @@ type Config struct {
 	Target   Target
 	Settings Settings
 	Prefix   string               // of every key, after the kind: lock:PREFIX:TENANT
+	Name     string               // begins the name of every client in CLIENT LIST; "" is lockjam
 	Seed     uint64               // every random choice of every worker follows from it
 	Elapsed  func() time.Duration // since the run's one start
 	Record   func(history.Op)     // called by many workers at once
@@ -115,7 +117,7 @@ func (s *Swarm) startInstance(number, generation int) {
 	in.term, in.terminate = context.WithCancel(in.life)
 	s.instances[number] = in
 	for i := range in.settings.ClientsPerInstance {
-		name := fmt.Sprintf("lockjam-%d-%d", number, i)
+		name := s.name("%d-%d", number, i)
 		if generation > 0 {
 			name += fmt.Sprintf("-g%d", generation)
 		}
@@ -124,6 +126,11 @@ func (s *Swarm) startInstance(number, generation int) {
 	for i := range max(in.settings.WorkersPerInstance, s.staff) {
 		s.startWorker(in, in.clients[i%len(in.clients)], number*in.settings.WorkersPerInstance+i)
 	}
+}
+
+// name is that of a client in CLIENT LIST.
+func (s *Swarm) name(format string, args ...any) string {
+	return cmp.Or(s.config.Name, "lockjam") + "-" + fmt.Sprintf(format, args...)
 }
 
 // Staff has every instance run so many workers, over the clients that it has, as
@@ -177,7 +184,7 @@ func (s *Swarm) replace(in *instance, old *worker) {
 	defer s.together()()
 	c := old.link.client
 	if old.owns {
-		c = s.newClient(fmt.Sprintf("lockjam-r%d", len(s.workers)+1), in.settings.Client, in.life)
+		c = s.newClient(s.name("r%d", len(s.workers)+1), in.settings.Client, in.life)
 		in.clients = append(in.clients, c)
 	}
 	s.startWorker(in, c, old.place)

@@ -22,7 +22,7 @@ var pause = Trigger{
 		return fmt.Sprintf("the server answers nobody for %v", s.ForMS.Duration())
 	},
 	Fire: func(ctx context.Context, in *Incident) error {
-		if in.spares() {
+		if in.spares(ctx) {
 			return ctx.Err()
 		}
 		// ALL: a limiter reads before it writes, and would go on reading.

@@ -168,6 +168,25 @@ func TestServersOfOthersAreSpared(t *testing.T) {
 	}
 }
 
+// With leave to change the server its other applications are spared all the same.
+func TestOtherApplicationsAreSpared(t *testing.T) {
+	b := newBench(t)
+	b.Ours = "lockjam-lj-1-"
+	pause := Settings{Kind: "pause", ForMS: 200}
+	if note := b.fire(pause); note != "" {
+		t.Errorf("with nobody else there: %q", note)
+	}
+	other, err := server.OpenRaw(t.Context(), b.server.Endpoint(), "lockjam-lj-2-0-0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = other.Close() }()
+	b.forget()
+	if note := b.fire(pause); !strings.Contains(note, "clients of other applications are connected (1)") {
+		t.Errorf("%q", note)
+	}
+}
+
 // A restarted server has forgotten everybody. One that is not ours is left alone; and a
 // restart that goes wrong ends the arm.
 func TestRestart(t *testing.T) {

@@ -26,7 +26,7 @@ var slowScript = Trigger{
 		return fmt.Sprintf("scripts of %v each keep the server busy for %v", s.ScriptMS.Duration(), s.ForMS.Duration())
 	},
 	Fire: func(ctx context.Context, in *Incident) error {
-		if in.spares() {
+		if in.spares(ctx) {
 			return ctx.Err()
 		}
 		in.Begin(func(ctx context.Context) {
