@@ -241,5 +241,7 @@ func recordedScenario(root *os.Root, folder string) (*scenario.Scenario, error) 
 		return nil, err
 	}
 	defer f.Close()
-	return scenario.Read(f, f.Name(), Known())
+	known := Known()
+	known.Recorded = true
+	return scenario.Read(f, f.Name(), known)
 }

@@ -97,6 +97,9 @@ func Directives() []string { return slices.Clone(directives) }
 func SeveralLines(directive string) bool { return slices.Contains(several, directive) }
 
 func (c *checker) directives(of string, config map[string]string) {
+	if c.known.Recorded { // no server is started with it
+		return
+	}
 	for directive, value := range config {
 		key := join(of, directive)
 		lower := strings.ToLower(directive) // Redis does not mind the case

@@ -41,6 +41,7 @@ type Known struct {
 	Claims             []string            // ids of the runbook's claims
 	ControlConnections int                 // slots that the control connections take
 	Restarting         []string            // remedies that restart the server
+	Recorded           bool                // the scenario has been run: it may have directives that none may have any more
 
 	// CheckParam says what is wrong with the value of a remedy's parameter; may be nil.
 	CheckParam func(remedy, param, value string) error

@@ -87,6 +87,19 @@ func TestParseFillsInDefaults(t *testing.T) {
 	}
 }
 
+// A scenario that was run before directives were an allow-list can still be read.
+func TestParseOfARecordedScenario(t *testing.T) {
+	source := "name: old\ntitle: t\nserver: {maxclients: 32, config: {proc-title-template: x}}\narms: [{name: control}]\n"
+	known := known
+	if _, err := Parse("x.yaml", []byte(source), known); err == nil {
+		t.Error("it is taken for one that can be run")
+	}
+	known.Recorded = true
+	if _, err := Parse("x.yaml", []byte(source), known); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestParseReadsEveryKindOfValue(t *testing.T) {
 	s := mustParse(t, `
 name: every-kind
