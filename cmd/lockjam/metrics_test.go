@@ -146,3 +146,26 @@ func TestMetricsAddress(t *testing.T) {
 		t.Errorf("%v was written, %v", left, err)
 	}
 }
+
+// What is named is listened on, and nothing besides: 0.0.0.0 is every address of IPv4, and none of IPv6.
+func TestMetricsListenOnWhatIsNamed(t *testing.T) {
+	for named, other := range map[string]string{"0.0.0.0": "::1", "::": "127.0.0.1"} {
+		x, err := expose(newRun(), net.JoinHostPort(named, "0"))
+		if err != nil {
+			t.Skipf("%s: %v", named, err)
+		}
+		port := strings.TrimSuffix(x.url, "/metrics")
+		port = port[strings.LastIndex(port, ":")+1:]
+		same := map[string]string{"0.0.0.0": "127.0.0.1", "::": "::1"}[named]
+		if conn, err := net.DialTimeout("tcp", net.JoinHostPort(same, port), time.Second); err != nil {
+			t.Errorf("%s: %s does not answer: %v", named, same, err)
+		} else {
+			_ = conn.Close()
+		}
+		if conn, err := net.DialTimeout("tcp", net.JoinHostPort(other, port), time.Second); err == nil {
+			_ = conn.Close()
+			t.Errorf("%s: %s answers as well", named, other)
+		}
+		x.close()
+	}
+}

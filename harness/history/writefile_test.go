@@ -20,11 +20,16 @@ func TestWriteFile(t *testing.T) {
 			t.Errorf("%q, %v, want %q", got, err, content)
 		}
 	}
-	info, err := os.Stat(path)
-	if err != nil || info.Mode() != 0o644 {
-		t.Errorf("%v, %v", info.Mode(), err)
-	}
 	only(t, dir, "run.json")
+	plain := filepath.Join(t.TempDir(), "plain")
+	if err := os.WriteFile(plain, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	want, wantErr := os.Stat(plain)
+	info, err := os.Stat(path)
+	if err != nil || wantErr != nil || info.Mode() != want.Mode() {
+		t.Errorf("%v, %v, %v; want what the umask leaves", info, err, wantErr)
+	}
 }
 
 func TestWriteFileWithoutFolder(t *testing.T) {
