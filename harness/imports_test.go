@@ -24,7 +24,7 @@ var allowed = map[string][]string{
 	"harness/signals":   {"harness/history"},
 	"harness/remedies":  {"harness/resp", "harness/server", "harness/swarm"},
 	"harness/triggers":  {"harness/faults", "harness/server", "harness/swarm"},
-	"harness/scenario":  {"harness/server", "harness/swarm", "harness/triggers", "scenarios"},
+	"harness/scenario":  {"harness/server", "harness/signals", "harness/swarm", "harness/triggers", "scenarios"},
 	"harness":           {"harness/faults", "harness/history", "harness/server", "harness/waitgraph", "harness/swarm", "harness/watch", "harness/signals", "harness/remedies", "harness/triggers", "harness/scenario"},
 	"harness/compare":   {"harness", "harness/history"},
 	"harness/metrics":   {"harness", "harness/history"},

@@ -26,16 +26,38 @@ type LookoutOptions struct {
 	Observe    func(Sighting)
 }
 
+// What watch listens to, and how often it dials.
+const (
+	monitorEvery = time.Second
+	monitorBurst = 200 * time.Millisecond
+	canaryEvery  = 200 * time.Millisecond
+)
+
+// Setting is where the signals are going to be run, for [signals.CheckParams].
+func (o LookoutOptions) Setting() signals.Setting {
+	in := signals.Setting{Lasts: o.For}
+	if o.Monitor {
+		in.Burst = monitorBurst
+	}
+	if o.Canary {
+		in.CanaryEvery = canaryEvery
+	}
+	return in
+}
+
 // Sighting is what is seen in one second. Rates are over that second; a figure that
 // was not read is null.
 type Sighting struct {
 	AtMS         float64  `json:"at_ms"`
-	Error        string   `json:"error,omitempty"` // why the server said nothing
-	UnansweredMS float64  `json:"unanswered_ms"`   // for how long the server has not answered; 0 while it does, within 2 s
+	Error        string   `json:"error,omitempty"`   // why the server said nothing
+	UnansweredMS float64  `json:"unanswered_ms"`     // for how long the server has not answered; 0 while it does, within 2 s
+	UnknownMS    float64  `json:"unknown_ms"`        // for how long the server's counters have not been known so far, in gaps of 2 s and more
+	Unknown      []Gap    `json:"unknown,omitempty"` // those gaps, at the end of the watch
 	Connected    *int64   `json:"connected_clients"`
 	MaxClients   *int64   `json:"maxclients"`
 	RejectedPerS *float64 `json:"rejected_per_s"`
 	CommandsPerS *float64 `json:"commands_per_s"` // without our own
+	Standing
 	// The lock keys, of the last time that SCAN came through the whole keyspace. Until
 	// it has, and where it has found more since, it is those that were found so far.
 	LockKeys        *int64          `json:"lock_keys"`
@@ -46,6 +68,19 @@ type Sighting struct {
 	Monitor         *MonitorSighted `json:"monitor"`
 	Canary          *CanarySighted  `json:"canary"`
 	Signals         []SignalSighted `json:"signals"`
+}
+
+// Standing is the state of the server's memory, persistence and replication, as of the
+// last second; null where INFO does not say it.
+type Standing struct {
+	EvictedPerS  *float64 `json:"evicted_per_s"`
+	UsedMemory   *int64   `json:"used_memory"` // bytes
+	MaxMemory    *int64   `json:"maxmemory"`   // bytes; 0: no limit
+	BgsaveStatus *string  `json:"rdb_last_bgsave_status"`
+	AOFStatus    *string  `json:"aof_last_write_status"`
+	Role         *string  `json:"role"`         // master or replica
+	RoleBefore   *string  `json:"role_before"`  // the last change; null if there was none
+	RoleChanges  int      `json:"role_changes"` // since the watch began
 }
 
 // MonitorSighted is the last burst of MONITOR.
@@ -78,7 +113,17 @@ type SignalSighted struct {
 	Unavailable string   `json:"unavailable,omitempty"` // why it says nothing here, or now
 	Firing      *bool    `json:"firing"`                // null if it is not available
 	FiredAtMS   *float64 `json:"fired_at_ms"`           // when it fired first; null if it never did
-	FiringMS    float64  `json:"firing_ms"`             // how long, all told
+	FiringMS    float64  `json:"firing_ms"`             // how long in total
+	Baseline    *Stretch `json:"baseline,omitempty"`    // that it is compared with; absent where there is none, or none is needed
+	UnknownMS   *float64 `json:"unknown_ms"`            // for how long what it reads was not known so far; null if it never was
+	Unknown     []Gap    `json:"unknown,omitempty"`     // when, at the end of the watch, where that differs from the server's
+	Waiting     bool     `json:"-"`                     // it is unavailable for want of a baseline
+}
+
+// Stretch is a stretch of time.
+type Stretch struct {
+	FromMS float64 `json:"from_ms"`
+	ToMS   float64 `json:"to_ms"`
 }
 
 // Lookout runs the signals against a Redis that runs already. It reads over one
@@ -88,10 +133,14 @@ type SignalSighted struct {
 // It returns what was seen last. The error wraps server.ErrUnavailable where there
 // was no connection to be had at the start, or none at the end.
 func Lookout(ctx context.Context, o LookoutOptions) (Sighting, error) {
-	l := &lookout{o: o, started: time.Now(), firedAt: map[string]float64{}, counted: map[string]time.Duration{}, firing: map[string]time.Duration{}}
-	if l.open = l.connect(ctx); l.open.err != nil {
+	l := &lookout{
+		o: o, firedAt: map[string]float64{}, counted: map[string]time.Duration{}, firing: map[string]time.Duration{},
+		comparisons: map[string]*comparison{}, account: newAccount(), remembers: remembers(o),
+	}
+	if l.open = l.connect(ctx, firstAttempt); l.open.err != nil {
 		return Sighting{}, l.open.err
 	}
+	l.started = time.Now()
 	if o.For > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, o.For)
@@ -99,10 +148,10 @@ func Lookout(ctx context.Context, o LookoutOptions) (Sighting, error) {
 	}
 	c := watch.Config{Elapsed: l.elapsed, Record: l.record, LockPrefix: o.LockPrefix, LocksEvery: time.Second}
 	if o.Monitor {
-		c.MonitorEvery, c.MonitorFor = time.Second, 200*time.Millisecond
+		c.MonitorEvery, c.MonitorFor = monitorEvery, monitorBurst
 	}
 	if o.Canary {
-		c.CanaryEvery = 200 * time.Millisecond
+		c.CanaryEvery = canaryEvery
 	}
 	w := watch.New(c, l.open.over)
 	running, stop := context.WithCancel(ctx)
@@ -127,14 +176,19 @@ type lookout struct {
 	started time.Time
 	running sync.WaitGroup
 	open    opened
-	lost    error // why there is no connection; nil while there is
-	full    bool  // it was turned away when it tried to get another one
 
 	mu       sync.Mutex
+	lost     error // why there is no connection; nil while there is
+	failed   error // why the last attempt to get another one came to nothing; nil before it is over
 	samples  []history.Sample
+	account  account
+	role     role
 	answered time.Duration // when the server answered last, be it that it will not say
 	told     time.Duration // when INFO was told last
 	refusal  string        // what was said instead
+
+	remembers   time.Duration
+	comparisons map[string]*comparison // by signal
 
 	firedAt map[string]float64       // ms, by signal
 	counted map[string]time.Duration // until when its firings have been added up
@@ -146,19 +200,60 @@ func (l *lookout) elapsed() time.Duration { return time.Since(l.started) }
 func (l *lookout) record(s history.Sample) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	s.Error = l.o.Endpoint.Redact(s.Error)
 	l.samples = append(l.samples, s)
-	if s.Server != nil {
+	switch {
+	case s.Server != nil:
 		l.answered, l.told, l.refusal = s.At, s.At, ""
-	} else if s.Error != watch.NoAnswer && s.Error != watch.NoConnection {
+		l.role.enter(s.Server.Role)
+	case !unsaid(s):
 		l.answered, l.refusal = s.At, s.Error
 	}
+	why := s.Error
+	if l.lost != nil {
+		why = l.away("no other one")
+	}
+	l.account.enter(s, why)
+}
+
+// away says what became of the connection, and why what is done about it has failed so
+// far, if it has. It needs l.mu.
+func (l *lookout) away(done string) string {
+	why := "the connection was lost: " + l.o.Endpoint.Redact(l.lost.Error())
+	switch {
+	case l.failed != nil:
+		why += "; " + done + ": " + l.o.Endpoint.Redact(l.failed.Error())
+	case done == trying:
+		why += "; " + done
+	}
+	return why
+}
+
+const trying = "trying again"
+
+// role is the server's part in replication, and its changes.
+type role struct {
+	now, before string // "" if not known
+	changes     int
+}
+
+func (r *role) enter(now string) {
+	if now == "" || now == r.now {
+		return
+	}
+	if r.now != "" {
+		r.before = r.now
+		r.changes++
+	}
+	r.now = now
 }
 
 // opened are connections, and how to close them.
 type opened struct {
 	over  watch.Connections
 	close []func() error
-	err   error // why there are none
+	err   error // why there are none: an ErrUnavailable
+	cause error // the same in the words of the server or of the network
 }
 
 func (o *opened) shut() {
@@ -169,12 +264,14 @@ func (o *opened) shut() {
 }
 
 // connect opens the connection that is read over, and the one for MONITOR if that
-// was asked for.
-func (l *lookout) connect(ctx context.Context) (o opened) {
+// was asked for, within a time.
+func (l *lookout) connect(ctx context.Context, limit time.Duration) (o opened) {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("none within %v", limit))
+	defer cancel()
 	e := l.o.Endpoint
 	client, raw, err := server.OpenWatch(ctx, e)
 	if err != nil {
-		return opened{err: unreachable(e, err)}
+		return opened{err: unreachable(e, err), cause: err}
 	}
 	o.over = l.canary()
 	o.over.Client = client
@@ -183,7 +280,7 @@ func (l *lookout) connect(ctx context.Context) (o opened) {
 		monitor, err := server.OpenRaw(ctx, e, "lockjam-watch-monitor")
 		if err != nil {
 			o.shut()
-			return opened{err: unreachable(e, err)}
+			return opened{err: unreachable(e, err), cause: err}
 		}
 		o.close = append(o.close, monitor.Close)
 		o.over.Listener = watch.NewListener(monitor, e, "lockjam-watch-monitor")
@@ -207,55 +304,101 @@ func unreachable(e server.Endpoint, err error) error {
 	if errors.Is(err, server.ErrRefused) {
 		return fmt.Errorf("%w: the server at %s lets nobody in (%w): begin to watch before the incident, or make room", server.ErrUnavailable, e.Addr, server.ErrRefused)
 	}
-	return fmt.Errorf("%w: %w", server.ErrUnavailable, err)
+	return fmt.Errorf("%w: %w", server.ErrUnavailable, e.RedactError(err))
 }
 
-// attempt bounds one try at opening the connections again: what takes longer than
-// an answer may take is no connection to look over.
-const attempt = lately
+// firstAttempt bounds the opening of the connections at the start, and attempt that of
+// others later: what takes longer than an answer may take is no connection to look over.
+const (
+	firstAttempt = 10 * time.Second
+	attempt      = lately
+)
 
 // look reports once a second until the context ends. A connection that is lost is
 // opened again in the background, since a server in trouble takes its time.
 func (l *lookout) look(ctx context.Context, w *watch.Watcher, back chan opened) (Sighting, error) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	trying := false
+	attempting := false
+	again := func() {
+		attempting = true
+		l.running.Go(func() { back <- l.connect(ctx, attempt) })
+	}
 	for {
 		select {
 		case cause := <-w.Lost():
-			if l.lost == nil { // else it is the same trouble once more
-				l.lost = cause
+			if l.lose(cause) { // else it is the same trouble once more
 				w.Use(l.canary())
 				l.open.shut()
+				if !attempting {
+					again()
+				}
 			}
 			continue
-		case again := <-back:
-			trying = false
-			if l.full = errors.Is(again.err, server.ErrRefused); again.err == nil {
-				l.open, l.lost = again, nil
-				w.Use(again.over)
+		case found := <-back:
+			attempting = false
+			if l.found(ctx, found) {
+				l.open = found
+				w.Use(found.over)
 			}
 			continue
 		case <-ctx.Done():
-			var err error
-			if l.lost != nil {
-				err = fmt.Errorf("%w: the connection to %s was lost and did not come back: %w", server.ErrUnavailable, l.o.Endpoint.Addr, l.lost)
-			}
-			return l.sight(), err
+			return l.sight(true), l.ended()
 		case <-tick.C:
 		}
-		if seen := l.sight(); l.o.Observe != nil {
+		if seen := l.sight(false); l.o.Observe != nil {
 			l.o.Observe(seen)
 		}
-		if l.lost != nil && !trying {
-			trying = true
-			l.running.Go(func() {
-				ctx, cancel := context.WithTimeout(ctx, attempt)
-				defer cancel()
-				back <- l.connect(ctx)
-			})
+		if l.isLost() && !attempting {
+			again()
 		}
 	}
+}
+
+// lose takes note that the connection is gone, unless that is known.
+func (l *lookout) lose(cause error) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lost != nil {
+		return false
+	}
+	l.lost, l.failed = cause, nil
+	return true
+}
+
+// found takes note of an attempt to open the connections again: whether they are open. One
+// that was cut off by the end of the watch says nothing.
+func (l *lookout) found(ctx context.Context, o opened) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case o.err == nil:
+		l.lost, l.failed = nil, nil
+	case ctx.Err() == nil:
+		l.failed = o.cause
+	}
+	return o.err == nil
+}
+
+func (l *lookout) isLost() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lost != nil
+}
+
+// ended is the error of a watch that ends without a connection.
+func (l *lookout) ended() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lost == nil {
+		return nil
+	}
+	e := l.o.Endpoint
+	err := fmt.Errorf("%w: the connection to %s was lost and did not come back: %w", server.ErrUnavailable, e.Addr, e.RedactError(l.lost))
+	if l.failed != nil {
+		err = fmt.Errorf("%w; the last attempt: %w", err, e.RedactError(l.failed))
+	}
+	return err
 }
 
 // remembered is how far back the signals look, beside the baseline.
@@ -271,13 +414,8 @@ func (l *lookout) view() (v signals.View, unanswered time.Duration, stale string
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.elapsed()
-	l.samples = slices.DeleteFunc(l.samples, func(s history.Sample) bool {
-		return s.At > l.o.Baseline && s.At < now-remembered
-	})
+	l.forget(now)
 	v.Samples = slices.Clone(l.samples)
-	if now >= l.o.Baseline {
-		v.Baseline = signals.Span{To: l.o.Baseline}
-	}
 	if unanswered = now - l.answered; unanswered < lately {
 		unanswered = 0
 	}
@@ -290,8 +428,8 @@ func (l *lookout) view() (v signals.View, unanswered time.Duration, stale string
 	return v, unanswered, stale
 }
 
-// sight sums up the last second.
-func (l *lookout) sight() Sighting {
+// sight sums up the last second, and at the end of the watch all that was not known.
+func (l *lookout) sight(last bool) Sighting {
 	v, unanswered, stale := l.view()
 	now := l.elapsed()
 	s := Sighting{AtMS: millis(now), UnansweredMS: round(millis(unanswered), 0), Signals: []SignalSighted{}}
@@ -301,31 +439,68 @@ func (l *lookout) sight() Sighting {
 	if l.o.Canary {
 		s.canary(v.Samples)
 	}
+	l.mu.Lock()
 	switch {
 	case l.lost != nil:
-		s.Error = fmt.Sprintf("the connection was lost: %v; trying again", l.lost)
-		if l.full {
-			s.Error += ": " + server.ErrRefused.Error()
-		}
+		s.Error = l.away(trying)
 	case unanswered > 0:
 		s.Error = stale
 	}
-	for _, signal := range signals.All() {
-		seen := SignalSighted{Name: signal.Name, Claim: signal.Claim, Unavailable: signal.Unavailable(v)}
-		if seen.Unavailable == "" {
-			l.fires(&seen, signal.Firings(v, signal.Params.With(l.o.Params[signal.Name])))
-			seen.Unavailable = outdated(signal, v, stale, now)
-		}
-		if seen.Unavailable != "" {
-			seen.Firing = nil
-		}
-		if at, ok := l.firedAt[seen.Name]; ok {
-			seen.FiredAtMS = &at
-		}
-		seen.FiringMS = round(millis(l.firing[seen.Name]), 0)
-		s.Signals = append(s.Signals, seen)
+	if s.RoleChanges = l.role.changes; s.RoleChanges > 0 {
+		s.RoleBefore = &l.role.before
 	}
+	l.mu.Unlock()
+	for _, signal := range signals.All() {
+		s.Signals = append(s.Signals, l.sightSignal(signal, v, stale, now))
+	}
+	l.unknown(&s, now, last)
 	return s
+}
+
+// sightSignal asks one signal.
+func (l *lookout) sightSignal(signal signals.Signal, v signals.View, stale string, now time.Duration) SignalSighted {
+	seen := SignalSighted{Name: signal.Name, Claim: signal.Claim}
+	params := signal.Params.With(l.o.Params[signal.Name])
+	compared := l.compared(signal, v, now)
+	if compared != nil {
+		v.Baseline = compared.baseline
+	}
+	if seen.Unavailable = signal.Unavailable(v); seen.Unavailable == "" {
+		l.fires(&seen, compared.after(signal.Firings(v, params)))
+		seen.Unavailable = outdated(signal, v, stale, now)
+	}
+	compared.wait(&seen, signal, v, params)
+	if seen.Unavailable != "" {
+		seen.Firing = nil
+	}
+	if at, ok := l.firedAt[seen.Name]; ok {
+		seen.FiredAtMS = &at
+	}
+	seen.FiringMS = round(millis(l.firing[seen.Name]), 0)
+	return seen
+}
+
+// unknown adds what was not known so far; the gaps themselves at the end alone.
+func (l *lookout) unknown(s *Sighting, now time.Duration, last bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	gaps, total := l.account.server.so(now)
+	s.UnknownMS = round(millis(total), 0)
+	if last {
+		s.Unknown = gaps
+	}
+	for i := range s.Signals {
+		x := &s.Signals[i]
+		gaps, total, known, differ := l.account.of(x.Name, now)
+		if !known {
+			continue
+		}
+		ms := round(millis(total), 0)
+		x.UnknownMS = &ms
+		if last && differ {
+			x.Unknown = gaps
+		}
+	}
 }
 
 func notAnswered(d time.Duration) string {
@@ -384,7 +559,7 @@ func (l *lookout) fires(s *SignalSighted, firings []signals.Firing) {
 	s.Firing = &on
 	for _, f := range firings {
 		on = on || f.Open
-		if !f.Open && f.To < l.elapsed()-remembered/2 {
+		if !f.Open && f.To < l.elapsed()-l.remembers/2 {
 			continue
 		}
 		if _, before := l.firedAt[s.Name]; !before {
@@ -434,8 +609,33 @@ func (s *Sighting) counters(samples []history.Sample, now time.Duration) {
 		v := max(round(float64(to-from)/over, 1), 0)
 		return &v
 	}
+	s.stands(last.Server, had)
+	s.EvictedPerS = grew("evicted_keys", first.Server.Evicted, last.Server.Evicted)
 	s.RejectedPerS = grew("rejected_connections", first.Server.Rejected, last.Server.Rejected)
 	s.CommandsPerS = grew("total_commands_processed", first.Server.Commands-first.Server.Own, last.Server.Commands-last.Server.Own)
+}
+
+// stands reads the state of memory, persistence and replication.
+func (s *Sighting) stands(now *history.Server, had func(field string) bool) {
+	for field, number := range map[string]struct {
+		to   **int64
+		from *int64
+	}{"used_memory": {&s.UsedMemory, &now.UsedMemory}, "maxmemory": {&s.MaxMemory, &now.MaxMemory}} {
+		if had(field) {
+			*number.to = number.from
+		}
+	}
+	for field, word := range map[string]struct {
+		to   **string
+		from *string
+	}{
+		"rdb_last_bgsave_status": {&s.BgsaveStatus, &now.BgsaveStatus},
+		"aof_last_write_status":  {&s.AOFStatus, &now.AOFStatus}, "role": {&s.Role, &now.Role},
+	} {
+		if had(field) {
+			*word.to = word.from
+		}
+	}
 }
 
 // looked is how long what is looked at once a second is shown.

@@ -117,10 +117,15 @@ func listSignals() (list, error) {
 		Claim   string             `json:"claim,omitempty"`
 		Summary string             `json:"summary"`
 		Params  map[string]float64 `json:"params"`
+		Ranges  map[string]string  `json:"ranges"` // of the parameters, in words
 	}
 	l := list{header: []string{"NAME", "CLAIM", "FIRES WHEN"}}
 	for _, s := range signals.All() {
-		l.add(entry{s.Name, s.Claim, s.Summary, s.Params}, s.Name, dash(s.Claim), s.Summary+parameters(s.Params))
+		ranges := map[string]string{}
+		for name, r := range s.Ranges {
+			ranges[name] = r.String()
+		}
+		l.add(entry{s.Name, s.Claim, s.Summary, s.Params, ranges}, s.Name, dash(s.Claim), s.Summary+parameters(s.Params))
 	}
 	return l, nil
 }

@@ -7,7 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
+	"maps"
 	"os"
 	"os/signal"
 	"regexp"
@@ -31,11 +31,16 @@ full server lets nobody in. Ten times a second it asks for INFO. Once a second i
 looks for lock keys with SCAN, at 20,000 keys at most; it goes on where it was, and
 the count is of the last time that it came through the whole keyspace. Of the locks
 it asks the first 200 for their TTL and idle time. Its own commands are left out of
-"commands".
+"commands". Memory, persistence and replication are read once a second, and stand in
+the text where they are not as usual: keys evicted, memory at 90% of maxmemory or
+more, a failed RDB save or AOF write, a role in replication that has changed.
 
-The first seconds (--baseline) are what later ones are compared with, so begin
-before the incident. Signals that need the workers' own view are not available
-here and say so.
+Two signals compare: command-throughput and lock-key-count. They say nothing before
+there is a steady baseline, which is the first stretch of --baseline in which their
+level is steady: traffic that begins late or ramps up is waited for. So begin before
+the incident. The others need none. Signals that need the workers' own view are not
+available here and say so. A --set with which a signal could never fire, or would
+always, is refused; "lockjam list signals --json" has the ranges.
 
 MONITOR shows Redis's whole traffic and costs it throughput: it is listened to
 only with --monitor, for a fifth of a second once a second, over a second
@@ -43,19 +48,24 @@ connection. With --canary a raw socket dials five times a second and reads what
 the server tells it; while there is room, it takes a slot for 30 ms.
 
 A server that has not answered for 2 s says nothing of now: the signals that read
-it are unavailable until it does, which is neither firing nor silence. When the
-connection is lost, lockjam tries to open another one once a second.
+it are unavailable until it does, which is neither firing nor silence. So is one
+whose reading is refused. When the connection is lost, lockjam tries to open another
+one once a second, and says why it could not. What was not known for 2 s or more is
+listed at the end.
 
-Exit code 0: no signal fired. 1: one did. 2: none could say anything, or the server
-did not answer in the last seconds. 69: no connection at the start, or none at the
-end. Ctrl-C ends the watch as --for does.
+Exit code 0: no signal fired. 1: one did. 2: none did, but for 2 s or more it was not
+known whether one should; or none could say anything. 69: no connection at the
+start (within 10 s), or none at the end. Ctrl-C ends the watch as --for does.
 
 With --json every line is an object: "event" is "sighting" once a second, and
 "watched" at the end, with the same fields. A figure that could not be read is
 null. A signal that is "unavailable" says why, and its "firing" is null: "fired_at_ms"
-is not null if it fired before. "unanswered_ms" is over 0 once the server has not
-answered for 2 s. "lock_keys" with "lock_keys_partial" are those found so far: there
-may be more.`
+is not null if it fired before, and "baseline" is what it is compared with.
+"unanswered_ms" is over 0 once the server has not answered for 2 s. "unknown_ms" is
+for how long its counters were not known so far, and a signal's "unknown_ms" what it
+reads; "watched" lists those gaps as "unknown", a signal's only where they are
+others. "lock_keys" with "lock_keys_partial" are those found so far: there may be
+more.`
 
 type watchFlags struct {
 	length, baseline time.Duration
@@ -65,8 +75,13 @@ type watchFlags struct {
 	params           []string
 }
 
-// maxBaseline bounds how many samples are kept for comparison.
-const maxBaseline = 10 * time.Minute
+// A baseline of less than a few samples cannot be seen to be steady, and as many are
+// kept as the longest has.
+const (
+	minBaseline   = 500 * time.Millisecond
+	usualBaseline = 5 * time.Second
+	maxBaseline   = 10 * time.Minute
+)
 
 func newWatch() *cobra.Command {
 	f := &watchFlags{}
@@ -82,7 +97,7 @@ func newWatch() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.DurationVar(&f.length, "for", 0, "stop after this `TIME`, such as 30s; 0: at Ctrl-C")
-	flags.DurationVar(&f.baseline, "baseline", 5*time.Second, "compare with the first `TIME`")
+	flags.DurationVar(&f.baseline, "baseline", usualBaseline, "compare with the first steady `TIME`; by default no more than half of --for")
 	flags.StringVar(&f.locks, "locks", "lock:", "`PREFIX` of the keys that are locks")
 	flags.BoolVar(&f.monitor, "monitor", false, "listen to MONITOR as well")
 	flags.BoolVar(&f.canary, "canary", false, "dial as a client would, and read what it is told")
@@ -144,16 +159,62 @@ func (f *watchFlags) finish(out io.Writer, last harness.Sighting, wrong bool) er
 		return errors.Join(outcomeError(harness.Inconclusive),
 			fmt.Errorf("the server did not answer in the last %.0f s: nothing can be said of them", last.UnansweredMS/1000))
 	}
+	if why := unknownIn(last); why != "" {
+		return errors.Join(outcomeError(harness.Inconclusive), errors.New("no signal fired, but "+why))
+	}
 	if !slices.ContainsFunc(last.Signals, func(s harness.SignalSighted) bool { return s.Unavailable == "" }) {
 		return errors.Join(outcomeError(harness.Inconclusive), errors.New("no signal could say anything: what each lacks stands above"))
 	}
 	return nil
 }
 
+// unknownIn says in one line when nothing was known, and when nothing of what some signals
+// read; "" if that was never so.
+func unknownIn(last harness.Sighting) string {
+	var parts []string
+	if len(last.Unknown) > 0 {
+		parts = append(parts, fmt.Sprintf("%.1f s of %.1f s are not known: %s", last.UnknownMS/1000, last.AtMS/1000, gapsText(last.Unknown)))
+	}
+	byGaps := map[string][]string{}
+	var order []string
+	for _, x := range last.Signals {
+		if len(x.Unknown) == 0 {
+			continue
+		}
+		text := fmt.Sprintf("%.1f s are not known: %s", *x.UnknownMS/1000, gapsText(x.Unknown))
+		if byGaps[text] == nil {
+			order = append(order, text)
+		}
+		byGaps[text] = append(byGaps[text], x.Name)
+	}
+	for _, text := range order {
+		parts = append(parts, "of "+strings.Join(byGaps[text], ", ")+" "+text)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// gapsShown bounds how many gaps stand in a line of text. JSON has more.
+const gapsShown = 5
+
+func gapsText(gaps []harness.Gap) string {
+	var parts []string
+	for i, g := range gaps {
+		if i == gapsShown {
+			parts = append(parts, fmt.Sprintf("and %d more", len(gaps)-i))
+			break
+		}
+		parts = append(parts, fmt.Sprintf("%.1f-%.1f s (%s)", g.FromMS/1000, g.ToMS/1000, g.Why))
+	}
+	return strings.Join(parts, ", ")
+}
+
 func (f *watchFlags) options(cmd *cobra.Command, url string) (harness.LookoutOptions, error) {
 	endpoint, err := server.ParseURL(url)
 	if err != nil {
 		return harness.LookoutOptions{}, err
+	}
+	if f.length > 0 && !cmd.Flags().Changed("baseline") {
+		f.baseline = max(min(f.baseline, f.length/2), minBaseline)
 	}
 	o := harness.LookoutOptions{
 		Endpoint: endpoint, For: f.length, Baseline: f.baseline, LockPrefix: f.locks, Monitor: f.monitor, Canary: f.canary,
@@ -162,8 +223,11 @@ func (f *watchFlags) options(cmd *cobra.Command, url string) (harness.LookoutOpt
 	switch {
 	case f.length < 0:
 		return o, badUsage(cmd, "%s: %v is no length of time to watch for", origin(cmd, "for"), f.length)
-	case f.baseline <= 0 || f.baseline > maxBaseline:
-		return o, badUsage(cmd, "%s: %v is not between 1ns and %v", origin(cmd, "baseline"), f.baseline, maxBaseline)
+	case f.baseline < minBaseline || f.baseline > maxBaseline:
+		return o, badUsage(cmd, "%s: %v is not between %v and %v", origin(cmd, "baseline"), f.baseline, minBaseline, maxBaseline)
+	case f.length > 0 && f.length <= f.baseline && cmd.Flags().Changed("baseline"):
+		return o, badUsage(cmd, "%s: a watch of %v is over before its baseline of %v (%s) is complete, and has nothing to compare: "+
+			"watch for longer, or ask for a shorter baseline", origin(cmd, "for"), f.length, f.baseline, origin(cmd, "baseline"))
 	case f.locks == "" || strings.ContainsAny(f.locks, `*?[]\`):
 		return o, badUsage(cmd, "%s: want the beginning of the locks' keys, without wildcards", origin(cmd, "locks"))
 	}
@@ -177,7 +241,21 @@ func (f *watchFlags) options(cmd *cobra.Command, url string) (harness.LookoutOpt
 		}
 		o.Params[name][param] = value
 	}
+	if wrong := pointless(o); len(wrong) > 0 {
+		return o, badUsage(cmd, "%s: %s", origin(cmd, "set"), strings.Join(wrong, "; "))
+	}
 	return o, nil
+}
+
+// pointless says which parameters make a signal that could never fire, or would always.
+func pointless(o harness.LookoutOptions) (all []string) {
+	for _, name := range slices.Sorted(maps.Keys(o.Params)) {
+		wrong := signals.CheckParams(name, o.Params[name], o.Setting())
+		for _, param := range slices.Sorted(maps.Keys(wrong)) {
+			all = append(all, fmt.Sprintf("%s.%s: %v", name, param, wrong[param]))
+		}
+	}
+	return all
 }
 
 // parameter reads SIGNAL.NAME=VALUE.
@@ -194,9 +272,6 @@ func parameter(text string) (name, param string, value float64, err error) {
 	}
 	if value, err = strconv.ParseFloat(right, 64); err != nil {
 		return "", "", 0, fmt.Errorf("%q: %q is no number", text, right)
-	}
-	if math.IsNaN(value) || math.IsInf(value, 0) || value < 0 {
-		return "", "", 0, fmt.Errorf("%q: %q is not a number from 0 on", text, right)
 	}
 	return name, param, value, nil
 }
@@ -298,6 +373,7 @@ func secondLine(s harness.Sighting) string {
 	if s.CommandsPerS != nil {
 		parts = append(parts, fmt.Sprintf("commands %.0f/s", *s.CommandsPerS))
 	}
+	parts = append(parts, standingParts(s.Standing)...)
 	parts = append(parts, locksPart(s)...)
 	if m := s.Monitor; m != nil {
 		parts = append(parts, monitorPart(*m))
@@ -315,6 +391,31 @@ func secondLine(s harness.Sighting) string {
 		parts = append(parts, "FIRING "+strings.Join(firing, ", "))
 	}
 	return at + strings.Join(parts, "  ")
+}
+
+// fullMemory is how much of maxmemory is worth showing.
+const fullMemory = 0.9
+
+// standingParts are what is not as usual with memory, persistence and replication.
+func standingParts(s harness.Standing) (parts []string) {
+	if s.UsedMemory != nil && s.MaxMemory != nil && *s.MaxMemory > 0 {
+		if used := float64(*s.UsedMemory) / float64(*s.MaxMemory); used >= fullMemory {
+			parts = append(parts, fmt.Sprintf("memory %.0f%% of maxmemory", 100*used))
+		}
+	}
+	if s.EvictedPerS != nil && *s.EvictedPerS > 0 {
+		parts = append(parts, fmt.Sprintf("evicted %.0f/s", *s.EvictedPerS))
+	}
+	if s.BgsaveStatus != nil && *s.BgsaveStatus != "ok" {
+		parts = append(parts, "last RDB save: "+*s.BgsaveStatus)
+	}
+	if s.AOFStatus != nil && *s.AOFStatus != "ok" {
+		parts = append(parts, "last AOF write: "+*s.AOFStatus)
+	}
+	if s.Role != nil && s.RoleBefore != nil {
+		parts = append(parts, fmt.Sprintf("role %s, was %s", *s.Role, *s.RoleBefore))
+	}
+	return parts
 }
 
 // locksPart is what is known of the lock keys, in at most one part of a line.
@@ -372,25 +473,30 @@ func stillFiring(x harness.SignalSighted) string {
 	return "no"
 }
 
-// firedTable lists what fired, and when.
+// firedTable lists what fired, and when; then what was not known.
 func firedTable(s harness.Sighting) string {
-	if len(s.Fired()) == 0 {
-		line := fmt.Sprintf("no signal fired in %.0f s", s.AtMS/1000)
-		if s.UnansweredMS > 0 {
-			line += fmt.Sprintf(", and the last %.0f s are not known", s.UnansweredMS/1000)
-		}
-		return line + "\n"
-	}
 	var b bytes.Buffer
-	fmt.Fprintln(&b)
-	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(t, "FIRED\tCLAIM\tFIRST AFTER\tFOR\tSTILL")
+	if len(s.Fired()) == 0 {
+		fmt.Fprintf(&b, "no signal fired in %.0f s\n", s.AtMS/1000)
+	} else {
+		fmt.Fprintln(&b)
+		t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+		_, _ = fmt.Fprintln(t, "FIRED\tCLAIM\tFIRST AFTER\tFOR\tSTILL")
+		for _, x := range s.Signals {
+			if x.FiredAtMS != nil {
+				_, _ = fmt.Fprintf(t, "%s\t%s\t%.1f s\t%.1f s\t%s\n", x.Name, dash(x.Claim), *x.FiredAtMS/1000, x.FiringMS/1000,
+					stillFiring(x))
+			}
+		}
+		_ = t.Flush()
+	}
+	if why := unknownIn(s); why != "" {
+		fmt.Fprintln(&b, strings.Join(wrap(why, pageWidth), "\n"))
+	}
 	for _, x := range s.Signals {
-		if x.FiredAtMS != nil {
-			_, _ = fmt.Fprintf(t, "%s\t%s\t%.1f s\t%.1f s\t%s\n", x.Name, dash(x.Claim), *x.FiredAtMS/1000, x.FiringMS/1000,
-				stillFiring(x))
+		if x.Waiting {
+			fmt.Fprintln(&b, strings.Join(wrap("nothing to compare with: "+x.Name+" ("+x.Unavailable+")", pageWidth), "\n"))
 		}
 	}
-	_ = t.Flush()
 	return b.String()
 }

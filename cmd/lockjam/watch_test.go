@@ -195,7 +195,7 @@ func TestWatchServerStalls(t *testing.T) {
 	if err := o.process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
-	all, _ := wait(0)
+	all, _ := wait(2)
 	unanswered := 0
 	for _, s := range all {
 		x := sighted(t, s, "client-saturation")
@@ -345,7 +345,7 @@ func TestWatchServerComesBack(t *testing.T) {
 	gone.Store(true)
 	time.Sleep(4 * time.Second)
 	gone.Store(false)
-	h.ends(cmd.Wait(), 0, "%s", &out)
+	h.ends(cmd.Wait(), 2, "%s", &out)
 	flat := strings.Join(strings.Fields(out.String()), " ")
 	for _, want := range []string{"NO ANSWER: the connection was lost: EOF; trying again", "s not available: client-saturation,", "s available now: client-saturation,"} {
 		if !strings.Contains(flat, want) {
@@ -460,7 +460,7 @@ func TestWatchRightsAreTakenAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	time.AfterFunc(1500*time.Millisecond, func() { o.client.Do(ctx, "ACL", "SETUSER", "looker", "-info") })
-	out, log := h.lockjam(0, "watch", strings.Replace(o.url, "redis://", "redis://looker:secret@", 1), "--for", "5s", "--json", "--canary")
+	out, log := h.lockjam(2, "watch", strings.Replace(o.url, "redis://", "redis://looker:secret@", 1), "--for", "5s", "--json", "--canary")
 	all := sightings(t, out)
 	if x := sighted(t, all[0], "client-saturation"); x.Unavailable != "" {
 		t.Errorf("%+v", x)

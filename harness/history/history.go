@@ -171,8 +171,27 @@ type Server struct {
 	Calls       int64         // calls of the clients' commands, from commandstats: without the watching's, and without INFO and handshakes
 	CommandTime time.Duration // time that the server spent in them
 
+	Standing // all of it zero in older journals
+
 	Missing map[string]string // field of INFO to why it is missing; commandstats stands for all of that section
 }
+
+// Standing is what INFO says of memory, persistence and replication. It is read once a
+// second, for it changes slowly and costs more than counters: it may be as old.
+type Standing struct {
+	Evicted      int64  // evicted_keys, since the server's start; read with every sample
+	UsedMemory   int64  // bytes
+	MaxMemory    int64  // bytes; 0: no limit
+	BgsaveStatus string // rdb_last_bgsave_status: ok or err
+	AOFStatus    string // aof_last_write_status: ok or err
+	Role         string // Master or Replica
+}
+
+// Roles of a server in replication.
+const (
+	Master  = "master"
+	Replica = "replica" // INFO has it as slave
+)
 
 // Canary is what became of the connections of a raw socket that listens before
 // it says anything: what a full server tells a client, no library in between.

@@ -77,7 +77,18 @@ type serverLine struct {
 	CommandTime int64  `json:"command_time_us"`
 	CPU         int64  `json:"cpu_us,omitempty"`
 
+	standingLine
+
 	Missing map[string]string `json:"missing,omitempty"`
+}
+
+type standingLine struct {
+	Evicted      int64  `json:"evicted,omitempty"`
+	UsedMemory   int64  `json:"used_memory,omitempty"`
+	MaxMemory    int64  `json:"maxmemory,omitempty"`
+	BgsaveStatus string `json:"rdb_last_bgsave_status,omitempty"`
+	AOFStatus    string `json:"aof_last_write_status,omitempty"`
+	Role         string `json:"role,omitempty"`
 }
 
 type swarmLine struct {
@@ -156,7 +167,7 @@ func encodeSample(s Sample) ([]byte, error) {
 			RunID: v.RunID, Connected: v.Connected, MaxClients: v.MaxClients,
 			Rejected: v.Rejected, Received: v.Received,
 			Commands: v.Commands, Own: v.Own, Calls: v.Calls, CommandTime: toMicros(v.CommandTime),
-			CPU: toMicros(v.CPU), Missing: v.Missing,
+			CPU: toMicros(v.CPU), standingLine: standingLine(v.Standing), Missing: v.Missing,
 		}
 	}
 	w := s.Swarm
@@ -203,7 +214,8 @@ func decodeSample(l *sampleLine) (s Sample, ok bool) {
 		s.Server = &Server{
 			RunID: v.RunID, Connected: v.Connected, MaxClients: v.MaxClients,
 			Rejected: v.Rejected, Received: v.Received,
-			Commands: v.Commands, Own: v.Own, Calls: v.Calls, CommandTime: spent, CPU: cpu, Missing: v.Missing,
+			Commands: v.Commands, Own: v.Own, Calls: v.Calls, CommandTime: spent, CPU: cpu,
+			Standing: Standing(v.standingLine), Missing: v.Missing,
 		}
 		ok = ok && spentOK && cpuOK
 	}

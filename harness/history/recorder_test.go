@@ -63,11 +63,16 @@ func byAll(a, b Op) int {
 func TestRoundTrip(t *testing.T) {
 	dir, n := t.TempDir(), 0
 	times := genTime()
+	standing := rapid.Custom(func(t *rapid.T) Standing {
+		n, word := rapid.Int64(), rapid.String()
+		return Standing{n.Draw(t, "evicted"), n.Draw(t, "used"), n.Draw(t, "max"), word.Draw(t, "rdb"), word.Draw(t, "aof"), word.Draw(t, "role")}
+	})
 	server := rapid.Custom(func(t *rapid.T) *Server {
 		v := rapid.SliceOfN(rapid.Int64(), 7, 7).Draw(t, "server")
 		s := &Server{
 			RunID: rapid.String().Draw(t, "run"), Connected: v[0], MaxClients: v[1], Rejected: v[2], Received: v[3],
 			Commands: v[4], Own: v[5], Calls: v[6], CommandTime: times.Draw(t, "spent"), CPU: times.Draw(t, "cpu"),
+			Standing: standing.Draw(t, "standing"),
 		}
 		if rapid.Bool().Draw(t, "old") {
 			s.Missing = map[string]string{"maxclients": rapid.String().Draw(t, "why")}

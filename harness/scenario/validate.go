@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/lockjam/lockjam/harness/server"
+	"github.com/lockjam/lockjam/harness/signals"
 	"github.com/lockjam/lockjam/harness/triggers"
 )
 
@@ -419,7 +421,24 @@ func (c *checker) signals(s *Scenario) {
 		for param := range signal.Params {
 			c.param(key, param, params)
 		}
+		for param, err := range signals.CheckParams(name, signal.Params, setting(s)) {
+			c.fail(on(join(key+".params", param)), "%v", err)
+		}
 	}
+}
+
+// setting is where the signals of a scenario are run. Of a pair a worker takes two locks
+// of the same tenants.
+func setting(s *Scenario) signals.Setting {
+	in := signals.Setting{
+		Lasts:       (s.Phases.BaselineMaxMS + s.Phases.IncidentMS + s.Phases.RecoveryMS).Duration(),
+		CanaryEvery: s.Watch.CanaryMS.Duration(), Locks: int64(s.Swarm.Lock.Tenants),
+		MaxClients: int64(s.Server.MaxClients), Own: server.ControlConnections,
+	}
+	if s.Watch.MonitorMS > 0 {
+		in.Burst = s.Watch.MonitorForMS.Duration()
+	}
+	return in
 }
 
 // param refuses a parameter that the signal or remedy at key does not have.

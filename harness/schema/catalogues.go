@@ -131,12 +131,26 @@ func triggerSettings(trigger *Node) {
 	}
 }
 
+// between bounds a number as a signal's parameter is.
+func (n *Node) between(r signals.Range) {
+	low, high := &n.Minimum, &n.Maximum
+	if r.OverLow {
+		low = &n.ExclusiveMinimum
+	}
+	if r.UnderHigh {
+		high = &n.ExclusiveMaximum
+	}
+	*low, *high = &r.Low, &r.High
+}
+
 // signalParams gives each signal its own parameters.
 func signalParams(all *Node) {
 	for _, s := range signals.All() {
 		params := map[string]*Node{}
 		for _, name := range slices.Sorted(maps.Keys(s.Params)) {
-			params[name] = &Node{Type: "number", Default: s.Params[name], Description: fmt.Sprintf("%s's; %g unless given.", s.Name, s.Params[name])}
+			n := &Node{Type: "number", Default: s.Params[name], Description: fmt.Sprintf("%s's; %g unless given.", s.Name, s.Params[name])}
+			n.between(s.Ranges[name])
+			params[name] = n
 		}
 		of := all.Properties[s.Name]
 		description := of.Properties["params"].Description

@@ -15,6 +15,8 @@ type Node struct {
 	MaxLength            int              `json:"maxLength,omitempty"`
 	Minimum              *float64         `json:"minimum,omitempty"`
 	Maximum              *float64         `json:"maximum,omitempty"`
+	ExclusiveMinimum     *float64         `json:"exclusiveMinimum,omitempty"`
+	ExclusiveMaximum     *float64         `json:"exclusiveMaximum,omitempty"`
 	Default              any              `json:"default,omitempty"`
 	Required             []string         `json:"required,omitempty"`
 	PropertyNames        *Node            `json:"propertyNames,omitempty"`

@@ -10,6 +10,7 @@ var clientErrors = Signal{
 	Claim:       "S4",
 	Summary:     "clients log more than per_s connection errors a second, over window_ms",
 	Params:      Params{"per_s": 10, "window_ms": 1000},
+	Ranges:      Ranges{"per_s": number(millions), "window_ms": window(sampledEveryMS)},
 	Unavailable: noWorkers,
 	Firings: func(h View, p Params) []Firing {
 		errors := counted(h.Samples, connectionErrors)

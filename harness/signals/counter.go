@@ -1,7 +1,6 @@
 package signals
 
 import (
-	"math"
 	"time"
 
 	"github.com/lockjam/lockjam/harness/history"
@@ -91,20 +90,11 @@ func (c counter) without(other counter) counter {
 // slowed returns when it grew by less than ratio of its rate in the baseline,
 // over window_ms.
 func (c counter) slowed(baseline Span, p Params) []Firing {
-	return c.slowedWithin(baseline, p, math.MaxInt64)
-}
-
-// slowedWithin is slowed for a count that is not in every sample: it says nothing of
-// a window that is longer than that, because samples are missing in it.
-func (c counter) slowedWithin(baseline Span, p Params, longest time.Duration) []Firing {
 	usual := c.usual(baseline)
 	return firings(c.samples, 0, func(i int) reading {
 		then := back(c.samples, i, p.millis("window_ms"))
 		if usual == 0 || then < 0 || c.samples[then].At < baseline.From {
 			return unknown // still connecting
-		}
-		if c.took(then, i) > longest {
-			return unknown
 		}
 		return when(c.perSecond(then, i) < p["ratio"]*usual)
 	})
@@ -114,7 +104,7 @@ func (c counter) slowedWithin(baseline Span, p Params, longest time.Duration) []
 func (c counter) incomparable(baseline Span) string {
 	switch _, _, ok := c.ends(baseline); {
 	case !ok:
-		return noBaseline
+		return NoBaseline
 	case c.usual(baseline) == 0:
 		return "nothing was done in the baseline: there is nothing to compare with"
 	}

@@ -11,6 +11,7 @@ var goodputCollapse = Signal{
 	Claim:   "S3",
 	Summary: "goodput over window_ms is under ratio of the baseline's",
 	Params:  Params{"ratio": 0.5, "window_ms": 500},
+	Ranges:  Ranges{"ratio": belowUsual(), "window_ms": window(sampledEveryMS)},
 	Unavailable: func(h View) string {
 		return cmp.Or(noWorkers(h), decided(h).incomparable(h.Baseline))
 	},

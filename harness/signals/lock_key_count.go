@@ -3,6 +3,7 @@ package signals
 import (
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/lockjam/lockjam/harness/history"
@@ -26,6 +27,31 @@ var lockKeyCount = Signal{
 	Claim:   "D1",
 	Summary: "there are more than keys lock keys, or more than ratio times the most that the baseline had and more than few",
 	Params:  Params{"keys": manyKeys, "ratio": 2, "few": 10},
+	Ranges:  Ranges{"keys": number(1000 * millions), "ratio": aboveUsual(), "few": number(1000 * millions)},
+	Reads:   lockKeys,
+	Unsteady: func(h View, in Span) string {
+		whole := slices.DeleteFunc(slices.Clone(only(h.Samples, lockKeys)), func(s history.Sample) bool { return s.Locks.Partial })
+		read := within(whole, sampled, in)
+		switch {
+		case len(read) == 0:
+			return NoBaseline
+		case mostKeys(read) == 0:
+			return "there were no lock keys in the baseline"
+		}
+		// The keys are looked at once a second: where a ramp comes from shows the look before.
+		before := sort.Search(len(whole), func(i int) bool { return whole[i].At >= in.From }) - 1
+		looks := whole[max(before, 0):][:len(read)+1+min(before, 0)]
+		if len(looks) < fewLooks { // which say too little of what comes between them
+			return processed(h).unsteady("commands/s", in)
+		}
+		return unsteadyKeys(looks)
+	},
+	Undecided: func(h View, p Params) bool {
+		for _, s := range slices.Backward(only(h.Samples, lockKeys)) {
+			return float64(s.Locks.Keys) > p["few"]
+		}
+		return false
+	},
 	Unavailable: func(h View) string {
 		found, why := seek(h.Samples, lockKeys)
 		switch {

@@ -1,6 +1,7 @@
 package signals
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/lockjam/lockjam/harness/history"
@@ -16,6 +17,17 @@ var lockSetRetries = Signal{
 	Claim:   "D2",
 	Summary: "within a burst of MONITOR of for_ms or more, a lock was tried attempts times and released by nobody: it takes work that is shorter than the burst",
 	Params:  Params{"attempts": 5, "for_ms": 150},
+	Ranges: Ranges{
+		"attempts": {Low: 1, High: millions, TooLow: "it always fires", TooHigh: "nobody tries so often within a burst: it never fires"},
+		"for_ms":   duration(0, ""),
+	},
+	Fits: func(param string, p Params, in Setting) error {
+		if param == "for_ms" && in.Burst > 0 && p.millis(param) > in.Burst {
+			return fmt.Errorf("%s: want at most %s: a burst of MONITOR is no longer, and it never fires", plain(p[param]), plain(millis(in.Burst)))
+		}
+		return nil
+	},
+	Reads: heard,
 	Unavailable: func(h View) string {
 		found, why := seek(h.Samples, heard)
 		switch {

@@ -13,9 +13,16 @@ import (
 // tokens afterwards, so a worker that came up in between holds a lock and is not
 // listed. In the next census it is.
 var orphanedLocks = Signal{
-	Name:        "orphaned-locks",
-	Summary:     "more than count locks belong to workers that are proved dead, by two censuses in a row",
-	Params:      Params{"count": 0},
+	Name:    "orphaned-locks",
+	Summary: "more than count locks belong to workers that are proved dead, by two censuses in a row",
+	Params:  Params{"count": 0},
+	Ranges:  Ranges{"count": number(millions)},
+	Fits: func(param string, p Params, in Setting) error {
+		if in.Locks > 0 && p[param] >= float64(in.Locks) {
+			return fmt.Errorf("%s: want less than %d: there are no more locks, and it never fires", plain(p[param]), in.Locks)
+		}
+		return nil
+	},
 	Unavailable: censusLacks,
 	Firings: func(h View, p Params) []Firing {
 		all := taken(h)

@@ -1,6 +1,11 @@
 package signals
 
-import "github.com/lockjam/lockjam/harness/history"
+import (
+	"fmt"
+	"math"
+
+	"github.com/lockjam/lockjam/harness/history"
+)
 
 // What a full server says to a client is lost in the client's library: it has
 // written its handshake before it reads, and what it then gets to see is the
@@ -11,6 +16,29 @@ var refusedClients = Signal{
 	Claim:   "S1",
 	Summary: "a raw socket was told more than count times within window_ms that the server is full",
 	Params:  Params{"count": 0, "window_ms": 1000},
+	Ranges:  Ranges{"count": number(millions), "window_ms": window(sampledEveryMS)},
+	Fits: func(param string, p Params, in Setting) error {
+		if in.CanaryEvery <= 0 {
+			return nil
+		}
+		// A window may be longer by the time between two samples.
+		most := math.Floor((p["window_ms"]+2*sampledEveryMS)/millis(in.CanaryEvery)) + 1
+		if param == "count" && p[param] >= most {
+			return fmt.Errorf("%s: want less than %s: the canary dials no more often in window_ms, %s, and it never fires",
+				plain(p[param]), plain(most), plain(p["window_ms"]))
+		}
+		return nil
+	},
+	Reads: func(s *history.Sample) (told bool, why string) {
+		c := s.Canary
+		switch {
+		case c == nil:
+			return false, ""
+		case c.Silent+c.Unreachable > 0:
+			why = "nothing answered the canary"
+		}
+		return c.Admitted+c.Refused+c.Cut > 0, because(why, c.Error)
+	},
 	Unavailable: func(h View) string {
 		found, why := seek(h.Samples, func(s *history.Sample) (bool, string) {
 			if s.Canary == nil {

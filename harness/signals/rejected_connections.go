@@ -14,6 +14,8 @@ var rejectedConnections = Signal{
 	Claim:       "A2",
 	Summary:     "rejected_connections grew by more than count within window_ms (resets by restarts allowed for)",
 	Params:      Params{"count": 0, "window_ms": 1000},
+	Ranges:      Ranges{"count": number(1000 * millions), "window_ms": window(sampledEveryMS)},
+	Reads:       answered("rejected_connections"),
 	Unavailable: func(h View) string { return noAnswer(h, "rejected_connections") },
 	Firings: func(h View, p Params) []Firing {
 		rejected := rejections(h)

@@ -25,13 +25,16 @@ var requestLatency = Signal{
 	Claim:   "S2",
 	Summary: "p99 response time over window_ms, or the oldest request's age, is over ratio times the baseline's p99 and over least_ms; or more than timeouts_per_s commands time out",
 	Params:  Params{"ratio": 5, "least_ms": 250, "timeouts_per_s": 1, "window_ms": 1000},
+	Ranges: Ranges{
+		"ratio": aboveUsual(), "least_ms": duration(0, ""), "timeouts_per_s": number(millions), "window_ms": window(sampledEveryMS),
+	},
 	Unavailable: func(h View) string {
 		why := ""
 		switch {
 		case len(aging(h)) == 0: // nor was it in the first recordings
 			why = "the age of unfinished requests is not recorded here"
 		case usualP99(h) == 0:
-			why = noBaseline
+			why = NoBaseline
 		}
 		return cmp.Or(noWorkers(h), why)
 	},

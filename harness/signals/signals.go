@@ -18,6 +18,21 @@ type Signal struct {
 	Claim   string // the claim of the runbook that it stands for, "" if it is ours
 	Summary string // one line: what it reads and when it fires
 	Params  Params // every parameter with its default
+	Ranges  Ranges // the values that each parameter may have
+	// Fits says what is wrong with a parameter that is in its range, given the others
+	// and where the signal is run: nil where it can fire and can stay silent there. The
+	// field may be nil.
+	Fits func(param string, p Params, in Setting) error
+	// Reads is the part of a sample that the signal reads; nil where it reads none. Of the
+	// canary's counts the sample is to have what is new.
+	Reads part
+	// Unsteady says why a stretch of time is no baseline to compare with, "" where it is
+	// one. nil for a signal that compares nothing, or in runs alone, where goodput says
+	// which stretch is steady.
+	Unsteady func(h View, in Span) string
+	// Undecided says whether what was read last means something only when it is compared
+	// with a baseline. nil: it always does.
+	Undecided func(h View, p Params) bool
 	// Unavailable says why nothing can be said of this history: what the signal
 	// reads is not in it. "" where something can. It asks the whole history, so a
 	// server that was away for a while does not make a signal unavailable.
@@ -166,12 +181,7 @@ func when(b bool) reading {
 // back returns the index of the newest sample that is at least d older than
 // samples[i], or -1: the far end of a sliding window.
 func back(samples []history.Sample, i int, d time.Duration) int {
-	for j := i - 1; j >= 0; j-- {
-		if samples[i].At-samples[j].At >= d {
-			return j
-		}
-	}
-	return -1
+	return sort.Search(i, func(j int) bool { return samples[i].At-samples[j].At < d }) - 1
 }
 
 // part is something that a sample may have. Where it is not there, why says the
@@ -251,7 +261,7 @@ func noWorkers(h View) string {
 	return "the workers' own view is not recorded here"
 }
 
-const noBaseline = "there is no baseline to compare with"
+const NoBaseline = "there is no baseline to compare with"
 
 // because adds a cause to a clause, where there is one.
 func because(clause, cause string) string {

@@ -212,7 +212,7 @@ func TestSignals(t *testing.T) {
 			theirs := map[bool]int64{true: 4, false: 0}[i < 20]
 			s.Server.Own += 5
 			s.Server.Commands += 5 + theirs
-		}, "2500-"},
+		}, "2600-"},
 		{"there is less to watch", "command-throughput", nil, func(i int, s *history.Sample) {
 			ours := map[bool]int64{true: 500, false: 5}[i < 20]
 			s.Server.Own += ours

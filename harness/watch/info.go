@@ -16,12 +16,21 @@ import (
 // the answer by name; the error is for a server that says nothing at all.
 func (w *Watcher) readServer(ctx context.Context, c *redis.Client) (*history.Server, error) {
 	ours, opened := w.own.far()
-	info, err := ReadInfo(ctx, c, "server", "clients", "stats", "commandstats", "cpu")
+	sections := []string{"server", "clients", "stats", "commandstats", "cpu"}
+	standing := w.due(&w.standing, standingEvery)
+	if standing {
+		sections = append(sections, standingSections...)
+	}
+	info, err := ReadInfo(ctx, c, sections...)
 	if err != nil {
 		return nil, err
 	}
 	s, stats := counters(info)
 	w.ledger.enter(s, stats, ours, opened)
+	if standing || w.stood == nil {
+		w.stood = info
+	}
+	stand(s, info, w.stood)
 	if _, missing := s.Missing["maxclients"]; missing { // not in INFO before Redis 6.2
 		askMaxClients(ctx, c, s)
 	}
@@ -35,12 +44,7 @@ func counters(info map[string]string) (*history.Server, map[string]commandStat) 
 		"connected_clients": &s.Connected, "maxclients": &s.MaxClients, "rejected_connections": &s.Rejected,
 		"total_connections_received": &s.Received, "total_commands_processed": &s.Commands,
 	} {
-		n, err := strconv.ParseInt(info[field], 10, 64)
-		if err != nil {
-			lack(s, field, "INFO does not say it")
-			continue
-		}
-		*to = n
+		number(s, info, field, to)
 	}
 	s.CPU = cpuSeconds(info["used_cpu_user"]) + cpuSeconds(info["used_cpu_sys"])
 	stats := map[string]commandStat{}
@@ -62,6 +66,40 @@ func cpuSeconds(text string) time.Duration {
 		return 0
 	}
 	return time.Duration(s * float64(time.Second))
+}
+
+// standingSections of INFO are read once a second, after those that are read with every
+// sample: how many commands are lockjam's own depends on what comes first.
+var standingSections = []string{"memory", "persistence", "replication"}
+
+const standingEvery = time.Second
+
+// stand takes apart what INFO says now, and what it said of the standing sections last.
+func stand(s *history.Server, now, last map[string]string) {
+	for field, to := range map[string]*int64{"used_memory": &s.UsedMemory, "maxmemory": &s.MaxMemory} {
+		number(s, last, field, to)
+	}
+	number(s, now, "evicted_keys", &s.Evicted)
+	for field, to := range map[string]*string{
+		"rdb_last_bgsave_status": &s.BgsaveStatus, "aof_last_write_status": &s.AOFStatus, "role": &s.Role,
+	} {
+		if *to = last[field]; *to == "" {
+			lack(s, field, "INFO does not say it")
+		}
+	}
+	if s.Role == "slave" {
+		s.Role = history.Replica
+	}
+}
+
+// number reads a field of INFO. One that is not there, or is no number, is missing.
+func number(s *history.Server, info map[string]string, field string, to *int64) {
+	n, err := strconv.ParseInt(info[field], 10, 64)
+	if err != nil {
+		lack(s, field, "INFO does not say it")
+		return
+	}
+	*to = n
 }
 
 func lack(s *history.Server, field, why string) {

@@ -24,6 +24,13 @@ const (
 	locksAsked = 200
 )
 
+// A SCAN that was denied is tried again, ever more rarely, since ACL LOG has each attempt:
+// after one in spareOf of the looks for which it has been denied, mostSpared at most.
+const (
+	spareOf    = 4
+	mostSpared = 64
+)
+
 // namesKept bounds the memory for the names of locks, which are there to tell a
 // key that SCAN returns twice. Past it every key counts.
 const namesKept = 100_000
@@ -44,6 +51,7 @@ type keys struct {
 	looked int64               // keys, about
 
 	noScan, noPTTL, noIdle string              // the server's answer; "" as long as it is not NOPERM
+	refused, next          int                 // looks since SCAN was denied first; the one at which it is tried again
 	hidden                 map[string]struct{} // keys that the user may not ask about
 }
 
@@ -52,11 +60,12 @@ func newKeys(pattern string) *keys {
 }
 
 // look goes on with the pass. What cannot be found out is said in Error and
-// IdleError; nothing is tried twice. Neither PTTL nor OBJECT IDLETIME counts as a
+// IdleError; what is denied is tried again ever more rarely. Neither PTTL nor OBJECT IDLETIME counts as a
 // use of the key, so that looking does not change what is seen. The error is for a
 // connection that is gone.
 func (k *keys) look(ctx context.Context, c *redis.Client, runID string) (history.Locks, error) {
-	if k.noScan != "" {
+	if k.refused < k.next {
+		k.refused++
 		return history.Locks{Error: k.noScan}, nil
 	}
 	if runID != k.runID {
@@ -68,9 +77,12 @@ func (k *keys) look(ctx context.Context, c *redis.Client, runID string) (history
 		failed := history.Locks{Error: err.Error()}
 		if denied(err) {
 			k.noScan = failed.Error
+			k.refused++
+			k.next = k.refused + min(k.refused/spareOf, mostSpared)
 		}
 		return failed, unanswered(err)
 	}
+	k.refused, k.next = 0, 0
 	names := slices.Sorted(maps.Keys(k.found))
 	found := history.Locks{Keys: int64(len(names)) + k.more, Partial: k.cursor != 0}
 	if found.Partial {

@@ -64,14 +64,16 @@ type Watcher struct {
 	queries  sync.WaitGroup
 	stolen   atomic.Int64 // ns, since the last sample
 
-	// What the questions remember; only the one query at a time touches ledger and keys.
+	// What the questions remember; only the one query at a time touches ledger, keys and stood.
 	own    own
 	ledger ledger
 	keys   *keys
+	stood  map[string]string // INFO, when the standing sections were in it last
 
 	counting bool // whether censuses are taken
 	census   pace
 	locks    pace
+	standing pace
 }
 
 // reading is one answer of the server.
@@ -103,6 +105,7 @@ func (w *Watcher) Use(over Connections) {
 	defer w.mu.Unlock()
 	w.over = over
 	w.late = false // of the server before, or its life before
+	w.standing = pace{}
 }
 
 // count makes what is asked over the connections count as the watching's own.
