@@ -50,8 +50,8 @@ func (o LookoutOptions) Setting() signals.Setting {
 type Sighting struct {
 	AtMS         float64  `json:"at_ms"`
 	Error        string   `json:"error,omitempty"`   // why the server said nothing
-	UnansweredMS float64  `json:"unanswered_ms"`     // for how long the server has not answered; 0 while it does, within 2 s
-	UnknownMS    float64  `json:"unknown_ms"`        // for how long the server's counters have not been known so far, in gaps of 2 s and more
+	UnansweredMS float64  `json:"unanswered_ms"`     // without an answer; 0 while there are some, within 2 s
+	UnknownMS    float64  `json:"unknown_ms"`        // of the server's counters so far, in gaps of 2 s and more
 	Unknown      []Gap    `json:"unknown,omitempty"` // those gaps, at the end of the watch
 	Connected    *int64   `json:"connected_clients"`
 	MaxClients   *int64   `json:"maxclients"`
@@ -114,9 +114,9 @@ type SignalSighted struct {
 	Firing      *bool    `json:"firing"`                // null if it is not available
 	FiredAtMS   *float64 `json:"fired_at_ms"`           // when it fired first; null if it never did
 	FiringMS    float64  `json:"firing_ms"`             // how long in total
-	Baseline    *Stretch `json:"baseline,omitempty"`    // that it is compared with; absent where there is none, or none is needed
-	UnknownMS   *float64 `json:"unknown_ms"`            // for how long what it reads was not known so far; null if it never was
-	Unknown     []Gap    `json:"unknown,omitempty"`     // when, at the end of the watch, where that differs from the server's
+	Baseline    *Stretch `json:"baseline,omitempty"`    // of what it compares; absent without one
+	UnknownMS   *float64 `json:"unknown_ms"`            // of what it reads, so far; null if it was never known
+	Unknown     []Gap    `json:"unknown,omitempty"`     // at the end of the watch, where not as the server's
 	Waiting     bool     `json:"-"`                     // it is unavailable for want of a baseline
 }
 
@@ -394,7 +394,8 @@ func (l *lookout) ended() error {
 		return nil
 	}
 	e := l.o.Endpoint
-	err := fmt.Errorf("%w: the connection to %s was lost and did not come back: %w", server.ErrUnavailable, e.Addr, e.RedactError(l.lost))
+	err := fmt.Errorf("%w: the connection to %s was lost and did not come back: %w",
+		server.ErrUnavailable, e.Addr, e.RedactError(l.lost))
 	if l.failed != nil {
 		err = fmt.Errorf("%w; the last attempt: %w", err, e.RedactError(l.failed))
 	}

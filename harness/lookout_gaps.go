@@ -25,6 +25,7 @@ type gaps struct {
 	known  bool          // at any time
 	since  time.Duration // it has not been known; history.Never while it is
 	why    string
+	mute   bool // the reason is no more than that there was no answer
 	silent bool // for want of an answer: it ends with the next answer, whether or not that has the reading
 	closed []Gap
 	total  time.Duration // of those that are closed
@@ -32,12 +33,17 @@ type gaps struct {
 
 func newGaps() *gaps { return &gaps{since: history.Never} }
 
-// fail notes that something was not known at a moment, for the newest reason.
+// fail notes that something was not known at a moment. The newest reason stands, but what
+// a server says is worth more than that it says nothing.
 func (g *gaps) fail(at time.Duration, why string, silent bool) {
+	mute := why == watch.NoAnswer || why == watch.NoConnection
+	if g.since == history.Never || g.mute || !mute {
+		g.why, g.mute = why, mute
+	}
 	if g.since == history.Never {
 		g.since = at
 	}
-	g.why, g.silent = why, silent
+	g.silent = silent
 }
 
 // end notes that nothing stands in the way of knowing any more.

@@ -97,7 +97,8 @@ func newWatch() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.DurationVar(&f.length, "for", 0, "stop after this `TIME`, such as 30s; 0: at Ctrl-C")
-	flags.DurationVar(&f.baseline, "baseline", usualBaseline, "compare with the first steady `TIME`; by default no more than half of --for")
+	flags.DurationVar(&f.baseline, "baseline", usualBaseline,
+		"compare with the first steady `TIME`; by default no more than half of --for")
 	flags.StringVar(&f.locks, "locks", "lock:", "`PREFIX` of the keys that are locks")
 	flags.BoolVar(&f.monitor, "monitor", false, "listen to MONITOR as well")
 	flags.BoolVar(&f.canary, "canary", false, "dial as a client would, and read what it is told")
@@ -173,7 +174,8 @@ func (f *watchFlags) finish(out io.Writer, last harness.Sighting, wrong bool) er
 func unknownIn(last harness.Sighting) string {
 	var parts []string
 	if len(last.Unknown) > 0 {
-		parts = append(parts, fmt.Sprintf("%.1f s of %.1f s are not known: %s", last.UnknownMS/1000, last.AtMS/1000, gapsText(last.Unknown)))
+		parts = append(parts, fmt.Sprintf("%.1f s of %.1f s are not known: %s",
+			last.UnknownMS/1000, last.AtMS/1000, gapsText(last.Unknown)))
 	}
 	byGaps := map[string][]string{}
 	var order []string
@@ -224,10 +226,11 @@ func (f *watchFlags) options(cmd *cobra.Command, url string) (harness.LookoutOpt
 	case f.length < 0:
 		return o, badUsage(cmd, "%s: %v is no length of time to watch for", origin(cmd, "for"), f.length)
 	case f.baseline < minBaseline || f.baseline > maxBaseline:
-		return o, badUsage(cmd, "%s: %v is not between %v and %v", origin(cmd, "baseline"), f.baseline, minBaseline, maxBaseline)
+		return o, badUsage(cmd, "%s: %v is not between %v and %v",
+			origin(cmd, "baseline"), f.baseline, minBaseline, maxBaseline)
 	case f.length > 0 && f.length <= f.baseline && cmd.Flags().Changed("baseline"):
-		return o, badUsage(cmd, "%s: a watch of %v is over before its baseline of %v (%s) is complete, and has nothing to compare: "+
-			"watch for longer, or ask for a shorter baseline", origin(cmd, "for"), f.length, f.baseline, origin(cmd, "baseline"))
+		return o, badUsage(cmd, "%s: a watch of %v is over before its baseline of %v (%s) is complete, "+
+			"and has nothing to compare: watch for longer, or ask for a shorter baseline", origin(cmd, "for"), f.length, f.baseline, origin(cmd, "baseline"))
 	case f.locks == "" || strings.ContainsAny(f.locks, `*?[]\`):
 		return o, badUsage(cmd, "%s: want the beginning of the locks' keys, without wildcards", origin(cmd, "locks"))
 	}

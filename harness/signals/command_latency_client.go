@@ -14,7 +14,10 @@ var commandLatencyClient = Signal{
 	Claim:   "A3",
 	Summary: "answered commands took clients more than threshold_ms, on average over window_ms",
 	Params:  Params{"threshold_ms": 10, "window_ms": 1000},
-	Ranges:  Ranges{"threshold_ms": duration(0.001, "every command takes longer: it always fires"), "window_ms": window(sampledEveryMS)},
+	Ranges: Ranges{
+		"threshold_ms": duration(0.001, "every command takes longer: it always fires"),
+		"window_ms":    window(sampledEveryMS),
+	},
 	Unavailable: func(h View) string {
 		return cmp.Or(noWorkers(h), waitedFor(h).never("no command was answered"))
 	},

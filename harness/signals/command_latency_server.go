@@ -15,8 +15,11 @@ var commandLatencyServer = Signal{
 	Claim:   "A3",
 	Summary: "Redis spent more than threshold_ms per command, on average over window_ms (commandstats)",
 	Params:  Params{"threshold_ms": 10, "window_ms": 1000},
-	Ranges:  Ranges{"threshold_ms": duration(0.001, "every command takes longer: it always fires"), "window_ms": window(sampledEveryMS)},
-	Reads:   answered("commandstats"),
+	Ranges: Ranges{
+		"threshold_ms": duration(0.001, "every command takes longer: it always fires"),
+		"window_ms":    window(sampledEveryMS),
+	},
+	Reads: answered("commandstats"),
 	Unavailable: func(h View) string {
 		return cmp.Or(noAnswer(h, "commandstats"), executed(h).never("no command was run but lockjam's own"))
 	},

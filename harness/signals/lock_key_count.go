@@ -30,7 +30,10 @@ var lockKeyCount = Signal{
 	Ranges:  Ranges{"keys": number(1000 * millions), "ratio": aboveUsual(), "few": number(1000 * millions)},
 	Reads:   lockKeys,
 	Unsteady: func(h View, in Span) string {
-		whole := slices.DeleteFunc(slices.Clone(only(h.Samples, lockKeys)), func(s history.Sample) bool { return s.Locks.Partial })
+		whole := only(h.Samples, func(s *history.Sample) (bool, string) {
+			there, _ := lockKeys(s)
+			return there && !s.Locks.Partial, ""
+		})
 		read := within(whole, sampled, in)
 		switch {
 		case len(read) == 0:

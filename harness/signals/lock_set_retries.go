@@ -18,12 +18,13 @@ var lockSetRetries = Signal{
 	Summary: "within a burst of MONITOR of for_ms or more, a lock was tried attempts times and released by nobody: it takes work that is shorter than the burst",
 	Params:  Params{"attempts": 5, "for_ms": 150},
 	Ranges: Ranges{
-		"attempts": {Low: 1, High: millions, TooLow: "it always fires", TooHigh: "nobody tries so often within a burst: it never fires"},
+		"attempts": {Low: 1, High: millions, TooLow: "it always fires", TooHigh: neverCounted},
 		"for_ms":   duration(0, ""),
 	},
 	Fits: func(param string, p Params, in Setting) error {
 		if param == "for_ms" && in.Burst > 0 && p.millis(param) > in.Burst {
-			return fmt.Errorf("%s: want at most %s: a burst of MONITOR is no longer, and it never fires", plain(p[param]), plain(millis(in.Burst)))
+			return fmt.Errorf("%s: want at most %s: a burst of MONITOR is no longer, and it never fires",
+				plain(p[param]), plain(millis(in.Burst)))
 		}
 		return nil
 	},

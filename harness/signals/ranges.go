@@ -46,15 +46,16 @@ func number(most float64) Range {
 	return Range{High: most, TooLow: "it always fires", TooHigh: neverCounted}
 }
 
-// part of the baseline's level that is to be fallen short of.
+// belowUsual is the range of a part of the baseline's rate that is to be fallen short of.
 func belowUsual() Range {
 	return Range{High: 1, OverLow: true, UnderHigh: true, TooLow: "no rate is lower: it never fires",
 		TooHigh: "the usual rate itself is lower: it always fires"}
 }
 
-// multiple of the baseline's level that is to be exceeded.
+// aboveUsual is the range of a multiple of the baseline's level that is to be exceeded.
 func aboveUsual() Range {
-	return Range{Low: 1, High: millions, TooLow: "the usual level itself is higher: it always fires", TooHigh: neverCounted}
+	return Range{Low: 1, High: millions, TooLow: "the usual level itself is higher: it always fires",
+		TooHigh: neverCounted}
 }
 
 // holds excludes what is no number: that compares with nothing.
@@ -126,7 +127,8 @@ func CheckParams(name string, given map[string]float64, in Setting) map[string]e
 		}
 		err := r.check(params[param])
 		if err == nil && strings.HasSuffix(param, "_ms") && in.Lasts > 0 && params.millis(param) > in.Lasts {
-			err = fmt.Errorf("%s: want at most %s: all is over by then, and it never fires", plain(params[param]), plain(millis(in.Lasts)))
+			err = fmt.Errorf("%s: want at most %s: all is over by then, and it never fires",
+				plain(params[param]), plain(millis(in.Lasts)))
 		}
 		if err == nil && s.Fits != nil {
 			err = s.Fits(param, params, in)
