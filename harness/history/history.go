@@ -173,6 +173,12 @@ type Server struct {
 
 	Standing // all of it zero in older journals
 
+	// Error replies since RunID was first seen, without the watching's own: by prefix, from
+	// INFO errorstats, and all of them, from total_error_replies. Both are of Redis 6.2 and up.
+	// A client that is turned away because the server is full is in neither.
+	Replies      Replies // nil where they were not recorded
+	ErrorReplies int64
+
 	Missing map[string]string // field of INFO to why it is missing; commandstats stands for all of that section
 }
 
@@ -249,6 +255,7 @@ type Swarm struct {
 	Commands    int64         // that were answered
 	CommandTime time.Duration // between sending them and their answers, the pool's queue included
 	Errors      [Classes]int64
+	Replies     Replies       // of those that were Rejected; nil in older journals, which have no prefixes
 	Told        int64         // errors that had the server's "max number of clients" in their text when the caller got them
 	Oldest      time.Duration // age of the oldest request that a worker has taken up and not finished
 }

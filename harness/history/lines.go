@@ -79,6 +79,9 @@ type serverLine struct {
 
 	standingLine
 
+	Replies      Replies `json:"replies,omitzero"`
+	ErrorReplies int64   `json:"error_replies,omitempty"`
+
 	Missing map[string]string `json:"missing,omitempty"`
 }
 
@@ -107,6 +110,7 @@ type swarmLine struct {
 	Commands    int64           `json:"commands"`
 	CommandTime int64           `json:"command_time_us"`
 	Errors      map[Class]int64 `json:"errors,omitempty"` // without the zeros
+	Replies     Replies         `json:"replies,omitzero"` // none at all is {}; absent: not recorded
 	Told        int64           `json:"told,omitempty"`
 	Oldest      int64           `json:"oldest_us,omitempty"`
 }
@@ -167,7 +171,8 @@ func encodeSample(s Sample) ([]byte, error) {
 			RunID: v.RunID, Connected: v.Connected, MaxClients: v.MaxClients,
 			Rejected: v.Rejected, Received: v.Received,
 			Commands: v.Commands, Own: v.Own, Calls: v.Calls, CommandTime: toMicros(v.CommandTime),
-			CPU: toMicros(v.CPU), standingLine: standingLine(v.Standing), Missing: v.Missing,
+			CPU: toMicros(v.CPU), standingLine: standingLine(v.Standing),
+			Replies: v.Replies, ErrorReplies: v.ErrorReplies, Missing: v.Missing,
 		}
 	}
 	w := s.Swarm
@@ -175,7 +180,7 @@ func encodeSample(s Sample) ([]byte, error) {
 		Workers: w.Workers, Idle: w.Idle, Waiting: w.Waiting, Dialing: w.Dialing, Holding: w.Holding,
 		Decisions: w.Decisions, Failed: w.Failed, Dropped: w.Dropped,
 		Grants: w.Grants, Releases: w.Releases, Crashes: w.Crashes,
-		Dials: w.Dials, Commands: w.Commands, CommandTime: toMicros(w.CommandTime), Told: w.Told, Oldest: toMicros(w.Oldest),
+		Dials: w.Dials, Commands: w.Commands, CommandTime: toMicros(w.CommandTime), Replies: w.Replies, Told: w.Told, Oldest: toMicros(w.Oldest),
 	}
 	l.watched(s)
 	for class, n := range w.Errors {
@@ -202,7 +207,7 @@ func decodeSample(l *sampleLine) (s Sample, ok bool) {
 		Workers: w.Workers, Idle: w.Idle, Waiting: w.Waiting, Dialing: w.Dialing, Holding: w.Holding,
 		Decisions: w.Decisions, Failed: w.Failed, Dropped: w.Dropped,
 		Grants: w.Grants, Releases: w.Releases, Crashes: w.Crashes,
-		Dials: w.Dials, Commands: w.Commands, CommandTime: spent, Told: w.Told, Oldest: oldest,
+		Dials: w.Dials, Commands: w.Commands, CommandTime: spent, Replies: w.Replies, Told: w.Told, Oldest: oldest,
 	}}
 	for class, n := range w.Errors {
 		s.Swarm.Errors[class] = n
@@ -215,7 +220,7 @@ func decodeSample(l *sampleLine) (s Sample, ok bool) {
 			RunID: v.RunID, Connected: v.Connected, MaxClients: v.MaxClients,
 			Rejected: v.Rejected, Received: v.Received,
 			Commands: v.Commands, Own: v.Own, Calls: v.Calls, CommandTime: spent, CPU: cpu,
-			Standing: Standing(v.standingLine), Missing: v.Missing,
+			Standing: Standing(v.standingLine), Replies: v.Replies, ErrorReplies: v.ErrorReplies, Missing: v.Missing,
 		}
 		ok = ok && spentOK && cpuOK
 	}

@@ -54,6 +54,16 @@ func load(t testing.TB, path string) *History {
 	return h
 }
 
+// genReplies draws none recorded, none at all, and some.
+var genReplies = rapid.Custom(func(t *rapid.T) Replies {
+	if rapid.Bool().Draw(t, "not recorded") {
+		return nil
+	}
+	return Replies(rapid.MapOf(rapid.String(), rapid.Custom(func(t *rapid.T) Reply {
+		return Reply{rapid.Int64().Draw(t, "count"), rapid.String().Draw(t, "first"), rapid.String().Draw(t, "last")}
+	})).Draw(t, "replies"))
+})
+
 // byAll puts operations into one order, whatever they went through.
 func byAll(a, b Op) int {
 	return cmp.Or(cmp.Compare(a.Ended, b.Ended), cmp.Compare(a.Worker, b.Worker),
@@ -73,6 +83,7 @@ func TestRoundTrip(t *testing.T) {
 			RunID: rapid.String().Draw(t, "run"), Connected: v[0], MaxClients: v[1], Rejected: v[2], Received: v[3],
 			Commands: v[4], Own: v[5], Calls: v[6], CommandTime: times.Draw(t, "spent"), CPU: times.Draw(t, "cpu"),
 			Standing: standing.Draw(t, "standing"),
+			Replies: genReplies.Draw(t, "replies"), ErrorReplies: v[0],
 		}
 		if rapid.Bool().Draw(t, "old") {
 			s.Missing = map[string]string{"maxclients": rapid.String().Draw(t, "why")}
@@ -82,7 +93,7 @@ func TestRoundTrip(t *testing.T) {
 	sample := rapid.Custom(func(t *rapid.T) Sample {
 		v := rapid.SliceOfN(rapid.Int64(), 14, 14).Draw(t, "swarm")
 		s := Sample{At: times.Draw(t, "at"), Took: times.Draw(t, "took"), Stolen: times.Draw(t, "stolen"), ServerCPU: times.Draw(t, "server cpu"), Error: rapid.String().Draw(t, "error")}
-		s.Swarm = Swarm{v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10], v[11], v[12], times.Draw(t, "spent"), [Classes]int64{}, v[13], times.Draw(t, "oldest")}
+		s.Swarm = Swarm{v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10], v[11], v[12], times.Draw(t, "spent"), [Classes]int64{}, genReplies.Draw(t, "replies"), v[13], times.Draw(t, "oldest")}
 		copy(s.Swarm.Errors[:], rapid.SliceOfN(rapid.Int64(), 0, Classes).Draw(t, "errors"))
 		if rapid.Bool().Draw(t, "answered") {
 			s.Server = server.Draw(t, "server")

@@ -36,10 +36,11 @@ func (c *client) conn() *redis.Conn { return c.rdb.(interface{ Conn() *redis.Con
 // link is a worker's way to Redis: the client it shares or owns, and, while it
 // waits for a lock, the one connection that it may be keeping.
 type link struct {
-	client *client
-	kept   *redis.Conn
-	tally  *tally
-	keeps  bool
+	client  *client
+	kept    *redis.Conn
+	tally   *tally
+	replies *replies // of all workers together; nil: not counted
+	keeps   bool
 
 	// keptSince is when kept was first answered, in ns; 0 while it may have no
 	// turn of the pool. A redis.Conn takes its turn with its first command, which
@@ -94,6 +95,9 @@ func (l *link) ask(over redis.Cmdable, send func(redis.Cmdable) error) history.C
 	// What breaks because the process is killed, nobody is there to log.
 	if class != history.None && !l.client.dial.over() {
 		l.tally.errors[class].Add(1)
+		if class == history.Rejected {
+			l.replies.add(err)
+		}
 		if strings.Contains(err.Error(), refusalText) {
 			l.tally.told.Add(1)
 		}

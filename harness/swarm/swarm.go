@@ -38,6 +38,7 @@ type Swarm struct {
 	end      context.CancelFunc
 	gate     gate
 	dials    atomic.Int64
+	replies  replies
 	crashes  *crashes
 	severs   *crashes // who is to lose its connection, and not its life
 	slow     *slow
@@ -77,6 +78,7 @@ func Start(ctx context.Context, c Config) *Swarm {
 	s := &Swarm{settings: c.Settings, target: c.Target, config: c, arrivals: newArrivals(c.Settings), failed: make(chan error, 1)}
 	s.life, s.end = context.WithCancel(ctx)
 	s.crashes, s.severs = newCrashes(c.Settings.Lock.Tenants), newCrashes(c.Settings.Lock.Tenants)
+	s.replies.secret = c.Target.Password
 	s.slow = &slow{once: newCrashes(c.Settings.Lock.Tenants)}
 	for t := range int32(c.Settings.Lock.Tenants) {
 		s.keys = append(s.keys, c.Target.keys(c.Prefix, t))
@@ -159,7 +161,7 @@ func (s *Swarm) startWorker(in *instance, c *client, place int) {
 		elapsed: s.config.Elapsed, record: s.config.Record, hook: s.config.OnWork, crashes: s.crashes, severs: s.severs, slow: s.slow, term: in.term,
 		owns: in.settings.WorkersPerInstance <= in.settings.ClientsPerInstance,
 	}
-	w.link = &link{client: c, tally: &w.tally}
+	w.link = &link{client: c, tally: &w.tally, replies: &s.replies}
 	s.workers = append(s.workers, w)
 	in.working.Add(1)
 	begin := s.begin
@@ -214,7 +216,7 @@ func (s *Swarm) Snapshot() history.Swarm {
 	s.mu.Lock()
 	workers := s.workers
 	s.mu.Unlock()
-	sum := history.Swarm{Dials: s.dials.Load(), Dropped: s.arrivals.dropped.Load()}
+	sum := history.Swarm{Dials: s.dials.Load(), Dropped: s.arrivals.dropped.Load(), Replies: s.replies.counted()}
 	now := s.config.Elapsed()
 	for _, w := range workers {
 		w.tally.addTo(&sum)

@@ -37,6 +37,8 @@ type canary struct {
 	dial  func(context.Context) (net.Conn, error)
 	every time.Duration
 	ran   func(words ...string) // told of every PING that the server executes; nil: nobody counts
+	// turnedDown is told of every error reply to a PING; nil: nobody counts.
+	turnedDown func(text string)
 
 	mu      sync.Mutex
 	counted history.Canary
@@ -138,6 +140,9 @@ func (c *canary) try(ctx context.Context) (f fate, words string) {
 	case said != "":
 		if said == "+PONG" && c.ran != nil {
 			c.ran("PING")
+		}
+		if text, isError := strings.CutPrefix(said, "-"); isError && c.turnedDown != nil && !strings.HasPrefix(said, fullWords) {
+			c.turnedDown(text)
 		}
 		return answered(said)
 	case isTimeout(err):

@@ -2,6 +2,8 @@ package watch
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,7 +18,7 @@ import (
 // the answer by name; the error is for a server that says nothing at all.
 func (w *Watcher) readServer(ctx context.Context, c *redis.Client) (*history.Server, error) {
 	ours, opened := w.own.far()
-	sections := []string{"server", "clients", "stats", "commandstats", "cpu"}
+	sections := []string{"server", "clients", "stats", "commandstats", "cpu", "errorstats"}
 	standing := w.due(&w.standing, standingEvery)
 	if standing {
 		sections = append(sections, standingSections...)
@@ -43,6 +45,7 @@ func counters(info map[string]string) (*history.Server, map[string]commandStat) 
 	for field, to := range map[string]*int64{
 		"connected_clients": &s.Connected, "maxclients": &s.MaxClients, "rejected_connections": &s.Rejected,
 		"total_connections_received": &s.Received, "total_commands_processed": &s.Commands,
+		"total_error_replies": &s.ErrorReplies,
 	} {
 		number(s, info, field, to)
 	}
@@ -52,6 +55,9 @@ func counters(info map[string]string) (*history.Server, map[string]commandStat) 
 		if name, ok := strings.CutPrefix(field, "cmdstat_"); ok {
 			stats[name] = parseCommandStat(value)
 		}
+	}
+	if _, missing := s.Missing["total_error_replies"]; !missing { // both came with Redis 6.2
+		s.Replies = errorStats(info)
 	}
 	if len(stats) == 0 { // the INFO that asked for it would be in it
 		lack(s, "commandstats", "INFO commandstats is empty")
@@ -161,6 +167,23 @@ func parseCommandStat(value string) (s commandStat) {
 	return s
 }
 
+// errorStats reads "errorstat_OOM:count=12". A server without error replies has none.
+func errorStats(info map[string]string) history.Replies {
+	counts := map[string]int64{}
+	for field, value := range info {
+		prefix, ok := strings.CutPrefix(field, "errorstat_")
+		count, isCount := strings.CutPrefix(value, "count=")
+		if n, err := strconv.ParseInt(count, 10, 64); ok && isCount && err == nil {
+			counts[prefix] = n
+		}
+	}
+	replies := history.Replies{}
+	for _, prefix := range slices.Sorted(maps.Keys(counts)) {
+		replies.Add(prefix, counts[prefix], "")
+	}
+	return replies
+}
+
 // noWork says whether a command does nothing for anybody: INFO, which only those
 // who watch ask for, and what connections say of themselves when they are opened.
 // They are short, and would make the mean of the others look better than it is. DEBUG
@@ -190,6 +213,11 @@ type ledger struct {
 	was    map[string]commandStat
 	calls  int64
 	spent  time.Duration
+
+	told    history.Replies // error replies, as the server had them at the last reading
+	toldAll int64
+	replies history.Replies // without ours
+	all     int64
 }
 
 // infoSections is how many of a reading's INFOs the server has counted when it
@@ -216,6 +244,31 @@ func (l *ledger) enter(s *history.Server, stats map[string]commandStat, ours, op
 			l.spent += time.Duration(float64(usec) * min(share, 1) * float64(time.Microsecond))
 		}
 	}
+	l.errors(s, ours.errors)
 	l.ours, l.was = ours, stats
 	s.Calls, s.CommandTime = l.calls, l.spent
+}
+
+// errors takes our own error replies out of the server's count of them.
+func (l *ledger) errors(s *history.Server, ours map[string]int64) {
+	if s.Replies == nil {
+		return
+	}
+	if s.ErrorReplies < l.toldAll { // CONFIG RESETSTAT
+		l.told, l.toldAll = nil, 0
+	}
+	replies, own := maps.Clone(l.replies), int64(0)
+	if replies == nil {
+		replies = history.Replies{}
+	}
+	for _, prefix := range slices.Sorted(maps.Keys(s.Replies)) {
+		mine := ours[prefix] - l.ours.errors[prefix]
+		own += mine
+		if theirs := s.Replies[prefix].Count - l.told[prefix].Count - mine; theirs > 0 {
+			replies.Add(prefix, theirs, "")
+		}
+	}
+	l.all += max(s.ErrorReplies-l.toldAll-own, 0)
+	l.told, l.toldAll, l.replies = s.Replies, s.ErrorReplies, replies
+	s.Replies, s.ErrorReplies = replies, l.all
 }

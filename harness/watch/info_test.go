@@ -15,7 +15,7 @@ import (
 func TestCountersSayWhatIsMissing(t *testing.T) {
 	whole := map[string]string{
 		"run_id": "a", "connected_clients": "5", "maxclients": "32", "rejected_connections": "0",
-		"total_connections_received": "9", "total_commands_processed": "100", "cmdstat_get": "calls=7,usec=21,usec_per_call=3.00",
+		"total_connections_received": "9", "total_commands_processed": "100", "total_error_replies": "0", "cmdstat_get": "calls=7,usec=21,usec_per_call=3.00",
 	}
 	s, stats := counters(whole)
 	if len(s.Missing) > 0 || s.RunID != "a" || s.Connected != 5 || s.MaxClients != 32 || s.Rejected != 0 || s.Received != 9 ||

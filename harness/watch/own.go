@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/lockjam/lockjam/harness/history"
 )
 
 // tab is what the watching has run so far.
@@ -16,6 +18,8 @@ type tab struct {
 	// By the name that commandstats has, such as "client|list", and by its first
 	// word as well: before Redis 7 there was no more to it.
 	calls map[string]int64
+	// Error replies, by prefix.
+	errors map[string]int64
 }
 
 // own counts the commands that the watching itself causes. Without them a server
@@ -42,6 +46,16 @@ func (o *own) ran(words ...string) {
 	}
 }
 
+// refused counts an error reply to a command, whether the server has executed it or not.
+func (o *own) refused(text string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.so.errors == nil {
+		o.so.errors = map[string]int64{}
+	}
+	o.so.errors[history.ReplyPrefix(text)]++
+}
+
 // reopened is told when the connections are new. The commands of their handshakes,
 // some five, are not counted.
 func (o *own) reopened() {
@@ -57,7 +71,7 @@ func (o *own) far() (now, opened tab) {
 	return o.so.copy(), o.opened
 }
 
-func (t tab) copy() tab { return tab{t.total, maps.Clone(t.calls)} }
+func (t tab) copy() tab { return tab{t.total, maps.Clone(t.calls), maps.Clone(t.errors)} }
 
 // counts makes a client's commands count.
 func (o *own) counts(c *redis.Client) {
@@ -74,7 +88,7 @@ func (h ownHook) DialHook(next redis.DialHook) redis.DialHook { return next }
 func (h ownHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		err := next(ctx, cmd)
-		h.count(cmd)
+		h.count(cmd, err) // cmd.Err() is only set afterwards
 		return err
 	}
 }
@@ -83,14 +97,18 @@ func (h ownHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		err := next(ctx, cmds)
 		for _, cmd := range cmds {
-			h.count(cmd)
+			h.count(cmd, cmd.Err())
 		}
 		return err
 	}
 }
 
-func (h ownHook) count(cmd redis.Cmder) {
-	if !executed(cmd.Err()) {
+func (h ownHook) count(cmd redis.Cmder, err error) {
+	var answer redis.Error
+	if errors.As(err, &answer) && !errors.Is(err, redis.Nil) {
+		h.own.refused(answer.Error())
+	}
+	if !executed(err) {
 		return
 	}
 	switch name := cmd.Name(); name {

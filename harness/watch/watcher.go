@@ -90,7 +90,7 @@ func New(c Config, over Connections) *Watcher {
 	w := &Watcher{config: c, over: over, lost: make(chan error, 1), keys: newKeys(c.LockPrefix + "*")}
 	if c.CanaryEvery > 0 && over.Dial != nil {
 		w.canary = newCanary(w.dial, c.CanaryEvery)
-		w.canary.ran = w.own.ran
+		w.canary.ran, w.canary.turnedDown = w.own.ran, w.own.refused
 	}
 	w.count(over)
 	return w

@@ -1,0 +1,53 @@
+package swarm
+
+import (
+	"errors"
+	"maps"
+	"strings"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/lockjam/lockjam/harness/history"
+)
+
+// replies counts the error replies that the workers' code was given, by prefix. What
+// the client library deals with by itself is none: the NOSCRIPT of a script's first
+// EVALSHA, the MOVED of a command that it sends on. Of a pipeline with several errors
+// it is the first, as it is for the library's caller.
+type replies struct {
+	secret string // a password, which no text may have in it; "" for none
+
+	mu  sync.Mutex
+	all history.Replies
+}
+
+// add counts an error that holds an error reply. Without replies it does nothing.
+func (r *replies) add(err error) {
+	var answer redis.Error
+	if r == nil || !errors.As(err, &answer) {
+		return
+	}
+	text := answer.Error()
+	prefix := history.ReplyPrefix(text)
+	if r.secret != "" {
+		text = strings.ReplaceAll(text, r.secret, "***")
+	}
+	text = history.ScrubReply(text)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.all == nil {
+		r.all = history.Replies{}
+	}
+	r.all.Add(prefix, 1, text)
+}
+
+// counted returns a copy of what has been counted so far. It is never nil.
+func (r *replies) counted() history.Replies {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.all == nil {
+		return history.Replies{}
+	}
+	return maps.Clone(r.all)
+}
