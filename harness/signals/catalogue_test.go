@@ -391,6 +391,8 @@ func anyHistory(t *rapid.T) View {
 		s.Swarm.Waiting = small.Draw(t, "waiting")
 		s.Swarm.Oldest = time.Duration(small.Draw(t, "oldest")) * 3 * ms
 		s.Swarm.Errors[history.Deadline] += small.Draw(t, "timeouts") / 40
+		toClients(s, rapid.SampledFrom([]string{"OOM", "MOVED"}).Draw(t, "told"), small.Draw(t, "replies")/30)
+		byServer(s, rapid.SampledFrom([]string{"OOM", "MOVED"}).Draw(t, "said"), small.Draw(t, "errors"))
 		s.Server.Missing = nil
 		switch small.Draw(t, "server") {
 		case 0:

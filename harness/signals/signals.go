@@ -111,6 +111,7 @@ func All() []Signal {
 		commandLatencyServer,
 		commandThroughput,
 		deadlock,
+		errorReplies,
 		goodputCollapse,
 		lockKeyCount,
 		lockSetRetries,
