@@ -97,6 +97,8 @@ type Load struct {
 	Connected  int64 `json:"connected_clients"`    // 0 with MaxClients, where the server did not answer
 	MaxClients int64 `json:"maxclients"`           // 0 where the server did not answer
 	Rejected   int64 `json:"rejected_connections"` // since the server's start
+
+	ErrorReplies map[string]int64 `json:"error_replies,omitempty"` // of Redis to the workers since the arm's start, by prefix
 }
 
 // SlotsTaken is how many of maxclients' slots clients have, and what is to be said of clients
@@ -113,6 +115,12 @@ func sampleEvent(s history.Sample) Event {
 	load := Load{Decisions: s.Swarm.Decisions, Workers: s.Swarm.Workers, Waiting: s.Swarm.Waiting + s.Swarm.Dialing}
 	if s.Server != nil {
 		load.Connected, load.MaxClients, load.Rejected = s.Server.Connected, s.Server.MaxClients, s.Server.Rejected
+	}
+	for prefix, r := range s.Swarm.Replies {
+		if load.ErrorReplies == nil {
+			load.ErrorReplies = map[string]int64{}
+		}
+		load.ErrorReplies[prefix] = r.Count
 	}
 	return Event{Kind: Sampled, AtMS: millis(s.At), Load: &load}
 }

@@ -42,6 +42,7 @@ func newJudge(sc *scenario.Scenario, arm scenario.Arm, h *history.History) judge
 		Checked: []string{},
 	}
 	j.phases()
+	j.errorReplies()
 	j.probes()
 	j.others()
 	return j
@@ -215,7 +216,7 @@ func (j *judge) assumptions() basis {
 		return forNothing
 	}
 	if j.t.baseline.empty() || j.t.incident.empty() {
-		j.doubt("no steady baseline within %v", j.sc.Phases.BaselineMaxMS.Duration())
+		j.doubt("%s", j.noBaseline())
 		return forNothing
 	}
 	if !undisturbed {

@@ -108,37 +108,38 @@ type ScenarioResult struct {
 
 // ArmResult is verdict.json: everything that the judge has to say of one arm.
 type ArmResult struct {
-	Name        string         `json:"name"`
-	Image       string         `json:"image,omitempty"` // of the server, in a run on several
-	Repeat      int            `json:"repeat"`          // 1 and up
-	Folder      string         `json:"folder"`          // within the run folder
-	Why         string         `json:"why,omitempty"`
-	Remedy      string         `json:"remedy"`
-	Prevention  string         `json:"prevention,omitempty"`
-	Claim       string         `json:"claim,omitempty"` // that the prevention stands for
-	Attempts    int            `json:"attempts"`        // runs it took to get a clear answer
-	Outcome     Outcome        `json:"outcome"`
-	Reasons     []string       `json:"reasons"` // why the outcome is not pass
-	Places      []Place        `json:"places,omitempty"`
-	Reproduced  *bool          `json:"reproduced"` // null without a trigger
-	Goodput     Goodput        `json:"goodput_per_s"`
-	Phases      []PhaseResult  `json:"phases"`
-	Signals     []SignalResult `json:"signals"`
-	Steps       []Step         `json:"steps,omitempty"`
-	Probes      []Probe        `json:"probes,omitempty"`
-	Verdict     Verdict        `json:"verdict,omitempty"`
-	Expected    Verdict        `json:"expected,omitempty"`
-	Because     string         `json:"because,omitempty"` // the verdict in a sentence
-	Checked     []string       `json:"checked,omitzero"`  // what was compared with an expectation: verdict, safety, incident, signals
-	Against     []string       `json:"against,omitempty"` // arms that do a part of what it does
-	Credit      *Credit        `json:"credit,omitempty"`  // null where there is none to earn
-	Recovery    *Recovery      `json:"recovery,omitempty"`
-	Connections *Connections   `json:"connections,omitempty"` // after a remedy
-	Unsafe      bool           `json:"unsafe"`
-	Safety      Safety         `json:"safety"`
-	FaultsPerS  *Goodput       `json:"faults_per_s,omitempty"` // where the incident is safety faults
-	Served      *Served        `json:"served,omitempty"`
-	Deadlock    *Deadlock      `json:"deadlock,omitempty"`
+	Name         string         `json:"name"`
+	Image        string         `json:"image,omitempty"` // of the server, in a run on several
+	Repeat       int            `json:"repeat"`          // 1 and up
+	Folder       string         `json:"folder"`          // within the run folder
+	Why          string         `json:"why,omitempty"`
+	Remedy       string         `json:"remedy"`
+	Prevention   string         `json:"prevention,omitempty"`
+	Claim        string         `json:"claim,omitempty"` // that the prevention stands for
+	Attempts     int            `json:"attempts"`        // runs it took to get a clear answer
+	Outcome      Outcome        `json:"outcome"`
+	Reasons      []string       `json:"reasons"` // why the outcome is not pass
+	Places       []Place        `json:"places,omitempty"`
+	Reproduced   *bool          `json:"reproduced"` // null without a trigger
+	Goodput      Goodput        `json:"goodput_per_s"`
+	Phases       []PhaseResult  `json:"phases"`
+	Signals      []SignalResult `json:"signals"`
+	ErrorReplies []ErrorReply   `json:"error_replies,omitempty"` // most frequent first; not recorded by older versions
+	Steps        []Step         `json:"steps,omitempty"`
+	Probes       []Probe        `json:"probes,omitempty"`
+	Verdict      Verdict        `json:"verdict,omitempty"`
+	Expected     Verdict        `json:"expected,omitempty"`
+	Because      string         `json:"because,omitempty"` // the verdict in a sentence
+	Checked      []string       `json:"checked,omitzero"`  // what was compared with an expectation: verdict, safety, incident, signals
+	Against      []string       `json:"against,omitempty"` // arms that do a part of what it does
+	Credit       *Credit        `json:"credit,omitempty"`  // null where there is none to earn
+	Recovery     *Recovery      `json:"recovery,omitempty"`
+	Connections  *Connections   `json:"connections,omitempty"` // after a remedy
+	Unsafe       bool           `json:"unsafe"`
+	Safety       Safety         `json:"safety"`
+	FaultsPerS   *Goodput       `json:"faults_per_s,omitempty"` // where the incident is safety faults
+	Served       *Served        `json:"served,omitempty"`
+	Deadlock     *Deadlock      `json:"deadlock,omitempty"`
 
 	// Foreign are the clients on the server that are not part of the run, each with the
 	// most connections that it had.
@@ -182,8 +183,9 @@ type PhaseResult struct {
 	GoodputPerS  float64          `json:"goodput_per_s"` // over its whole tenths of a second, as everywhere
 	ResponseMS   Percentiles      `json:"response_ms"`
 	Operations   Operations       `json:"operations"`
-	Classes      map[string]int64 `json:"classes"`       // failed attempts, by class
-	DroppedCount int64            `json:"dropped_count"` // open arrivals that no worker had time for
+	Classes      map[string]int64 `json:"classes"`                 // failed attempts, by class
+	ErrorReplies map[string]int64 `json:"error_replies,omitempty"` // of Redis to the workers, by prefix
+	DroppedCount int64            `json:"dropped_count"`           // open arrivals that no worker had time for
 }
 
 // Percentiles of response time, in milliseconds, over completed operations.

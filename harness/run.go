@@ -172,7 +172,8 @@ func (a *armRun) phases(ctx context.Context) (err error) {
 	return a.probe(ctx)
 }
 
-// baseline waits until goodput has been steady for long enough to compare with. Its time
+// baseline waits until goodput has been steady for long enough to compare with, or until
+// it is clear that Redis refuses everything. Its time
 // begins with the warm-up: a large swarm takes a while to start.
 func (a *armRun) baseline(ctx context.Context) (span, bool, error) {
 	length := a.sc.Phases.BaselineMS.Duration()
@@ -182,6 +183,9 @@ func (a *armRun) baseline(ctx context.Context) (span, bool, error) {
 		}
 		if s, ok := steadyStretch(a.seen(), length, a.sc.Swarm.Lock.HoldMS.Duration()); ok {
 			return s, true, nil
+		}
+		if refusedThroughout(a.seen(), a.sc) {
+			break
 		}
 	}
 	return span{}, false, nil

@@ -20,7 +20,7 @@ type Live struct {
 	registry *prometheus.Registry
 
 	decisions, rejected                *prometheus.CounterVec
-	finished, repeated                 *prometheus.CounterVec
+	finished, repeated, replies        *prometheus.CounterVec
 	workers, waiting, connected, limit *prometheus.GaugeVec
 	phase, run                         *prometheus.GaugeVec
 	running                            prometheus.Gauge
@@ -59,6 +59,7 @@ func New() *Live {
 	}
 	l.decisions = counter("decisions_total", "Rate-limit decisions completed.", perArm...)
 	l.rejected = counter("rejected_connections_total", "Connections that the arm's server rejected while it was watched; a restart of the server does not set it back.", perArm...)
+	l.replies = counter("error_replies_total", "Error replies of Redis to the workers, by their first word.", append(perArm[:3:3], "prefix")...)
 	l.finished = counter("arms_finished_total", "Arms that have finished, by outcome.", "outcome")
 	l.repeated = counter("arms_repeated_total", "Attempts that were discarded for noise, and the arm run again.", perArm...)
 	l.workers = gauge("workers", "Workers that run.", perRepeat...)
@@ -132,6 +133,12 @@ func (l *Live) sample(k key, now *harness.Load) {
 		decided -= last.Decisions
 	}
 	l.decisions.WithLabelValues(k.arm3()...).Add(float64(max(decided, 0)))
+	for prefix, n := range now.ErrorReplies {
+		if last != nil {
+			n -= last.ErrorReplies[prefix]
+		}
+		l.replies.WithLabelValues(append(k.arm3(), prefix)...).Add(float64(max(n, 0)))
+	}
 	next := *now
 	if answered := now.MaxClients > 0; answered {
 		l.connected.WithLabelValues(k.labels()...).Set(float64(now.Connected))

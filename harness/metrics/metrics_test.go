@@ -75,12 +75,16 @@ func TestAnArm(t *testing.T) {
 		"lockjam_decisions_total"+counts+"10", "lockjam_rejected_connections_total"+counts+"7",
 		"lockjam_workers"+repeat1+"64", "lockjam_waiting_workers"+repeat1+"60", "lockjam_connected_clients"+repeat1+"32", "lockjam_maxclients"+repeat1+"32")
 
+	sampled(l, 1, harness.Load{Decisions: 10, Workers: 64, Waiting: 60, Connected: 32, MaxClients: 32, Rejected: 1007, ErrorReplies: map[string]int64{"OOM": 5}})
+	replies := func(n string) string {
+		return "lockjam_error_replies_total{" + arm + `,prefix="OOM",scenario="s"} ` + n
+	}
 	// It does not answer, and comes back from a restart with 5 new rejections.
-	sampled(l, 1, harness.Load{Decisions: 10, Workers: 64, Waiting: 64})
+	sampled(l, 1, harness.Load{Decisions: 10, Workers: 64, Waiting: 64, ErrorReplies: map[string]int64{"OOM": 7}})
 	expect(t, l, "the server does not answer", "lockjam_arms_running 1",
 		"lockjam_arm_phase{"+arm+`,phase="incident",repeat="1",scenario="s"} 1`,
 		"lockjam_decisions_total"+counts+"10", "lockjam_rejected_connections_total"+counts+"7",
-		"lockjam_workers"+repeat1+"64", "lockjam_waiting_workers"+repeat1+"64")
+		"lockjam_workers"+repeat1+"64", "lockjam_waiting_workers"+repeat1+"64", replies("7"))
 	sampled(l, 1, harness.Load{Decisions: 12, Workers: 64, Waiting: 1, Connected: 66, MaxClients: 100, Rejected: 5})
 
 	// Noise: once more, from the beginning.
@@ -91,14 +95,14 @@ func TestAnArm(t *testing.T) {
 	l.Observe(phase)
 	expect(t, l, "the second attempt", "lockjam_arms_running 1", "lockjam_arms_repeated_total"+counts+"1",
 		"lockjam_decisions_total"+counts+"20", "lockjam_rejected_connections_total"+counts+"12",
-		"lockjam_workers"+repeat1+"16", "lockjam_connected_clients"+repeat1+"19", "lockjam_maxclients"+repeat1+"32")
+		"lockjam_workers"+repeat1+"16", "lockjam_connected_clients"+repeat1+"19", "lockjam_maxclients"+repeat1+"32", replies("7"))
 
 	finished := event(harness.ArmFinished, 1)
 	finished.Result = &harness.ArmResult{Outcome: harness.Pass}
 	l.Observe(finished)
 	sampled(l, 1, harness.Load{Decisions: 9, Workers: 16}) // too late
 	expect(t, l, "finished", `lockjam_arms_finished_total{outcome="pass"} 1`, "lockjam_arms_repeated_total"+counts+"1",
-		"lockjam_decisions_total"+counts+"20", "lockjam_rejected_connections_total"+counts+"12")
+		"lockjam_decisions_total"+counts+"20", "lockjam_rejected_connections_total"+counts+"12", replies("7"))
 }
 
 // A thousand repeats, several at a time, have as many series as one when they are over.

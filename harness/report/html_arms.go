@@ -125,6 +125,7 @@ func said(a harness.ArmResult, repeat string) []fact {
 	if a.Unsafe {
 		add("Unsafe", broken(a)+".")
 	}
+	add("Error replies", strings.TrimSpace(refusals(a)))
 	if a.Truncated {
 		add("Missing", "The history ends in the middle: what came after is not in here.")
 	}
@@ -250,7 +251,7 @@ func outOf(n, of int) string {
 }
 
 func (b *builder) phases(a harness.ArmResult) grid {
-	g := grid{Caption: "Phases", Columns: []string{"phase", "from", "to", "goodput", "p50", "p99", "slowest", "ok", "failed", "unknown", "failed attempts"}}
+	g := grid{Caption: "Phases", Columns: []string{"phase", "from", "to", "goodput", "p50", "p99", "slowest", "ok", "failed", "unknown", "failed attempts", "error replies"}}
 	seconds := func(ms float64) field { return field{Text: fmt.Sprintf("%.1f s", ms/1000), Sort: fmt.Sprint(ms)} }
 	millis := func(ms float64, n int64) field {
 		if n == 0 {
@@ -263,12 +264,16 @@ func (b *builder) phases(a harness.ArmResult) grid {
 		for class, n := range p.Classes {
 			classes[class] = float64(n)
 		}
+		replies := map[string]float64{}
+		for prefix, n := range p.ErrorReplies {
+			replies[prefix] = float64(n)
+		}
 		n := p.Operations.OK
 		g.Lines = append(g.Lines, []field{
 			{Text: p.Name}, seconds(p.StartMS), seconds(p.EndMS), {Text: fmt.Sprintf("%.0f/s", p.GoodputPerS)},
 			millis(p.ResponseMS.P50, n), millis(p.ResponseMS.P99, n), millis(p.ResponseMS.Max, n),
 			{Text: fmt.Sprint(n)}, {Text: fmt.Sprint(p.Operations.Fail)}, {Text: fmt.Sprint(p.Operations.Unknown)},
-			{Text: orDash(figures(classes)), Wide: true},
+			{Text: orDash(figures(classes)), Wide: true}, {Text: orDash(figures(replies)), Wide: true},
 		})
 	}
 	return g

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/history"
 )
 
 // Markdown writes report.md, which fits into a comment on GitHub: the answer first and
@@ -28,6 +29,7 @@ func markdownWithin(w io.Writer, r *harness.Run, most int) error {
 	p.add("## What to do instead", instead(r))
 	p.add("## Which signal fires", overview(r))
 	p.add("## What it ran on", ranOn(r))
+	p.add("## What Redis answered with an error", errorReplies(r))
 	standstills(&p, r)
 	whys(&p, r)
 	signalTables(&p, r)
@@ -121,8 +123,8 @@ func whys(p *pages, r *harness.Run) {
 	lines := map[string][]string{}
 	for _, row := range rows(r) {
 		if a := row.repeats[0]; a.Because != "" {
-			lines[row.scenario] = append(lines[row.scenario], fmt.Sprintf("- `%s`%s: %s%s%s%s%s\n",
-				code(row.name()), repeatOf(a, r), cell(a.Because), earned(a), left(a), harm(a), cell(company(a))))
+			lines[row.scenario] = append(lines[row.scenario], fmt.Sprintf("- `%s`%s: %s%s%s%s%s%s\n",
+				code(row.name()), repeatOf(a, r), cell(a.Because), earned(a), left(a), harm(a), cell(company(a)), cell(refusals(a))))
 		}
 	}
 	for _, sc := range r.Scenarios {
@@ -131,6 +133,41 @@ func whys(p *pages, r *harness.Run) {
 			delete(lines, sc.Name)
 		}
 	}
+}
+
+// errorReplies says of each arm what Redis answered its workers with an error: of the
+// first repeat with any.
+func errorReplies(r *harness.Run) string {
+	var b bytes.Buffer
+	for _, row := range rows(r) {
+		for _, a := range row.repeats {
+			if len(a.ErrorReplies) == 0 {
+				continue
+			}
+			if b.Len() == 0 {
+				table(&b, "scenario", "arm", "prefix", "replies", "in the incident", "the first of them")
+			}
+			for _, reply := range a.ErrorReplies {
+				table(&b, row.scenario, row.name()+repeatOf(a, r), reply.Prefix, harness.Grouped(reply.Count), harness.Grouped(inIncident(a, reply.Prefix)), reply.First)
+			}
+			break
+		}
+	}
+	if b.Len() == 0 {
+		return ""
+	}
+	return b.String() + "\nOf the workers' commands, over the whole arm. What their client library deals with by itself is not in it, " +
+		"nor is a full server's refusal of a connection.\n\n"
+}
+
+// inIncident is how many error replies of a prefix there were in the incident.
+func inIncident(a harness.ArmResult, prefix string) (n int64) {
+	for _, p := range a.Phases {
+		if p.Name == history.Incident {
+			n += p.ErrorReplies[prefix]
+		}
+	}
+	return n
 }
 
 // pinned is a matrix as a table; "" if there is nothing in it.
@@ -196,6 +233,14 @@ func left(a harness.ArmResult) string {
 		return ""
 	}
 	return fmt.Sprintf(" At the end %d of %d workers got anything done.", a.Served.Workers, a.Served.Of)
+}
+
+// refusals says what Redis answered the workers with an error; "" for nothing.
+func refusals(a harness.ArmResult) string {
+	if said := a.Answered(); said != "" {
+		return " " + said + "."
+	}
+	return ""
 }
 
 // harm says what was broken.
