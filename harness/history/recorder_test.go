@@ -83,7 +83,7 @@ func TestRoundTrip(t *testing.T) {
 			RunID: rapid.String().Draw(t, "run"), Connected: v[0], MaxClients: v[1], Rejected: v[2], Received: v[3],
 			Commands: v[4], Own: v[5], Calls: v[6], CommandTime: times.Draw(t, "spent"), CPU: times.Draw(t, "cpu"),
 			Standing: standing.Draw(t, "standing"),
-			Replies: genReplies.Draw(t, "replies"), ErrorReplies: v[0],
+			Replies:  genReplies.Draw(t, "replies"), ErrorReplies: v[0],
 		}
 		if rapid.Bool().Draw(t, "old") {
 			s.Missing = map[string]string{"maxclients": rapid.String().Draw(t, "why")}
