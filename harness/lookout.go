@@ -58,6 +58,10 @@ type Sighting struct {
 	RejectedPerS *float64 `json:"rejected_per_s"`
 	CommandsPerS *float64 `json:"commands_per_s"` // without our own
 	Standing
+
+	// Error replies by prefix, of those prefixes that had any, without our own; null before
+	// Redis 6.2, which counts none.
+	ErrorRepliesPerS map[string]float64 `json:"error_replies_per_s"`
 	// The lock keys, of the last time that SCAN came through the whole keyspace. Until
 	// it has, and where it has found more since, it is those that were found so far.
 	LockKeys        *int64          `json:"lock_keys"`
@@ -614,6 +618,9 @@ func (s *Sighting) counters(samples []history.Sample, now time.Duration) {
 	s.EvictedPerS = grew("evicted_keys", first.Server.Evicted, last.Server.Evicted)
 	s.RejectedPerS = grew("rejected_connections", first.Server.Rejected, last.Server.Rejected)
 	s.CommandsPerS = grew("total_commands_processed", first.Server.Commands-first.Server.Own, last.Server.Commands-last.Server.Own)
+	if last.Server.Replies != nil {
+		s.ErrorRepliesPerS = repliesPerSecond(first.Server.Replies, last.Server.Replies, over)
+	}
 }
 
 // stands reads the state of memory, persistence and replication.

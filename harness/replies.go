@@ -39,8 +39,12 @@ func (j *judge) errorReplies() {
 	}
 }
 
-// lastSwarm is the workers' own count at the end of the recording.
+// lastSwarm is the workers' own count at the end of the last phase: what is asked and tried
+// after it counts for nothing.
 func (j *judge) lastSwarm() history.Swarm {
+	if phases := j.t.phases(); len(phases) > 0 {
+		return j.sampleAt(phases[len(phases)-1].to)
+	}
 	if len(j.h.Samples) == 0 {
 		return history.Swarm{}
 	}
@@ -143,4 +147,16 @@ func Grouped(n int64) string {
 		s = s[:i] + "," + s[i:]
 	}
 	return s
+}
+
+// repliesPerSecond is by how much error replies grew between two readings, so many seconds
+// apart.
+func repliesPerSecond(first, last history.Replies, over float64) map[string]float64 {
+	rates := map[string]float64{}
+	for prefix, r := range last.Since(first) {
+		if over > 0 {
+			rates[prefix] = round(float64(r.Count)/over, 1)
+		}
+	}
+	return rates
 }

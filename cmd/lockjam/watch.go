@@ -377,6 +377,9 @@ func secondLine(s harness.Sighting) string {
 		parts = append(parts, fmt.Sprintf("commands %.0f/s", *s.CommandsPerS))
 	}
 	parts = append(parts, standingParts(s.Standing)...)
+	for _, prefix := range slices.Sorted(maps.Keys(s.ErrorRepliesPerS)) {
+		parts = append(parts, fmt.Sprintf("%s %.0f/s", prefix, s.ErrorRepliesPerS[prefix]))
+	}
 	parts = append(parts, locksPart(s)...)
 	if m := s.Monitor; m != nil {
 		parts = append(parts, monitorPart(*m))

@@ -26,6 +26,29 @@ those that a Redis alone can tell.
 
 `
 
+// guideRefusals is about a failure of which the catalogue has no scenario: it is whatever
+// the reply says.
+const guideRefusals = `## Commands are refused
+
+Redis answers commands with an error, and quickly, so that connections and latency look
+fine. A lock whose release is refused stays taken, and one without a TTL stays taken
+after the cause is gone. The reply's first word says what it is: a run's report,
+` + "`lockjam watch`" + ` and ` + "`INFO errorstats`" + ` (Redis 6.2 and up) count by it.
+
+| first word | what Redis says by it | what to do |
+|---|---|---|
+| OOM | maxmemory is reached, and nothing may be evicted | raise maxmemory (CONFIG SET, live), or free memory; a release by script is refused as well |
+| MISCONF | the last snapshot failed, and stop-writes-on-bgsave-error is on | INFO persistence and the log say why: mostly the disk |
+| READONLY | it is a replica | send writes to the primary: after a failover, the clients' address is an old one |
+| BUSY | a script runs for longer than busy-reply-threshold | SCRIPT KILL, where it has not written yet |
+| LOADING | the data is being loaded | wait: INFO persistence has how long |
+| NOPERM, NOAUTH, WRONGPASS | the clients' user may not, or is not logged in | ACL LOG says who was refused what |
+| MASTERDOWN, NOREPLICAS | a replica has no primary; a primary has fewer replicas than min-replicas-to-write | INFO replication |
+| CLUSTERDOWN, MOVED, ASK | slots are not served; the client does not follow redirects | CLUSTER INFO; a client for clusters |
+| NOSCRIPT | the client sends EVALSHA and never EVAL | SCRIPT LOAD, after each restart and failover too |
+
+`
+
 // Guide writes the catalogue as a decision table: from what you see, to what it is,
 // to what to do. It rests on what the scenarios expect of their signals and arms.
 func Guide(all []*scenario.Scenario) []byte {
@@ -33,6 +56,7 @@ func Guide(all []*scenario.Scenario) []byte {
 	b.WriteString(guideHead)
 	failures := slices.DeleteFunc(slices.Clone(all), func(s *scenario.Scenario) bool { return s.Trigger.Kind == triggers.None })
 	sightings(&b, failures)
+	b.WriteString(guideRefusals)
 	for _, s := range failures {
 		page(&b, s)
 	}
@@ -43,7 +67,7 @@ func Guide(all []*scenario.Scenario) []byte {
 func sightings(b *bytes.Buffer, failures []*scenario.Scenario) {
 	var names []string
 	for _, s := range signals.All() {
-		if slices.ContainsFunc(failures, func(f *scenario.Scenario) bool { return f.Signals[s.Name].Expect == scenario.Fire }) {
+		if slices.ContainsFunc(failures, func(f *scenario.Scenario) bool { return f.Signals[s.Name].Expect == scenario.Fire }) || s.Name == "error-replies" {
 			names = append(names, s.Name)
 		}
 	}
@@ -55,6 +79,11 @@ func sightings(b *bytes.Buffer, failures []*scenario.Scenario) {
 		}
 		table(b, cells...)
 	}
+	cells := []string{"commands are refused"}
+	for _, name := range names {
+		cells = append(cells, map[string]string{"error-replies": "fires"}[name])
+	}
+	table(b, cells...)
 	b.WriteString("\nAn empty cell: it may fire or not.\n\n")
 }
 

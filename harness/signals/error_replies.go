@@ -19,6 +19,10 @@ var errorReplies = Signal{
 	Name:    "error-replies",
 	Summary: "Redis answers more than ratio of the commands with an error, and more than per_s of them a second, over window_ms",
 	Params:  Params{"ratio": 0.01, "per_s": 2, "window_ms": 1000},
+	Ranges: Ranges{
+		"ratio": {High: 1, UnderHigh: true, TooLow: "no share is smaller", TooHigh: "not more than all commands can be refused: it never fires"},
+		"per_s": number(millions), "window_ms": window(sampledEveryMS),
+	},
 	Unavailable: func(h View) string {
 		if len(clientReplies(h)) > 0 || len(serverReplies(h)) > 0 {
 			return ""

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"strings"
 	"syscall"
 
 	"github.com/redis/go-redis/v9"
@@ -20,11 +19,10 @@ func replyOf(err error) string {
 	if !errors.As(err, &answer) {
 		return "ERR"
 	}
-	word, _, _ := strings.Cut(answer.Error(), " ")
-	if word == "" || len(word) > 20 || strings.Trim(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
-		return "ERR"
+	if prefix := history.ReplyPrefix(answer.Error()); prefix != history.OtherReplies {
+		return prefix
 	}
-	return word
+	return "ERR"
 }
 
 // Classify tells why a command failed. Whether a full server refused the
