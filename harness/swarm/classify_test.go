@@ -61,7 +61,7 @@ func TestTold(t *testing.T) {
 		"write: broken pipe":                                      0,
 		"OOM command not allowed when used memory > 'maxmemory'.": 0,
 	} {
-		l := &link{client: &client{dial: &dialer{}}, tally: &tally{}}
+		l := &link{client: &client{dial: &dialer{elapsed: func() time.Duration { return 0 }}}, tally: &tally{}}
 		class := l.do(func(redis.Cmdable) error { return fmt.Errorf("decide: %w", said(text)) })
 		var sum history.Swarm
 		l.tally.addTo(&sum)
