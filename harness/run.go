@@ -358,7 +358,7 @@ func (a *armRun) restart(ctx context.Context, c server.Config) error {
 func (a *armRun) restartAsItWas(ctx context.Context) error {
 	err := a.restart(ctx, a.config)
 	switch {
-	case err == nil || errors.Is(err, server.ErrNotOurs):
+	case err == nil || errors.Is(err, server.ErrNotOurs) || errors.Is(err, server.ErrWillNotStop):
 		return err
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -376,9 +376,9 @@ func (a *armRun) wait(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case err := <-a.swarm.Failed():
-		return fmt.Errorf("%w: %w", ErrInternal, err)
+		return faultOf(err)
 	case <-a.recorder.Failed():
-		return fmt.Errorf("%w: %w", ErrInternal, a.recorder.Err())
+		return faultOf(a.recorder.Err())
 	case err := <-a.watcher.Lost():
 		return a.lost(ctx, err)
 	}

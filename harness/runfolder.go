@@ -160,7 +160,7 @@ func writeJSON(root *os.Root, name string, v any) error {
 		return fmt.Errorf("%w: %w", ErrInternal, err)
 	}
 	if err := history.WriteFileIn(root, name, append(data, '\n')); err != nil {
-		return fmt.Errorf("%w: %w", ErrInternal, err)
+		return faultOf(err)
 	}
 	return nil
 }

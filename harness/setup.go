@@ -27,20 +27,23 @@ func (a *armRun) setUp(ctx context.Context) (ServerEnvironment, error) {
 	defer cancel()
 	err := a.start(bounded)
 	if err != nil {
-		return ServerEnvironment{}, a.several(a.startFailed(err))
+		return ServerEnvironment{}, a.several(a.startFailed(bounded, err))
+	}
+	if err := a.forbidden(); err != nil {
+		return ServerEnvironment{}, a.cannot("it cannot run here: " + err.Error())
 	}
 	if a.control, err = server.OpenControl(bounded, a.server.Endpoint()); err != nil {
-		return ServerEnvironment{}, unusable(ctx, err)
+		return ServerEnvironment{}, a.unusable(ctx, err)
 	}
 	asking, answered := server.Within(bounded, setUpWithin)
 	defer answered()
 	if err := a.limit(asking); err != nil {
-		return ServerEnvironment{}, unusable(ctx, err)
+		return ServerEnvironment{}, a.unusable(ctx, err)
 	}
 	differ, unread := a.readBack(asking, a.config)
 	env, err := a.environment(asking, unread)
 	if err != nil {
-		return env, unusable(ctx, err)
+		return env, a.unusable(ctx, err)
 	}
 	if differ = append(a.limitTaken, differ...); len(differ) > 0 {
 		return env, a.unsettled(differ)
@@ -53,7 +56,7 @@ func (a *armRun) setUp(ctx context.Context) (ServerEnvironment, error) {
 	}
 	target, err := a.target()
 	if err != nil {
-		return env, fmt.Errorf("%w: %w", ErrInternal, err)
+		return env, faultOf(err)
 	}
 	a.swarm = swarm.Start(ctx, swarm.Config{
 		Target:   target,
@@ -63,21 +66,13 @@ func (a *armRun) setUp(ctx context.Context) (ServerEnvironment, error) {
 	return env, nil
 }
 
-// unusable says of a server that answers a PING, and not what else lockjam has to ask, that it cannot be used.
-func unusable(ctx context.Context, err error) error {
-	if ctx.Err() != nil || errors.Is(err, ErrUsage) || errors.Is(err, ErrInternal) {
-		return err
-	}
-	return fmt.Errorf("%w: %w", server.ErrUnavailable, err)
-}
-
 // record opens the journal, and is the one start of all offsets.
 func (a *armRun) record() (err error) {
 	a.recorder, err = history.Create(filepath.Join(a.folder, historyFile), history.Header{
 		Schema: history.Schema, Scenario: a.sc.Name, Arm: a.arm.Name, Image: a.on, Seed: a.seed, Started: time.Now().UTC(),
 	})
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrInternal, err)
+		return faultOf(err)
 	}
 	a.started = time.Now()
 	return nil
@@ -115,12 +110,9 @@ func (a *armRun) front(addr string) (string, error) {
 func (a *armRun) start(ctx context.Context) (err error) {
 	ifKnown := maps.Clone(a.sc.Server.ConfigIfKnown)
 	for {
-		a.config = server.Config{"maxclients": strconv.Itoa(a.sc.Server.MaxClients)}.With(a.sc.Server.Config).With(ifKnown)
-		a.server, err = a.options.Start(ctx, server.Spec{
-			Config: a.config, Image: a.image, Workspace: a.options.workspace,
-			Name:     filepath.Base(filepath.Dir(a.folder)) + "-" + filepath.Base(a.folder),
-			Topology: a.sc.Server.Topology,
-		})
+		spec := a.spec(server.Config(a.sc.Server.Config).With(ifKnown))
+		a.config = spec.Config
+		a.server, err = a.options.Start(ctx, spec)
 		before := len(ifKnown)
 		maps.DeleteFunc(ifKnown, func(directive, _ string) bool { return unknown(err, directive) })
 		if len(ifKnown) == before {
@@ -129,19 +121,39 @@ func (a *armRun) start(ctx context.Context) (err error) {
 	}
 }
 
-// unknown says whether a server did not start because of a directive: it quotes the
-// line (config.c, loadServerConfigFromString).
-func unknown(err error, directive string) bool {
-	return err != nil && strings.Contains(err.Error(), ">>> '"+directive+" ")
+// spec is the server of the arm, with these directives.
+func (a *armRun) spec(config server.Config) server.Spec {
+	return server.Spec{
+		Config: server.Config{"maxclients": strconv.Itoa(a.sc.Server.MaxClients)}.With(config),
+		Image:  a.image, Workspace: a.options.workspace,
+		Name:     filepath.Base(filepath.Dir(a.folder)) + "-" + filepath.Base(a.folder),
+		Topology: a.sc.Server.Topology,
+	}
 }
 
-// startFailed tells a server that does not take the scenario's configuration from
-// one that cannot be started (config.c, loadServerConfigFromString).
-func (a *armRun) startFailed(err error) error {
-	if strings.Contains(err.Error(), "Reading the configuration file") && len(a.sc.Server.Config) > 0 {
-		return fmt.Errorf("%w: %s: Redis does not take its server.config: %w", ErrUsage, a.sc.Path, err)
+// unknown reports whether a server did not start because of a directive.
+func unknown(err error, directive string) bool {
+	ended, ok := errors.AsType[*server.Ended](err)
+	if !ok {
+		return false
 	}
-	return err
+	name, _ := ended.Directive()
+	return name == directive
+}
+
+// forbidden says why the trigger is not for a server that lockjam did not start; nil if
+// it is.
+func (a *armRun) forbidden() error {
+	t, _ := triggers.Find(a.sc.Trigger.Kind)
+	switch {
+	case !a.attached():
+		return nil
+	case t.Restarts:
+		return fmt.Errorf("the trigger %s restarts the server, which was %w: lockjam does not restart it", t.Name, server.ErrNotOurs)
+	case t.Disturbs && a.reconfigurable() != nil:
+		return fmt.Errorf("the trigger %s disturbs every client of the server, which was %w: allow it with --allow-destructive", t.Name, server.ErrNotOurs)
+	}
+	return nil
 }
 
 func (a *armRun) newWatcher() *watch.Watcher {
@@ -199,12 +211,22 @@ func (a *armRun) limit(ctx context.Context) error {
 			return err
 		}
 	}
-	return server.VerifyMaxClients(ctx, a.control, a.sc.Server.MaxClients)
+	err := server.VerifyMaxClients(ctx, a.control, a.sc.Server.MaxClients)
+	if err == nil {
+		return nil
+	}
+	if log, logErr := a.server.Log(ctx); logErr == nil && server.LoweredLimit(log) != "" {
+		return fmt.Errorf("%w (its log: %s)", err, server.LoweredLimit(log))
+	}
+	return err
 }
 
 // borrow readies somebody else's server: the run's own keys are removed when
 // the arm is over, and its limit is changed only if that is allowed, and put back.
 func (a *armRun) borrow(ctx context.Context) error {
+	if err := a.mayClean(ctx, swarm.Patterns(a.prefix)); err != nil {
+		return err
+	}
 	a.undo = append(a.undo, a.removeKeys)
 	was, err := a.control.MaxClients(ctx)
 	if err != nil {
@@ -269,7 +291,7 @@ func (a *armRun) takeDown(ctx context.Context) error {
 	}
 	if a.recorder != nil {
 		if err := a.recorder.Close(); err != nil {
-			errs = append(errs, fmt.Errorf("%w: %w", ErrInternal, err))
+			errs = append(errs, faultOf(err))
 		}
 	}
 	if a.control != nil {
@@ -285,7 +307,7 @@ func (a *armRun) takeDown(ctx context.Context) error {
 		}
 		if log, err := a.server.Log(ctx); err == nil {
 			if err := os.WriteFile(filepath.Join(a.folder, logFile), log, 0o666); err != nil {
-				errs = append(errs, fmt.Errorf("%w: %w", ErrInternal, err))
+				errs = append(errs, faultOf(err))
 			}
 		}
 	}

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/machine"
 	"github.com/lockjam/lockjam/harness/remedies"
 	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/server"
@@ -39,7 +40,8 @@ const (
 )
 
 var (
-	// ErrInternal is a fault of lockjam's own, or of the disk it records on.
+	// ErrInternal is a fault of lockjam's own. What the user, Redis or the machine
+	// can bring about is another error; see faultOf.
 	ErrInternal = errors.New("internal error")
 	// ErrCleanup says that something that was started could not be removed.
 	ErrCleanup = errors.New("could not clean up")
@@ -101,8 +103,8 @@ type suite struct {
 }
 
 // RunSuite runs the arms and writes the run folder. The error says why the run did
-// not complete: it wraps server.ErrUnavailable, ErrInternal, ErrCleanup,
-// ErrUsage or the context's. The Run is what was recorded until then.
+// not complete: it wraps server.ErrUnavailable, server.ErrUnusable, ErrInternal,
+// ErrCleanup, ErrUsage or the context's. The Run is what was recorded until then.
 func RunSuite(ctx context.Context, o Options) (_ *Run, folder string, err error) {
 	s := &suite{options: o}
 	if s.tasks, err = plan(o); err != nil {
@@ -117,7 +119,7 @@ func RunSuite(ctx context.Context, o Options) (_ *Run, folder string, err error)
 		return nil, "", err
 	}
 	if s.options.workspace, err = server.NewWorkspace(s.run.ID); err != nil {
-		return nil, s.folder, s.finish(Aborted, fmt.Errorf("%w: %w", ErrInternal, err))
+		return nil, s.folder, s.finish(Aborted, err)
 	}
 	s.observe(Event{Kind: RunStarted, Schema: EventSchema, Run: &s.run, Plan: planOf(o, s.tasks), Folder: s.folder})
 	group, running := errgroup.WithContext(ctx)
@@ -273,7 +275,7 @@ func (s *suite) runTask(ctx context.Context, t *task) (err error) {
 		observe(Event{Kind: ArmRepeated, Detail: why})
 		old := filepath.Join(s.folder, t.folder())
 		if err := os.Rename(old, fmt.Sprintf("%s.attempt-%d", old, attempt)); err != nil {
-			return fmt.Errorf("%w: %w", ErrInternal, err)
+			return faultOf(err)
 		}
 	}
 }
@@ -298,10 +300,10 @@ func (t *task) name() string {
 func (s *suite) runArm(ctx context.Context, t *task, attempt, look int, observe func(Event)) (*ArmResult, ServerEnvironment, error) {
 	folder := filepath.Join(s.folder, t.folder())
 	if err := os.MkdirAll(folder, 0o777); err != nil {
-		return nil, ServerEnvironment{}, fmt.Errorf("%w: %w", ErrInternal, err)
+		return nil, ServerEnvironment{}, faultOf(err)
 	}
 	if err := history.WriteFile(filepath.Join(folder, ScenarioFile), t.sc.Source); err != nil {
-		return nil, ServerEnvironment{}, fmt.Errorf("%w: %w", ErrInternal, err)
+		return nil, ServerEnvironment{}, faultOf(err)
 	}
 	remedy, _ := remedies.Find(t.arm.Remedy)
 	a := &armRun{
@@ -322,7 +324,7 @@ func (s *suite) runArm(ctx context.Context, t *task, attempt, look int, observe 
 		r, judgeErr = unjudged(t, judgeErr), nil
 	}
 	if err == nil && judgeErr != nil {
-		err = fmt.Errorf("%w: %w", ErrInternal, judgeErr)
+		err = faultOf(judgeErr)
 	}
 	return r, env, err
 }
@@ -338,10 +340,23 @@ func unjudged(t *task, why error) *ArmResult {
 // onlyCleanup drops the loss of the server, which the history tells of, and
 // keeps what went wrong after it.
 func onlyCleanup(err error) error {
-	if errors.Is(err, ErrInternal) || errors.Is(err, ErrCleanup) {
+	if errors.Is(err, ErrInternal) || errors.Is(err, ErrCleanup) || errors.Is(err, server.ErrUnusable) {
 		return err
 	}
 	return nil
+}
+
+// faultOf says whose fault an error is that should not be: the machine's, if it is the
+// operating system that says it (the disk is full, too many files are open), and
+// lockjam's own else.
+func faultOf(err error) error {
+	if errors.Is(err, ErrInternal) || errors.Is(err, server.ErrUnusable) {
+		return err
+	}
+	if machine.Says(err) {
+		return server.Unusable(err)
+	}
+	return fmt.Errorf("%w: %w", ErrInternal, err)
 }
 
 // armSeed makes every arm, repeat and attempt draw numbers of its own, the same

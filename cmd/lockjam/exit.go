@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/machine"
 	"github.com/lockjam/lockjam/harness/report"
 	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/server"
@@ -78,6 +79,10 @@ func codeOf(err error) exitCode {
 		return exitUnavailable
 	case isUsage(err):
 		return exitUsage
+	case errors.Is(err, server.ErrUnusable):
+		return exitUnavailable
+	case !errors.Is(err, harness.ErrInternal) && machine.Says(err):
+		return exitUnavailable
 	}
 	return exitInternal
 }
@@ -92,8 +97,8 @@ func codeOfOutcome(o harness.Outcome) exitCode {
 	return exitInconclusive
 }
 
-// isUsage comes before ErrInternal, which harness adds to any file that it
-// cannot write: the folder that it cannot write to was the user's choice.
+// isUsage comes before what the machine refuses: a folder that cannot be written to
+// was the user's choice.
 func isUsage(err error) bool {
 	var (
 		usage *usageError

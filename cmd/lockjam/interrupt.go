@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/server"
 )
 
 // interrupted is the cause of a context that a signal ended.
@@ -82,7 +83,7 @@ func because(ctx context.Context, err error) error {
 	said := []error{cause}
 	for _, e := range flatten(err) {
 		follows := errors.Is(e, cause) || errors.Is(e, context.Canceled)
-		if !follows || errors.Is(e, harness.ErrCleanup) || errors.Is(e, harness.ErrInternal) {
+		if !follows || errors.Is(e, harness.ErrCleanup) || errors.Is(e, harness.ErrInternal) || errors.Is(e, server.ErrUnusable) {
 			said = append(said, e)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/history"
 	"github.com/lockjam/lockjam/harness/report"
+	"github.com/lockjam/lockjam/harness/server"
 )
 
 // What is in every run folder, for people and for CI servers.
@@ -143,7 +144,7 @@ func writeReport(folder string, r *harness.Run) (string, error) {
 			return "", fmt.Errorf("%w: %w", harness.ErrInternal, err)
 		}
 		if err := history.WriteFile(filepath.Join(folder, f.file), b.Bytes()); err != nil {
-			return "", fmt.Errorf("%w: %w", harness.ErrInternal, err)
+			return "", server.Unusable(err)
 		}
 	}
 	return filepath.Join(folder, reportFile), nil

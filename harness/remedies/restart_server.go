@@ -21,7 +21,7 @@ var restartServer = Remedy{
 }
 
 // restart records the step. A server that is not ours to restart blocks it, and so
-// does one that does not come back. If it is back and something else failed, the
+// does one that refuses to stop or does not come back. If it is back and something else failed, the
 // fault may be lockjam's, and the error ends the arm.
 func restart(ctx context.Context, in *Incident, c server.Config, did string) error {
 	begun := time.Now()
@@ -32,6 +32,9 @@ func restart(ctx context.Context, in *Incident, c server.Config, did string) err
 		return nil
 	case errors.Is(err, server.ErrNotOurs):
 		in.Step(did, "not carried out: "+oneLine(err))
+		return blocked("%w", err)
+	case errors.Is(err, server.ErrWillNotStop):
+		in.Step(did, oneLine(err))
 		return blocked("%w", err)
 	case ctx.Err() == nil && !answers(ctx, in.Server.Endpoint()):
 		why := "the server did not come back: " + withLastWords(ctx, in.Server, oneLine(err))

@@ -47,6 +47,22 @@ func (e Errors) Error() string {
 	return b.String()
 }
 
+// Problem is what is wrong with a key of the scenario and shows only when it is run: at
+// the place where the arm sets it, if the arm does, and else the scenario. Its error is
+// [Errors].
+func (s *Scenario) Problem(arm, key, message string) error {
+	if own := s.ArmKey(arm) + "." + key; s.has(own) {
+		key = own
+	}
+	line, column := s.Place(key)
+	return Errors{{Path: s.Path, Line: line, Column: column, Message: key + ": " + message}}
+}
+
+func (s *Scenario) has(key string) bool {
+	_, ok := s.places[key]
+	return ok
+}
+
 // Unwrap gives errors.As the single problems.
 func (e Errors) Unwrap() []error {
 	problems := make([]error, len(e))

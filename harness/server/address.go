@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -27,7 +30,7 @@ func Attach(rawURL string) Starter {
 		}
 		connection, err := endpoint.ping(ctx, readyLimit)
 		if err != nil {
-			return nil, unavailable(ctx, "no answer to PING from the server at %s: %w", endpoint.Addr, err)
+			return nil, unavailable(ctx, "no answer to PING from the server at %s: %w", endpoint.Addr, endpoint.explain(ctx, err))
 		}
 		return &addressServer{endpoint}, connection.Close()
 	}
@@ -39,21 +42,28 @@ func ParseURL(raw string) (Endpoint, error) { return parseURL(raw) }
 // parseURL never repeats the URL in an error where it may hold a password.
 func parseURL(raw string) (Endpoint, error) {
 	usage := func(cause error) (Endpoint, error) {
-		if strings.Contains(raw, "@") {
-			cause = errors.New("it cannot be read (and is not repeated here, since it may hold a password)")
-		}
 		return Endpoint{}, fmt.Errorf("%w: the URL of a server is redis://[user:password@]host[:port][/database]: %w", ErrUsage, cause)
 	}
+	if err := checkScheme(raw); err != nil {
+		return usage(err)
+	}
+	secret := strings.Contains(raw, "@")
 	parsed, err := url.Parse(raw)
+	if secret && (err != nil || strings.Contains(parsed.Path+parsed.RawQuery+parsed.Fragment, "@")) {
+		return usage(errEncoding)
+	}
 	if err != nil {
 		return usage(err)
 	}
 	for option := range parsed.Query() {
 		if option != "db" && option != "skip_verify" {
-			return usage(fmt.Errorf("option %q says nothing about a server", option))
+			return usage(fmt.Errorf("option %q says nothing about a server; there are db and skip_verify", option))
 		}
 	}
 	options, err := redis.ParseURL(raw)
+	if err == nil {
+		err = checkOptions(options)
+	}
 	if err != nil {
 		return usage(err)
 	}
@@ -64,6 +74,43 @@ func parseURL(raw string) (Endpoint, error) {
 		DB:       options.DB,
 		TLS:      options.TLSConfig,
 	}, nil
+}
+
+// errEncoding is said of a URL that cannot be read and holds a password. The URL is not repeated.
+var errEncoding = errors.New("it cannot be read (and is not repeated here, since it may hold a password): " +
+	"percent-encode what is special in a user or password: @ is %40, / is %2F, : is %3A, # is %23, ? is %3F, % is %25")
+
+// checkScheme refuses what is no redis:// or rediss://, with what to write instead. It repeats nothing but the scheme.
+func checkScheme(raw string) error {
+	scheme, _, found := strings.Cut(raw, "://")
+	switch lower := strings.ToLower(scheme); {
+	case !found && strings.HasPrefix(raw, "/"), lower == "unix", lower == "redis+unix", lower == "redis-socket", lower == "redis+socket":
+		return errors.New("lockjam does not speak over Unix sockets: let the server listen on a port, and write redis://HOST:PORT")
+	case !found && !strings.Contains(raw, "@"):
+		return fmt.Errorf("%.100q has no scheme: write redis://HOST:PORT, or rediss://HOST:PORT for TLS", raw)
+	case !found:
+		return errors.New("it has no scheme: write redis://HOST:PORT, or rediss://HOST:PORT for TLS")
+	case lower == "redis", lower == "rediss":
+		return nil
+	case slices.Contains([]string{"valkeys", "https", "tls", "ssl", "redis+ssl", "redis+tls", "redis-ssl"}, lower):
+		return fmt.Errorf("the scheme %q is not known: write rediss://, for TLS", scheme)
+	}
+	return fmt.Errorf("the scheme %.40q is not known: write redis://, or rediss:// for TLS", scheme)
+}
+
+// checkOptions refuses what go-redis takes and no server has.
+func checkOptions(o *redis.Options) error {
+	if o.DB < 0 {
+		return fmt.Errorf("no database has the number %d", o.DB)
+	}
+	_, port, err := net.SplitHostPort(o.Addr)
+	if err != nil {
+		return err
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return fmt.Errorf("no port has the number %s", port)
+	}
+	return nil
 }
 
 func (s *addressServer) Endpoint() Endpoint { return s.endpoint }

@@ -24,7 +24,7 @@ func Choose(ctx context.Context, kind, image string, say func(string)) (start St
 		say = func(string) {}
 	}
 	switch {
-	case strings.HasPrefix(kind, "redis://"), strings.HasPrefix(kind, "rediss://"):
+	case strings.Contains(kind, "://"):
 		if _, err := parseURL(kind); err != nil {
 			return nil, "", err
 		}
@@ -41,7 +41,11 @@ func Choose(ctx context.Context, kind, image string, say func(string)) (start St
 	case kind == KindAuto:
 		return chooseAuto(ctx, image, say)
 	}
-	return nil, "", fmt.Errorf("%w: unknown kind of server %q: it is auto, container, process, process:BINARY, redis://HOST:PORT or rediss://HOST:PORT", ErrUsage, kind)
+	if strings.Contains(kind, "@") { // an address without its scheme, and maybe with a password
+		_, err := parseURL(kind)
+		return nil, "", err
+	}
+	return nil, "", fmt.Errorf("%w: unknown kind of server %.100q: it is auto, container, process, process:BINARY, redis://HOST:PORT or rediss://HOST:PORT", ErrUsage, kind)
 }
 
 // processPrefix stands before the program of a kind that names one.

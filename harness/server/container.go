@@ -3,6 +3,7 @@ package server
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -432,7 +433,7 @@ func (s *containerServer) died(ctx context.Context) error {
 	if state.OOMKilled {
 		cause = fmt.Sprintf("out of memory, the limit is %d MiB", containerMemory>>20)
 	}
-	return fmt.Errorf("it has ended by itself (%s): %s", cause, lastWords(output))
+	return &Ended{How: cause, Words: lastWords(output)}
 }
 
 func (s *containerServer) Endpoint() Endpoint { return *s.endpoint.Load() }
@@ -509,8 +510,7 @@ func (s *containerServer) Restart(ctx context.Context, c Config) error {
 				return err
 			}
 		}
-		grace := within(ctx, termGrace)
-		if err := s.container.Stop(ctx, &grace); err != nil {
+		if err := s.terminate(ctx, found.Container); err != nil {
 			return err
 		}
 		s.Endpoint().reserved.put(nil)
@@ -527,6 +527,46 @@ func within(ctx context.Context, limit time.Duration) time.Duration {
 		return min(limit, time.Until(deadline))
 	}
 	return limit
+}
+
+// terminate ends the container in good order, as docker stop does, unless Redis says in its log that it will not end: then it
+// goes on, and the error is ErrWillNotStop. What has not ended within the time that it has is killed.
+func (s *containerServer) terminate(ctx context.Context, found container.InspectResponse) error {
+	if found.State.Running {
+		signal := cmp.Or(found.Config.StopSignal, "SIGTERM")
+		asked := time.Now().UTC().Format(time.RFC3339Nano)
+		if _, err := s.docker.ContainerKill(ctx, s.name, client.ContainerKillOptions{Signal: signal}); err != nil {
+			return err
+		}
+		if err := s.refuses(ctx, asked); err != nil {
+			return err
+		}
+	}
+	return s.container.Stop(ctx, new(time.Duration))
+}
+
+// refuses waits until the container has ended, or its log, from a time on, says that it will not. An error is ErrWillNotStop;
+// nil is also of a container that does neither within the time that it has.
+func (s *containerServer) refuses(ctx context.Context, since string) error {
+	for end := time.Now().Add(within(ctx, termGrace)); time.Now().Before(end); {
+		found, err := s.docker.ContainerInspect(ctx, s.name, client.ContainerInspectOptions{})
+		if err != nil || !found.Container.State.Running {
+			return err
+		}
+		output, err := s.log(ctx, since)
+		if err != nil {
+			return err
+		}
+		if why := refusalToStop(output); why != "" {
+			return fmt.Errorf("%w: %s", ErrWillNotStop, why)
+		}
+		select {
+		case <-time.After(logInterval):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
 }
 
 func (s *containerServer) revive(ctx context.Context, c Config) error {

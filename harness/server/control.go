@@ -258,7 +258,7 @@ func OpenWatch(ctx context.Context, e Endpoint) (*redis.Client, net.Conn, error)
 	defer cancel()
 	connection, err := e.ping(ctx, 5*time.Second)
 	if err != nil {
-		return nil, nil, fmt.Errorf("open a connection to %s: %w", e.Addr, err)
+		return nil, nil, fmt.Errorf("open a connection to %s: %w", e.Addr, e.explain(ctx, err))
 	}
 	connection = unchecked{connection}
 	client, err := openControlClient(ctx, e, "lockjam-watch", connection, 0)

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"strconv"
+	"syscall"
 )
 
 // errPortTaken says that somebody else listens on the port.
@@ -23,11 +24,14 @@ func portTakenError(port int) error {
 	return fmt.Errorf("port %d on 127.0.0.1: %w: choose another port, or stop what listens there", port, errPortTaken)
 }
 
-// probePort returns an error if somebody listens on the port.
+// probePort returns an error if the port cannot be listened on: errPortTaken where another program does.
 func probePort(port int) error {
 	listener, err := net.Listen("tcp", loopback(port))
-	if err != nil {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
 		return portTakenError(port)
+	case err != nil:
+		return fmt.Errorf("listen on a port of 127.0.0.1: %w", err)
 	}
 	return listener.Close()
 }
@@ -36,8 +40,8 @@ func probePort(port int) error {
 func freePort() (int, error) {
 	for range 100 {
 		port := firstPort + rand.IntN(endPort-firstPort)
-		if probePort(port) == nil {
-			return port, nil
+		if err := probePort(port); !errors.Is(err, errPortTaken) {
+			return port, err
 		}
 	}
 	return 0, fmt.Errorf("find a free port on 127.0.0.1 between %d and %d: 100 of 100 tries were taken", firstPort, endPort)
@@ -51,8 +55,12 @@ const busOffset = 10000
 func freePortWithBus() (int, error) {
 	for range 100 {
 		port := firstPort - busOffset + rand.IntN(endPort-firstPort)
-		if probePort(port) == nil && probePort(port+busOffset) == nil {
-			return port, nil
+		err := probePort(port)
+		if err == nil {
+			err = probePort(port + busOffset)
+		}
+		if !errors.Is(err, errPortTaken) {
+			return port, err
 		}
 	}
 	return 0, fmt.Errorf("find a port on 127.0.0.1 that is free, and %d above it another: 100 of 100 tries were taken", busOffset)

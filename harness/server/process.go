@@ -279,7 +279,7 @@ func (s *processServer) died(ctx context.Context) error {
 	if bytes.Contains(output, []byte("Address already in use")) {
 		return portTakenError(s.port)
 	}
-	return fmt.Errorf("it ended at once (%v): %s", s.life.command.ProcessState, lastWords(output))
+	return &Ended{How: s.life.command.ProcessState.String(), Words: lastWords(output)}
 }
 
 // isOurs compares the process that answers with the one that was started: its group, since redis-server on PATH may be a
@@ -413,7 +413,7 @@ func (s *processServer) Restart(ctx context.Context, c Config) error {
 	if s.stopped {
 		return fmt.Errorf("restart: the server at %s is stopped for good", s.addr())
 	}
-	err := s.end(ctx, syscall.SIGTERM, termGrace)
+	err := s.terminate(ctx)
 	if err == nil {
 		err = s.relaunch(ctx, c)
 	}
@@ -421,6 +421,55 @@ func (s *processServer) Restart(ctx context.Context, c Config) error {
 		return fmt.Errorf("restart the server at %s: %w", s.addr(), err)
 	}
 	return nil
+}
+
+// terminate ends the process in good order, as end does with SIGTERM, unless it says in its log that it will not end: then it
+// goes on, and the error is ErrWillNotStop.
+func (s *processServer) terminate(ctx context.Context) error {
+	if s.life == nil {
+		return nil
+	}
+	from, err := s.logSize()
+	if err != nil {
+		return err
+	}
+	refused := s.refuses(ctx, from)
+	if refused != nil {
+		return refused
+	}
+	return s.end(ctx, syscall.SIGTERM, 0)
+}
+
+// refuses sends SIGTERM and waits until the process has ended, or its log, read from an offset on, says that it will not. An
+// error is ErrWillNotStop; nil is also of a process that does neither within the time that it has.
+func (s *processServer) refuses(ctx context.Context, from int64) error {
+	if s.gone(context.Background(), 0) {
+		return nil
+	}
+	group := s.life.command.Process.Pid
+	_ = syscall.Kill(-group, syscall.SIGTERM)
+	_ = syscall.Kill(-group, syscall.SIGCONT) // a stopped process takes note of nothing but SIGKILL
+	for end := time.Now().Add(within(ctx, termGrace)); ctx.Err() == nil && time.Now().Before(end); {
+		if s.gone(ctx, min(logInterval, time.Until(end))) {
+			return nil
+		}
+		if output, err := readTail(s.logPath(), from); err == nil && refusalToStop(output) != "" {
+			return fmt.Errorf("%w: %s", ErrWillNotStop, refusalToStop(output))
+		}
+	}
+	return nil
+}
+
+// logInterval is the time between two looks at the log of a server that is to end.
+const logInterval = 20 * time.Millisecond
+
+// logSize returns where the log ends now, in bytes.
+func (s *processServer) logSize() (int64, error) {
+	info, err := os.Stat(s.logPath())
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
 }
 
 func (s *processServer) revive(ctx context.Context, c Config) error {

@@ -92,6 +92,11 @@ func (e Endpoint) handshake(connection net.Conn) error {
 			return err
 		}
 	}
+	if e.DB != 0 {
+		if err := command(connection, "+OK", "SELECT", strconv.Itoa(e.DB)); err != nil {
+			return err
+		}
+	}
 	return command(connection, "+PONG", "PING")
 }
 

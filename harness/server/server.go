@@ -34,6 +34,9 @@ var (
 	// ErrUnavailable says that no Redis is to be had. The message around it says what to install.
 	ErrUnavailable = errors.New("no Redis to be had")
 
+	// ErrWillNotStop says that a server refuses to stop, and goes on. The message has its reason, from its log.
+	ErrWillNotStop = errors.New("the server refuses to stop")
+
 	// ErrUsage says that the caller asked for something that does not exist, such as an unknown server kind.
 	ErrUsage = errors.New("usage")
 )

@@ -49,11 +49,11 @@ func NewWorkspace(runID string) (*Workspace, error) {
 	}
 	dir, err := os.MkdirTemp("", workspacePrefix+runID+"-*")
 	if err != nil {
-		return nil, fmt.Errorf("make a workspace: %w", err)
+		return nil, Unusable(fmt.Errorf("cannot make a folder for temporary files: %w: set TMPDIR to a folder that can be written to", err))
 	}
 	owner, err := makeOwnerFile(dir, runID)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("make the workspace %s: %w", dir, err), os.RemoveAll(dir))
+		return nil, errors.Join(Unusable(fmt.Errorf("make the workspace %s: %w", dir, err)), os.RemoveAll(dir))
 	}
 	return &Workspace{runID: runID, dir: dir, owner: owner, servers: map[string]struct{}{}}, nil
 }

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/lockjam/lockjam/harness/machine"
 	"github.com/lockjam/lockjam/harness/resp"
 )
 
@@ -39,6 +40,7 @@ type dialer struct {
 	broken  atomic.Int64 // reads and writes that failed, and timeouts with them
 	shakes  handshake    // with every connection
 	elapsed func() time.Duration
+	short   func(error)            // is told that this machine has no file descriptor or port left to dial with; may be nil
 	beside  func(addr string) bool // who else is dialled than the server that is watched; nil: nobody
 	open    atomic.Int64           // connections that the watched server has let in and that are not closed
 	opened  atomic.Int64           // ns: when the last of them was let in
@@ -61,6 +63,10 @@ func (d *dialer) dial(ctx context.Context, network, addr string) (net.Conn, erro
 	defer context.AfterFunc(d.life, cancel)()
 	c, err := (&net.Dialer{KeepAlive: -1}).DialContext(ctx, network, addr)
 	if err != nil {
+		// What this machine lacks is no answer of the server's, and nothing can be concluded from it.
+		if machine.Short(err) && d.short != nil {
+			d.short(err)
+		}
 		return nil, err
 	}
 	w := &watchedConn{TCPConn: c.(*net.TCPConn), dialer: d, beside: d.beside != nil && d.beside(addr)}

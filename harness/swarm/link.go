@@ -23,7 +23,7 @@ type client struct {
 // as its instance lives.
 func (s *Swarm) newClient(name string, o ClientOptions, life context.Context) *client {
 	d := &dialer{gate: &s.gate, life: life, timeout: o.DialTimeoutMS.Duration(),
-		tls: s.target.TLS, dials: &s.dials, elapsed: s.config.Elapsed, beside: s.target.beside,
+		tls: s.target.TLS, dials: &s.dials, elapsed: s.config.Elapsed, beside: s.target.beside, short: s.fail,
 		shakes: newHandshake(s.target, o)}
 	open := func() redis.UniversalClient { return s.target.open(o, name, d) }
 	return &client{name: name, rdb: open(), dial: d, open: open}

@@ -199,8 +199,9 @@ func (s *Swarm) fail(err error) {
 	}
 }
 
-// Failed delivers the first fault of lockjam's own in a worker (a panic). What
-// Redis or the network does to a worker is data, never a fault.
+// Failed delivers the first fault in a worker that is lockjam's own (a panic) or this
+// machine's (no file descriptor is left to dial with). What Redis or the network does
+// to a worker is data, never a fault.
 func (s *Swarm) Failed() <-chan error { return s.failed }
 
 // Shut lets no new connection through: dials are answered "connection

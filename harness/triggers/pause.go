@@ -15,6 +15,7 @@ import (
 // over.
 var pause = Trigger{
 	Name:     "pause",
+	Disturbs: true,
 	Summary:  "Holds back every command of every client for for_ms (CLIENT PAUSE), as a fork, swapping or a snapshot of the machine does. Connections are accepted all the while.",
 	Uses:     []string{"for_ms"},
 	Silences: func(s Settings) time.Duration { return s.ForMS.Duration() },

@@ -13,9 +13,10 @@ import (
 // slowScript keeps the server busy. Redis runs one command at a time: while it runs
 // a script everybody else waits, and in between each of them gets one answer.
 var slowScript = Trigger{
-	Name:    "slow-script",
-	Summary: "Runs scripts that keep the server busy for script_ms each, one after the other for for_ms, as a KEYS or a report over a large data set does.",
-	Uses:    []string{"for_ms", "script_ms"},
+	Name:     "slow-script",
+	Disturbs: true,
+	Summary:  "Runs scripts that keep the server busy for script_ms each, one after the other for for_ms, as a KEYS or a report over a large data set does.",
+	Uses:     []string{"for_ms", "script_ms"},
 	Check: func(s Settings, _ swarm.Settings) []Problem {
 		if s.ScriptMS <= s.ForMS {
 			return nil

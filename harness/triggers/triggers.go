@@ -52,6 +52,12 @@ type Trigger struct {
 	// Silences is for how long it has the server answer nobody; nil: not at all, or by
 	// keeping it busy, restarting it or killing it.
 	Silences func(s Settings) time.Duration
+	// Disturbs says that every client of the server feels it, and not the swarm alone: it
+	// is not for a server that lockjam did not start, unless that is allowed.
+	Disturbs bool
+	// Restarts is whether it calls Incident.Restart, which a server that lockjam did not
+	// start does not take.
+	Restarts bool
 	// Check says what is wrong with settings that are within their ranges; nil finds
 	// nothing.
 	Check func(s Settings, of swarm.Settings) []Problem
@@ -92,8 +98,8 @@ type Incident struct {
 	Network faults.Network
 	// Restart restarts the server with the settings that it was started with, and has the
 	// control connections in place before the swarm can dial again. It is
-	// server.ErrNotOurs of a server that is not ours; what else goes wrong with it ends
-	// the arm.
+	// server.ErrNotOurs of a server that is not ours, and server.ErrWillNotStop of one that
+	// refuses; what else goes wrong with it ends the arm.
 	Restart func(ctx context.Context) error
 	// Reconfigurable is nil, or says why the server is not ours to disturb.
 	Reconfigurable error

@@ -1,0 +1,93 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+)
+
+// probeLimit bounds a look at whether a server speaks TLS.
+const probeLimit = 2 * time.Second
+
+// explain adds to the error of the first contact with a server that runs already what to try instead, where that can be found
+// out. It dials the endpoint once more where the two may not agree on TLS, and sends it no password.
+func (e Endpoint) explain(ctx context.Context, err error) error {
+	if hint := e.hint(ctx, err); hint != "" {
+		return fmt.Errorf("%w: %s", err, hint)
+	}
+	return err
+}
+
+func (e Endpoint) hint(ctx context.Context, err error) string {
+	var (
+		certificate *tls.CertificateVerificationError
+		call        *net.OpError
+	)
+	switch {
+	case ctx.Err() != nil, errors.Is(err, ErrRefused):
+		return ""
+	case errors.Is(err, errAnswer):
+		return hintOf(err.Error())
+	case errors.As(err, &certificate):
+		return "name the certificate of its authority in SSL_CERT_FILE, or leave it unchecked with ?skip_verify=true"
+	case strings.Contains(err.Error(), "tls: certificate required"):
+		return "it asks for a certificate of the client's, which lockjam cannot show: set tls-auth-clients to no or optional"
+	case errors.As(err, &call) && call.Op == "dial" && e.TLS == nil:
+		return "" // nobody listens there
+	case e.TLS == nil && e.speaksTLS(ctx):
+		return "it speaks TLS: try rediss:// instead of redis://"
+	case e.TLS != nil && e.speaksPlain(ctx):
+		return "it does not speak TLS: try redis:// instead of rediss://"
+	}
+	return ""
+}
+
+// hintOf is what to do about what a server answered.
+func hintOf(answer string) string {
+	for _, known := range []struct{ words, hint string }{
+		{"NOAUTH", "name a user and password in the URL: redis://user:password@host:port"},
+		{"WRONGPASS", "check user and password; in a URL what is special in them is percent-encoded (@ is %40, / is %2F, % is %25)"},
+		{"invalid password", "check the password; in a URL what is special in it is percent-encoded (@ is %40, / is %2F, % is %25)"},
+		{"DB index", "it has no database of that number: name another one at the end of the URL, or none"},
+		{"NOPERM", "allow this user the command"},
+		{"AUTH <password> called without any password configured", "leave the password out of the URL"},
+		{"no password is set", "leave the password out of the URL"},
+	} {
+		if strings.Contains(answer, known.words) {
+			return known.hint
+		}
+	}
+	return ""
+}
+
+// speaksTLS reports whether the peer answers the beginning of a TLS handshake with TLS, whatever its certificate.
+func (e Endpoint) speaksTLS(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, probeLimit)
+	defer cancel()
+	connection, err := (&tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}}).DialContext(ctx, "tcp", e.Addr)
+	if err == nil {
+		connection.Close()
+	}
+	var alert tls.AlertError
+	return err == nil || errors.As(err, &alert) || strings.Contains(err.Error(), "remote error: tls:")
+}
+
+// speaksPlain reports whether the peer answers a PING without TLS, be it with an error.
+func (e Endpoint) speaksPlain(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, probeLimit)
+	defer cancel()
+	connection, err := (&net.Dialer{}).DialContext(ctx, "tcp", e.Addr)
+	if err != nil {
+		return false
+	}
+	defer connection.Close()
+	defer context.AfterFunc(ctx, func() { connection.Close() })()
+	_, _ = connection.Write([]byte("PING\r\n"))
+	first := make([]byte, 1)
+	n, _ := connection.Read(first)
+	return n == 1 && (first[0] == '+' || first[0] == '-')
+}
