@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -212,29 +213,67 @@ func (s *suite) open() error {
 	s.run.Environment.Servers = serversOf(s.options.Images)
 	s.folder = filepath.Join(s.options.Out, s.run.ID)
 	s.run.Folder = s.folder
-	if err := os.MkdirAll(s.folder, 0o777); err != nil {
-		return fmt.Errorf("%w: cannot write results: %w", ErrUsage, err)
+	if err := CheckOut(s.options.Out); err != nil {
+		return unrecorded(err)
+	}
+	if err := os.Mkdir(s.folder, 0o777); err != nil {
+		return unrecorded(err)
 	}
 	root, err := os.OpenRoot(s.folder)
 	if err != nil {
-		return fmt.Errorf("%w: cannot write results: %w", ErrUsage, err)
+		return unrecorded(err)
 	}
 	s.root = root
 	if err := s.save(); err != nil {
-		return fmt.Errorf("%w: cannot write results: %w", ErrUsage, err)
+		return unrecorded(err)
 	}
 	return s.pointLatest()
+}
+
+// unrecorded is the error of a run that cannot be recorded where it was asked to be:
+// ErrUsage, unless the machine has run out of something.
+func unrecorded(err error) error {
+	err = fmt.Errorf("cannot write results: %w", err)
+	if machine.Short(err) {
+		return server.Unusable(err)
+	}
+	return fmt.Errorf("%w: %w", ErrUsage, err)
+}
+
+// latest is the link in the folder of run folders that leads to the last run.
+const latest = "latest"
+
+// CheckOut makes the folder of run folders where it is missing, and makes sure that a run
+// can be recorded in it: that it can be written to, and that nothing of the user's stands
+// where the link to the last run is to be. It changes nothing that is there.
+func CheckOut(folder string) error {
+	if err := os.MkdirAll(folder, 0o777); err != nil {
+		return err
+	}
+	link := filepath.Join(folder, latest)
+	switch info, err := os.Lstat(link); {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return err
+	case info.Mode()&fs.ModeSymlink == 0:
+		return fmt.Errorf("%s is to lead to the last run, and is no link: move it away, or choose another folder", link)
+	}
+	probe, err := os.MkdirTemp(folder, ".lockjam-*")
+	if err != nil {
+		return err
+	}
+	return os.Remove(probe)
 }
 
 // pointLatest makes OUT/latest lead to this run, in one step.
 func (s *suite) pointLatest() error {
 	tmp := filepath.Join(s.options.Out, ".latest-"+s.run.ID)
 	if err := os.Symlink(s.run.ID, tmp); err != nil {
-		return fmt.Errorf("%w: cannot write results: %w", ErrUsage, err)
+		return unrecorded(err)
 	}
-	if err := os.Rename(tmp, filepath.Join(s.options.Out, "latest")); err != nil {
+	if err := os.Rename(tmp, filepath.Join(s.options.Out, latest)); err != nil {
 		_ = os.Remove(tmp)
-		return fmt.Errorf("%w: cannot point %s/latest to the run: %w", ErrUsage, s.options.Out, err)
+		return unrecorded(fmt.Errorf("point %s to the run: %w", filepath.Join(s.options.Out, latest), err))
 	}
 	return nil
 }

@@ -48,15 +48,22 @@ func check(cmd *cobra.Command, args []string) error {
 	return errors.Join(append(errs, put(cmd.OutOrStdout(), []byte(printable(good.String()))))...)
 }
 
+// problemLines is how many problems of one file check spells out: more than anyone
+// mends before the next look.
+const problemLines = 50
+
 // oneByOne takes a file's problems apart. Together they are cut off after the first
-// few, to leave them on the screen; who checks a file wants them all.
+// few, to leave them on the screen; a check shows more of them.
 func oneByOne(err error) []error {
 	var problems scenario.Errors
 	if !errors.As(err, &problems) {
 		return []error{err}
 	}
 	var all []error
-	for _, p := range problems {
+	for i, p := range problems {
+		if i == problemLines {
+			return append(all, &usageError{message: fmt.Sprintf("%s: and %d more", p.Path, len(problems)-i)})
+		}
 		all = append(all, scenario.Errors{p})
 	}
 	return all

@@ -110,9 +110,40 @@ func isUsage(err error) bool {
 
 // complain prints an error, a line for each of the errors that it joins.
 func complain(w io.Writer, err error) {
-	for _, line := range complaints(err) {
-		_, _ = fmt.Fprintln(w, line)
+	lines := complaints(err)
+	more := len(lines) - complaintLines
+	for _, line := range lines[:min(len(lines), complaintLines)] {
+		_, _ = fmt.Fprintln(w, shorten(line))
 	}
+	if more > 0 {
+		_, _ = fmt.Fprintf(w, "lockjam: and %d more\n", more)
+	}
+}
+
+// What is printed of errors, at most: what they say comes from files and servers, and
+// may be of any length.
+const (
+	complaintLines = 200
+	complaintBytes = 2000 // of one line
+)
+
+// shorten cuts a line that is too long for anyone to read.
+func shorten(line string) string {
+	if len(line) <= complaintBytes {
+		return line
+	}
+	return fmt.Sprintf("%s... (%d bytes in all)", strings.ToValidUTF8(line[:complaintBytes], ""), len(line))
+}
+
+// unwritable is the error of a file or folder that the user named and that cannot be
+// written: the name is wrong, unless it is this machine that has run out of something.
+// The command is the one whose help explains the name; "" if none does.
+func unwritable(name string, err error, command string) error {
+	said := fmt.Errorf("%s: %w", name, err)
+	if machine.Short(err) {
+		return server.Unusable(said)
+	}
+	return &usageError{message: said.Error(), command: command}
 }
 
 func complaints(err error) []string {

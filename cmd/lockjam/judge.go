@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -63,7 +62,7 @@ func judge(cmd *cobra.Command, folder string, margin int) error {
 		err = reportErr
 	}
 	if err != nil { // a folder that is kept read-only: the verdicts are worth reading all the same
-		err = &usageError{message: fmt.Sprintf("%s: the verdicts cannot be stored: %v", folder, strings.SplitN(err.Error(), "\n", 2)[0])}
+		err = unwritable(folder, fmt.Errorf("the verdicts cannot be stored: %w", flatten(err)[0]), "")
 		path = "not written"
 	}
 	var b bytes.Buffer

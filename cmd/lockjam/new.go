@@ -63,7 +63,7 @@ func startScenario(cmd *cobra.Command, name, from, output string) error {
 		return put(cmd.OutOrStdout(), text)
 	}
 	if err := writeNew(output, text); err != nil {
-		return &usageError{message: err.Error()}
+		return err
 	}
 	return put(cmd.OutOrStdout(), []byte(printable(nextSteps(output))))
 }
@@ -93,14 +93,14 @@ func startingText(name, from, folder string) ([]byte, error) {
 func writeNew(path string, text []byte) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s is there already, and is not overwritten", path)
+		return &usageError{message: path + " is there already, and is not overwritten"}
 	}
 	if err != nil {
-		return fmt.Errorf("cannot write the scenario: %w", err)
+		return unwritable("cannot write the scenario", err, "")
 	}
 	_, err = f.Write(text)
 	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("cannot write the scenario: %w", errors.Join(err, os.Remove(path)))
+		return unwritable("cannot write the scenario", errors.Join(err, os.Remove(path)), "")
 	}
 	return nil
 }

@@ -84,7 +84,7 @@ func writeTo(cmd *cobra.Command, output string, text []byte) error {
 		return put(cmd.OutOrStdout(), text)
 	}
 	if err := writeOutput(output, text); err != nil {
-		return &usageError{message: fmt.Sprintf("%s: %v", origin(cmd, "output"), err)}
+		return unwritable(origin(cmd, "output"), err, "")
 	}
 	return nil
 }
@@ -111,7 +111,7 @@ func writeGitHub(w io.Writer, r *harness.Run) error {
 		err = errors.Join(err, f.Close())
 	}
 	if err != nil {
-		return &usageError{message: fmt.Sprintf("%s (environment): %v", stepSummary, err)}
+		return unwritable(stepSummary+" (environment)", err, "")
 	}
 	return nil
 }

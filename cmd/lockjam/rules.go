@@ -43,11 +43,5 @@ func writeRules(cmd *cobra.Command, output string, interval time.Duration) error
 	if err := rules.Write(&b, interval); err != nil {
 		return err
 	}
-	if output == "-" {
-		return put(cmd.OutOrStdout(), b.Bytes())
-	}
-	if err := writeOutput(output, b.Bytes()); err != nil {
-		return &usageError{message: fmt.Sprintf("%s: %v", origin(cmd, "output"), err)}
-	}
-	return nil
+	return writeTo(cmd, output, b.Bytes())
 }

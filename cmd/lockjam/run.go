@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -172,8 +171,8 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	defer figures.close()
 	// Before a server is looked for: an image may take minutes to come.
-	if err := os.MkdirAll(f.out, 0o777); err != nil {
-		return badUsage(cmd, "%s: cannot write results: %v", origin(cmd, "out"), err)
+	if err := harness.CheckOut(f.out); err != nil {
+		return unwritable(origin(cmd, "out")+": cannot write results", err, cmd.CommandPath())
 	}
 	ctx, fail := context.WithCancelCause(cmd.Context())
 	watch := newProgress(f.json, f.quiet, cmd.OutOrStdout(), cmd.ErrOrStderr(), fail)

@@ -82,7 +82,7 @@ func TestArmOverridesAreChecked(t *testing.T) {
 		{"backoff: full-jitter", "backof: full-jitter", `unknown key "backof" in arms[1].swarm.lock; did you mean "backoff"?`},
 		{"claim: S1", "claim: S9", `arms[1].claim: the runbook has no claim "S9"; did you mean "S1"?`},
 		{"    claim: S1", "    remedy: rollout", `arms[1].prevention: "backoff": an arm has a remedy or a prevention, not both`},
-		{"    claim: S1", "    expect: {verdict: cured}", `arms[1].expect.verdict: unknown verdict "cured"; known: prevented`},
+		{"    claim: S1", "    expect: {verdict: cured}", `arms[1].expect.verdict: unknown verdict "cured" of a prevention: it is one of remedies; known: prevented`},
 		{"- name: control", "- name: control\n    swarm: {instances: 3}", "arms[0].name: the control runs the scenario as it is: put what it changes into the scenario"},
 		{"prevention_ms: 4000", "prevention_ms: 4", "arms[1].phases.prevention_ms: 4: want 200 to 600000"},
 		{"prevention_ms: 4000", "baseline_ms: 9000", "phases.baseline_max_ms: 8000: want at least baseline_ms, 9000"},

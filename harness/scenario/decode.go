@@ -18,9 +18,9 @@ import (
 )
 
 // decoder fills a Scenario from a YAML tree. The library's own decoder stops
-// at the first problem, and takes 10000 for a text, 017 for fifteen and .nan
-// for a number; this one goes on, and takes what it is given for what it
-// says. It remembers where every value stood, for the validation that comes
+// at the first problem, and takes 017 for fifteen and .nan for a number; this
+// one goes on, and takes what it is given for what it says. A number or a
+// boolean where text is wanted is the text that stands in the file. It remembers where every value stood, for the validation that comes
 // after it.
 type decoder struct {
 	path   string
@@ -212,8 +212,7 @@ func (d *decoder) text(key string, n ast.Node, into reflect.Value) {
 		// The library keeps the carriage returns of a file with Windows line ends.
 		s = strings.ReplaceAll(n.Value.Value, "\r\n", "\n")
 	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
-		d.reject(key, "want text, not %s: quote it", kind(n))
-		return
+		s = n.GetToken().Value // as it stands: 0x10 and 1.50 are texts of four letters
 	default:
 		d.reject(key, "want text, not %s", kind(n))
 		return

@@ -112,6 +112,10 @@ func (c *checker) directives(of string, config map[string]string) {
 		case lower != directive:
 			c.fail(on(key), "want a directive of redis.conf, in lower case")
 		}
+		// redis.conf has other words for what YAML calls true and false, and no directive takes these.
+		if word, boolean := map[string]string{"true": "yes", "false": "no"}[value]; boolean {
+			config[directive], value = word, word
+		}
 		for line := range strings.SplitSeq(value, "\n") {
 			c.directive(key, directive, line)
 		}

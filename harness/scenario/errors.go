@@ -95,7 +95,18 @@ func hint(word string, known []string) string {
 	if len(known) == 0 {
 		return "there are none"
 	}
-	return "known: " + strings.Join(known, ", ")
+	return "known: " + listed(known)
+}
+
+// listedWords is how many words of a list a message spells out.
+const listedWords = 30
+
+// listed puts the first words of a list into a message, and says how many more there are.
+func listed(words []string) string {
+	if more := len(words) - listedWords; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(words[:listedWords], ", "), more)
+	}
+	return strings.Join(words, ", ")
 }
 
 // nearest finds the known word that a typo most probably stands for: about

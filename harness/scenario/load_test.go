@@ -213,9 +213,9 @@ func TestParseRefusesWrongTypes(t *testing.T) {
 		{"cure:\n  ratio: -.inf # <-", ":10: cure.ratio: want a number, not -.inf"},
 		{"cure:\n  ratio: 1e999 # <-", `:10: cure.ratio: "1e999" is out of range`},
 		{"swarm:\n  client:\n    pool_fifo: yes # <-", `:16: swarm.client.pool_fifo: want true or false, not the text "yes"`},
-		{"swarm:\n  holder: 5 # <-", ":11: swarm.holder: want text, not 5: quote it"},
+		{"swarm:\n  holder: 5 # <-", `:11: swarm.holder: "5": want keeps-connection, returns-connection or redials`},
 		{"swarm:\n  holder: ~ # <-", ":3: swarm.holder: want text, not nothing: give a value or leave the key out"},
-		{"summary: true # <-", ":10: summary: want text, not true: quote it"},
+		{"summary: .nan # <-", ":10: summary: want text, not .nan"},
 		{"summary: &a x # <-", ":10: summary: want text, not an anchor or an alias: they are not supported"},
 		{"summary: !!str x # <-", ":10: summary: want text, not a tag: tags are not supported"},
 		{`summary: "\e[2J" # <-`, `:10: summary: control characters are not allowed: "\x1b[2J"`},
@@ -233,15 +233,73 @@ func TestParseRefusesWrongTypes(t *testing.T) {
 	}
 }
 
-func TestParseRefusesUnquotedConfig(t *testing.T) {
+// What YAML has types for, redis.conf and a remedy's parameters have not: a number is the
+// text that stands in the file, and true and false are Redis's yes and no.
+func TestParseTakesNumbersForText(t *testing.T) {
 	for value, want := range map[string]string{
-		"true": "true", "100": "100", "0.5": "0.5", "[a]": "a list",
+		"yes": "yes", "no": "no", "true": "yes", "false": "no", `"true"`: "yes", "100": "100", `"100"`: "100", "0.50": "0.50", "-1": "-1", "100mb": "100mb", "0x10": "0x10",
 	} {
-		source := "name: x\ntitle: t\nserver:\n  maxclients: 8\n  config:\n    appendonly: " + value + "\narms: [{name: control}]\n"
-		_, err := Parse("x.yaml", []byte(source), known)
-		if prefix := "server.config.appendonly: want text, not " + want; err == nil || !strings.Contains(err.Error(), prefix) || !strings.HasPrefix(err.Error(), "x.yaml:6:") {
-			t.Errorf("%s: got %v, want line 6, %s", value, err, prefix)
+		source := "name: x\ntitle: 5\nserver: {maxclients: 8, config: {appendonly: " + value + "}, config_if_known: {appendonly: " + value + "}}\n" +
+			"arms: [{name: control}, {name: 7, remedy: raise-maxclients-live, params: {maxclients: 100}, server: {config: {appendonly: " + value + "}}}]\n"
+		s, err := Parse("x.yaml", []byte(source), known)
+		if err != nil {
+			t.Errorf("%s: %v", value, err)
+			continue
 		}
+		for _, config := range []map[string]string{s.Server.Config, s.Server.ConfigIfKnown, s.Arms[1].Server.Config} {
+			if got := config["appendonly"]; got != want {
+				t.Errorf("%s: %q, want %q", value, got, want)
+			}
+		}
+		if s.Title != "5" || s.Arms[1].Name != "7" || s.Arms[1].Params["maxclients"] != "100" {
+			t.Errorf("%q, %q, %v", s.Title, s.Arms[1].Name, s.Arms[1].Params)
+		}
+	}
+	_, err := Parse("x.yaml", []byte("name: x\ntitle: t\nserver: {maxclients: 8, config: {appendonly: [a]}}\narms: [{name: control}]\n"), known)
+	if err == nil || err.Error() != "x.yaml:3:34: server.config.appendonly: want text, not a list" {
+		t.Error(err)
+	}
+}
+
+// All that is wrong with arms is said at once, and a verdict of the other kind is told
+// from one that is none.
+func TestParseSaysAllOfArms(t *testing.T) {
+	known := known
+	known.Preventions = []string{"prevented"}
+	_, err := Parse("x.yaml", []byte(`name: x
+title: t
+server: {maxclients: 32}
+arms:
+  - {name: idle, remedy: none, expect: {verdict: fixed}}
+  - {name: flush, remedy: flushall, expect: {verdict: fixed}}
+  - {name: restart, remedy: raise-maxclients-live, params: {maxclients: 100, clients: 5}, expect: {verdict: prevented}}
+  - {name: jitter, prevention: jitter, swarm: {lock: {backoff: full-jitter}}, expect: {verdict: no-effect}}
+  - {name: whole, remedy: raise-maxclients-live, params: {maxclients: [1]}}
+`), known)
+	want := strings.TrimPrefix(`
+x.yaml:4:1: arms: no arm is called control: without it no remedy can earn credit
+x.yaml:5:50: arms[0].expect.verdict: unknown verdict "fixed"; known: cured, no-effect, blocked
+x.yaml:6:27: arms[1].remedy: unknown remedy "flushall"; known: none, raise-maxclients-live, restart-server
+x.yaml:6:55: arms[1].expect.verdict: unknown verdict "fixed"; known: cured, no-effect, blocked
+x.yaml:7:87: arms[2].params.clients: unknown parameter; known: maxclients
+x.yaml:7:109: arms[2].expect.verdict: unknown verdict "prevented" of a remedy: it is one of preventions; known: cured, no-effect, blocked
+x.yaml:8:97: arms[3].expect.verdict: unknown verdict "no-effect" of a prevention: it is one of remedies; known: prevented
+x.yaml:9:59: arms[4].params.maxclients: want text, not a list`, "\n")
+	if err == nil || err.Error() != want {
+		t.Errorf("got\n%v\nwant\n%s", err, want)
+	}
+}
+
+func TestListed(t *testing.T) {
+	var words []string
+	for i := range 3000 {
+		words = append(words, fmt.Sprint("w", i))
+	}
+	if got := listed(words); !strings.HasPrefix(got, "w0, w1, ") || !strings.HasSuffix(got, "w29 and 2970 more") || len(got) > 200 {
+		t.Error(got)
+	}
+	if got := listed(words[:30]); !strings.HasSuffix(got, "w28, w29") {
+		t.Error(got)
 	}
 }
 

@@ -34,8 +34,21 @@ func (c *checker) arms(s *Scenario) {
 		c.against(fmt.Sprintf("arms[%d]", i), &s.Arms[i], first)
 	}
 	if _, controlled := first[ControlArm]; !controlled && slices.ContainsFunc(s.Arms, remedied) {
-		c.fail(on("arms"), "no arm is called %s: without it no remedy can earn credit", ControlArm)
+		c.uncontrolled(s)
 	}
+}
+
+// uncontrolled complains that there is no control arm. What is wrong with other settings
+// of the arms does not change that; a name that could not be read may.
+func (c *checker) uncontrolled(s *Scenario) {
+	keys := on("arms")
+	for i := range s.Arms {
+		if slices.ContainsFunc(c.bad, func(bad string) bool { return under(fmt.Sprintf("arms[%d].name", i), bad) }) {
+			return
+		}
+	}
+	c.failed[keys[0]] = true
+	c.complain(c.place(keys[0]), "arms: no arm is called %s: without it no remedy can earn credit", ControlArm)
 }
 
 // against refuses comparisons with arms that are not there, or compare nothing.
@@ -111,14 +124,14 @@ func (c *checker) changes(key string, s *Scenario, a *Arm) {
 
 // remedy checks what is done in one arm, and the verdict that is expected of it.
 func (c *checker) remedy(key string, a *Arm) {
-	if a.Name == ControlArm && remedied(*a) {
-		c.fail(on(key+".remedy", key+".name"), "%s: want none, for the %s shows what happens without a remedy", quote(a.Remedy), ControlArm)
-		return
-	}
+	c.verdict(key, a)
 	params, ok := c.known.Remedies[a.Remedy]
-	if !ok && remedied(*a) {
+	switch {
+	case !ok && remedied(*a):
 		c.fail(on(key+".remedy"), "unknown remedy %s; %s", quote(a.Remedy), hint(a.Remedy, slices.Sorted(maps.Keys(c.known.Remedies))))
-		return
+		return // which parameters it would have nobody knows
+	case a.Name == ControlArm && remedied(*a):
+		c.fail(on(key+".remedy", key+".name"), "%s: want none, for the %s shows what happens without a remedy", quote(a.Remedy), ControlArm)
 	}
 	for param, value := range a.Params {
 		c.param(key, param, params)
@@ -129,11 +142,19 @@ func (c *checker) remedy(key string, a *Arm) {
 			c.fail(on(join(key+".params", param)), "%v", err)
 		}
 	}
-	verdicts := c.known.Verdicts
+}
+
+// verdict checks the verdict that is expected of an arm.
+func (c *checker) verdict(key string, a *Arm) {
+	verdicts, others, mistaken := c.known.Verdicts, c.known.Preventions, "of a remedy: it is one of preventions"
 	if a.Prevention != "" {
-		verdicts = c.known.Preventions
+		verdicts, others, mistaken = c.known.Preventions, c.known.Verdicts, "of a prevention: it is one of remedies"
 	}
-	if v := a.Expect.Verdict; v != "" && !slices.Contains(verdicts, v) {
+	switch v := a.Expect.Verdict; {
+	case v == "" || slices.Contains(verdicts, v):
+	case slices.Contains(others, v):
+		c.fail(on(key+".expect.verdict"), "unknown verdict %s %s; known: %s", quote(v), mistaken, listed(verdicts))
+	default:
 		c.fail(on(key+".expect.verdict"), "unknown verdict %s; %s", quote(v), hint(v, verdicts))
 	}
 }

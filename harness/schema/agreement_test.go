@@ -120,7 +120,8 @@ func TestBothRefuse(t *testing.T) {
 		{"a name that is too long", "name: mine", "name: " + strings.Repeat("x", 65)},
 		{"a text for a number", "instances: 2", `instances: "2"`},
 		{"a fraction of a worker", "instances: 2", "instances: 2.5"},
-		{"a number for a text", "name: mine", "name: 5"},
+		{"a number for a word", "tenant: by-worker", "tenant: 5"},
+		{"nothing for a text", "name: mine", "name:"},
 		{"a list for a mapping", "{maxclients: 8}", "[8]"},
 		{"a mapping for a list", "trigger:", "claims: {A1: true}\ntrigger:"},
 		{"too few instances", "instances: 2", "instances: 0"},
@@ -140,7 +141,7 @@ func TestBothRefuse(t *testing.T) {
 		{"an unknown remedy", "remedy: raise-maxclients-live", "remedy: raise-maxclients-life"},
 		{"another remedy's parameter", "{maxclients: \"100\"}", "{waves: \"1\"}"},
 		{"a parameter without a remedy", "remedy: none", "params: {waves: \"1\"}"},
-		{"a parameter that is not quoted", `"100"`, "100"},
+		{"a list for a parameter", `"100"`, "[100]"},
 		{"an unknown claim", "claim: P1", "claim: P9"},
 		{"an unknown claim in the list", "trigger:", "claims: [P9]\ntrigger:"},
 		{"a prevention's verdict on a remedy", "verdict: cured", "verdict: prevented"},
@@ -223,7 +224,10 @@ func typeOf(s *jsonschema.Schema) string {
 	if s.Types == nil || s.Types.IsEmpty() {
 		return ""
 	}
-	return s.Types.ToStrings()[0]
+	if types := s.Types.ToStrings(); !slices.Contains(types, "string") {
+		return types[0]
+	}
+	return "string"
 }
 
 // values are what is tried at a setting: the ends of its range and what lies beyond,
@@ -250,7 +254,11 @@ func (s setting) values() (loose, exact []any) {
 		if s.schema.Pattern != nil { // a name of the user's own
 			unknown = "No Name"
 		}
-		return append(loose, "none"), []any{unknown, 5, true, nil, []any{}, map[string]any{}}
+		exact = []any{unknown, nil, []any{}, map[string]any{}}
+		if s.schema.Enum != nil {
+			return append(loose, "none"), append(exact, 5, true)
+		}
+		return append(loose, "none", 5, true), exact // which are texts as well
 	case "boolean":
 		return []any{true, false}, []any{"yes", 1, nil, []any{}}
 	case "integer":

@@ -101,7 +101,7 @@ func (g *generator) remedyParams(arm *Node) {
 	for _, r := range remedies.All() {
 		params := map[string]*Node{}
 		for _, p := range r.Params {
-			params[p.Name] = &Node{Type: "string", Default: p.Default, Description: fmt.Sprintf("%s's; %q unless given.", r.Name, p.Default)}
+			params[p.Name] = &Node{Type: texts, Default: p.Default, Description: fmt.Sprintf("%s's; %q unless given.", r.Name, p.Default)}
 		}
 		is := with("remedy", &Node{Const: r.Name})
 		if r.Name == unnamed.Name { // it need not be named

@@ -7,7 +7,7 @@ type Node struct {
 	ID                   string           `json:"$id,omitempty"`
 	Title                string           `json:"title,omitempty"`
 	Description          string           `json:"description,omitempty"`
-	Type                 string           `json:"type,omitempty"`
+	Type                 any              `json:"type,omitempty"` // a word, or a list of them; nil: any
 	Const                any              `json:"const,omitempty"`
 	Enum                 []string         `json:"enum,omitempty"`
 	EnumDescriptions     []string         `json:"enumDescriptions,omitempty"` // what editors show of each word
@@ -29,6 +29,22 @@ type Node struct {
 	If                   *Node            `json:"if,omitempty"`
 	Then                 *Node            `json:"then,omitempty"`
 	Else                 *Node            `json:"else,omitempty"`
+}
+
+// texts are the types that are taken where text is wanted: a number or a boolean is the
+// text that stands in the file.
+var texts = []string{"string", "number", "boolean"}
+
+// isText reports whether n is of a text.
+func (n *Node) isText() bool {
+	_, any := n.Type.([]string)
+	return any || n.Type == "string"
+}
+
+// choose leaves no text but these words.
+func (n *Node) choose(words []word) {
+	n.Type = "string"
+	n.Enum, n.EnumDescriptions = split(words)
 }
 
 // object is an object that has these properties and no others.

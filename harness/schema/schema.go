@@ -160,13 +160,13 @@ func (g *generator) field(at string, of reflect.Type, f reflect.StructField, v r
 // choose puts the words of a catalogue where they belong: the values of a text, those
 // of a list, the keys of a table.
 func (g *generator) choose(at string, n *Node, words []word) {
-	switch n.Type {
-	case "string":
-		n.Enum, n.EnumDescriptions = split(words)
+	switch {
+	case n.isText():
+		n.choose(words)
 		g.compare(at, n.Enum)
-	case "array":
-		n.Items.Enum, n.Items.EnumDescriptions = split(words)
-	case "object":
+	case n.Type == "array":
+		n.Items.choose(words)
+	case n.Type == "object":
 		each := n.AdditionalProperties.(*Node)
 		n.Properties, n.AdditionalProperties = map[string]*Node{}, false
 		for _, w := range words {
@@ -190,17 +190,18 @@ func split(words []word) (texts, says []string) {
 
 // text is a text of a type of its own, of which the constants are the words, or any.
 func (g *generator) text(at string, t reflect.Type) *Node {
-	n := &Node{Type: "string"}
+	n := &Node{Type: texts}
 	bound := g.bound(at)
 	if bound.Name {
 		n.Pattern, n.MaxLength = scenario.NamePattern, scenario.MaxName
 	}
 	if t.PkgPath() == "" {
-		n.Enum = bound.Words
+		if n.Enum = bound.Words; n.Enum != nil {
+			n.Type = "string"
+		}
 		return n
 	}
-	words := g.source.wordsOf(t.PkgPath(), t.Name())
-	n.Enum, n.EnumDescriptions = split(words)
+	n.choose(g.source.wordsOf(t.PkgPath(), t.Name()))
 	g.compare(at, n.Enum)
 	return n
 }

@@ -98,7 +98,9 @@ func openControlClient(ctx context.Context, e Endpoint, name string, connection 
 	client.AddHook(newBounded(connection, limit))
 	err := nameConnection(ctx, name, connection)
 	if err == nil {
-		err = client.Ping(ctx).Err()
+		if err = client.Ping(ctx).Err(); misconfigured(err) {
+			err = nil
+		}
 	}
 	if err == nil {
 		return client, nil

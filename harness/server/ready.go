@@ -2,6 +2,7 @@ package server
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -97,8 +98,15 @@ func (e Endpoint) handshake(connection net.Conn) error {
 			return err
 		}
 	}
-	return command(connection, "+PONG", "PING")
+	if err := command(connection, "+PONG", "PING"); !misconfigured(err) {
+		return err
+	}
+	return nil
 }
+
+// misconfigured reports whether a server refuses writes since it cannot save: it is up, and says so to a PING as well
+// (server.c, processCommand).
+func misconfigured(err error) bool { return err != nil && strings.Contains(err.Error(), "MISCONF ") }
 
 // errAnswer says that the server did answer, and what it answered is not what was wanted.
 var errAnswer = errors.New("answered with")
@@ -215,8 +223,12 @@ func awaitPing(ctx context.Context, e Endpoint, reserve int, alive func(context.
 	ctx, cancel := context.WithTimeoutCause(ctx, readyLimit, fmt.Errorf("%w within %v", errNoAnswer, readyLimit))
 	defer cancel()
 	var kept []net.Conn
+	var said error // what was answered last that is no PONG
 	for {
 		connection, err := e.ping(ctx, time.Second)
+		if errors.Is(err, errAnswer) {
+			said = err
+		}
 		switch {
 		case err == nil && reserve == 0:
 			return nil, connection.Close()
@@ -237,7 +249,7 @@ func awaitPing(ctx context.Context, e Endpoint, reserve int, alive func(context.
 		case <-time.After(pollInterval):
 		case <-ctx.Done():
 			closeAll(kept)
-			return nil, fmt.Errorf("wait for %s: %w (last attempt: %v)", e.Addr, context.Cause(ctx), err)
+			return nil, fmt.Errorf("wait for %s: %w (last attempt: %v)", e.Addr, context.Cause(ctx), cmp.Or(said, err))
 		}
 	}
 }
