@@ -32,6 +32,7 @@ var shortages = []struct {
 	{syscall.EADDRNOTAVAIL, "no local port is left: run fewer workers"},
 	{syscall.ENOSPC, "make room on that disk"},
 	{syscall.EDQUOT, "make room within the quota of that disk"},
+	{syscall.EFBIG, "raise the limit of the size of files (ulimit -f)"},
 	{syscall.EIO, "that disk is broken"},
 	{syscall.ENOMEM, "make room in memory"},
 }

@@ -41,13 +41,16 @@ func ParseURL(raw string) (Endpoint, error) { return parseURL(raw) }
 
 // parseURL never repeats the URL in an error where it may hold a password.
 func parseURL(raw string) (Endpoint, error) {
+	secret := strings.Contains(raw, "@")
 	usage := func(cause error) (Endpoint, error) {
+		if secret && !errors.Is(cause, errScheme) {
+			cause = errEncoding
+		}
 		return Endpoint{}, fmt.Errorf("%w: the URL of a server is redis://[user:password@]host[:port][/database]: %w", ErrUsage, cause)
 	}
 	if err := checkScheme(raw); err != nil {
 		return usage(err)
 	}
-	secret := strings.Contains(raw, "@")
 	parsed, err := url.Parse(raw)
 	if secret && (err != nil || strings.Contains(parsed.Path+parsed.RawQuery+parsed.Fragment, "@")) {
 		return usage(errEncoding)
@@ -76,6 +79,9 @@ func parseURL(raw string) (Endpoint, error) {
 	}, nil
 }
 
+// errScheme is said of what is no redis:// or rediss://, with what to write instead.
+var errScheme = errors.New("the scheme is not known")
+
 // errEncoding is said of a URL that cannot be read and holds a password. The URL is not repeated.
 var errEncoding = errors.New("it cannot be read (and is not repeated here, since it may hold a password): " +
 	"percent-encode what is special in a user or password: @ is %40, / is %2F, : is %3A, # is %23, ? is %3F, % is %25")
@@ -85,17 +91,17 @@ func checkScheme(raw string) error {
 	scheme, _, found := strings.Cut(raw, "://")
 	switch lower := strings.ToLower(scheme); {
 	case !found && strings.HasPrefix(raw, "/"), lower == "unix", lower == "redis+unix", lower == "redis-socket", lower == "redis+socket":
-		return errors.New("lockjam does not speak over Unix sockets: let the server listen on a port, and write redis://HOST:PORT")
+		return fmt.Errorf("%w: lockjam does not speak over Unix sockets: let the server listen on a port, and write redis://HOST:PORT", errScheme)
 	case !found && !strings.Contains(raw, "@"):
-		return fmt.Errorf("%.100q has no scheme: write redis://HOST:PORT, or rediss://HOST:PORT for TLS", raw)
+		return fmt.Errorf("%.100q: %w: write redis://HOST:PORT, or rediss://HOST:PORT for TLS", raw, errScheme)
 	case !found:
-		return errors.New("it has no scheme: write redis://HOST:PORT, or rediss://HOST:PORT for TLS")
+		return fmt.Errorf("%w: write redis://HOST:PORT, or rediss://HOST:PORT for TLS", errScheme)
 	case lower == "redis", lower == "rediss":
 		return nil
 	case slices.Contains([]string{"valkeys", "https", "tls", "ssl", "redis+ssl", "redis+tls", "redis-ssl"}, lower):
-		return fmt.Errorf("the scheme %q is not known: write rediss://, for TLS", scheme)
+		return fmt.Errorf("%.40q: %w: write rediss://, for TLS", scheme, errScheme)
 	}
-	return fmt.Errorf("the scheme %.40q is not known: write redis://, or rediss:// for TLS", scheme)
+	return fmt.Errorf("%.40q: %w: write redis://, or rediss:// for TLS", scheme, errScheme)
 }
 
 // checkOptions refuses what go-redis takes and no server has.

@@ -266,6 +266,26 @@ func TestUnknownKind(t *testing.T) {
 		"redis://127.0.0.1:6379/0?bogus=1":  {"bogus"},
 		"redis://u:secret@127.0.0.1:port":   {"not repeated"},
 		"redis://u:secret@h:1/x?read_time=": {"not repeated"},
+
+		// What is special in a password belongs percent-encoded.
+		"redis://:sec/secret@h:1":       {"%2F", "not repeated"},
+		"redis://:secret?x@h:1":         {"%3F", "not repeated"},
+		"redis://:secret#x@h:1":         {"%23", "not repeated"},
+		"redis://u:6379#secret@h:1":     {"%23", "not repeated"},
+		"redis://u:12/secret@h:1":       {"%2F", "not repeated"},
+		"redis://:secret%x@h:1":         {"%25", "not repeated"},
+		"redis://:secret x@h:1":         {"percent-encode"},
+		"redis://:a@secret/x@h:1":       {"percent-encode"},
+		"u:secret@h:1":                  {"redis://HOST:PORT"},
+		"unix:///run/redis.sock":        {"Unix sockets", "redis://HOST:PORT"},
+		"unix://u:secret@/x.sock":       {"Unix sockets"},
+		"valkey://u:secret@h:1":         {`"valkey"`, "write redis://"},
+		"valkeys://h:1":                 {`"valkeys"`, "write rediss://"},
+		"https://h:1":                   {`"https"`, "write rediss://"},
+		"redis-sentinel://u:secret@h:1": {"write redis://"},
+		"redis://h:1/-1":                {"no database has the number -1"},
+		"redis://h:99999":               {"no port has the number 99999"},
+		"redis://h:0":                   {"no port has the number 0"},
 	} {
 		_, _, err := server.Choose(t.Context(), kind, "", nil)
 		oneLine(t, err, words...)
