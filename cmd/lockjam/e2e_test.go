@@ -514,11 +514,12 @@ func TestKillThenCleanContainers(t *testing.T) {
 type otherServer struct {
 	t       *testing.T
 	url     string
+	addr    string // host:port
 	client  *redis.Client
 	process *os.Process
 }
 
-func theirs(t *testing.T, maxclients string) *otherServer {
+func theirs(t *testing.T, maxclients string, more ...string) *otherServer {
 	t.Helper()
 	binary := serverBinary(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -527,7 +528,7 @@ func theirs(t *testing.T, maxclients string) *otherServer {
 	}
 	addr := l.Addr().(*net.TCPAddr)
 	_ = l.Close()
-	cmd := exec.Command(binary, "--port", strconv.Itoa(addr.Port), "--bind", "127.0.0.1", "--save", "", "--maxclients", maxclients)
+	cmd := exec.Command(binary, append([]string{"--port", strconv.Itoa(addr.Port), "--bind", "127.0.0.1", "--save", "", "--maxclients", maxclients}, more...)...)
 	cmd.Dir = t.TempDir()
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -545,7 +546,7 @@ func theirs(t *testing.T, maxclients string) *otherServer {
 			t.Fatal(err)
 		}
 	}
-	return &otherServer{t: t, url: "redis://" + addr.String(), client: client, process: cmd.Process}
+	return &otherServer{t: t, url: "redis://" + addr.String(), addr: addr.String(), client: client, process: cmd.Process}
 }
 
 func (o *otherServer) freeze() {
