@@ -33,6 +33,7 @@ foreign: kill).
 
 --server process takes the first redis-server or valkey-server on PATH, and
 --server process:/path/to/binary that one.
+` + addressHelp + `
 
 With several images every arm runs once on each, side by side; the report has
 them in columns, and says where their verdicts differ.
@@ -44,6 +45,13 @@ NO_COLOR and the locale are heeded. --json is a stream of events that docs/event
 describes.
 
 Ctrl-C stops a run and cleans up; what was recorded until then is kept.`
+
+// addressHelp is what the helps of run and watch say of addresses.
+const addressHelp = `An address is redis://[user:password@]host[:port][/database], or rediss:// for TLS.
+What is special in a user or password is percent-encoded: @ is %40, / is %2F. The
+server's certificate is checked against this machine's authorities: SSL_CERT_FILE
+names a file with others, and ?skip_verify=true at the end of the address leaves it
+unchecked.`
 
 // limits of flags, both ends included.
 const (
