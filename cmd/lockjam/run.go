@@ -33,6 +33,7 @@ foreign: kill).
 
 --server process takes the first redis-server or valkey-server on PATH, and
 --server process:/path/to/binary that one.
+
 ` + addressHelp + `
 
 With several images every arm runs once on each, side by side; the report has

@@ -43,6 +43,7 @@ available here and say so. A --set with which a signal could never fire, or woul
 always, is refused; "lockjam list signals --json" has the ranges.
 
 ` + addressHelp + `
+
 MONITOR shows Redis's whole traffic and costs it throughput: it is listened to
 only with --monitor, for a fifth of a second once a second, over a second
 connection. With --canary a raw socket dials five times a second and reads what
