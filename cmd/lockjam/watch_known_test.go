@@ -65,8 +65,10 @@ func (w *watching) until(at time.Duration) {
 // ends returns the sightings, the last of which is the sum, and what stood on stderr.
 func (w *watching) ends(code int) ([]harness.Sighting, string) {
 	w.h.t.Helper()
-	w.h.ends(w.wait(), code, "%s", &w.log)
-	return sightings(w.h.t, w.out.String()), w.log.String()
+	err := w.wait()
+	seen := sightings(w.h.t, w.out.String())
+	w.h.ends(err, code, "%sfired: %v", &w.log, seen[len(seen)-1].Fired())
+	return seen, w.log.String()
 }
 
 // work sends GETs at a rate that depends on the time since it began, in commands/s.
@@ -212,6 +214,9 @@ func TestWatchSaysWhatItDoesNotKnow(t *testing.T) {
 			}
 			patient := redis.NewClient(&redis.Options{Addr: strings.TrimPrefix(o.url, "redis://"), ReadTimeout: time.Minute})
 			defer patient.Close()
+			if err := patient.Ping(t.Context()).Err(); err != nil { // what a library tries when it connects comes before the watch
+				t.Fatal(err)
+			}
 			w := h.watch(strings.Replace(o.url, "redis://", "redis://looker:secret@", 1), "--for", "11s", "--baseline", "1s")
 			w.until(2300 * time.Millisecond)
 			c.trouble(t.Context(), o, patient)
