@@ -56,8 +56,8 @@ func (a *armRun) readBack(ctx context.Context, want server.Config) (differ, unre
 	return differ, unread
 }
 
-// tell puts settings into words. Somebody else's server may have anything: what it describes in other words than the scenario
-// counts as something else there, and as the same on a server that was started with it.
+// tell puts settings into words. Somebody else's server may have anything: what it describes in other words than the
+// scenario counts as something else there, and as the same on a server that was started with it.
 func (a *armRun) tell(where string, differing, unknown []server.Setting) (differ, unread []string) {
 	for _, s := range unknown {
 		if s.Has != "" && a.attached() {
@@ -73,22 +73,24 @@ func (a *armRun) tell(where string, differing, unknown []server.Setting) (differ
 	return differ, unread
 }
 
-// restarted notes what a server that was restarted has not of the settings that it was restarted with. A limit that a remedy
-// has raised the remedy reads back itself, and is blocked by another.
+// restarted notes what a server that was restarted has not of the settings that it was restarted with. A limit that a
+// remedy has raised the remedy reads back itself, and is blocked by another.
 func (a *armRun) restarted(ctx context.Context, c server.Config) {
 	control := a.control
 	defer context.AfterFunc(ctx, func() { _ = control.Close() })()
 	differ, _ := a.readBack(ctx, c)
-	if limit, err := control.MaxClients(ctx); err == nil && c["maxclients"] == a.config["maxclients"] && limit != a.sc.Server.MaxClients {
-		differ = append(differ, limitDiffers(a.sc.Server.MaxClients, limit))
+	limit, err := control.MaxClients(ctx)
+	if want := a.sc.Server.MaxClients; err == nil && c["maxclients"] == a.config["maxclients"] && limit != want {
+		differ = append(differ, limitDiffers(want, limit))
 	}
 	if len(differ) > 0 && ctx.Err() == nil {
-		a.mark(history.NoteMark, "", "restarted, the server does not have the settings that were asked for: "+strings.Join(differ, "; "))
+		a.mark(history.NoteMark, "",
+			"restarted, the server does not have the settings that were asked for: "+strings.Join(differ, "; "))
 	}
 }
 
-// holdsUpOthers returns an error where clients' handshakes, which hold the whole server up (DEBUG SLEEP), would do so to others
-// on a server that lockjam did not start.
+// holdsUpOthers returns an error where clients' handshakes, which hold the whole server up (DEBUG SLEEP), would do so
+// to others on a server that lockjam did not start.
 func (a *armRun) holdsUpOthers(ctx context.Context) error {
 	holds := a.sc.Swarm.Client.HandshakeMS > 0 || a.arm.Swarm != nil && a.arm.Swarm.Client.HandshakeMS > 0
 	if !holds || !a.attached() {

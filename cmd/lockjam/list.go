@@ -177,7 +177,9 @@ func listTriggers() (list, error) {
 func settings(m map[string]string) string {
 	var all []string
 	for _, name := range slices.Sorted(maps.Keys(m)) {
-		all = append(all, name+" "+m[name])
+		for line := range strings.SplitSeq(m[name], "\n") { // a directive that redis.conf has several times
+			all = append(all, name+" "+line)
+		}
 	}
 	return strings.Join(all, ", ")
 }

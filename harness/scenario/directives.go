@@ -9,8 +9,8 @@ import (
 	"github.com/lockjam/lockjam/harness/server"
 )
 
-// directives are those of redis.conf that a scenario may set: what a failure is made of. Nothing in it makes the server dial,
-// listen, load or write anything beyond its folder.
+// directives are those of redis.conf that a scenario may set: what a failure is made of. Nothing in it makes the
+// server dial, listen, load or write anything beyond its folder.
 var directives = wordsOf(`
 	timeout tcp-keepalive tcp-backlog hz dynamic-hz databases
 	save appendonly appendfsync appendfilename appenddirname dbfilename no-appendfsync-on-rewrite stop-writes-on-bgsave-error
@@ -130,7 +130,8 @@ func (c *checker) directive(key, directive, line string) {
 		c.fail(on(key), "%s: the quotes do not match", quote(line))
 	case len(words) == 0:
 		c.fail(on(key), `empty: write '""' for an empty value`)
-	case slices.Contains(fileNames, directive) && (strings.ContainsAny(line+words[0], `/\`) || words[0] == "." || words[0] == ".."):
+	case !slices.Contains(fileNames, directive):
+	case strings.ContainsAny(line+words[0], `/\`), words[0] == ".", words[0] == "..":
 		c.fail(on(key), "%s: want the name of a file in the server's folder, not a path", quote(line))
 	}
 }

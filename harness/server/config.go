@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Config is redis.conf: directive to value, as it stands in the file ("save": `""`, "maxclients": "32"). A directive that the
-// file has several times has one value a line.
+// Config is redis.conf: directive to value, as it stands in the file ("save": `""`, "maxclients": "32"). A directive
+// that the file has several times has one value a line.
 type Config map[string]string
 
 // With returns a copy of c in which the entries of over replace those of the same name.
@@ -20,11 +20,12 @@ func (c Config) With(over Config) Config {
 	return merged
 }
 
-// wordsPerLine are the directives of which a line has so many words and no more in Redis before 7.0. Those servers pass over a
-// longer line without a complaint, or refuse it; newer ones take any number of lines as well.
+// wordsPerLine are the directives of which a line has so many words and no more in Redis before 7.0. Those servers pass
+// over a longer line without a complaint, or refuse it; newer ones take any number of lines as well.
 var wordsPerLine = map[string]int{"save": 2, "client-output-buffer-limit": 4}
 
-// lines returns the values of a directive, one for each line of redis.conf, as every version from 5.0 on understands them.
+// lines returns the values of a directive, one for each line of redis.conf, as every version from 5.0 on understands
+// them.
 func (c Config) lines(directive string) []string {
 	var all []string
 	for value := range strings.SplitSeq(c[directive], "\n") {
@@ -65,8 +66,8 @@ func (c Config) file() []byte {
 // password returns the value of requirepass as clients send it.
 func (c Config) password() string { return strings.Join(c.words("requirepass"), " ") }
 
-// ConfigWords splits a line of redis.conf into words as Redis does (sds.c, sdssplitargs). It reports false where the quotes do
-// not match, and Redis would not start.
+// ConfigWords splits a line of redis.conf into words as Redis does (sds.c, sdssplitargs). It reports false where the
+// quotes do not match, and Redis would not start.
 func ConfigWords(line string) (words []string, ok bool) {
 	for {
 		line = strings.TrimLeft(line, " \t\r\n\v\f")

@@ -29,9 +29,10 @@ func (s Setting) String() string {
 	return fmt.Sprintf("%s: %s was asked for, and the server has %s", s.Directive, s.Asked, s.Has)
 }
 
-// ReadBack asks a server for its settings, over a connection that is open, and returns those that are not as they were asked
-// for, and those of which that is not known. Redis may pass over a line of redis.conf without a complaint, or take another
-// value than it was given. What the server does not answer is no error: it is in unread, with the reason.
+// ReadBack asks a server for its settings, over a connection that is open, and returns those that are not as they
+// were asked for, and those of which that is not known. Redis may pass over a line of redis.conf without a complaint,
+// or take another value than it was given. What the server does not answer is no error: it is in unread, with the
+// reason.
 func ReadBack(ctx context.Context, c *redis.Client, want Config) (differ, unread []Setting) {
 	names := slices.Sorted(maps.Keys(want))
 	answers := make([]redis.Cmder, len(names))
@@ -206,7 +207,7 @@ func (s *Setting) compareUsers(lines []string, answer *redis.Cmd) bool {
 		case !maps.Equal(want.access, found.access):
 			s.Has, s.Unread = shown(userDirective, name+" "+found.line), ""
 			return false
-		case !slices.Equal(want.commands, found.commands):
+		case !slices.Equal(want.rules(), found.rules()):
 			// Servers before 7.0 describe the same rules in words of their own (acl.c, ACLDescribeUserCommandRules).
 			s.Has = shown(userDirective, name+" "+found.line)
 			s.Unread = "ACL LIST has " + s.Has + ": the same in other words, or not"
@@ -220,6 +221,15 @@ type user struct {
 	line     string          // the rules as they were read
 	access   map[string]bool // on, nopass, passwords as #SHA-256, keys
 	commands []string        // the rules for commands that are in force, in their order
+}
+
+// rules are those for commands. Their order matters only among categories and subcommands, and a server may have another.
+func (u user) rules() []string {
+	overlap := func(rule string) bool { return rule != "+@all" && strings.ContainsAny(rule, "@|") }
+	if slices.ContainsFunc(u.commands, overlap) {
+		return u.commands
+	}
+	return slices.Sorted(slices.Values(u.commands))
 }
 
 // ruleNames are other names of rules.

@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -11,9 +10,10 @@ import (
 
 // everyKind has values in each of the forms that redis.conf knows and CONFIG GET writes otherwise.
 var everyKind = server.Config{
-	"maxclients": "20", "save": "3600 1 300 100 60 10000", "appendonly": "No", "maxmemory": "2500kb", "maxmemory-policy": "noeviction",
+	"maxclients": "20", "save": "3600 1 300 100 60 10000", "appendonly": "No", "timeout": "0",
+	"maxmemory": "2500kb", "maxmemory-policy": "noeviction", "repl-backlog-size": "2mb",
 	"client-output-buffer-limit": "normal 1mb 512kb 10 replica 2m 1m 20\npubsub 0 0 0", "notify-keyspace-events": "Kl",
-	"requirepass": `"se\x63ret"`, "dbfilename": "'other.rdb'", "timeout": "0", "repl-backlog-size": "2mb", "slave-priority": "50",
+	"requirepass": `"se\x63ret"`, "dbfilename": "'other.rdb'", "slave-priority": "50",
 	"lua-time-limit": "900", "latency-monitor-threshold": "100",
 }
 
@@ -29,7 +29,8 @@ func TestSettingsAreReadBack(t *testing.T) {
 		}},
 		{"container", func(t *testing.T) server.Server {
 			image := needImage(t)
-			return start(t, server.StartContainer, server.Spec{Config: everyKind, Image: image, Workspace: newWorkspace(t), Name: "settings"})
+			spec := server.Spec{Config: everyKind, Image: image, Workspace: newWorkspace(t), Name: "settings"}
+			return start(t, server.StartContainer, spec)
 		}},
 	} {
 		t.Run(kind.name, func(t *testing.T) {
@@ -45,8 +46,10 @@ func TestSettingsAreReadBack(t *testing.T) {
 					t.Fatal(err)
 				}
 				differ, _ := server.ReadBack(t.Context(), c, everyKind)
-				if len(differ) != 1 || differ[0].Directive != directive || differ[0].Has == "" || strings.Contains(differ[0].String(), "another") {
+				if len(differ) != 1 || differ[0].Directive != directive || differ[0].Has == "" {
 					t.Errorf("%s is %s: %v", directive, value, differ)
+				} else if strings.Contains(differ[0].String(), "another") {
+					t.Errorf("a secret is shown: %s", differ[0])
 				}
 				before := strings.Trim(strings.ReplaceAll(everyKind[directive], "\n", " "), `"`)
 				if directive == "requirepass" {
@@ -62,8 +65,9 @@ func TestSettingsAreReadBack(t *testing.T) {
 
 func TestUsersAreReadBack(t *testing.T) {
 	needProcess(t)
-	want := server.Config{"save": `""`, "user": "default on nopass allkeys &* +@all -eval -evalsha\nworker on >sesame ~lock:* +get +set"}
-	c := openControl(t, start(t, server.StartProcess, server.Spec{Config: want, Workspace: newWorkspace(t), Name: "users"})).Admin
+	want := server.Config{"user": "default on nopass allkeys &* +@all -eval -evalsha\nworker on >sesame ~lock:* +get +set"}
+	spec := server.Spec{Config: want, Workspace: newWorkspace(t), Name: "users"}
+	c := openControl(t, start(t, server.StartProcess, spec)).Admin
 	if differ, unread := server.ReadBack(t.Context(), c, want); len(differ)+len(unread) > 0 {
 		t.Fatalf("differ: %v, unread: %v", differ, unread)
 	}
@@ -97,7 +101,8 @@ func TestUsersAreReadBack(t *testing.T) {
 func TestSettingsThatCannotBeReadBack(t *testing.T) {
 	needProcess(t)
 	want := server.Config{"save": `""`, "rename-command": `FLUSHALL ""`}
-	c := openControl(t, start(t, server.StartProcess, server.Spec{Config: want, Workspace: newWorkspace(t), Name: "unread"})).Admin
+	spec := server.Spec{Config: want, Workspace: newWorkspace(t), Name: "unread"}
+	c := openControl(t, start(t, server.StartProcess, spec)).Admin
 	differ, unread := server.ReadBack(t.Context(), c, want)
 	if len(differ) != 0 || len(unread) != 1 || unread[0].String() != `rename-command FLUSHALL "" (CONFIG GET answers nothing for it)` {
 		t.Errorf("differ: %v, unread: %v", differ, unread)
@@ -105,7 +110,8 @@ func TestSettingsThatCannotBeReadBack(t *testing.T) {
 	if err := c.ACLSetUser(t.Context(), "default", "-config").Err(); err != nil {
 		t.Fatal(err)
 	}
-	if differ, unread = server.ReadBack(t.Context(), c, want); len(differ) != 0 || len(unread) != 2 || !strings.Contains(unread[1].Unread, "NOPERM") {
+	differ, unread = server.ReadBack(t.Context(), c, want)
+	if len(differ) != 0 || len(unread) != 2 || !strings.Contains(unread[1].Unread, "NOPERM") {
 		t.Errorf("without CONFIG: differ: %v, unread: %v", differ, unread)
 	}
 }
@@ -132,9 +138,18 @@ func TestConfigWords(t *testing.T) {
 
 // The one file that every version understands: no line has more words than Redis 5.0 reads.
 func TestLinesOfRedisConf(t *testing.T) {
-	c := server.Config{"save": "3600 1 300 100", "client-output-buffer-limit": "normal 0 0 0 pubsub 1 1 1", "user": "a on\nb off", "hz": "10"}
-	want := "client-output-buffer-limit normal 0 0 0\nclient-output-buffer-limit pubsub 1 1 1\nhz 10\nsave 3600 1\nsave 300 100\nuser a on\nuser b off\n"
-	if got := string(server.File(maps.Clone(c))); got != want {
+	c := server.Config{
+		"save": "3600 1 300 100", "client-output-buffer-limit": "normal 0 0 0 pubsub 1 1 1", "user": "a on\nb off", "hz": "10",
+	}
+	const want = `client-output-buffer-limit normal 0 0 0
+client-output-buffer-limit pubsub 1 1 1
+hz 10
+save 3600 1
+save 300 100
+user a on
+user b off
+`
+	if got := string(server.File(c)); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
 }

@@ -103,13 +103,13 @@ type Incident struct {
 	Restart func(ctx context.Context) error
 	// Reconfigurable is nil, or says why the server is not ours to disturb.
 	Reconfigurable error
-	// Ours begins the name in CLIENT LIST of every client of the run's on somebody else's server; "" on one of the run's own,
-	// where there are no others.
+	// Ours begins the name in CLIENT LIST of every client of the run's on somebody else's server; "" on one of the
+	// run's own, where there are no others.
 	Ours string
 }
 
-// spares says whether the server is one that must be left in peace, and notes why: with leave to change it, it is one while
-// other applications use it.
+// spares says whether the server is one that must be left in peace, and notes why: with leave to change it, it is one
+// while other applications use it.
 func (in *Incident) spares(ctx context.Context) bool {
 	why := in.Reconfigurable
 	if why == nil && in.Ours != "" {
@@ -122,8 +122,8 @@ func (in *Incident) spares(ctx context.Context) bool {
 	return true
 }
 
-// Foreign returns an error where clients of other applications are connected, or it is not known whether any are. The names of
-// the run's own begin with ours.
+// Foreign returns an error where clients of other applications are connected, or it is not known whether any are. The
+// names of the run's own begin with ours.
 func Foreign(ctx context.Context, c *redis.Client, ours string) error {
 	list, err := c.ClientList(ctx).Result()
 	if err != nil {
@@ -132,12 +132,14 @@ func Foreign(ctx context.Context, c *redis.Client, ours string) error {
 	others := 0
 	for line := range strings.Lines(list) {
 		_, name, _ := strings.Cut(line, " name=")
-		if !slices.ContainsFunc([]string{ours, "lockjam-control-", "lockjam-watch"}, func(known string) bool { return strings.HasPrefix(name, known) }) {
+		own := func(prefix string) bool { return strings.HasPrefix(name, prefix) }
+		if !slices.ContainsFunc([]string{ours, "lockjam-control-", "lockjam-watch"}, own) {
 			others++
 		}
 	}
 	if others > 0 {
-		return fmt.Errorf("clients of other applications are connected (%d), and it would hold them up: use a server of its own", others)
+		return fmt.Errorf("clients of other applications are connected (%d), and it would hold them up: "+
+			"use a server of its own", others)
 	}
 	return nil
 }
