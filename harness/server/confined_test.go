@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -25,7 +26,11 @@ func likeOfficial(t *testing.T, image string, changes ...string) string {
 	if _, err := d.ContainerCommit(t.Context(), made.ID, client.ContainerCommitOptions{Reference: ref, Changes: changes}); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _, _ = docker(t).ImageRemove(t.Context(), ref, client.ImageRemoveOptions{}) })
+	t.Cleanup(func() {
+		if _, err := d.ImageRemove(context.Background(), ref, client.ImageRemoveOptions{}); err != nil {
+			t.Error(err)
+		}
+	})
 	return ref
 }
 
