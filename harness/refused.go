@@ -105,6 +105,8 @@ func (a *armRun) unusable(ctx context.Context, err error) error {
 	switch {
 	case err == nil, ctx.Err() != nil, errors.Is(err, ErrUsage), errors.Is(err, ErrInternal), errors.Is(err, server.ErrUnavailable):
 		return err
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, server.ErrControlLost): // it does not answer any more
+		return fmt.Errorf("%w: %w", server.ErrUnavailable, err)
 	case !a.attached() && denied(err) && a.accessKey() != "":
 		return a.sc.Problem(a.arm.Name, a.accessKey(), fmt.Sprintf("lockjam cannot use a server that is set up so: %s", oneLine(err)))
 	case a.attached() && denied(err):

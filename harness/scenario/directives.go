@@ -97,6 +97,12 @@ func Directives() []string { return slices.Clone(directives) }
 func SeveralLines(directive string) bool { return slices.Contains(several, directive) }
 
 func (c *checker) directives(of string, config map[string]string) {
+	for directive, value := range config {
+		// redis.conf has other words for what YAML calls true and false, and no directive takes these.
+		if word, boolean := map[string]string{"true": "yes", "false": "no"}[value]; boolean {
+			config[directive] = word
+		}
+	}
 	if c.known.Recorded { // no server is started with it
 		return
 	}
@@ -111,10 +117,6 @@ func (c *checker) directives(of string, config map[string]string) {
 			c.fail(on(key), "a scenario cannot set it: %s", why)
 		case lower != directive:
 			c.fail(on(key), "want a directive of redis.conf, in lower case")
-		}
-		// redis.conf has other words for what YAML calls true and false, and no directive takes these.
-		if word, boolean := map[string]string{"true": "yes", "false": "no"}[value]; boolean {
-			config[directive], value = word, word
 		}
 		for line := range strings.SplitSeq(value, "\n") {
 			c.directive(key, directive, line)

@@ -429,13 +429,12 @@ func (s *processServer) terminate(ctx context.Context) error {
 	if s.life == nil {
 		return nil
 	}
-	from, err := s.logSize()
+	log, err := os.Stat(s.logPath())
 	if err != nil {
 		return err
 	}
-	refused := s.refuses(ctx, from)
-	if refused != nil {
-		return refused
+	if err := s.refuses(ctx, log.Size()); err != nil {
+		return err
 	}
 	return s.end(ctx, syscall.SIGTERM, 0)
 }
@@ -462,15 +461,6 @@ func (s *processServer) refuses(ctx context.Context, from int64) error {
 
 // logInterval is the time between two looks at the log of a server that is to end.
 const logInterval = 20 * time.Millisecond
-
-// logSize returns where the log ends now, in bytes.
-func (s *processServer) logSize() (int64, error) {
-	info, err := os.Stat(s.logPath())
-	if err != nil {
-		return 0, err
-	}
-	return info.Size(), nil
-}
 
 func (s *processServer) revive(ctx context.Context, c Config) error {
 	s.mu.Lock()
