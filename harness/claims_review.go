@@ -14,7 +14,7 @@ func reviewed(card *Claim, on []ScenarioResult) {
 			case a.Control() && a.FaultsPerS != nil && a.Reproduced != nil && *a.Reproduced:
 				card.Evidence = append(card.Evidence, Evidence{sc.Name, a.Name, "faults_per_s.during", *a.FaultsPerS.During})
 				loud := a.loud()
-				said := fmt.Sprintf("%s (%.0f safety faults a second, and %s fired)", sc.Name, *a.FaultsPerS.During, fired(loud, len(a.Signals)))
+				said := fmt.Sprintf("%s (%.0f safety faults a second, and %s fired)", sc.Name, *a.FaultsPerS.During, fired(loud, a.available()))
 				if len(loud) == 0 {
 					unseen = append(unseen, said)
 				} else {
@@ -51,6 +51,16 @@ func (a *ArmResult) loud() (names []string) {
 		}
 	}
 	return names
+}
+
+// available is how many signals could have fired.
+func (a *ArmResult) available() (n int) {
+	for _, s := range a.Signals {
+		if s.Unavailable == "" {
+			n++
+		}
+	}
+	return n
 }
 
 func fired(loud []string, of int) string {

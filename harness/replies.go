@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -97,7 +98,8 @@ func (j *judge) noBaseline() string {
 	}
 	switch {
 	case refusedThroughout(j.h.Samples, j.sc):
-		return fmt.Sprintf("no steady baseline: %s, and no lock was granted and nothing decided for the last %.1f s", said, refusedFor(j.sc).Seconds())
+		return fmt.Sprintf("no steady baseline: %s, and no lock was granted and nothing decided for the last %.1f s",
+			said, refusedFor(j.sc).Seconds())
 	case said != "":
 		return fmt.Sprintf("no steady baseline within %v: %s", j.sc.Phases.BaselineMaxMS.Duration(), said)
 	}
@@ -120,7 +122,8 @@ func refusedThroughout(samples []history.Sample, sc *scenario.Scenario) bool {
 	}
 	last := samples[len(samples)-1]
 	since := func(d time.Duration) (history.Sample, bool) {
-		i, exact := slices.BinarySearchFunc(samples, last.At-d, func(s history.Sample, at time.Duration) int { return int(s.At - at) })
+		i, exact := slices.BinarySearchFunc(samples, last.At-d,
+			func(s history.Sample, at time.Duration) int { return cmp.Compare(s.At, at) })
 		if !exact {
 			i--
 		}

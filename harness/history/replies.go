@@ -126,7 +126,9 @@ func isPrefix(word string) bool {
 	if word == "" || len(word) > maxPrefix || word[0] < 'A' || word[0] > 'Z' {
 		return false
 	}
-	return !strings.ContainsFunc(word, func(c rune) bool { return (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '_' })
+	return !strings.ContainsFunc(word, func(c rune) bool {
+		return (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '_'
+	})
 }
 
 // echo is where Redis begins to repeat the arguments of a command that it does not know
