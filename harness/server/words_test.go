@@ -33,8 +33,8 @@ func TestLastWords(t *testing.T) {
 func TestDirective(t *testing.T) {
 	for words, want := range map[string][2]string{
 		"Reading the configuration file, at line 2: >>> 'maxmemory-policy nonsense': argument(s) must be": {"maxmemory-policy", "'maxmemory-policy nonsense': argument(s) must be"},
-		">>> 'slaveof': wrong number of arguments": {"slaveof", "'slaveof': wrong number of arguments"},
-		"No tls-cert-file configured!":             {"", ""},
+		">>> 'slaveof': wrong number of arguments":                                                        {"slaveof", "'slaveof': wrong number of arguments"},
+		"No tls-cert-file configured!":                                                                    {"", ""},
 	} {
 		if name, why := (&Ended{Words: words}).Directive(); name != want[0] || why != want[1] {
 			t.Errorf("%s: %q, %q", words, name, why)
@@ -46,8 +46,8 @@ func TestRefusalToStop(t *testing.T) {
 	for output, want := range map[string]string{
 		"": "",
 		"7:M 01 Dec 2026 02:00:00.000 # User requested shutdown...\n7:M 01 Dec 2026 02:00:00.000 * Saving the final RDB snapshot before exiting.\n": "",
-		"7:M 01 Dec 2026 02:00:00.000 # Error trying to save the DB, can't exit.\n7:M 01 Dec 2026 02:00:00.000 # Errors trying to shut down":           "Error trying to save the DB, can't exit",
-		"7:M 01 Dec 2026 02:00:00.000 # Error trying to save the DB. Exit anyway.\n":                                                                  "",
+		"7:M 01 Dec 2026 02:00:00.000 # Error trying to save the DB, can't exit.\n7:M 01 Dec 2026 02:00:00.000 # Errors trying to shut down":        "Error trying to save the DB, can't exit",
+		"7:M 01 Dec 2026 02:00:00.000 # Error trying to save the DB. Exit anyway.\n":                                                                "",
 	} {
 		if got := refusalToStop([]byte(output)); got != want {
 			t.Errorf("%q: %q, want %q", output, got, want)

@@ -141,7 +141,10 @@ func refusedByServer(h View, p Params) func(i int) reading {
 		}
 		then := max(back(samples, j, p.millis("window_ms")), 0)
 		errors := c.refused
-		if c.ordinary.grown(then, j) > c.commands.grown(then, j) {
+		// A connection may have been opened a little earlier than its handshake was answered.
+		earlier := max(back(samples, then, p.millis("window_ms")), 0)
+		handshakes := perHandshake * c.received.grown(earlier, j)
+		if c.ordinary.grown(then, j)-handshakes > c.commands.grown(then, j) {
 			errors = c.all
 		}
 		return when(p.tooMany(errors, c.answers, then, j))
@@ -151,11 +154,17 @@ func refusedByServer(h View, p Params) func(i int) reading {
 // serverCounts are a server's counts over its restarts.
 type serverCounts struct {
 	commands counter // that it carried out
+	received counter // connections
 	all      counter // error replies
 	ordinary counter // of these, those that healthy traffic has as well
 	refused  counter // the rest of them
 	answers  counter // commands and error replies: some are counted in both
 }
+
+// perHandshake is how many commands a library tries at most when it connects that the
+// server may not know: HELLO, CLIENT SETINFO twice, CLIENT MAINT_NOTIFICATIONS (go-redis
+// v9.23.0).
+const perHandshake = 4
 
 // ordinary are the prefixes that a client library deals with by itself.
 var ordinary = []string{"ASK", "ERR", "MOVED", "NOSCRIPT"}
@@ -164,6 +173,7 @@ func turnedDown(samples []history.Sample) (c serverCounts) {
 	c.all = served(samples, func(s *history.Server) int64 { return s.ErrorReplies })
 	ours := served(samples, func(s *history.Server) int64 { return s.Own })
 	c.commands = served(samples, func(s *history.Server) int64 { return s.Commands }).without(ours)
+	c.received = served(samples, func(s *history.Server) int64 { return s.Received })
 	c.ordinary = counter{samples, make([]int64, len(samples))}
 	for _, prefix := range ordinary {
 		for i, n := range replied(samples, serverSaid, prefix).total {

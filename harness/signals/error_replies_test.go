@@ -71,6 +71,19 @@ func TestErrorReplies(t *testing.T) {
 		{"a script's first EVALSHA, and redirects that are followed", nil, func(i int, s *history.Sample) {
 			byServer(s, []string{"NOSCRIPT", "MOVED", "ASK", "ERR"}[i%4], 9)
 		}, ""},
+		// What a library tries as it connects is not known to every server, and a quiet one
+		// carries out less than that.
+		{"a client that connects to a quiet server", nil, func(i int, s *history.Sample) {
+			byServer(s, "ERR", map[bool]int64{true: 4}[i == 10])
+			s.Server.Commands -= 10
+			if i == 10 {
+				s.Server.Received++
+			}
+		}, ""},
+		{"commands that a quiet server does not know", nil, func(i int, s *history.Sample) {
+			byServer(s, "ERR", from1to2(i, 4))
+			s.Server.Commands -= 10
+		}, "1000-2900"},
 		{"redirects that are not followed", nil, func(i int, s *history.Sample) {
 			byServer(s, "MOVED", from1to2(i, 20))
 		}, "1500-2400"},
