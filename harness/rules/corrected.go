@@ -66,20 +66,21 @@ redis_connected_clients >= 0.9 * avg_over_time(redis_connected_clients[$long] of
 		Why: `For $short as many clients as before have sent less than half as many commands: they wait for something, such as a connection of their own pool, a lock, or Redis. ` +
 			`It is silent where waiters poll, which is most standstills.`,
 	},
-	// A refusal is quick, so latency and the number of commands look healthy. What clients
-	// deal with by themselves must outnumber the commands that the server carries out.
+	// A refusal is quick, so latency and the number of commands look healthy. ERR and
+	// NOSCRIPT are part of healthy traffic (what a library tries when it connects, a script's
+	// first EVALSHA), and so are redirects while there are fewer of them than commands.
 	{
 		Name: "RedisCommandsRefused", Severity: Warning,
 		Expr: `(rate(redis_errors_total{err!~"ASK|ERR|MOVED|NOSCRIPT"}[$short]) > 2)
   > on (job, instance) group_left ()
 0.01 * rate(redis_commands_processed_total[$short])
 or
-(rate(redis_errors_total{err=~"ASK|ERR|MOVED|NOSCRIPT"}[$short]) > 2)
+(rate(redis_errors_total{err=~"ASK|MOVED"}[$short]) > 10)
   > on (job, instance) group_left ()
 rate(redis_commands_processed_total[$short])`,
 		For:     "$short",
 		Summary: `{{ $labels.instance }}: Redis answers {{ $value | humanize }} commands per second with {{ $labels.err }}`,
 		Why: `For $short more than one command in a hundred, and more than 2 per second, were answered with this error: OOM, maxmemory is reached and nothing may be evicted; MISCONF, the snapshot cannot be written; READONLY, it is a replica; BUSY, a script runs; NOPERM and NOAUTH, the clients' user may not. ` +
-			`A lock whose release is refused stays taken. MOVED, ASK, NOSCRIPT and ERR count where there are more of them than commands carried out. Redis counts errors by their first word from 6.2 on; before that this is silent.`,
+			`A lock whose release is refused stays taken. MOVED and ASK count where there are more of them than commands carried out, ERR and NOSCRIPT do not count at all. Redis counts errors by their first word from 6.2 on; before that this is silent.`,
 	},
 }
