@@ -57,6 +57,9 @@ func (j *judge) silences() []span {
 	if !slices.ContainsFunc(j.h.Samples, func(s history.Sample) bool { return s.Server != nil && s.Server.CPU > 0 }) {
 		return nil // an older journal: whether the server was busy cannot be known
 	}
+	if j.sleepsInHandshakes() {
+		return nil
+	}
 	var all []span
 	first, samples := 0, 0 // the last reading that was answered, and how many have not been since
 	end := func(last int, to, least time.Duration) {
@@ -80,6 +83,13 @@ func (j *judge) silences() []span {
 		first, samples = i, 0
 	}
 	return all
+}
+
+// sleepsInHandshakes reports whether clients make the server sleep as they connect, in
+// place of the work that a handshake takes. Then it is silent and uses no CPU, and a
+// server that is stopped looks the same.
+func (j *judge) sleepsInHandshakes() bool {
+	return j.sc.Swarm.Client.HandshakeMS > 0 || j.arm.Swarm != nil && j.arm.Swarm.Client.HandshakeMS > 0
 }
 
 // answers counts what a server has said to the workers, that it is full included.

@@ -85,6 +85,16 @@ func TestSilentServerIsInconclusive(t *testing.T) {
 	}
 }
 
+// Where a handshake is a sleep of the server's, silence is the swarm's own doing.
+func TestSilenceOfHandshakes(t *testing.T) {
+	h := silenced(newLiteral().work(0, second, 200).work(3*second, 6*second, 200).sampled(), 1200*time.Millisecond, 2800*time.Millisecond, 0)
+	sc, arm := testScenario()
+	sc.Swarm.Client.HandshakeMS = 20
+	if r := Judge(sc, arm, h); r.Outcome != Pass || r.Verdict != Cured {
+		t.Errorf("%s %q %v", r.Outcome, r.Verdict, r.Reasons)
+	}
+}
+
 // A worker that is answered shows that the server is there, whatever the sampler hears.
 func TestServerThatAnswersWorkersIsNotSilent(t *testing.T) {
 	h := silenced(newLiteral().work(0, second, 200).work(3*second, 6*second, 200).sampled(), 4*second, 6*second, 0)
