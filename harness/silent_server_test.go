@@ -145,7 +145,7 @@ func somebodyElses(t *testing.T, start server.Starter) server.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	theirs, err := start(t.Context(), server.Spec{Workspace: ws, Name: "theirs", Config: server.Config{"maxclients": "16"}})
+	theirs, err := start(t.Context(), server.Spec{Workspace: ws, Name: "theirs", Config: server.Config{"maxclients": "16", "save": `""`}})
 	if err != nil {
 		t.Fatal(err)
 	}
