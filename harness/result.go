@@ -93,7 +93,8 @@ type ServerEnvironment struct {
 
 	Features []server.Feature `json:"features,omitempty"` // as the server answered for them
 
-	// NotReadBack are directives of the scenario of which it is not known that the server has them, each with the reason.
+	// NotReadBack are directives of the scenario of which it is not known that the server has them, or that somebody
+	// else's server has otherwise and no arm there depends on, each with the reason.
 	NotReadBack []string `json:"not_read_back,omitempty"`
 }
 

@@ -68,10 +68,18 @@ func (a *armRun) tell(where string, differing, unknown []server.Setting) (differ
 		unread = append(unread, s.String()+where)
 	}
 	for _, s := range differing {
+		if a.attached() && slices.Contains(persistence, s.Directive) {
+			unread = append(unread, s.String()+where+" (left as it is: this server is not restarted)")
+			continue
+		}
 		differ = append(differ, s.String()+where)
 	}
 	return differ, unread
 }
+
+// persistence are the directives that decide what outlives a restart. Somebody else's
+// server is never restarted, so that what they are there is told and decides nothing.
+var persistence = []string{"save", "appendonly", "appendfilename", "appenddirname", "dbfilename"}
 
 // restarted notes what a server that was restarted has not of the settings that it was restarted with. A limit that a
 // remedy has raised the remedy reads back itself, and is blocked by another.

@@ -289,7 +289,7 @@ func ofServer(s harness.ServerEnvironment) string {
 	for _, part := range []struct {
 		verb  string
 		names []string
-	}{{"has", has}, {"lacks", lacks}, {"does not say whether it has", unknown}, {"not read back:", s.NotReadBack}} {
+	}{{"has", has}, {"lacks", lacks}, {"does not say whether it has", unknown}, {"settings not as asked or not read back:", s.NotReadBack}} {
 		if len(part.names) > 0 {
 			words += fmt.Sprintf("; %s %s", part.verb, strings.Join(part.names, ", "))
 		}
