@@ -3,7 +3,6 @@ package harness
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
@@ -75,7 +74,7 @@ func (a *armRun) environment(ctx context.Context, unread []string) (ServerEnviro
 		return env.Server, err
 	}
 	if err := history.WriteFile(filepath.Join(a.folder, environmentFile), append(data, '\n')); err != nil {
-		return env.Server, fmt.Errorf("%w: %w", ErrInternal, err)
+		return env.Server, faultOf(err)
 	}
 	return env.Server, nil
 }

@@ -44,8 +44,7 @@ func TestDirectiveThatRedisRefuses(t *testing.T) {
 		{"one that it names", "maxmemory-policy: nonsense", ":15:23: server.config.maxmemory-policy: Redis does not take it: 'maxmemory-policy nonsense': argument(s) must be one of the following: "},
 		{"a number, which is text here", "hz: -x", ":15:9: server.config.hz: Redis does not take it: 'hz -x': "},
 		// Redis names none, and the warning that memory may not be overcommitted comes first.
-		{"one that it starts without", "tls-port: 23456", ":15:15: server.config.tls-port: Redis does not start with it: No tls-cert-file configured!; Failed to configure TLS."},
-		{"rules for users that it cannot read", "user: default +@nonsense", ":15:11: server.config.user: Redis does not start with it: "},
+		{"rules for users that it cannot read", "user: default +@nonsense", ":15:11: server.config.user: Redis does not start with it: Error loading ACL rule '+@nonsense'"},
 		{"a user who may not be asked for anything", "user: default on nopass ~* +@all -info", ":15:11: server.config.user: lockjam cannot use a server that is set up so: "},
 	} {
 		t.Run(c.name, func(t *testing.T) {
