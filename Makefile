@@ -17,11 +17,12 @@ test: lint
 	$(MAKE) test-race
 
 # The same without the linters, for a quick look while you work. One package at a time:
-# some tests measure, and two at once would measure each other. Compilers may use all
-# cores, and do so before.
+# some tests measure, and two at once would measure each other. Those that say that they
+# may run side by side wait, most of the time. Compilers may use all cores, and do so
+# before.
 test-race:
 	$(GO) test -race -run '^$$' ./... >/dev/null
-	$(GO) test -race -p 1 ./...
+	$(GO) test -race -p 1 -parallel 4 -timeout 20m ./...
 
 lint:
 	./scripts/lint.sh
