@@ -81,7 +81,7 @@ func foreign(list, swarmName string, proxied bool) []history.Foreign {
 		}
 		i := slices.IndexFunc(all, func(f history.Foreign) bool { return f.Name == name && f.Host == host })
 		if i < 0 && len(all) == foreignNamed {
-			i = foreignNamed - 1 // whoever it is
+			i = foreignNamed - 1 // the rest count as the last that is named
 		}
 		if i < 0 {
 			i = len(all)
