@@ -160,7 +160,7 @@ func TestRealPoolDeadlockIsProved(t *testing.T) {
 	j := judgeOf()
 	j.sc.Swarm, j.sc.Server.MaxClients = poolSettings(), 1000
 	j.t.incident, j.t.trigger = span{0, time.Minute}, 0
-	a := &armRun{sc: j.sc, started: time.Now()}
+	a := &armRun{sc: j.sc, server: redis, started: time.Now()}
 	a.swarm = swarm.Start(t.Context(), swarm.Config{
 		Target: swarm.Target{Addr: redis.Endpoint().Addr}, Settings: j.sc.Swarm, Prefix: "t", Seed: 1,
 		Elapsed: a.elapsed, Record: func(history.Op) {},

@@ -386,7 +386,7 @@ func TestJSONReaderGoesAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = pipe.Close()
-	h.ends(cmd.Wait(), 70, "%s", &log)
+	h.ends(cmd.Wait(), 69, "%s", &log)
 	if !strings.Contains(log.String(), "lockjam: cannot write events to stdout: ") {
 		t.Errorf("stderr: %s", &log)
 	}

@@ -132,7 +132,7 @@ func TestMetricsAddress(t *testing.T) {
 	defer func() { _ = taken.Close() }()
 	for _, bad := range []struct{ address, says string }{
 		{taken.Addr().String(), "cannot listen on " + taken.Addr().String() + ": bind: address already in use"},
-		{":9090", ":9090 names no address: 127.0.0.1:9090 is for this machine, 0.0.0.0:9090 for everybody"},
+		{":9090", ":9090 names no address: 127.0.0.1:9090 is for this machine, 0.0.0.0:9090 and [::]:9090 for everybody"},
 		{"9090", `"9090" is not HOST:PORT`},
 		{"127.0.0.1:http", `"127.0.0.1:http" is not HOST:PORT`},
 		{"127.0.0.1:65536", `"127.0.0.1:65536" is not HOST:PORT`},
