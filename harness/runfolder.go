@@ -45,6 +45,9 @@ func readRunFile(root *os.Root) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.Size() > maxRunFile {
+		return nil, errTooLarge
+	}
 	data, err := io.ReadAll(io.LimitReader(f, maxRunFile+1))
 	if len(data) > maxRunFile {
 		return nil, errTooLarge
