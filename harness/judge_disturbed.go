@@ -12,7 +12,7 @@ import (
 )
 
 // An arm says something about a remedy only where nothing else acted on the server: a
-// server that is stopped, and a limit that somebody sets by hand, leave a history that
+// server that is stopped, and a limit that is set by hand, leave a history that
 // looks like an incident or like a cure.
 
 const (
@@ -26,7 +26,7 @@ const (
 	// stood still, there are none.
 	silentSamples = 4
 	// working is the share of a silence that a server spends on a CPU if it is busy: one
-	// in a storm of connections answers nobody for seconds, and is not stopped.
+	// in a storm of connections answers no client for seconds, and is not stopped.
 	working = 0.1
 	// resuming is how much longer than it was told to a paused server may be silent:
 	// what has queued up is answered first.

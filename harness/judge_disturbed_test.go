@@ -60,7 +60,7 @@ func TestSilentServerIsInconclusive(t *testing.T) {
 		{"stopped for good", silenced(cured(), 4*second, 7*second, 0), false, "did not answer for 2.0 s, from 4.0 s to the end"},
 		{"stopped in the baseline", silenced(newLiteral().work(0, second, 200).sampled(), 0, 1500*time.Millisecond, 0), false, "did not answer for 1.5 s"},
 		{"for half a second", silenced(cured(), 4*second, 4500*time.Millisecond, 0), false, ""},
-		// In a storm of connections it answers nobody for seconds, and works all the while.
+		// In a storm of connections it answers no client for seconds, and works all the while.
 		{"too busy to answer", silenced(cured(), 1200*time.Millisecond, 2800*time.Millisecond, 0.4), false, ""},
 		{"paused by the trigger", silenced(cured(), second, 2500*time.Millisecond, 0), true, ""},
 		{"paused by the trigger, and not over in time", silenced(cured(), second, 5*second, 0), true, "did not answer for 1.5 s"},
@@ -257,7 +257,7 @@ id=13 addr=[::1]:41022 laddr=[::1]:6379 fd=18 name=cron age=9 idle=0 flags=N db=
 	if got, want := said(foreign(list, "lockjam", true)), "+cron at [::1], +lockjam-watch at 127.0.0.1"; got != want {
 		t.Errorf("through a proxy: %s; want %s", got, want)
 	}
-	// A user who may not name connections: the swarm's have no name either.
+	// A user without the right to name connections: the swarm's have no name either.
 	if got, want := said(foreign(strings.ReplaceAll(list, "lockjam-control-admin", ""), "lockjam", false)), "+cron at [::1], +lockjam-watch at 127.0.0.1"; got != want {
 		t.Errorf("without names: %s; want %s", got, want)
 	}

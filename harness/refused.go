@@ -76,7 +76,7 @@ func (a *armRun) directiveKey(name string) string {
 	return "server.config_if_known." + name
 }
 
-// access are the directives that say who may do what on a server.
+// access are the directives that grant and deny rights on a server.
 var access = []string{"user", "aclfile", "requirepass", "rename-command"}
 
 // accessKey is the first of them that the scenario sets; "" if it sets none.
@@ -116,7 +116,7 @@ func (a *armRun) unusable(ctx context.Context, err error) error {
 }
 
 // mayClean makes sure, before anything is written, that the run's keys can be removed
-// from somebody else's server when the arm is over. Only what is forbidden counts: what
+// from a server that lockjam did not start when the arm is over. Only what is forbidden counts: what
 // else goes wrong is for the arm to meet.
 func (a *armRun) mayClean(ctx context.Context, patterns []string) error {
 	for _, pattern := range patterns {

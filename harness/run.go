@@ -53,7 +53,8 @@ type armRun struct {
 	network *faults.Proxy // between the swarm and its server; nil where the trigger needs none
 	config  server.Config
 	control *server.Control
-	// limitTaken says what an arm's own limit is instead on somebody else's server; nil where it is what it should be.
+	// limitTaken is how maxclients differs from the arm's own on a server that lockjam did
+	// not start; nil where it is as asked.
 	limitTaken []string
 	recorder   *history.Recorder
 	watcher    *watch.Watcher

@@ -160,7 +160,7 @@ func FuzzLoadRun(f *testing.F) {
 	})
 }
 
-// A pipe that nobody writes to, under the name of any file of a run folder, keeps nobody
+// A pipe without a writer, under the name of any file of a run folder, does not keep a reader
 // waiting; a file that is too large is not read to its end.
 func TestRejudgeOfFilesThatAreNone(t *testing.T) {
 	const arm = "healthy/control"

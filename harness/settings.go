@@ -56,7 +56,7 @@ func (a *armRun) readBack(ctx context.Context, want server.Config) (differ, unre
 	return differ, unread
 }
 
-// tell puts settings into words. Somebody else's server may have anything: what it describes in other words than the
+// tell puts settings into words. A server that lockjam did not start may have anything: what it describes in other words than the
 // scenario counts as something else there, and as the same on a server that was started with it.
 func (a *armRun) tell(where string, differing, unknown []server.Setting) (differ, unread []string) {
 	for _, s := range unknown {
@@ -77,8 +77,9 @@ func (a *armRun) tell(where string, differing, unknown []server.Setting) (differ
 	return differ, unread
 }
 
-// persistence are the directives that decide what outlives a restart. Somebody else's
-// server is never restarted, so that what they are there is told and decides nothing.
+// persistence are the directives that decide what outlives a restart. A
+// server that lockjam did not start is never restarted: differences there are reported
+// and decide nothing.
 var persistence = []string{"save", "appendonly", "appendfilename", "appenddirname", "dbfilename"}
 
 // restarted notes what a server that was restarted has not of the settings that it was restarted with. A limit that a

@@ -105,7 +105,7 @@ func theirs(t *testing.T, o *Options, c server.Config) *redis.Client {
 	return c2
 }
 
-// Of somebody else's server every directive is looked at, and each arm's own.
+// On a server that lockjam did not start, all directives are compared, each arm's own too.
 func TestSettingsOfSomebodyElsesServer(t *testing.T) {
 	needRedis(t)
 	nothingLeft(t)

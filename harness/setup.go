@@ -184,7 +184,7 @@ func (a *armRun) connections() watch.Connections {
 	return over
 }
 
-// clientName begins the name of every client of the swarm's in CLIENT LIST. On somebody else's server it is that of the run,
+// clientName begins the name of every client of the swarm's in CLIENT LIST. On a server that lockjam did not start it has the run's,
 // for another lockjam may be at work there.
 func (a *armRun) clientName() string {
 	if a.attached() {

@@ -88,7 +88,7 @@ func TestMachineThatLacksSomething(t *testing.T) {
 	}
 }
 
-// Somebody else's server that does not let in who asks, or forbids what lockjam cannot do
+// A running server that refuses the login, or forbids what lockjam cannot do
 // without, is found out before anything is written to it.
 func TestServerThatForbids(t *testing.T) {
 	h := newHouse(t)
@@ -187,7 +187,7 @@ func selfSigned(t *testing.T, dir string) string {
 	return path
 }
 
-// A trigger that somebody else's server is not to feel is refused before the arm begins,
+// A trigger that a server of other applications must not feel is refused before the arm begins,
 // and not after a baseline.
 func TestTriggerThatIsNotAllowed(t *testing.T) {
 	h := newHouse(t)

@@ -104,7 +104,7 @@ func newRun() *cobra.Command {
 	flags.BoolVar(&f.json, "json", false, "print a stream of events, one JSON object a line, and no summary")
 	flags.BoolVar(&f.quiet, "quiet", false, "no progress, the summary only")
 	flags.StringVar(&f.metrics, "metrics", "", "serve the run's figures to Prometheus on `HOST:PORT`, under /metrics; port 0 takes a free one")
-	flags.BoolVar(&f.allowDestructive, "allow-destructive", false, "let remedies and triggers change the settings of a server that lockjam did not start, and hold it up where nobody else is connected")
+	flags.BoolVar(&f.allowDestructive, "allow-destructive", false, "let remedies and triggers change the settings of a server that lockjam did not start, and hold it up while no other client is connected")
 	return cmd
 }
 

@@ -11,7 +11,8 @@ import (
 	"testing"
 )
 
-// Who may read what lockjam writes is up to the umask of its user: of one who shares with a group, and of one who does not.
+// The umask decides about the permissions of a run's files: with one that shares them
+// with a group, and with one that does not.
 func TestFilesHonourTheUmask(t *testing.T) {
 	h := newHouse(t)
 	for umask, want := range map[string]struct{ file, folder fs.FileMode }{"007": {0o660, 0o770}, "077": {0o600, 0o700}} {

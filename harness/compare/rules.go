@@ -187,7 +187,7 @@ func (c *Comparison) judge(limits []Limit, blind int) {
 			case r.open():
 				unclear++
 				why = r.Because
-			case r.Finding == Worse && r.farApart != "": // for certain, and nobody knows by how much
+			case r.Finding == Worse && r.farApart != "": // for certain, by an amount that is not known
 				unclear++
 				why = fmt.Sprintf("%s, and too few repeats to tell whether that is over %s%%", r.farApart, strconv.FormatFloat(100*l.Over, 'f', -1, 64))
 			}

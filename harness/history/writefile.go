@@ -12,7 +12,7 @@ import (
 
 // WriteFile puts data into the file at path, whole or not at all: whoever reads
 // it, even after a power cut, finds the old file or the new one. The folder must
-// exist. Who may read the file is up to the umask.
+// exist. Its permissions are 0666 less the umask.
 func WriteFile(path string, data []byte) error {
 	dir, name := filepath.Split(path)
 	if dir == "" {

@@ -21,7 +21,7 @@ var killClients = Remedy{
 		{Name: "which", Default: "all", Check: oneOf("all", "idle", "oldest-waiters")},
 		{Name: "idle_ms", Default: "1000", Check: wholeNumber(0, 86_400_000)}, // which: idle
 		{Name: "count", Default: "8", Check: wholeNumber(1, 100_000)},         // which: oldest-waiters
-		// On somebody else's server: what to do with the clients of other applications.
+		// On a server that lockjam did not start: what to do with the clients of other applications.
 		{Name: "foreign", Default: spareForeign, Check: oneOf(spareForeign, killForeign)},
 		// Who gets the slots that a kill frees is chance. An operator who sees nothing
 		// move kills again.
@@ -156,8 +156,8 @@ type sorted struct {
 
 // sortOut reads CLIENT LIST. Killing by id cuts whom it names, the killer's own
 // connection too, so lockjam's instruments are told by their names: the control
-// connections, and the lockjam that watches beside us. With ours the server is
-// somebody else's, and so is every client whose name does not begin so.
+// connections, and the lockjam that watches beside us. With ours set, lockjam did not start
+// the server, and clients whose names do not begin so are foreign.
 func sortOut(list, ours string) sorted {
 	s := sorted{ours: ours}
 	for line := range strings.Lines(list) {

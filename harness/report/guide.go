@@ -42,7 +42,7 @@ after the cause is gone. The reply's first word says what it is: a run's report,
 | READONLY | it is a replica | send writes to the primary: after a failover, the clients' address is an old one |
 | BUSY | a script runs for longer than busy-reply-threshold | SCRIPT KILL, where it has not written yet |
 | LOADING | the data is being loaded | wait: INFO persistence has how long |
-| NOPERM, NOAUTH, WRONGPASS | the clients' user may not, or is not logged in | ACL LOG says who was refused what |
+| NOPERM, NOAUTH, WRONGPASS | the clients' user lacks the right, or is not logged in | ACL LOG lists what was refused to which user |
 | MASTERDOWN, NOREPLICAS | a replica has no primary; a primary has fewer replicas than min-replicas-to-write | INFO replication |
 | CLUSTERDOWN, MOVED, ASK | slots are not served; the client does not follow redirects | CLUSTER INFO; a client for clusters |
 | NOSCRIPT | the client sends EVALSHA and never EVAL | SCRIPT LOAD, after each restart and failover too |

@@ -59,7 +59,8 @@ const (
 	protected = "what it protects is the machine and not the scenario's"
 )
 
-// reserved are the directives that a scenario may not set and that somebody may want to, and why.
+// reserved are directives that a scenario may not set although authors may want to, with
+// the reason for each.
 var reserved = map[string]string{
 	"maxclients": "server.maxclients sets it",
 	"port":       "lockjam picks a free one when it starts the server",

@@ -59,7 +59,7 @@ func Load(path string, known Known) (*Scenario, error) {
 		return nil, fmt.Errorf("read scenario: %w", err)
 	}
 	defer f.Close()
-	// It may be a pipe, as <(...) in a shell is, and one that nobody writes to.
+	// It may be a pipe, as <(...) in a shell is, and one without a writer.
 	_ = f.SetReadDeadline(time.Now().Add(pipeLimit)) // a file has none, and needs none
 	s, err := Read(f, path, known)
 	if err != nil {

@@ -129,7 +129,7 @@ func (c *checker) remedy(key string, a *Arm) {
 	switch {
 	case !ok && remedied(*a):
 		c.fail(on(key+".remedy"), "unknown remedy %s; %s", quote(a.Remedy), hint(a.Remedy, slices.Sorted(maps.Keys(c.known.Remedies))))
-		return // which parameters it would have nobody knows
+		return // the parameters of an unknown remedy are not known
 	case a.Name == ControlArm && remedied(*a):
 		c.fail(on(key+".remedy", key+".name"), "%s: want none, for the %s shows what happens without a remedy", quote(a.Remedy), ControlArm)
 	}

@@ -212,7 +212,7 @@ func (s *containerServer) create(ctx context.Context, p containerPlan) error {
 	created, err := dockerProvider.CreateContainer(creating, testcontainers.ContainerRequest{
 		Name:  p.name,
 		Image: canonical(p.image),
-		// In place of the image's own entrypoint: the official ones begin as root, change who owns the data, and then change
+		// In place of the image's own entrypoint: the official ones begin as root, change the owner of the data, and then change
 		// the user, which takes capabilities (CHOWN, SETUID, SETGID) that the container does not have.
 		Entrypoint:         []string{p.binary},
 		Cmd:                append([]string{s.conf()}, p.flags...),

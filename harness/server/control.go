@@ -92,7 +92,7 @@ func nameConnection(ctx context.Context, name string, connection net.Conn) error
 }
 
 // openControlClient names and wraps one connection, which it closes where it fails. The name is not go-redis's to set: its
-// handshake fails for a user who may not. A command without a deadline ends after the limit; 0: never.
+// handshake fails for a user without that right. A command without a deadline ends after the limit; 0: never.
 func openControlClient(ctx context.Context, e Endpoint, name string, connection net.Conn, limit time.Duration) (*redis.Client, error) {
 	client := redis.NewClient(controlOptions(e, resp.Limit(connection)))
 	client.AddHook(newBounded(connection, limit))

@@ -37,7 +37,7 @@ func (e Endpoint) hint(ctx context.Context, err error) string {
 	case strings.Contains(err.Error(), "tls: certificate required"):
 		return "it asks for a certificate of the client's, which lockjam cannot show: set tls-auth-clients to no or optional"
 	case errors.As(err, &call) && call.Op == "dial" && e.TLS == nil:
-		return "" // nobody listens there
+		return "" // nothing listens there
 	case e.TLS == nil && e.speaksTLS(ctx):
 		return "it speaks TLS: try rediss:// instead of redis://"
 	case e.TLS != nil && e.speaksPlain(ctx):

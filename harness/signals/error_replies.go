@@ -88,7 +88,7 @@ func toldClients(s *history.Sample) int64 { return s.Swarm.Replies.Total() }
 func serverSaid(s *history.Sample) history.Replies { return s.Server.Replies }
 
 // clientReplies returns the samples in which the workers' error replies are recorded: all
-// of them, or none in older journals and where the clients are somebody else's.
+// of them, or none in older journals and where the clients are not lockjam's.
 func clientReplies(h View) []history.Sample {
 	return only(h.Samples, func(s *history.Sample) (bool, string) { return s.Swarm.Replies != nil, "" })
 }

@@ -174,7 +174,7 @@ func TestOtherApplicationsAreSpared(t *testing.T) {
 	b.Ours = "lockjam-lj-1-"
 	pause := Settings{Kind: "pause", ForMS: 200}
 	if note := b.fire(pause); note != "" {
-		t.Errorf("with nobody else there: %q", note)
+		t.Errorf("with no other client there: %q", note)
 	}
 	other, err := server.OpenRaw(t.Context(), b.server.Endpoint(), "lockjam-lj-2-0-0")
 	if err != nil {

@@ -49,7 +49,7 @@ type Trigger struct {
 	// Network says that it does something to the traffic: the swarm then dials the
 	// server through a proxy.
 	Network bool
-	// Silences is for how long it has the server answer nobody; nil: not at all, or by
+	// Silences is for how long it keeps the server from answering any client; nil: not at all, or by
 	// keeping it busy, restarting it or killing it.
 	Silences func(s Settings) time.Duration
 	// Disturbs says that every client of the server feels it, and not the swarm alone: it
@@ -103,7 +103,7 @@ type Incident struct {
 	Restart func(ctx context.Context) error
 	// Reconfigurable is nil, or says why the server is not ours to disturb.
 	Reconfigurable error
-	// Ours begins the name in CLIENT LIST of every client of the run's on somebody else's server; "" on one of the
+	// Ours is the prefix of the names of all the run's clients on a server that lockjam did not start; "" on one of the
 	// run's own, where there are no others.
 	Ours string
 }

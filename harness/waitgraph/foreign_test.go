@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// One idle client of somebody else's holds the slot that the first holder needs: with
+// One idle client of another application holds the slot that the first holder needs: with
 // it the swarm could go on, so that nothing is proved, and the client is named.
 func TestForeignClientThatCouldEndIt(t *testing.T) {
 	s := slotLock(31).add(Foreigner, "client cron", of("server"), nil).s
@@ -21,7 +21,7 @@ func TestForeignClientThatCouldEndIt(t *testing.T) {
 	}
 }
 
-// What a foreign client holds is of no use to those who are stuck: the verdict stands.
+// What a foreign client holds is of no use to the stuck workers: the verdict stands.
 func TestForeignClientThatCouldNot(t *testing.T) {
 	s := orphanedLock().add(Foreigner, "client cron", of("server"), nil).s
 	if f := Judge(s, later(s), Activity{Attempts: 90}, rules); f.Kind != Orphaned || !f.Proved || f.Foreign != nil {

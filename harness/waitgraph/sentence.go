@@ -206,7 +206,7 @@ func (t Tally) share(noun string) string {
 		return "both " + noun + "s"
 	case t.Units == t.Total:
 		return fmt.Sprintf("all %d %ss", t.Total, noun)
-	case t.Units > t.Total: // somebody changed the limit meanwhile
+	case t.Units > t.Total: // the limit was lowered meanwhile
 		return fmt.Sprintf("all %s and %d more than there were at the start", plural(t.Total, noun), t.Units-t.Total)
 	}
 	return fmt.Sprintf("%d of %s", t.Units, plural(t.Total, noun))

@@ -24,7 +24,7 @@ func TestClientsBeyondTheLimitWereThereBefore(t *testing.T) {
 	}
 	stop := make(chan struct{})
 	dialed := make(chan struct{})
-	go func() { // a storm: whoever is refused dials again at once
+	go func() { // a storm: each refused client dials again at once
 		defer close(dialed)
 		var kept []net.Conn
 		for {
