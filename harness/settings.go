@@ -56,8 +56,9 @@ func (a *armRun) readBack(ctx context.Context, want server.Config) (differ, unre
 	return differ, unread
 }
 
-// tell puts settings into words. A server that lockjam did not start may have anything: what it describes in other words than the
-// scenario counts as something else there, and as the same on a server that was started with it.
+// tell puts settings into words. A server that lockjam did not start may have anything: what it
+// describes in other words than the scenario counts as something else there, and as the same on a
+// server that was started with it.
 func (a *armRun) tell(where string, differing, unknown []server.Setting) (differ, unread []string) {
 	for _, s := range unknown {
 		if s.Has != "" && a.attached() {

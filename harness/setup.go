@@ -184,8 +184,8 @@ func (a *armRun) connections() watch.Connections {
 	return over
 }
 
-// clientName begins the name of every client of the swarm's in CLIENT LIST. On a server that lockjam did not start it has the run's,
-// for another lockjam may be at work there.
+// clientName begins the name of every client of the swarm's in CLIENT LIST. On a server that
+// lockjam did not start it has the run's, for another lockjam may be at work there.
 func (a *armRun) clientName() string {
 	if a.attached() {
 		return "lockjam-" + a.prefix

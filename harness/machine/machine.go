@@ -1,5 +1,5 @@
-// Package machine tells errors of the operating system from others: a disk that is full, a limit that is reached, a network
-// that does not answer are no fault of the program that meets them.
+// Package machine tells errors of the operating system from others: a disk that is full, a limit
+// that is reached, a network that does not answer are no fault of the program that meets them.
 package machine
 
 import (

@@ -47,8 +47,8 @@ type Incident struct {
 	Config  server.Config     // what the server was started with
 	Params  map[string]string // complete: defaults filled in
 	Pattern string            // of the lock keys in reach: lock:*, or the run's own on somebody else's server
-	// Ours is the prefix of the names in CLIENT LIST of all the run's clients on a server that lockjam did not start; "" on its own,
-	// where there are no others.
+	// Ours is the prefix of the names in CLIENT LIST of all the run's clients on a server that
+	// lockjam did not start; "" on its own, where there are no others.
 	Ours string
 	// Admin is a connection that was opened before the swarm. After a restart
 	// it is a new one.

@@ -22,7 +22,8 @@ const (
 	MaxDepth    = 32       // of arrays in arrays
 )
 
-// ErrTooLong says that a peer answers with more than lockjam reads: more than MaxLine, MaxReply, MaxElements or MaxDepth.
+// ErrTooLong says that a peer answers with more than lockjam reads: more than MaxLine, MaxReply,
+// MaxElements or MaxDepth.
 var ErrTooLong = errors.New("the answer is longer than any that lockjam reads")
 
 // Line reads one line, without its end, of at most MaxLine bytes. What follows it may be lost: it is for connections on
@@ -35,9 +36,9 @@ func Line(r io.Reader) (string, error) {
 	return strings.TrimSpace(line), err
 }
 
-// Limit returns a connection on which a reply that exceeds the bounds is an error of Read that wraps [ErrTooLong], before
-// the reader has seen its header. The connection is closed then. What the kernel tells of a connection (syscall.Conn)
-// stays available.
+// Limit returns a connection on which a reply that exceeds the bounds is an error of Read that
+// wraps [ErrTooLong], before the reader has seen its header. The connection is closed then. What
+// the kernel tells of a connection (syscall.Conn) stays available.
 func Limit(conn net.Conn) net.Conn {
 	limited := &limitedConn{Conn: conn}
 	if raw, ok := conn.(syscall.Conn); ok {

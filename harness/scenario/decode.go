@@ -17,11 +17,10 @@ import (
 	"github.com/lockjam/lockjam/harness/triggers"
 )
 
-// decoder fills a Scenario from a YAML tree. The library's own decoder stops
-// at the first problem, and takes 017 for fifteen and .nan for a number; this
-// one goes on, and takes what it is given for what it says. A number or a
-// boolean where text is wanted is the text that stands in the file. It remembers where every value stood, for the validation that comes
-// after it.
+// decoder fills a Scenario from a YAML tree. The library's own decoder stops at the first problem,
+// and takes 017 for fifteen and .nan for a number; this one goes on, and takes what it is given for
+// what it says. A number or a boolean where text is wanted is the text that stands in the file. It
+// remembers where every value stood, for the validation that comes after it.
 type decoder struct {
 	path   string
 	places map[string]place // of every key in the file, as "swarm.lock.ttl_ms" or "arms[0].name"

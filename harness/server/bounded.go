@@ -24,8 +24,8 @@ type late time.Duration
 func (l late) Error() string        { return fmt.Sprintf("none within %v", time.Duration(l)) }
 func (l late) Is(target error) bool { return target == context.DeadlineExceeded }
 
-// answerLimit bounds a command of the Admin whose context has no deadline. Callers that wait for a server which is silent
-// on purpose set a longer one.
+// answerLimit bounds a command of the Admin whose context has no deadline. Callers that wait for a
+// server which is silent on purpose set a longer one.
 const answerLimit = 30 * time.Second
 
 // bounded is a hook of a client with one connection and without timeouts: a command ends with its context, and then the

@@ -10,12 +10,13 @@ import (
 
 // Choose picks a starter.
 //
-// The kind is auto, container, process, process:BINARY, or the URL of a server that runs already (redis://, rediss://). auto
-// is a container where Docker answers and the image is there or can be pulled, else a process. process takes the first server
-// on PATH, redis-server or valkey-server, and process:BINARY the program that it names. A topology of several nodes is a
-// process under auto where containers cannot be one. An image that is asked for by name is used or the choice fails, also
-// under auto; an empty one stands for DefaultImage, with LocalImage as its stand-in. The image that was settled on goes into
-// Spec.Image; it is empty for other kinds.
+// The kind is auto, container, process, process:BINARY, or the URL of a server that runs already
+// (redis://, rediss://). auto is a container where Docker answers and the image is there or can be
+// pulled, else a process. process takes the first server on PATH, redis-server or valkey-server,
+// and process:BINARY the program that it names. A topology of several nodes is a process under auto
+// where containers cannot be one. An image that is asked for by name is used or the choice fails,
+// also under auto; an empty one stands for DefaultImage, with LocalImage as its stand-in. The image
+// that was settled on goes into Spec.Image; it is empty for other kinds.
 //
 // say, which may be nil, is told of what takes long and of what was passed over. An unknown kind or a bad URL is an ErrUsage,
 // everything that is missing an ErrUnavailable.

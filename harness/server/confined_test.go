@@ -12,8 +12,9 @@ import (
 	"github.com/lockjam/lockjam/harness/server"
 )
 
-// likeOfficial makes an image as the official ones are: the data belong to a user of the image's, to which the entrypoint
-// becomes. Without its capabilities that entrypoint fails, so a server that starts has been started without it.
+// likeOfficial makes an image as the official ones are: the data belong to a user of the image's,
+// to which the entrypoint becomes. Without its capabilities that entrypoint fails, so a server that
+// starts has been started without it.
 func likeOfficial(t *testing.T, image string, changes ...string) string {
 	t.Helper()
 	d := docker(t)

@@ -212,8 +212,9 @@ func (s *containerServer) create(ctx context.Context, p containerPlan) error {
 	created, err := dockerProvider.CreateContainer(creating, testcontainers.ContainerRequest{
 		Name:  p.name,
 		Image: canonical(p.image),
-		// In place of the image's own entrypoint: the official ones begin as root, change the owner of the data, and then change
-		// the user, which takes capabilities (CHOWN, SETUID, SETGID) that the container does not have.
+		// In place of the image's own entrypoint: the official ones begin as root, change the owner
+		// of the data, and then change the user, which takes capabilities (CHOWN, SETUID, SETGID)
+		// that the container does not have.
 		Entrypoint:         []string{p.binary},
 		Cmd:                append([]string{s.conf()}, p.flags...),
 		ExposedPorts:       p.network.exposed(),
@@ -231,7 +232,8 @@ func (s *containerServer) create(ctx context.Context, p containerPlan) error {
 	return s.configure(ctx, p.spec.Config, port)
 }
 
-// limit sets what the container may use of this machine: two ports on loopback, files, memory, and none of root's rights.
+// limit sets what the container may use of this machine: two ports on loopback, files, memory, and
+// none of root's rights.
 func (p containerPlan) limit(host *container.HostConfig) {
 	p.network.join(host, p.port, p.gate)
 	host.Memory = containerMemory
@@ -250,8 +252,8 @@ func (s *containerServer) configuration(c Config, port int) Config {
 	})
 }
 
-// containerDir is the server's folder in the container. It is none of the image's: /data belongs to one user there, and the
-// server may run as another.
+// containerDir is the server's folder in the container. It is none of the image's: /data belongs to
+// one user there, and the server may run as another.
 const containerDir = "/lockjam"
 
 // conf is redis.conf inside. No other server's has its name; see isOurs.
@@ -529,8 +531,9 @@ func within(ctx context.Context, limit time.Duration) time.Duration {
 	return limit
 }
 
-// terminate ends the container in good order, as docker stop does, unless Redis says in its log that it will not end: then it
-// goes on, and the error is ErrWillNotStop. What has not ended within the time that it has is killed.
+// terminate ends the container in good order, as docker stop does, unless Redis says in its log
+// that it will not end: then it goes on, and the error is ErrWillNotStop. What has not ended within
+// the time that it has is killed.
 func (s *containerServer) terminate(ctx context.Context, found container.InspectResponse) error {
 	if found.State.Running {
 		signal := cmp.Or(found.Config.StopSignal, "SIGTERM")
@@ -545,8 +548,9 @@ func (s *containerServer) terminate(ctx context.Context, found container.Inspect
 	return s.container.Stop(ctx, new(time.Duration))
 }
 
-// refuses waits until the container has ended, or its log, from a time on, says that it will not. An error is ErrWillNotStop;
-// nil is also of a container that does neither within the time that it has.
+// refuses waits until the container has ended, or its log, from a time on, says that it will not.
+// An error is ErrWillNotStop; nil is also of a container that does neither within the time that it
+// has.
 func (s *containerServer) refuses(ctx context.Context, since string) error {
 	for end := time.Now().Add(within(ctx, termGrace)); time.Now().Before(end); {
 		found, err := s.docker.ContainerInspect(ctx, s.name, client.ContainerInspectOptions{})

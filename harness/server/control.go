@@ -26,10 +26,11 @@ var ErrControlLost = errors.New("control connection lost")
 
 // Control holds the connections that are opened before the swarm and kept: they work when every slot is taken.
 //
-// A call ends with its context, and takes its connection with it: a late answer would be taken for that to the next call.
-// So the context of a call is to leave the server the time that it may need, and a connection that was given up answers
-// ErrControlLost. A call on Admin whose context has no deadline ends after 30 s. One on Sampler waits for as long as the
-// server takes, for samples go on without it. [Control.Close] ends every wait.
+// A call ends with its context, and takes its connection with it: a late answer would be taken for
+// that to the next call. So the context of a call is to leave the server the time that it may need,
+// and a connection that was given up answers ErrControlLost. A call on Admin whose context has no
+// deadline ends after 30 s. One on Sampler waits for as long as the server takes, for samples go on
+// without it. [Control.Close] ends every wait.
 type Control struct {
 	Sampler *redis.Client // reads INFO, CLIENT LIST and the like, at short intervals
 	Admin   *redis.Client // applies remedies and undoes them
@@ -108,8 +109,9 @@ func openControlClient(ctx context.Context, e Endpoint, name string, connection 
 	return nil, errors.Join(err, client.Close(), ignoreClosed(connection.Close()))
 }
 
-// controlOptions sets every option that go-redis would otherwise choose. Two things matter: no timeout of its own may make it
-// drop the connection (see bounded), and it may never open another one (a pipeline has a pool of its own unless PipelinePoolSize is negative).
+// controlOptions sets every option that go-redis would otherwise choose. Two things matter: no
+// timeout of its own may make it drop the connection (see bounded), and it may never open another
+// one (a pipeline has a pool of its own unless PipelinePoolSize is negative).
 func controlOptions(e Endpoint, connection net.Conn) *redis.Options {
 	return &redis.Options{
 		Network:    "tcp",

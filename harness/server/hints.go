@@ -13,8 +13,9 @@ import (
 // probeLimit bounds a look at whether a server speaks TLS.
 const probeLimit = 2 * time.Second
 
-// explain adds to the error of the first contact with a server that runs already what to try instead, where that can be found
-// out. It dials the endpoint once more where the two may not agree on TLS, and sends it no password.
+// explain adds to the error of the first contact with a server that runs already what to try
+// instead, where that can be found out. It dials the endpoint once more where the two may not agree
+// on TLS, and sends it no password.
 func (e Endpoint) explain(ctx context.Context, err error) error {
 	if hint := e.hint(ctx, err); hint != "" {
 		return fmt.Errorf("%w: %s", err, hint)

@@ -101,9 +101,9 @@ type life struct {
 	logStart int64         // where its part of the log begins, in bytes
 }
 
-// StartProcess starts the first server on PATH, redis-server or valkey-server. It listens on 127.0.0.1 alone. It fails with
-// ErrUnavailable where there is neither, and with the server's own complaint where it does not come up. A topology of several
-// nodes is several processes.
+// StartProcess starts the first server on PATH, redis-server or valkey-server. It listens on
+// 127.0.0.1 alone. It fails with ErrUnavailable where there is neither, and with the server's own
+// complaint where it does not come up. A topology of several nodes is several processes.
 func StartProcess(ctx context.Context, spec Spec) (Server, error) {
 	binary, err := findBinary()
 	if err != nil {
@@ -318,8 +318,9 @@ func (s *processServer) needsLife() error {
 	return nil
 }
 
-// end sends the signal, waits for at most grace, or until the context ends, and then kills. It returns once the process is
-// gone; doing it again, or after the process has ended by itself, is no error.
+// end sends the signal, waits for at most grace, or until the context ends, and then kills. It
+// returns once the process is gone; doing it again, or after the process has ended by itself, is no
+// error.
 func (s *processServer) end(ctx context.Context, sig syscall.Signal, grace time.Duration) error {
 	if s.life == nil {
 		return nil
@@ -423,8 +424,8 @@ func (s *processServer) Restart(ctx context.Context, c Config) error {
 	return nil
 }
 
-// terminate ends the process in good order, as end does with SIGTERM, unless it says in its log that it will not end: then it
-// goes on, and the error is ErrWillNotStop.
+// terminate ends the process in good order, as end does with SIGTERM, unless it says in its log
+// that it will not end: then it goes on, and the error is ErrWillNotStop.
 func (s *processServer) terminate(ctx context.Context) error {
 	if s.life == nil {
 		return nil
@@ -439,8 +440,9 @@ func (s *processServer) terminate(ctx context.Context) error {
 	return s.end(ctx, syscall.SIGTERM, 0)
 }
 
-// refuses sends SIGTERM and waits until the process has ended, or its log, read from an offset on, says that it will not. An
-// error is ErrWillNotStop; nil is also of a process that does neither within the time that it has.
+// refuses sends SIGTERM and waits until the process has ended, or its log, read from an offset on,
+// says that it will not. An error is ErrWillNotStop; nil is also of a process that does neither
+// within the time that it has.
 func (s *processServer) refuses(ctx context.Context, from int64) error {
 	if s.gone(context.Background(), 0) {
 		return nil

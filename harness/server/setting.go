@@ -223,7 +223,8 @@ type user struct {
 	commands []string        // the rules for commands that are in force, in their order
 }
 
-// rules are those for commands. Their order matters only among categories and subcommands, and a server may have another.
+// rules are those for commands. Their order matters only among categories and subcommands, and a
+// server may have another.
 func (u user) rules() []string {
 	overlap := func(rule string) bool { return rule != "+@all" && strings.ContainsAny(rule, "@|") }
 	if slices.ContainsFunc(u.commands, overlap) {

@@ -7,12 +7,12 @@ import (
 	"github.com/lockjam/lockjam/harness/machine"
 )
 
-// ErrUnusable marks what is there and cannot be used: a server that refuses what lockjam has to ask it, a disk that is full, a
-// limit of this machine. Its text is in no message: see [Unusable].
+// ErrUnusable marks what is there and cannot be used: a server that refuses what lockjam has to ask
+// it, a disk that is full, a limit of this machine. Its text is in no message: see [Unusable].
 var ErrUnusable = errors.New("cannot be used")
 
-// Unusable marks an error as ErrUnusable. The message is the error's own, with what to do about it where this machine has run
-// out of something.
+// Unusable marks an error as ErrUnusable. The message is the error's own, with what to do about it
+// where this machine has run out of something.
 func Unusable(err error) error {
 	if errors.Is(err, ErrUnusable) {
 		return err

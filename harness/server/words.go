@@ -19,8 +19,8 @@ type Ended struct {
 
 func (e *Ended) Error() string { return fmt.Sprintf("it ended at once (%s): %s", e.How, e.Words) }
 
-// Directive returns the directive of redis.conf that the server names as the one that it does not take, and why; "" where it
-// names none (config.c, loadServerConfigFromString).
+// Directive returns the directive of redis.conf that the server names as the one that it does not
+// take, and why; "" where it names none (config.c, loadServerConfigFromString).
 func (e *Ended) Directive() (name, why string) {
 	if quoted := quotedLine.FindStringSubmatch(e.Words); quoted != nil {
 		return quoted[1], strings.TrimPrefix(e.Words[strings.Index(e.Words, quoted[0]):], ">>> ")
@@ -37,9 +37,9 @@ var chatter = []string{
 	"Current maximum open files is", "Increased maximum number of open files", "monotonic clock:", "Ready to accept connections",
 }
 
-// lastWords returns on one line what a server had to say before it ended: its complaint about redis.conf, its warnings without
-// those that stand in every log (that memory may not be overcommitted, that transparent huge pages are on), or else the last
-// line of its log.
+// lastWords returns on one line what a server had to say before it ended: its complaint about
+// redis.conf, its warnings without those that stand in every log (that memory may not be
+// overcommitted, that transparent huge pages are on), or else the last line of its log.
 func lastWords(output []byte) string {
 	var complaint, warnings []string
 	last := "it said nothing"
@@ -95,8 +95,9 @@ func LoweredLimit(log []byte) string {
 	return ""
 }
 
-// refusalToStop returns the reason that a server gives in its log for living on after SIGTERM; "" where it gives none. It goes
-// by finishShutdown in Redis's server.c: the reason ends in "can't exit", and the next line says that there are errors.
+// refusalToStop returns the reason that a server gives in its log for living on after SIGTERM; ""
+// where it gives none. It goes by finishShutdown in Redis's server.c: the reason ends in "can't
+// exit", and the next line says that there are errors.
 func refusalToStop(output []byte) string {
 	for line := range strings.Lines(string(output)) {
 		if strings.Contains(line, "can't exit") {
