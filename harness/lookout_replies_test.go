@@ -14,15 +14,9 @@ import (
 // A watch of a server whose clients are others' tells which errors they are answered
 // with, and when it is over. Scripts that are sent for the first time are none of it.
 func TestLookoutSeesCommandsRefused(t *testing.T) {
+	needRedis(t)
 	nothingLeft(t)
-	workspace, err := server.NewWorkspace("lookout")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := server.StartProcess(t.Context(), server.Spec{Config: server.Config{"save": `""`}, Workspace: workspace, Name: "lookout"})
-	if err != nil {
-		t.Skipf("needs a redis-server on PATH: %v", err)
-	}
+	s := startedElsewhere(t, server.StartProcess, server.Config{"save": `""`})
 	ctx, stop := context.WithCancel(context.Background())
 	client := redis.NewClient(&redis.Options{Addr: s.Endpoint().Addr, PoolSize: 1})
 	done := make(chan struct{})
@@ -30,12 +24,6 @@ func TestLookoutSeesCommandsRefused(t *testing.T) {
 		stop()
 		<-done
 		_ = client.Close()
-		if err := s.Stop(context.WithoutCancel(t.Context())); err != nil {
-			t.Error(err)
-		}
-		if err := workspace.Close(); err != nil {
-			t.Error(err)
-		}
 	}()
 	begun := time.Now()
 	go func() { // a replica from 2 s to 3 s

@@ -35,15 +35,9 @@ func TestLookoutLeavesNothing(t *testing.T) {
 		}},
 	} {
 		t.Run(c.why, func(t *testing.T) {
+			needRedis(t)
 			nothingLeft(t)
-			workspace, err := server.NewWorkspace("lookout")
-			if err != nil {
-				t.Fatal(err)
-			}
-			s, err := server.StartProcess(t.Context(), server.Spec{Config: server.Config{"save": `""`}, Workspace: workspace, Name: "lookout"})
-			if err != nil {
-				t.Skipf("needs a redis-server on PATH: %v", err)
-			}
+			s := startedElsewhere(t, server.StartProcess, server.Config{"save": `""`})
 			ctx, interrupt := context.WithCancel(t.Context())
 			defer interrupt()
 			time.AfterFunc(1200*time.Millisecond, func() { c.trial(t, s, interrupt) })
@@ -56,12 +50,6 @@ func TestLookoutLeavesNothing(t *testing.T) {
 			}
 			if killed := strings.HasPrefix(c.why, "killed"); killed != (err != nil) || len(last.Signals) == 0 {
 				t.Errorf("%+v, %v", last, err)
-			}
-			if err := s.Stop(context.WithoutCancel(t.Context())); err != nil {
-				t.Error(err)
-			}
-			if err := workspace.Close(); err != nil {
-				t.Error(err)
 			}
 		})
 	}

@@ -83,26 +83,15 @@ func TestSettingThatARestartLoses(t *testing.T) {
 	}
 }
 
-// theirs is a server that the test starts and lockjam does not.
+// theirs attaches the run to a server that lockjam does not start, and returns a client
+// of it.
 func theirs(t *testing.T, o *Options, c server.Config) *redis.Client {
 	t.Helper()
-	ws, err := server.NewWorkspace("somebody-else")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := o.Start(t.Context(), server.Spec{Workspace: ws, Name: "theirs", Config: c})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := errors.Join(s.Stop(context.Background()), ws.Close()); err != nil {
-			t.Error(err)
-		}
-	})
+	s := startedElsewhere(t, o.Start, c)
 	o.Start = server.Attach("redis://" + s.Endpoint().Addr)
-	c2 := redis.NewClient(&redis.Options{Addr: s.Endpoint().Addr, PoolSize: 1})
-	t.Cleanup(func() { _ = c2.Close() })
-	return c2
+	client := redis.NewClient(&redis.Options{Addr: s.Endpoint().Addr, PoolSize: 1})
+	t.Cleanup(func() { _ = client.Close() })
+	return client
 }
 
 // On a server that lockjam did not start, all directives are compared, each arm's own too.

@@ -117,7 +117,7 @@ func TestProbeOfASilentServer(t *testing.T) {
 		s := &silence{t: t, at: phase(history.Recovery), then: func() {}}
 		o.Observe = s.observe
 		if attached {
-			s.server = somebodyElses(t, o.Start)
+			s.server = startedElsewhere(t, o.Start, server.Config{"maxclients": "16", "save": `""`})
 			o.Start = server.Attach("redis://" + s.server.Endpoint().Addr)
 		} else {
 			o.Start = s.start(o.Start)
@@ -136,23 +136,4 @@ func TestProbeOfASilentServer(t *testing.T) {
 			t.Errorf("attached %v: probes %+v", attached, probes)
 		}
 	}
-}
-
-// somebodyElses starts a server that no run has started.
-func somebodyElses(t *testing.T, start server.Starter) server.Server {
-	t.Helper()
-	ws, err := server.NewWorkspace("somebody-else")
-	if err != nil {
-		t.Fatal(err)
-	}
-	theirs, err := start(t.Context(), server.Spec{Workspace: ws, Name: "theirs", Config: server.Config{"maxclients": "16", "save": `""`}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := errors.Join(theirs.Stop(context.Background()), ws.Close()); err != nil {
-			t.Error(err)
-		}
-	})
-	return theirs
 }

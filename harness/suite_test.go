@@ -98,6 +98,25 @@ func needRedis(t *testing.T) {
 	}
 }
 
+// startedElsewhere starts a server that no run has started, and stops it after the test.
+func startedElsewhere(t *testing.T, start server.Starter, c server.Config) server.Server {
+	t.Helper()
+	ws, err := server.NewWorkspace("elsewhere")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := start(t.Context(), server.Spec{Workspace: ws, Name: "elsewhere", Config: c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(s.Stop(context.Background()), ws.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
 func TestRunThatPasses(t *testing.T) {
 	needRedis(t)
 	nothingLeft(t)
@@ -269,19 +288,7 @@ func TestInterruptAtAFrozenServerOfSomebodyElse(t *testing.T) {
 	needRedis(t)
 	nothingLeft(t)
 	o := quickOptions(t, "no-effect")
-	ws, err := server.NewWorkspace("somebody-else")
-	if err != nil {
-		t.Fatal(err)
-	}
-	theirs, err := o.Start(t.Context(), server.Spec{Workspace: ws, Name: "theirs", Config: server.Config{"maxclients": "16", "save": `""`}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := errors.Join(theirs.Stop(context.Background()), ws.Close()); err != nil {
-			t.Error(err)
-		}
-	}()
+	theirs := startedElsewhere(t, o.Start, server.Config{"maxclients": "16", "save": `""`})
 	ctx, cancel := context.WithCancel(t.Context())
 	o.Start = server.Attach("redis://" + theirs.Endpoint().Addr)
 	var begun time.Time
@@ -294,7 +301,7 @@ func TestInterruptAtAFrozenServerOfSomebodyElse(t *testing.T) {
 			cancel()
 		}
 	}
-	_, _, err = RunSuite(ctx, o)
+	_, _, err := RunSuite(ctx, o)
 	if took := time.Since(begun); took > hurryWithin+time.Second {
 		t.Errorf("it took %v to end", took)
 	}
@@ -314,19 +321,7 @@ func TestInterruptInARemedyAtAServerOfSomebodyElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	o.Scenarios, o.Arms = []*scenario.Scenario{sc}, []string{"released"}
-	ws, err := server.NewWorkspace("somebody-else")
-	if err != nil {
-		t.Fatal(err)
-	}
-	theirs, err := o.Start(t.Context(), server.Spec{Workspace: ws, Name: "theirs", Config: server.Config{"maxclients": "16", "save": `""`}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := errors.Join(theirs.Stop(context.Background()), ws.Close()); err != nil {
-			t.Error(err)
-		}
-	}()
+	theirs := startedElsewhere(t, o.Start, server.Config{"maxclients": "16", "save": `""`})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	o.Start = server.Attach("redis://" + theirs.Endpoint().Addr)
