@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/triggers"
 	"github.com/lockjam/lockjam/harness/watch"
 )
@@ -57,7 +58,7 @@ func (j *judge) silences() []span {
 	if !slices.ContainsFunc(j.h.Samples, func(s history.Sample) bool { return s.Server != nil && s.Server.CPU > 0 }) {
 		return nil // an older journal: whether the server was busy cannot be known
 	}
-	if j.sleepsInHandshakes() {
+	if sleepsInHandshakes(j.sc, j.arm) {
 		return nil
 	}
 	var all []span
@@ -88,8 +89,8 @@ func (j *judge) silences() []span {
 // sleepsInHandshakes reports whether clients make the server sleep as they connect, in
 // place of the work that a handshake takes. Then it is silent and uses no CPU, and a
 // server that is stopped looks the same.
-func (j *judge) sleepsInHandshakes() bool {
-	return j.sc.Swarm.Client.HandshakeMS > 0 || j.arm.Swarm != nil && j.arm.Swarm.Client.HandshakeMS > 0
+func sleepsInHandshakes(sc *scenario.Scenario, arm scenario.Arm) bool {
+	return sc.Swarm.Client.HandshakeMS > 0 || arm.Swarm != nil && arm.Swarm.Client.HandshakeMS > 0
 }
 
 // answers counts what a server has said to the workers, that it is full included.

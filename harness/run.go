@@ -174,8 +174,8 @@ func (a *armRun) phases(ctx context.Context) (err error) {
 }
 
 // baseline waits until goodput has been steady for long enough to compare with, or until
-// it is clear that Redis refuses everything. Its time
-// begins with the warm-up: a large swarm takes a while to start.
+// it is clear that Redis refuses everything. Its time begins with the warm-up: a large
+// swarm takes a while to start.
 func (a *armRun) baseline(ctx context.Context) (span, bool, error) {
 	length := a.sc.Phases.BaselineMS.Duration()
 	for end := a.elapsed() + a.sc.Phases.BaselineMaxMS.Duration(); a.elapsed() < end; {

@@ -78,9 +78,8 @@ func (a *armRun) tell(where string, differing, unknown []server.Setting) (differ
 	return differ, unread
 }
 
-// persistence are the directives that decide what outlives a restart. A
-// server that lockjam did not start is never restarted: differences there are reported
-// and decide nothing.
+// persistence are the directives that decide what outlives a restart. A server that lockjam
+// did not start is never restarted: differences there are reported and decide nothing.
 var persistence = []string{"save", "appendonly", "appendfilename", "appenddirname", "dbfilename"}
 
 // restarted notes what a server that was restarted has not of the settings that it was restarted with. A limit that a
@@ -99,11 +98,10 @@ func (a *armRun) restarted(ctx context.Context, c server.Config) {
 	}
 }
 
-// holdsUpOthers returns an error where clients' handshakes, which hold the whole server up (DEBUG SLEEP), would do so
-// to others on a server that lockjam did not start.
+// holdsUpOthers returns an error where the swarm's handshakes, during which the server sleeps
+// (DEBUG SLEEP), would hold up other clients of a server that lockjam did not start.
 func (a *armRun) holdsUpOthers(ctx context.Context) error {
-	holds := a.sc.Swarm.Client.HandshakeMS > 0 || a.arm.Swarm != nil && a.arm.Swarm.Client.HandshakeMS > 0
-	if !holds || !a.attached() {
+	if !sleepsInHandshakes(a.sc, a.arm) || !a.attached() {
 		return nil
 	}
 	if err := a.reconfigurable(); err != nil {
