@@ -171,6 +171,13 @@ func TestLowRateIsNoRelapse(t *testing.T) {
 			t.Errorf("%s: %s: %s", c.name, r.Verdict, r.Because)
 		}
 	}
+	// A remedy that was tried twice, 1.6 s apart, moved something each time: the pause between
+	// is its own, and what stands still for 1.3 s after it has relapsed.
+	twice := baseline().work(3*second, 3100*time.Millisecond, 20).work(4600*time.Millisecond, 4700*time.Millisecond, 20)
+	twice.mark(4550*time.Millisecond, history.RemedyMark, history.Applied, "")
+	if r := Judge(sc, arm, twice.sampled()); r.Verdict != Relapsed {
+		t.Errorf("tried twice: %s: %s", r.Verdict, r.Because)
+	}
 }
 
 // A foreign client whose slot could be all that is needed makes the proof impossible;

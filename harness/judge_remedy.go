@@ -138,9 +138,11 @@ func (j *judge) grantsFrom(from time.Duration) []time.Duration {
 
 // ceased reports whether no grant has followed the last of these for longer than work,
 // timeouts and the usual pauses explain. Grants that are as far apart from each other
-// all the time go on, however few they are.
+// all the time go on, however few they are; what a remedy of several steps moved while it
+// was being applied is not counted among those pauses.
 func (j *judge) ceased(grants []time.Duration) bool {
-	explained := max(j.longest(), longestGap(grants), 2*longestGap(j.grantsWithin(j.t.baseline)))
+	applied, _ := slices.BinarySearch(grants, j.t.remedyApplied)
+	explained := max(j.longest(), longestGap(grants[applied:]), 2*longestGap(j.grantsWithin(j.t.baseline)))
 	if j.arm.Swarm != nil { // the settings that a rollout brings
 		explained = max(explained, longestTimeout(*j.arm.Swarm))
 	}
