@@ -33,13 +33,13 @@ func attribute(arms []ArmResult) {
 			continue
 		}
 		beside := func(name string) *ArmResult {
-			k := slices.IndexFunc(arms, func(b ArmResult) bool { return b.Name == name && b.sameLot(a) })
+			k := slices.IndexFunc(arms, func(b ArmResult) bool { return b.Name == name && sameLot(&b, a) })
 			if k < 0 {
 				return nil
 			}
 			return &arms[k]
 		}
-		k := slices.IndexFunc(arms, func(b ArmResult) bool { return b.Control() && b.sameLot(a) })
+		k := slices.IndexFunc(arms, func(b ArmResult) bool { return b.Control() && sameLot(&b, a) })
 		switch {
 		case k < 0:
 			a.Credit = &Credit{Because: "No control arm ran beside it: whether it was its doing is not proved."}
@@ -49,14 +49,14 @@ func attribute(arms []ArmResult) {
 			a.Credit = creditRemedy(a, &arms[k])
 		}
 		if a.Credit.Earned {
-			a.Credit.compareParts(a, beside)
+			compareParts(a.Credit, a, beside)
 		}
 	}
 }
 
 // sameLot says whether two arms ran for one comparison: in the same repeat, on the
 // same image.
-func (a *ArmResult) sameLot(b *ArmResult) bool { return a.Repeat == b.Repeat && a.Image == b.Image }
+func sameLot(a, b *ArmResult) bool { return a.Repeat == b.Repeat && a.Image == b.Image }
 
 // succeeded is whether there is any credit to earn.
 func succeeded(v Verdict) bool {
@@ -125,7 +125,7 @@ func creditPrevention(a, control *ArmResult) *Credit {
 
 // compareParts looks at the arms that do a part of what this one does: the scenario
 // names them in against.
-func (c *Credit) compareParts(a *ArmResult, beside func(string) *ArmResult) {
+func compareParts(c *Credit, a *ArmResult, beside func(string) *ArmResult) {
 	var same, better, short []string
 	for _, name := range a.Against {
 		part := beside(name)

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/triggers"
 )
 
@@ -36,7 +35,7 @@ func (j *judge) checked() {
 // Checked reports whether the scenario expects anything of the signal, and the server
 // let it be read.
 func (s SignalResult) Checked() bool {
-	return s.Expected != "" && s.Expected != string(scenario.Any) && s.Unavailable == ""
+	return s.Expected != "" && s.Expected != AnyFiring && s.Unavailable == ""
 }
 
 // NotChecked says what was found in an arm without the scenario expecting anything of it;

@@ -122,7 +122,7 @@ func readings(sc *ScenarioResult, names ...string) iter.Seq[reading] {
 	return func(yield func(reading) bool) {
 		for i := range sc.Arms {
 			for _, s := range sc.Arms[i].Signals {
-				if !slices.Contains(names, s.Name) || s.Unavailable != "" || sc.Arms[i].Prevention != "" || !sc.Arms[i].conclusive() {
+				if !slices.Contains(names, s.Name) || s.Unavailable != "" || sc.Arms[i].Prevention != "" || !conclusive(&sc.Arms[i]) {
 					continue
 				}
 				if !yield(reading{sc.Name, &sc.Arms[i], s}) {
@@ -241,7 +241,7 @@ func asWritten(card *Claim, on []ScenarioResult) {
 	tried, matched := 0, 0
 	for _, sc := range on {
 		for _, a := range sc.Arms {
-			if a.Reproduced == nil || !*a.Reproduced || a.Verdict == Cured || !a.conclusive() {
+			if a.Reproduced == nil || !*a.Reproduced || a.Verdict == Cured || !conclusive(&a) {
 				continue // no failure, or none any more when it was asked
 			}
 			for _, p := range a.Probes {
@@ -314,7 +314,7 @@ func cumulative(card *Claim, on []ScenarioResult) {
 }
 
 // conclusive reports whether an arm is evidence of anything.
-func (a *ArmResult) conclusive() bool { return a.Outcome != Inconclusive }
+func conclusive(a *ArmResult) bool { return a.Outcome != Inconclusive }
 
 // anyOf is "the one failure" and "any of 3 failures".
 func anyOf(n int, what string) string {
@@ -338,7 +338,7 @@ func action(card *Claim, on []ScenarioResult, id string) {
 		for _, a := range sc.Arms {
 			remedy, _ := remedies.Find(a.Remedy)
 			// Repeats agree, or the run does not pass; the first speaks for them.
-			if remedy.Claim != id || a.Verdict == "" || a.Repeat > 1 || a.Name != a.Remedy || !a.conclusive() {
+			if remedy.Claim != id || a.Verdict == "" || a.Repeat > 1 || a.Name != a.Remedy || !conclusive(&a) {
 				continue
 			}
 			card.Evidence = append(card.Evidence, Evidence{sc.Name, a.Name, "verdict", a.Verdict})
@@ -369,17 +369,17 @@ func settled(card *Claim, on []ScenarioResult) {
 		sc := &on[i]
 		for k := range sc.Arms {
 			a := &sc.Arms[k]
-			if a.Remedy != "raise-maxclients-restart" || a.Verdict == "" || a.Verdict == Blocked || a.Repeat > 1 || !a.conclusive() {
+			if a.Remedy != "raise-maxclients-restart" || a.Verdict == "" || a.Verdict == Blocked || a.Repeat > 1 || !conclusive(a) {
 				continue
 			}
-			connected, rejected := a.after("client-saturation"), a.after("rejected-connections")
+			connected, rejected := readAfter(a, "client-saturation"), readAfter(a, "rejected-connections")
 			if connected == nil || rejected == nil {
 				continue
 			}
 			settles := a.Connections != nil && a.Connections.SettledAfterMS != nil
 			steady := settles && connected["ratio_max"] <= 0.8 && rejected["rejected_count"] == 0
 			card.Evidence = append(card.Evidence, Evidence{sc.Name, a.Name, "signals.client-saturation.figures_after", connected})
-			said := fmt.Sprintf("%s/%s (%s, %s)", sc.Name, a.Name, a.settledAt(connected), a.Verdict)
+			said := fmt.Sprintf("%s/%s (%s, %s)", sc.Name, a.Name, settledAt(a, connected), a.Verdict)
 			if steady == (a.Verdict == Cured) {
 				right = append(right, said)
 			} else {
@@ -395,7 +395,7 @@ func settled(card *Claim, on []ScenarioResult) {
 }
 
 // settledAt is "67 clients of 10000 after 1.2 s".
-func (a *ArmResult) settledAt(connected map[string]float64) string {
+func settledAt(a *ArmResult, connected map[string]float64) string {
 	if a.Connections == nil || a.Connections.SettledAfterMS == nil {
 		taken, beyond := SlotsTaken(int64(connected["connected_max"]), int64(connected["maxclients"]))
 		return fmt.Sprintf("up to %d clients%s of %.0f, never steady", taken, beyond, connected["maxclients"])
@@ -412,7 +412,7 @@ func prevents(card *Claim, on []ScenarioResult, id string) {
 	var harms []string
 	for _, sc := range on {
 		for _, a := range sc.Arms {
-			if a.Claim != id || a.Prevention == "" || a.Verdict == "" || a.Repeat > 1 || !a.conclusive() {
+			if a.Claim != id || a.Prevention == "" || a.Verdict == "" || a.Repeat > 1 || !conclusive(&a) {
 				continue
 			}
 			card.Evidence = append(card.Evidence, Evidence{sc.Name, a.Name, "verdict", a.Verdict})
@@ -444,7 +444,7 @@ func warning(card *Claim, on []ScenarioResult) {
 	var harmed []string
 	for _, sc := range on {
 		for _, a := range sc.Arms {
-			if a.Remedy != "release-stale-locks" || a.Verdict == "" || a.Verdict == Blocked || a.Repeat > 1 || !a.conclusive() {
+			if a.Remedy != "release-stale-locks" || a.Verdict == "" || a.Verdict == Blocked || a.Repeat > 1 || !conclusive(&a) {
 				continue
 			}
 			card.Evidence = append(card.Evidence, Evidence{sc.Name, a.Name, "safety.overlaps", a.Safety.Overlaps})
@@ -498,4 +498,14 @@ func sentence(parts ...any) string {
 		return noArm
 	}
 	return "It " + strings.Join(said, "; it ") + "."
+}
+
+// readAfter is what a signal read at the end of the recovery.
+func readAfter(a *ArmResult, signal string) map[string]float64 {
+	for _, s := range a.Signals {
+		if s.Name == signal {
+			return s.FiguresAfter
+		}
+	}
+	return nil
 }

@@ -10,11 +10,11 @@ func reviewed(card *Claim, on []ScenarioResult) {
 	for _, sc := range on {
 		for _, a := range sc.Arms {
 			switch {
-			case a.Repeat > 1 || !a.conclusive():
+			case a.Repeat > 1 || !conclusive(&a):
 			case a.Control() && a.FaultsPerS != nil && a.Reproduced != nil && *a.Reproduced:
 				card.Evidence = append(card.Evidence, Evidence{sc.Name, a.Name, "faults_per_s.during", *a.FaultsPerS.During})
-				loud := a.loud()
-				said := fmt.Sprintf("%s (%.0f safety faults a second, and %s fired)", sc.Name, *a.FaultsPerS.During, fired(loud, a.available()))
+				loud := loud(&a)
+				said := fmt.Sprintf("%s (%.0f safety faults a second, and %s fired)", sc.Name, *a.FaultsPerS.During, fired(loud, available(&a)))
 				if len(loud) == 0 {
 					unseen = append(unseen, said)
 				} else {
@@ -44,7 +44,7 @@ func reviewed(card *Claim, on []ScenarioResult) {
 }
 
 // loud are the signals that fired in the incident.
-func (a *ArmResult) loud() (names []string) {
+func loud(a *ArmResult) (names []string) {
 	for _, s := range a.Signals {
 		if s.Fired {
 			names = append(names, s.Name)
@@ -54,7 +54,7 @@ func (a *ArmResult) loud() (names []string) {
 }
 
 // available is how many signals could have fired.
-func (a *ArmResult) available() (n int) {
+func available(a *ArmResult) (n int) {
 	for _, s := range a.Signals {
 		if s.Unavailable == "" {
 			n++

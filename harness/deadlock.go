@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/signals"
 	"github.com/lockjam/lockjam/harness/swarm"
 	"github.com/lockjam/lockjam/harness/waitgraph"
@@ -21,16 +22,25 @@ type proof struct {
 	before, now history.Census
 }
 
-// prove compares every census with the newest one that is old enough: what moved
-// before that does not count.
-func (j *judge) prove() []proof {
-	rules := waitgraph.DefaultRules(j.longest())
-	taken := j.h.Census
+// prover proves standstills of a swarm with these settings. It is pure.
+type prover struct {
+	sc  *scenario.Scenario // as the arm has it
+	ops []history.Op       // in the order of their ends; the live view has none
+}
+
+// prove compares every census with the newest one that is old enough: activity
+// before that one does not count.
+func (v prover) prove(taken []history.Census) []proof {
 	var all []proof
 	for i := 1; i < len(taken); i++ {
-		all = append(all, j.proof(taken[earlier(taken, i, rules.LongestTimeout)], taken[i], rules))
+		all = append(all, v.at(taken, i))
 	}
 	return all
+}
+
+// at is the proof that census i, 1 and up, gives.
+func (v prover) at(taken []history.Census, i int) proof {
+	return v.proof(taken[earlier(taken, i, v.longest())], taken[i], waitgraph.DefaultRules(v.longest()))
 }
 
 // earlier is the newest census that was complete for longer than the longest timeout
@@ -44,10 +54,10 @@ func earlier(taken []history.Census, i int, longest time.Duration) int {
 }
 
 // proof compares two censuses.
-func (j *judge) proof(a, b history.Census, rules waitgraph.Rules) proof {
-	before, now := j.snapshots(a, b)
+func (v prover) proof(a, b history.Census, rules waitgraph.Rules) proof {
+	before, now := v.snapshots(a, b)
 	act := activity(a, b)
-	if j.givesBack() && !j.anyEnded(a.At-a.Took, b.At) {
+	if v.givesBack() && !v.anyEnded(a.At-a.Took, b.At) {
 		act.InVain = act.Releases
 	}
 	return proof{before: a, now: b, Finding: waitgraph.Judge(before, now, act, rules)}
@@ -55,14 +65,14 @@ func (j *judge) proof(a, b history.Census, rules waitgraph.Rules) proof {
 
 // givesBack says whether requests may give a lock back and still want it: those that
 // take two do, where they keep the first for so long only.
-func (j *judge) givesBack() bool {
-	l := j.sc.Swarm.Lock
+func (v prover) givesBack() bool {
+	l := v.sc.Swarm.Lock
 	return (l.Pair == swarm.PairOrdered || l.Pair == swarm.PairOwnFirst) && l.PairWaitMS > 0
 }
 
 // anyEnded says whether a request came to an end after from and not after to.
-func (j *judge) anyEnded(from, to time.Duration) bool {
-	return slices.ContainsFunc(j.h.Ops, func(op history.Op) bool {
+func (v prover) anyEnded(from, to time.Duration) bool {
+	return slices.ContainsFunc(v.ops, func(op history.Op) bool {
 		return op.Outcome != history.Unknown && op.Ended > from && op.Ended <= to
 	})
 }
@@ -76,13 +86,13 @@ func activity(a, b history.Census) waitgraph.Activity {
 	}
 }
 
-// proved is the first proof of the incident; where there is none, what was found last,
+// decisive is the first proof of the incident; where there is none, what was found last,
 // of slowness and livelock rather the latter. It is nil without two censuses.
-func (j *judge) proved() *proof {
+func decisive(proofs []proof, incident span) *proof {
 	var last *proof
-	for i := range j.proofs {
-		p := &j.proofs[i]
-		if j.t.incident.holds(p.before.At) && j.t.incident.holds(p.now.At) {
+	for i := range proofs {
+		p := &proofs[i]
+		if incident.holds(p.before.At) && incident.holds(p.now.At) {
 			if p.Proved {
 				return p
 			}
@@ -95,17 +105,8 @@ func (j *judge) proved() *proof {
 	return last
 }
 
-// findings are the proofs as signals see them.
-func (j *judge) findings() []signals.Finding {
-	all := make([]signals.Finding, len(j.proofs))
-	for i, p := range j.proofs {
-		all[i] = p.finding()
-	}
-	return all
-}
-
-// finding is a proof as signals see it.
-func (p *proof) finding() signals.Finding {
+// forSignals is a proof as signals see it.
+func (p *proof) forSignals() signals.Finding {
 	f := signals.Finding{
 		At: p.now.At, Deadlock: p.Proved && p.Kind == waitgraph.Deadlock, Waiting: p.Waiting,
 		Unknown: strings.Join(p.Foreign, ", "),
@@ -119,9 +120,9 @@ func (p *proof) finding() signals.Finding {
 // allowedFrom is when the rules first allowed the proof that two censuses gave: the
 // longest timeout after the last grant or release, and after the youngest of the
 // edges that are the same in both.
-func (j *judge) allowedFrom(a, b history.Census) time.Duration {
+func (v prover) allowedFrom(a, b history.Census) time.Duration {
 	var latest time.Duration
-	for _, op := range j.h.Ops {
+	for _, op := range v.ops {
 		for _, t := range []time.Duration{moved(op), op.Released} {
 			if t <= b.At {
 				latest = max(latest, t)
@@ -145,13 +146,13 @@ func (j *judge) allowedFrom(a, b history.Census) time.Duration {
 			latest = max(latest, w.Opened)
 		}
 	}
-	return latest + j.longest()
+	return latest + v.longest()
 }
 
 // longest is the longest time that the swarm can stand still in and be sound, whatever
 // the trigger does to it.
-func (j *judge) longest() time.Duration {
-	return max(longestTimeout(j.sc.Swarm), j.sc.Trigger.HoldMS.Duration())
+func (v prover) longest() time.Duration {
+	return max(longestTimeout(v.sc.Swarm), v.sc.Trigger.HoldMS.Duration())
 }
 
 // longestTimeout is the longest time that a sound swarm with these settings can
@@ -169,9 +170,9 @@ func longestTimeout(s swarm.Settings) time.Duration {
 
 // snapshots draws the edges of two censuses, the first of which was complete before
 // the second was begun.
-func (j *judge) snapshots(a, b history.Census) (before, now waitgraph.Snapshot) {
-	unaware := j.unaware(a, b)
-	return j.snapshot(a, unaware), j.snapshot(b, unaware)
+func (v prover) snapshots(a, b history.Census) (before, now waitgraph.Snapshot) {
+	unaware := v.unaware(a, b)
+	return v.snapshot(a, unaware), v.snapshot(b, unaware)
 }
 
 // unaware lists the workers that waited for a lock from one census to the other while
@@ -179,10 +180,10 @@ func (j *judge) snapshots(a, b history.Census) (before, now waitgraph.Snapshot) 
 // answer that has not come within the read timeout will not come any more, for the
 // client has hung up by then; where there is no such timeout it may. Who asks for the
 // token finds out.
-func (j *judge) unaware(a, b history.Census) map[int32]bool {
+func (v prover) unaware(a, b history.Census) map[int32]bool {
 	unaware := map[int32]bool{}
-	timeout := j.sc.Swarm.Client.ReadTimeoutMS.Duration()
-	if j.sc.Swarm.Lock.Verify || timeout <= 0 || b.At-b.Took-a.At <= timeout {
+	timeout := v.sc.Swarm.Client.ReadTimeoutMS.Duration()
+	if v.sc.Swarm.Lock.Verify || timeout <= 0 || b.At-b.Took-a.At <= timeout {
 		return unaware
 	}
 	own := func(w history.Stance, c history.Census) bool {
@@ -202,8 +203,8 @@ func (j *judge) unaware(a, b history.Census) map[int32]bool {
 
 // snapshot draws the edges of a census. What it is not sure of it gives to an
 // idler, who may let go at any moment: that can hide a deadlock, never feign one.
-func (j *judge) snapshot(c history.Census, unaware map[int32]bool) waitgraph.Snapshot {
-	d := drawing{judge: j, index: map[resource]int{}, unaware: unaware, claimed: map[string]bool{}, known: map[string]bool{}, latest: map[string]int64{}}
+func (v prover) snapshot(c history.Census, unaware map[int32]bool) waitgraph.Snapshot {
+	d := drawing{of: v, index: map[resource]int{}, unaware: unaware, claimed: map[string]bool{}, known: map[string]bool{}, latest: map[string]int64{}}
 	d.g.At, d.g.Took = c.At, c.Took
 	d.g.Resources = []waitgraph.Resource{{Kind: waitgraph.Slot, Name: "slots", Units: int(c.Slots)}}
 	for _, w := range c.Workers {
@@ -223,7 +224,7 @@ func (j *judge) snapshot(c history.Census, unaware map[int32]bool) waitgraph.Sna
 	for _, name := range slices.Sorted(maps.Keys(c.Clients)) {
 		switch n := int(c.Clients[name] - others[name]); {
 		case d.known[name], n <= 0:
-		case swarm.Leaks(name) && !j.reapsIdle():
+		case swarm.Leaks(name) && !v.reapsIdle():
 			d.holder(name, n, waitgraph.Outsider)
 		default:
 			d.idler(name, n)
@@ -245,7 +246,7 @@ const slots = 0
 
 // drawing is a snapshot that is being drawn.
 type drawing struct {
-	judge   *judge
+	of      prover
 	g       waitgraph.Snapshot
 	index   map[resource]int
 	unaware map[int32]bool   // workers that wait for a lock that they have
@@ -276,7 +277,7 @@ func (d *drawing) lock(name string) int { return d.resource(resource{waitgraph.L
 // command is free here, for it comes back: that can hide a deadlock for as long
 // as the command takes, and never feign one.
 func (d *drawing) turn(client string) int {
-	return d.resource(resource{waitgraph.Turn, client}, d.judge.sc.Swarm.Client.PoolSize)
+	return d.resource(resource{waitgraph.Turn, client}, d.of.sc.Swarm.Client.PoolSize)
 }
 
 // worker draws what one living worker holds and waits for.
@@ -300,7 +301,7 @@ func (d *drawing) worker(w history.Stance) {
 	}
 	if w.Other != "" {
 		d.claimed[w.Other] = true
-		p.Holds = append(p.Holds, waitgraph.Edge{Resource: d.lock(w.Other), Units: 1, Since: w.OtherSince, Token: w.Token, EndsAt: d.judge.expires(w.OtherSince)})
+		p.Holds = append(p.Holds, waitgraph.Edge{Resource: d.lock(w.Other), Units: 1, Since: w.OtherSince, Token: w.Token, EndsAt: d.of.expires(w.OtherSince)})
 	}
 	switch w.State {
 	case swarm.Waiting.String():
@@ -310,19 +311,19 @@ func (d *drawing) worker(w history.Stance) {
 			p.Waits = append([]waitgraph.Edge{lock}, p.Waits...)
 			if d.unaware[w.Worker] {
 				d.claimed[w.Lock] = true
-				lock.EndsAt = d.judge.expires(w.Since)
+				lock.EndsAt = d.of.expires(w.Since)
 				p.Holds = append(p.Holds, lock)
 			}
 		}
 		for i := range p.Waits {
-			p.Waits[i].EndsAt = d.judge.gaveUp(w.Since)
+			p.Waits[i].EndsAt = d.of.gaveUp(w.Since)
 		}
 	case swarm.Holding.String(), swarm.Dialing.String():
 		if w.Lock == "" {
 			break
 		}
 		d.claimed[w.Lock] = true
-		p.Holds = append(p.Holds, waitgraph.Edge{Resource: d.lock(w.Lock), Units: 1, Since: w.Since, Token: w.Token, EndsAt: d.judge.expires(w.Since)})
+		p.Holds = append(p.Holds, waitgraph.Edge{Resource: d.lock(w.Lock), Units: 1, Since: w.Since, Token: w.Token, EndsAt: d.of.expires(w.Since)})
 		if w.State == swarm.Dialing.String() {
 			p.Waits = d.goOn(w)
 		}
@@ -376,8 +377,8 @@ func (d *drawing) sharedSlots(workers []history.Stance) {
 
 // reapsIdle says whether the server closes connections that nobody uses. Without
 // that what is leaked is never given back.
-func (j *judge) reapsIdle() bool {
-	after := j.sc.Server.Config["timeout"]
+func (v prover) reapsIdle() bool {
+	after := v.sc.Server.Config["timeout"]
 	return after != "" && after != "0"
 }
 
@@ -414,11 +415,11 @@ func (d *drawing) ownerless(name, token string, at time.Duration) {
 	case !d.known["worker "+owner]:
 	case d.latest[owner] > seq:
 		p = waitgraph.Process{Name: fmt.Sprintf("worker %s in its request %d", owner, seq), Role: waitgraph.Outsider}
-		at = d.judge.taken(owner, name, at)
+		at = d.of.taken(owner, name, at)
 	default:
 		p = waitgraph.Process{Name: "owner of " + name, Role: waitgraph.Idler}
 	}
-	p.Holds = []waitgraph.Edge{{Resource: d.lock(name), Units: 1, Token: token, EndsAt: d.judge.expires(at)}}
+	p.Holds = []waitgraph.Edge{{Resource: d.lock(name), Units: 1, Token: token, EndsAt: d.of.expires(at)}}
 	d.g.Processes = append(d.g.Processes, p)
 }
 
@@ -432,9 +433,9 @@ func tokenOf(token string) (owner string, seq int64, ok bool) {
 
 // taken is when a worker was last granted a lock that it has not released. The grant
 // is on record, for the request is over; without that it is as late as it can be.
-func (j *judge) taken(owner, lock string, atLatest time.Duration) time.Duration {
+func (v prover) taken(owner, lock string, atLatest time.Duration) time.Duration {
 	latest := history.Never
-	for _, op := range j.h.Ops {
+	for _, op := range v.ops {
 		if op.Ended > atLatest {
 			break // they are in the order of their ends
 		}
@@ -450,13 +451,13 @@ func (j *judge) taken(owner, lock string, atLatest time.Duration) time.Duration 
 }
 
 // expires is when a lock that was taken at that time goes by itself; 0: never.
-func (j *judge) expires(taken time.Duration) time.Duration {
-	return after(taken, j.sc.Swarm.Lock.TTLMS)
+func (v prover) expires(taken time.Duration) time.Duration {
+	return after(taken, v.sc.Swarm.Lock.TTLMS)
 }
 
 // gaveUp is when somebody who waits since then gives up; 0: never.
-func (j *judge) gaveUp(since time.Duration) time.Duration {
-	return after(since, j.sc.Swarm.Lock.AcquireTimeoutMS)
+func (v prover) gaveUp(since time.Duration) time.Duration {
+	return after(since, v.sc.Swarm.Lock.AcquireTimeoutMS)
 }
 
 func after(at time.Duration, m swarm.Millis) time.Duration {

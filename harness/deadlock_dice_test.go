@@ -234,7 +234,7 @@ func TestPoolDeadlockIsNeverFeignedNorMissed(t *testing.T) {
 	deadlocks, alive := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
 		s := newDice(t)
-		j := judgeOf()
+		j := sceneOf()
 		j.sc.Swarm = s.set
 		between := []int{0, 2, 20}[s.rng.IntN(3)]
 		for range 20 {
@@ -263,7 +263,7 @@ func TestPoolDeadlockIsNeverFeignedNorMissed(t *testing.T) {
 		if a.Locks == nil || b.Locks == nil {
 			a.Error, b.Error = "no answer", "no answer"
 		}
-		before, now := j.snapshots(a, b)
+		before, now := j.prover().snapshots(a, b)
 		f := waitgraph.Judge(before, now, waitgraph.Activity{Attempts: b.After.Attempts - a.Before.Attempts}, waitgraph.DefaultRules(0))
 		if f.Kind != waitgraph.Deadlock || f.Residue.Workers != len(s.workers) {
 			t.Fatalf("nothing moves, and the finding is %s %v\n%+v", f.Sentence, f.Reasons, b)
@@ -275,8 +275,8 @@ func TestPoolDeadlockIsNeverFeignedNorMissed(t *testing.T) {
 }
 
 // checkStuck fails if two censuses call somebody stuck who is elsewhere by now.
-func (s *dice) checkStuck(t *rapid.T, j judge, a, b history.Census) {
-	before, now := j.snapshots(a, b)
+func (s *dice) checkStuck(t *rapid.T, j *scene, a, b history.Census) {
+	before, now := j.prover().snapshots(a, b)
 	counted := waitgraph.Activity{Grants: b.After.Grants - a.Before.Grants, Releases: b.After.Releases - a.Before.Releases}
 	for _, act := range []waitgraph.Activity{counted, {}} {
 		f := waitgraph.Judge(before, now, act, waitgraph.DefaultRules(0))

@@ -41,8 +41,8 @@ func TestProofOfPoolDeadlock(t *testing.T) {
 	const sentence = `Deadlock: "worker 1" holds 1 of 2 turns of pool c and waits for lock lock:0; ` +
 		`"worker 2" holds 1 of 2 turns of pool c and waits for lock lock:0; ` +
 		`"worker 3" holds lock lock:0 and waits for a turn of pool c; "worker 4" waits for a turn of pool c and lock lock:0.`
-	each := func(change func(*history.Census)) func(*judge) {
-		return func(j *judge) {
+	each := func(change func(*history.Census)) func(*scene) {
+		return func(j *scene) {
 			for i := range j.h.Census {
 				change(&j.h.Census[i])
 			}
@@ -50,30 +50,30 @@ func TestProofOfPoolDeadlock(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name   string
-		change func(*judge)
+		change func(*scene)
 		kind   waitgraph.Kind
 		proved bool
 	}{
 		{"every turn is with who waits for who waits for a turn", nil, waitgraph.Deadlock, true},
 		// Nothing follows from how full the server is.
 		{"on a full server as well", each(func(c *history.Census) { c.Slots = 2 }), waitgraph.Deadlock, true},
-		{"a turn is free", func(j *judge) { j.sc.Swarm.Client.PoolSize = 3 }, waitgraph.Livelock, false},
+		{"a turn is free", func(j *scene) { j.sc.Swarm.Client.PoolSize = 3 }, waitgraph.Livelock, false},
 		{"one waiter may have no turn", each(func(c *history.Census) { c.Workers[1].Kept = false }), waitgraph.Livelock, false},
-		{"one turn was given back and taken again", func(j *judge) {
+		{"one turn was given back and taken again", func(j *scene) {
 			j.h.Census[1].Workers[1].KeptSince = 2 * second
 		}, waitgraph.Unproved, false},
-		{"the holder began to wait anew", func(j *judge) { j.h.Census[1].Workers[2].Since = 2 * second }, waitgraph.Unproved, false},
+		{"the holder began to wait anew", func(j *scene) { j.h.Census[1].Workers[2].Since = 2 * second }, waitgraph.Unproved, false},
 		{"the holder is at work", each(func(c *history.Census) { c.Workers[2].State = "holding" }), waitgraph.Slowness, false},
 		// A command of it failed, and since then it has a turn again.
-		{"the holder has a turn", func(j *judge) {
+		{"the holder has a turn", func(j *scene) {
 			j.sc.Swarm.Client.PoolSize = 3
 			each(func(c *history.Census) { c.Workers[2].Kept, c.Clients["c"] = true, 3 })(j)
 		}, waitgraph.Slowness, false},
 		{"the turns are another client's", each(func(c *history.Census) {
 			c.Workers[2].Client, c.Clients["d"] = "d", 2
 		}), waitgraph.Livelock, false},
-		{"whoever waits gives up", func(j *judge) { j.sc.Swarm.Lock.AcquireTimeoutMS = 30_000 }, waitgraph.Transient, true},
-		{"the pool's timeout may explain it", func(j *judge) { j.sc.Swarm.Client.PoolTimeoutMS = 2000 }, waitgraph.Unproved, false},
+		{"whoever waits gives up", func(j *scene) { j.sc.Swarm.Lock.AcquireTimeoutMS = 30_000 }, waitgraph.Transient, true},
+		{"the pool's timeout may explain it", func(j *scene) { j.sc.Swarm.Client.PoolTimeoutMS = 2000 }, waitgraph.Unproved, false},
 		{"the holder is dead", each(func(c *history.Census) { c.Workers = slices.Delete(slices.Clone(c.Workers), 2, 3) }), waitgraph.Orphaned, true},
 		{"Redis lists fewer connections than there are turns kept", each(func(c *history.Census) { c.Clients["c"] = 1 }), waitgraph.Unproved, false},
 		{"the client has fewer connections than there are turns kept", each(func(c *history.Census) {
@@ -84,13 +84,13 @@ func TestProofOfPoolDeadlock(t *testing.T) {
 		}), waitgraph.Unproved, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			j := judgeOf(sharedPool(1500*time.Millisecond), sharedPool(2800*time.Millisecond))
+			j := sceneOf(sharedPool(1500*time.Millisecond), sharedPool(2800*time.Millisecond))
 			j.sc.Swarm.Client.PoolSize = 2
 			j.h.Census[1].After.Attempts = 100
 			if c.change != nil {
-				c.change(&j)
+				c.change(j)
 			}
-			f := found(&j)
+			f := found(j)
 			if f.Kind != c.kind || f.Proved != c.proved {
 				t.Errorf("%s, proved %v: %s %v; want %s, %v", f.Kind, f.Proved, f.Sentence, f.Reasons, c.kind, c.proved)
 			}
@@ -119,8 +119,8 @@ func TestProofOfDeadlockOverTwoPools(t *testing.T) {
 		}
 		return c
 	}
-	j := judgeOf(census(1500*time.Millisecond), census(2800*time.Millisecond))
-	f := found(&j)
+	j := sceneOf(census(1500*time.Millisecond), census(2800*time.Millisecond))
+	f := found(j)
 	if f.Kind != waitgraph.Deadlock || !f.Checked || f.Residue.Turns != 2 || f.Residue.Locks != 2 || f.Residue.Workers != 4 {
 		t.Errorf("%s %v", f.Sentence, f.Reasons)
 	}
@@ -157,22 +157,24 @@ func TestRealPoolDeadlockIsProved(t *testing.T) {
 	}
 	defer func() { _ = control.Close() }()
 
-	j := judgeOf()
-	j.sc.Swarm, j.sc.Server.MaxClients = poolSettings(), 1000
-	j.t.incident, j.t.trigger = span{0, time.Minute}, 0
-	a := &armRun{sc: j.sc, server: redis, started: time.Now()}
+	sc, _ := testScenario()
+	sc.Swarm, sc.Server.MaxClients = poolSettings(), 1000
+	a := &armRun{sc: sc, server: redis, started: time.Now()}
 	a.swarm = swarm.Start(t.Context(), swarm.Config{
-		Target: swarm.Target{Addr: redis.Endpoint().Addr}, Settings: j.sc.Swarm, Prefix: "t", Seed: 1,
+		Target: swarm.Target{Addr: redis.Endpoint().Addr}, Settings: sc.Swarm, Prefix: "t", Seed: 1,
 		Elapsed: a.elapsed, Record: func(history.Op) {},
 	})
 	defer a.swarm.Stop()
 	var f waitgraph.Finding
+	var taken []history.Census
 	for a.elapsed() < 10*time.Second && !f.Proved {
 		time.Sleep(200 * time.Millisecond)
-		j.h.Census = append(j.h.Census, a.census(t.Context(), control.Sampler))
-		f = found(&j)
+		taken = append(taken, a.census(t.Context(), control.Sampler))
+		if p := decisive(prover{sc: sc}.prove(taken), span{0, time.Minute}); p != nil {
+			f = p.Finding
+		}
 	}
-	last := j.h.Census[len(j.h.Census)-1]
+	last := taken[len(taken)-1]
 	if f.Kind != waitgraph.Deadlock || !f.Checked {
 		t.Fatalf("%s: %s %v\n%+v", f.Kind, f.Sentence, f.Reasons, last)
 	}

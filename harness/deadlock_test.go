@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/swarm"
 	"github.com/lockjam/lockjam/harness/waitgraph"
 )
@@ -30,40 +31,40 @@ func TestProofOfDeadlock(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		census []history.Census
-		change func(*judge)
+		change func(*scene)
 		kind   waitgraph.Kind
 		proved bool
 	}{
 		{"the same edges for longer than any timeout", []history.Census{slotLock(late), slotLock(later)}, nil, waitgraph.Deadlock, true},
 		{"not for longer than the timeouts", []history.Census{slotLock(late), slotLock(late + 500*time.Millisecond)}, nil, waitgraph.Unproved, false},
 		{"one census proves nothing", []history.Census{slotLock(late)}, nil, "", false},
-		{"a slot is free", []history.Census{slotLock(late), slotLock(later)}, func(j *judge) {
+		{"a slot is free", []history.Census{slotLock(late), slotLock(later)}, func(j *scene) {
 			for i := range j.h.Census {
 				j.h.Census[i].Slots = 3
 				j.h.Census[i].After.Attempts = int64(100 * i)
 			}
 		}, waitgraph.Livelock, false},
-		{"something was granted meanwhile", []history.Census{slotLock(late), slotLock(later)}, func(j *judge) {
+		{"something was granted meanwhile", []history.Census{slotLock(late), slotLock(later)}, func(j *scene) {
 			j.h.Census[1].After.Grants = 1
 		}, waitgraph.Starvation, false},
-		{"Redis says that the lock is another's", []history.Census{slotLock(late), slotLock(later)}, func(j *judge) {
+		{"Redis says that the lock is another's", []history.Census{slotLock(late), slotLock(later)}, func(j *scene) {
 			j.h.Census[1].Locks = map[string]string{"lock:0": "9:1:z"}
 		}, waitgraph.Unproved, false},
-		{"a TTL will break it", []history.Census{slotLock(late), slotLock(later)}, func(j *judge) {
+		{"a TTL will break it", []history.Census{slotLock(late), slotLock(later)}, func(j *scene) {
 			j.sc.Swarm.Lock.TTLMS = 30_000
 		}, waitgraph.Transient, true},
-		{"the holder is dead", []history.Census{slotLock(late), slotLock(later)}, func(j *judge) {
+		{"the holder is dead", []history.Census{slotLock(late), slotLock(later)}, func(j *scene) {
 			for i := range j.h.Census {
 				j.h.Census[i].Workers = j.h.Census[i].Workers[:2]
 			}
 		}, waitgraph.Orphaned, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			j := judgeOf(c.census...)
+			j := sceneOf(c.census...)
 			if c.change != nil {
-				c.change(&j)
+				c.change(j)
 			}
-			f := found(&j)
+			f := found(j)
 			if f.Kind != c.kind || f.Proved != c.proved {
 				t.Errorf("%s, proved %v: %s %v; want %s, %v", f.Kind, f.Proved, f.Sentence, f.Reasons, c.kind, c.proved)
 			}
@@ -72,19 +73,26 @@ func TestProofOfDeadlock(t *testing.T) {
 }
 
 // found is the incident's proof, or what was found last.
-func found(j *judge) waitgraph.Finding {
-	j.proofs = j.prove()
-	if p := j.proved(); p != nil {
+func found(j *scene) waitgraph.Finding {
+	if p := decisive(j.prover().prove(j.h.Census), span{second, 3 * second}); p != nil {
 		return p.Finding
 	}
 	return waitgraph.Finding{}
 }
 
 // judgeOf has an incident from 1 s to 3 s with these censuses.
-func judgeOf(census ...history.Census) judge {
-	sc, arm := testScenario()
-	return judge{sc: sc, arm: arm, h: &history.History{Census: census}, t: timeline{incident: span{second, 3 * second}, trigger: second}}
+func sceneOf(census ...history.Census) *scene {
+	sc, _ := testScenario()
+	return &scene{sc: sc, h: &history.History{Census: census}}
 }
+
+// scene is what a proof is made from.
+type scene struct {
+	sc *scenario.Scenario
+	h  *history.History
+}
+
+func (s *scene) prover() prover { return prover{s.sc, s.h.Ops} }
 
 // A holder whose commands fail over a connection that it has, as with a server
 // that is out of memory, wants no slot: a free one would not help it.
@@ -94,8 +102,8 @@ func TestHolderWithAConnectionWantsNoSlot(t *testing.T) {
 		c.Slots, c.Workers[2].Connected, c.Clients["c3"] = 3, 1, 1
 		return c
 	}
-	j := judgeOf(census(1500*time.Millisecond), census(2800*time.Millisecond))
-	if f := found(&j); f.Proved {
+	j := sceneOf(census(1500*time.Millisecond), census(2800*time.Millisecond))
+	if f := found(j); f.Proved {
 		t.Errorf("%s: %s", f.Kind, f.Sentence)
 	}
 }
@@ -135,26 +143,26 @@ func TestProofOfExhaustion(t *testing.T) {
 		`"client lockjam-1-leak" never gives 3 of 5 client slots back; "client lockjam-2-leak" never gives 2 of 5 client slots back.`
 	for _, c := range []struct {
 		name   string
-		change func(*judge)
+		change func(*scene)
 		kind   waitgraph.Kind
 	}{
 		{"all slots are leaked", nil, waitgraph.Exhausted},
-		{"the server closes idle connections", func(j *judge) { j.sc.Server.Config = map[string]string{"timeout": "1"} }, waitgraph.Slowness},
-		{"or does not", func(j *judge) { j.sc.Server.Config = map[string]string{"timeout": "0"} }, waitgraph.Exhausted},
-		{"one of them was closed", func(j *judge) { j.h.Census[1].Clients["lockjam-2-leak"] = 1 }, waitgraph.Livelock},
-		{"somebody else has them", func(j *judge) {
+		{"the server closes idle connections", func(j *scene) { j.sc.Server.Config = map[string]string{"timeout": "1"} }, waitgraph.Slowness},
+		{"or does not", func(j *scene) { j.sc.Server.Config = map[string]string{"timeout": "0"} }, waitgraph.Exhausted},
+		{"one of them was closed", func(j *scene) { j.h.Census[1].Clients["lockjam-2-leak"] = 1 }, waitgraph.Livelock},
+		{"somebody else has them", func(j *scene) {
 			for i := range j.h.Census {
 				j.h.Census[i].Clients = map[string]int64{"lockjam-1-leak": 3, "redis-cli": 2}
 			}
 		}, waitgraph.Slowness},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			j := judgeOf(census(1500*time.Millisecond), census(2800*time.Millisecond))
+			j := sceneOf(census(1500*time.Millisecond), census(2800*time.Millisecond))
 			j.h.Census[1].After.Attempts = 100
 			if c.change != nil {
-				c.change(&j)
+				c.change(j)
 			}
-			f := found(&j)
+			f := found(j)
 			if f.Kind != c.kind || f.Proved != (c.kind == waitgraph.Exhausted) {
 				t.Errorf("%s, proved %v: %s %v", f.Kind, f.Proved, f.Sentence, f.Reasons)
 			}
@@ -182,19 +190,19 @@ func TestProofOfALockThatWasLeftBehind(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name   string
-		change func(*judge)
+		change func(*scene)
 		kind   waitgraph.Kind
 		clear  float64
 	}{
 		{"its TTL is known, and its grant", nil, waitgraph.Transient, 1000 + 3000},
-		{"its grant is not on record", func(j *judge) { j.h.Ops = nil }, waitgraph.Transient, 2800 + 3000},
-		{"it has no TTL", func(j *judge) { j.sc.Swarm.Lock.TTLMS = 0 }, waitgraph.Exhausted, 0},
-		{"its owner has just been granted it", func(j *judge) {
+		{"its grant is not on record", func(j *scene) { j.h.Ops = nil }, waitgraph.Transient, 2800 + 3000},
+		{"it has no TTL", func(j *scene) { j.sc.Swarm.Lock.TTLMS = 0 }, waitgraph.Exhausted, 0},
+		{"its owner has just been granted it", func(j *scene) {
 			for i := range j.h.Census {
 				j.h.Census[i].Locks = map[string]string{"lock:t:0": "1:9:c"}
 			}
 		}, waitgraph.Slowness, 0},
-		{"its owner has no request in hand", func(j *judge) {
+		{"its owner has no request in hand", func(j *scene) {
 			for i := range j.h.Census {
 				w := &j.h.Census[i].Workers[0]
 				w.State, w.Lock, w.Token = "idle", "", ""
@@ -202,7 +210,7 @@ func TestProofOfALockThatWasLeftBehind(t *testing.T) {
 		}, waitgraph.Slowness, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			j := judgeOf(census(1500*time.Millisecond), census(2800*time.Millisecond))
+			j := sceneOf(census(1500*time.Millisecond), census(2800*time.Millisecond))
 			j.sc.Swarm.Lock.TTLMS = 3000
 			j.h.Ops = []history.Op{
 				{Worker: 1, Granted: 600 * time.Millisecond, Released: 700 * time.Millisecond, Ended: 700 * time.Millisecond},
@@ -210,9 +218,9 @@ func TestProofOfALockThatWasLeftBehind(t *testing.T) {
 				{Worker: 1, Granted: second, Released: history.Never, Ended: 1090 * time.Millisecond},
 			}
 			if c.change != nil {
-				c.change(&j)
+				c.change(j)
 			}
-			f := found(&j)
+			f := found(j)
 			if f.Kind != c.kind || f.Proved != (c.kind != waitgraph.Slowness) {
 				t.Fatalf("%s, proved %v: %s %v", f.Kind, f.Proved, f.Sentence, f.Reasons)
 			}
@@ -242,25 +250,25 @@ func TestProofOfLostReply(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		second time.Duration
-		change func(*judge)
+		change func(*scene)
 		kind   waitgraph.Kind
 		proved bool
 	}{
 		{"for longer than an answer may take", later, nil, waitgraph.Deadlock, true},
 		// The answer may still be on its way.
 		{"for less", late + 900*time.Millisecond, nil, waitgraph.Unproved, false},
-		{"where an answer may take for ever", later, func(j *judge) { j.sc.Swarm.Client.ReadTimeoutMS = -1 }, waitgraph.Unproved, false},
+		{"where an answer may take for ever", later, func(j *scene) { j.sc.Swarm.Client.ReadTimeoutMS = -1 }, waitgraph.Unproved, false},
 		// Who asks whose the lock is finds out.
-		{"with a token check", later, func(j *judge) { j.sc.Swarm.Lock.Verify = true }, waitgraph.Unproved, false},
-		{"until the TTL", later, func(j *judge) { j.sc.Swarm.Lock.TTLMS = 30_000 }, waitgraph.Transient, true},
-		{"with another request's token", later, func(j *judge) { j.h.Census[1].Workers[0].Token = "1:8:a" }, waitgraph.Unproved, false},
+		{"with a token check", later, func(j *scene) { j.sc.Swarm.Lock.Verify = true }, waitgraph.Unproved, false},
+		{"until the TTL", later, func(j *scene) { j.sc.Swarm.Lock.TTLMS = 30_000 }, waitgraph.Transient, true},
+		{"with another request's token", later, func(j *scene) { j.h.Census[1].Workers[0].Token = "1:8:a" }, waitgraph.Unproved, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			j := judgeOf(lostReply(late), lostReply(c.second))
+			j := sceneOf(lostReply(late), lostReply(c.second))
 			if c.change != nil {
-				c.change(&j)
+				c.change(j)
 			}
-			f := found(&j)
+			f := found(j)
 			if f.Kind != c.kind || f.Proved != c.proved {
 				t.Fatalf("%s, proved %v: %s %v; want %s, %v", f.Kind, f.Proved, f.Sentence, f.Reasons, c.kind, c.proved)
 			}
@@ -293,8 +301,8 @@ func TestProofOfNestedCheckouts(t *testing.T) {
 			Locks:   map[string]string{}, Clients: map[string]int64{"c": 2},
 		}
 	}
-	each := func(change func(*history.Census)) func(*judge) {
-		return func(j *judge) {
+	each := func(change func(*history.Census)) func(*scene) {
+		return func(j *scene) {
 			for i := range j.h.Census {
 				change(&j.h.Census[i])
 			}
@@ -304,13 +312,13 @@ func TestProofOfNestedCheckouts(t *testing.T) {
 		`"worker 2" holds 1 of 2 turns of pool c and waits for a turn of pool c; "worker 3" waits for a turn of pool c.`
 	for _, c := range []struct {
 		name   string
-		change func(*judge)
+		change func(*scene)
 		kind   waitgraph.Kind
 	}{
 		{"every turn is an outer one", nil, waitgraph.Deadlock},
-		{"a turn is free", func(j *judge) { j.sc.Swarm.Client.PoolSize = 3 }, waitgraph.Livelock},
+		{"a turn is free", func(j *scene) { j.sc.Swarm.Client.PoolSize = 3 }, waitgraph.Livelock},
 		{"one of them is at work", each(func(c *history.Census) { c.Workers[0].State = "holding" }), waitgraph.Slowness},
-		{"one of them has its second", func(j *judge) {
+		{"one of them has its second", func(j *scene) {
 			j.sc.Swarm.Client.PoolSize = 3
 			each(func(c *history.Census) {
 				c.Workers[0].Kept, c.Workers[0].KeptSince, c.Clients["c"] = true, second, 3
@@ -319,18 +327,18 @@ func TestProofOfNestedCheckouts(t *testing.T) {
 				}
 			})(j)
 		}, waitgraph.Slowness},
-		{"one was given back and taken again", func(j *judge) { j.h.Census[1].Workers[1].OuterSince = 2 * second }, waitgraph.Unproved},
-		{"they give up", func(j *judge) { j.sc.Swarm.Lock.AcquireTimeoutMS = 30_000 }, waitgraph.Transient},
+		{"one was given back and taken again", func(j *scene) { j.h.Census[1].Workers[1].OuterSince = 2 * second }, waitgraph.Unproved},
+		{"they give up", func(j *scene) { j.sc.Swarm.Lock.AcquireTimeoutMS = 30_000 }, waitgraph.Transient},
 		{"Redis lists fewer connections", each(func(c *history.Census) { c.Clients["c"] = 1 }), waitgraph.Unproved},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			j := judgeOf(census(1500*time.Millisecond), census(2800*time.Millisecond))
+			j := sceneOf(census(1500*time.Millisecond), census(2800*time.Millisecond))
 			j.sc.Swarm.Client.PoolSize = 2
 			j.h.Census[1].After.Attempts = 100
 			if c.change != nil {
-				c.change(&j)
+				c.change(j)
 			}
-			f := found(&j)
+			f := found(j)
 			if f.Kind != c.kind || f.Proved != (c.kind == waitgraph.Deadlock || c.kind == waitgraph.Transient) {
 				t.Errorf("%s, proved %v: %s %v", f.Kind, f.Proved, f.Sentence, f.Reasons)
 			}
@@ -355,8 +363,8 @@ func TestProofOfAnInversion(t *testing.T) {
 			Locks: map[string]string{"lock:t:0": "1:1:a", "lock:t:1": "2:1:a"}, Clients: map[string]int64{"c": 2},
 		}
 	}
-	each := func(change func(*history.Census)) func(*judge) {
-		return func(j *judge) {
+	each := func(change func(*history.Census)) func(*scene) {
+		return func(j *scene) {
 			for i := range j.h.Census {
 				change(&j.h.Census[i])
 			}
@@ -365,7 +373,7 @@ func TestProofOfAnInversion(t *testing.T) {
 	const sentence = `Deadlock: "worker 1" holds lock lock:t:0 and waits for lock lock:t:1; "worker 2" holds lock lock:t:1 and waits for lock lock:t:0.`
 	for _, c := range []struct {
 		name   string
-		change func(*judge)
+		change func(*scene)
 		kind   waitgraph.Kind
 		proved bool
 	}{
@@ -373,23 +381,23 @@ func TestProofOfAnInversion(t *testing.T) {
 		{"both wait for the same", each(func(c *history.Census) {
 			c.Workers[1].Other, c.Workers[1].Lock, c.Locks = "", "lock:t:0", map[string]string{"lock:t:0": "1:1:a"}
 		}), waitgraph.Livelock, false},
-		{"one let go and took it again", func(j *judge) { j.h.Census[1].Workers[0].OtherSince = 2 * second }, waitgraph.Unproved, false},
+		{"one let go and took it again", func(j *scene) { j.h.Census[1].Workers[0].OtherSince = 2 * second }, waitgraph.Unproved, false},
 		{"one has both", each(func(c *history.Census) {
 			c.Workers[0].State, c.Locks["lock:t:1"] = "holding", "1:1:a"
 			c.Workers[1].Other = ""
 		}), waitgraph.Slowness, false},
-		{"they expire", func(j *judge) { j.sc.Swarm.Lock.TTLMS = 30_000 }, waitgraph.Transient, true},
-		{"they let go after a while", func(j *judge) { j.sc.Swarm.Lock.PairWaitMS = 5000 }, waitgraph.Unproved, false},
+		{"they expire", func(j *scene) { j.sc.Swarm.Lock.TTLMS = 30_000 }, waitgraph.Transient, true},
+		{"they let go after a while", func(j *scene) { j.sc.Swarm.Lock.PairWaitMS = 5000 }, waitgraph.Unproved, false},
 		{"Redis says that one is another's", each(func(c *history.Census) { c.Locks["lock:t:0"] = "9:1:z" }), waitgraph.Unproved, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			j := judgeOf(census(1500*time.Millisecond), census(2800*time.Millisecond))
+			j := sceneOf(census(1500*time.Millisecond), census(2800*time.Millisecond))
 			j.sc.Swarm.Client.PoolSize = 2
 			j.h.Census[1].After.Attempts = 100
 			if c.change != nil {
-				c.change(&j)
+				c.change(j)
 			}
-			f := found(&j)
+			f := found(j)
 			if f.Kind != c.kind || f.Proved != c.proved {
 				t.Errorf("%s, proved %v: %s %v", f.Kind, f.Proved, f.Sentence, f.Reasons)
 			}
@@ -430,21 +438,21 @@ func TestLivelockOfAnInversion(t *testing.T) {
 		{"nobody lets go of the first for want of the second", 0, nil, waitgraph.Slowness},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			j := judgeOf(census(1500*time.Millisecond, 10), census(2800*time.Millisecond, 60))
+			j := sceneOf(census(1500*time.Millisecond, 10), census(2800*time.Millisecond, 60))
 			j.sc.Swarm.Client.PoolSize = 2
 			j.sc.Swarm.Lock.Pair, j.sc.Swarm.Lock.PairWaitMS = swarm.PairOwnFirst, c.wait
 			j.h.Ops = c.ops
-			if f := found(&j); f.Kind != c.kind || f.Proved {
+			if f := found(j); f.Kind != c.kind || f.Proved {
 				t.Errorf("%s, proved %v, want %s: %s %v", f.Kind, f.Proved, c.kind, f.Sentence, f.Reasons)
 			}
 		})
 	}
 
 	// One that gets through now and then does not end it.
-	j := judgeOf(census(1500*time.Millisecond, 10), census(2800*time.Millisecond, 60), census(2900*time.Millisecond, 65))
+	j := sceneOf(census(1500*time.Millisecond, 10), census(2800*time.Millisecond, 60), census(2900*time.Millisecond, 65))
 	j.sc.Swarm.Lock.Pair, j.sc.Swarm.Lock.PairWaitMS = swarm.PairOwnFirst, 20
 	j.h.Ops = ended(2850*time.Millisecond, history.OK)
-	if f := found(&j); f.Kind != waitgraph.Livelock || f.AtMS != 2800 {
+	if f := found(j); f.Kind != waitgraph.Livelock || f.AtMS != 2800 {
 		t.Errorf("%s after %v ms: %s", f.Kind, f.AtMS, f.Sentence)
 	}
 }

@@ -63,11 +63,13 @@ func (a *armRun) environment(ctx context.Context, unread []string) (ServerEnviro
 	env := armEnvironment{
 		Environment: ThisEnvironment(), Scenario: a.sc.Name, Arm: a.arm.Name, Seed: a.seed, Prefix: a.prefix, Swarm: a.sc.Swarm,
 	}
-	env.Server = ServerEnvironment{Info: a.server.Info(), Version: "redis " + info["redis_version"], MaxClients: a.sc.Server.MaxClients}
+	env.Server = ServerEnvironment{ServerInfo: infoOf(a.server), Version: "redis " + info["redis_version"], MaxClients: a.sc.Server.MaxClients}
 	if v := info["valkey_version"]; v != "" {
 		env.Server.Version = "valkey " + v
 	}
-	env.Server.Features = server.AskFeatures(ctx, a.control.Admin)
+	for _, f := range server.AskFeatures(ctx, a.control.Admin) {
+		env.Server.Features = append(env.Server.Features, Feature(f))
+	}
 	env.Server.NotReadBack = unread
 	data, err := json.MarshalIndent(env, "", "  ")
 	if err != nil {
@@ -77,4 +79,10 @@ func (a *armRun) environment(ctx context.Context, unread []string) (ServerEnviro
 		return env.Server, faultOf(err)
 	}
 	return env.Server, nil
+}
+
+// infoOf is where a server came from, as it is recorded.
+func infoOf(s server.Server) ServerInfo {
+	i := s.Info()
+	return ServerInfo{Kind: i.Kind, Image: i.Image, Binary: i.Binary, Addr: i.Addr, Network: i.Network, Topology: string(i.Topology)}
 }

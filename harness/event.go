@@ -49,11 +49,11 @@ const (
 	Sampled       EventKind = "sample"
 	SignalEvent   EventKind = "signal"   // one was raised, or cleared
 	DeadlockEvent EventKind = "deadlock" // the standstill is proved
-	PhaseEvent    EventKind = EventKind(history.PhaseMark)
-	TriggerEvent  EventKind = EventKind(history.TriggerMark)
-	RemedyEvent   EventKind = EventKind(history.RemedyMark)
-	StepEvent     EventKind = EventKind(history.StepMark)
-	NoteEvent     EventKind = EventKind(history.NoteMark)
+	PhaseEvent    EventKind = "phase"
+	TriggerEvent  EventKind = "trigger"
+	RemedyEvent   EventKind = "remedy"
+	StepEvent     EventKind = "step"
+	NoteEvent     EventKind = "note"
 )
 
 // EventKinds lists them all, in about the order in which they come.

@@ -65,13 +65,13 @@ func serversOf(images []string) []ServerEnvironment {
 	}
 	var servers []ServerEnvironment
 	for _, image := range images {
-		servers = append(servers, ServerEnvironment{Info: server.Info{Kind: server.KindContainer, Image: image}})
+		servers = append(servers, ServerEnvironment{ServerInfo: ServerInfo{Kind: server.KindContainer, Image: image}})
 	}
 	return servers
 }
 
-// take enters what a server said of itself. What one arm could not read back stays with the run.
-func (e *Environment) take(s ServerEnvironment) {
+// Enter takes in what a server said of itself. What one arm could not read back stays with the run.
+func (e *Environment) Enter(s ServerEnvironment) {
 	before := e.Server
 	i := slices.IndexFunc(e.Servers, func(known ServerEnvironment) bool { return known.Image == s.Image })
 	if i >= 0 {
@@ -154,14 +154,14 @@ func mergeCards(images []string, cards [][]Claim) []Claim {
 			}
 			by[one.Verdict] = append(by[one.Verdict], image)
 		}
-		c.sayOn(verdicts, by, why)
+		sayOn(c, verdicts, by, why)
 	}
 	return merged
 }
 
 // sayOn words what several images show together. Figures are the first one's of
 // those that agree.
-func (c *Claim) sayOn(verdicts []string, by map[string][]string, why map[string]string) {
+func sayOn(c *Claim, verdicts []string, by map[string][]string, why map[string]string) {
 	switch len(verdicts) {
 	case 0:
 		return // as the first image says it

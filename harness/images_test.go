@@ -98,18 +98,18 @@ func TestPlanOnOneImage(t *testing.T) {
 func TestServersStandInOrder(t *testing.T) {
 	e := Environment{Servers: serversOf([]string{"a", "b"})}
 	said := func(image, version string) ServerEnvironment {
-		return ServerEnvironment{Info: server.Info{Kind: server.KindContainer, Image: image}, Version: version}
+		return ServerEnvironment{ServerInfo: ServerInfo{Kind: server.KindContainer, Image: image}, Version: version}
 	}
-	e.take(said("b", "valkey 9"))
+	e.Enter(said("b", "valkey 9"))
 	if e.Server.Version != "" || e.Servers[0].Image != "a" || e.Servers[1].Version != "valkey 9" {
 		t.Errorf("%+v", e)
 	}
-	e.take(said("a", "redis 6"))
+	e.Enter(said("a", "redis 6"))
 	if e.Server.Version != "redis 6" || e.Servers[0].Version != "redis 6" || len(e.Servers) != 2 {
 		t.Errorf("%+v", e)
 	}
 	one := Environment{}
-	if one.take(said("a", "redis 6")); one.Server.Version != "redis 6" || one.Servers != nil {
+	if one.Enter(said("a", "redis 6")); one.Server.Version != "redis 6" || one.Servers != nil {
 		t.Errorf("%+v", one)
 	}
 }

@@ -62,7 +62,7 @@ const (
 func (j *judge) look() basis {
 	b := j.assumptions()
 	if b != forNothing {
-		j.proofs = j.prove()
+		j.proofs = j.prover().prove(j.h.Census)
 		j.seen = j.view()
 	}
 	return b
@@ -384,7 +384,7 @@ func (j *judge) deadlock() {
 		Checked: p.Checked, Reasons: p.Reasons, Foreign: p.Foreign,
 	}
 	if p.Proved {
-		d.LateMS = round(p.AtMS-millis(j.allowedFrom(p.before, p.now)), 1)
+		d.LateMS = round(p.AtMS-millis(j.prover().allowedFrom(p.before, p.now)), 1)
 	}
 	for _, end := range []struct{ from, to **float64 }{{&p.FirstEndMS, &d.FirstEndMS}, {&p.ClearMS, &d.ClearMS}} {
 		if *end.from != nil {
@@ -398,6 +398,9 @@ func (j *judge) deadlock() {
 	}
 	j.r.Deadlock = d
 }
+
+// prover proves what the incident is.
+func (j *judge) prover() prover { return prover{j.sc, j.h.Ops} }
 
 // wantsProof reports whether the scenario expects something of the wait-for graph.
 func (j *judge) wantsProof() bool {
@@ -429,9 +432,9 @@ func (j *judge) censusesIn(in span) (n int) {
 func (j *judge) others() {
 	for _, c := range j.h.Census {
 		for _, f := range c.Foreign {
-			i := slices.IndexFunc(j.r.Foreign, func(g history.Foreign) bool { return g.Name == f.Name && g.Host == f.Host })
+			i := slices.IndexFunc(j.r.Foreign, func(g Foreign) bool { return g.Name == f.Name && g.Host == f.Host })
 			if i < 0 {
-				j.r.Foreign = append(j.r.Foreign, f)
+				j.r.Foreign = append(j.r.Foreign, Foreign(f))
 				continue
 			}
 			j.r.Foreign[i].Connections = max(j.r.Foreign[i].Connections, f.Connections)
@@ -512,4 +515,16 @@ func mean(bins []float64) float64 {
 		return 0
 	}
 	return stat.Mean(bins, nil)
+}
+
+// proved is what the incident's censuses prove, or what was found last; nil without two censuses.
+func (j *judge) proved() *proof { return decisive(j.proofs, j.t.incident) }
+
+// findings are the proofs as signals see them.
+func (j *judge) findings() []signals.Finding {
+	all := make([]signals.Finding, len(j.proofs))
+	for i, p := range j.proofs {
+		all[i] = p.forSignals()
+	}
+	return all
 }

@@ -86,7 +86,7 @@ func (j *judge) worsened(until time.Duration) bool {
 }
 
 func (j *judge) recovered(after, before []float64) {
-	j.r.Recovery = j.ratio(after, before).recovery()
+	j.r.Recovery = recoveryOf(j.ratio(after, before))
 }
 
 // faultsGoOn tells apart fewer faults, as many as before, and a stretch without any

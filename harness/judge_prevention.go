@@ -21,7 +21,7 @@ func (j *judge) prevention() {
 	window := int(j.sc.Cure.RelapseWindowMS.Duration() / bin)
 	tail := after[max(0, len(after)-int(j.sc.Incident.ForMS.Duration()/bin)):]
 	held := j.ratio(after, before)
-	j.r.Recovery = held.recovery()
+	j.r.Recovery = recoveryOf(held)
 	j.served()
 	in := span{j.t.trigger, j.t.end}
 	if j.sc.Incident.Faults > 0 {

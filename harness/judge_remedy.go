@@ -33,7 +33,7 @@ func (j *judge) remedy() {
 	all := span{j.t.remedyBegun, j.t.end}
 	after := goodput(j.h.Ops, all)
 	whole := j.ratio(goodput(j.h.Ops, j.t.recovery), before)
-	j.r.Recovery = whole.recovery()
+	j.r.Recovery = recoveryOf(whole)
 
 	window := int(j.sc.Cure.RelapseWindowMS.Duration() / bin)
 	restored := firstRestored(after, window, j.sc.Cure.Ratio*normal, j.sc.Cure.RelapseRatio*normal)
@@ -44,7 +44,7 @@ func (j *judge) remedy() {
 	ms := millis(time.Duration(restored) * bin)
 	lasted := after[restored:]
 	held := j.ratio(lasted, before)
-	j.r.Recovery = held.recovery()
+	j.r.Recovery = recoveryOf(held)
 	j.r.Recovery.RestoredAfterMS = &ms
 	lost := firstWindowUnder(lasted, window, j.sc.Cure.RelapseRatio*normal)
 	need := j.sc.Cure.Ratio
@@ -117,7 +117,7 @@ func (j *judge) notRestored(after []float64, normal float64) {
 	case !stalled && j.tooBusy(j.t.recovery):
 	case !stalled && mean(after) > 2*math.Max(before, j.sc.Incident.GoodputRatio*normal):
 		j.r.Verdict = Partial
-		j.r.Because = fmt.Sprintf("Goodput rose to %s and no further.", j.r.Recovery.interval().words("the baseline"))
+		j.r.Because = fmt.Sprintf("Goodput rose to %s and no further.", intervalOf(*j.r.Recovery).words("the baseline"))
 	default:
 		j.r.Verdict = NoEffect
 		j.r.Because = j.slowly(resumed)
@@ -142,7 +142,7 @@ func (j *judge) grantsFrom(from time.Duration) []time.Duration {
 // was being applied is not counted among those pauses.
 func (j *judge) ceased(grants []time.Duration) bool {
 	applied, _ := slices.BinarySearch(grants, j.t.remedyApplied)
-	explained := max(j.longest(), longestGap(grants[applied:]), 2*longestGap(j.grantsWithin(j.t.baseline)))
+	explained := max(j.prover().longest(), longestGap(grants[applied:]), 2*longestGap(j.grantsWithin(j.t.baseline)))
 	if j.arm.Swarm != nil { // the settings that a rollout brings
 		explained = max(explained, longestTimeout(*j.arm.Swarm))
 	}

@@ -29,7 +29,7 @@ const (
 // Operations are not in its view, for that would cost the swarm: a signal that reads
 // nothing else says nothing before the arm is over.
 type live struct {
-	j       judge
+	prover  prover
 	params  map[string]signals.Params
 	back    time.Duration
 	observe func(Event)
@@ -60,10 +60,10 @@ const endless = time.Duration(1<<63 - 1)
 
 func newLive(sc *scenario.Scenario, arm scenario.Arm, observe func(Event)) *live {
 	l := &live{
-		j:      judge{sc: sc, arm: arm, h: &history.History{}},
+		prover: prover{sc: sc},
 		params: map[string]signals.Params{}, back: lookBack, observe: observe, over: history.Never, told: map[string]*toldSignal{},
 	}
-	l.back = max(l.back, 2*l.j.longest())
+	l.back = max(l.back, 2*l.prover.longest())
 	for _, s := range signals.All() {
 		params := s.Params
 		if arm.Prevention == "" { // as the judge has it
@@ -192,15 +192,14 @@ func (l *live) forget(since time.Duration) {
 // the incident is told. While work goes on there is none to be had, and none is sought:
 // then the machine is the swarm's.
 func (l *live) prove(taken []history.Census, incident span) {
-	rules := waitgraph.DefaultRules(l.j.longest())
 	for i := max(l.asked-l.forgot, 1); i < len(taken); i++ {
-		a, b := taken[earlier(taken, i, rules.LongestTimeout)], taken[i]
+		a, b := taken[earlier(taken, i, l.prover.longest())], taken[i]
 		if did := activity(a, b); did.Grants > 0 || did.Releases > 0 {
 			l.findings = append(l.findings, signals.Finding{At: b.At})
 			continue
 		}
-		p := l.j.proof(a, b, rules)
-		l.findings = append(l.findings, p.finding())
+		p := l.prover.at(taken, i)
+		l.findings = append(l.findings, p.forSignals())
 		if !l.proved && p.Proved && p.Kind != waitgraph.Idle && incident.holds(p.before.At) && incident.holds(p.now.At) {
 			l.proved = true
 			l.observe(Event{Kind: DeadlockEvent, Name: string(p.Kind), Detail: p.Sentence, AtMS: p.AtMS})

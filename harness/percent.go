@@ -20,14 +20,14 @@ func threshold(share float64) string {
 	return strconv.FormatFloat(round(100*share, 6), 'f', -1, 64)
 }
 
-// recovery is an estimate as run.json keeps it, to the thousandth. It decides nothing:
+// recoveryOf is an estimate as run.json keeps it, to the thousandth. It decides nothing:
 // verdicts come from the estimate itself.
-func (i interval) recovery() *Recovery {
+func recoveryOf(i interval) *Recovery {
 	return &Recovery{Ratio: round(i.mid, 3), Low: round(i.low, 3), High: round(i.high, 3)}
 }
 
-// interval is a recorded estimate.
-func (r Recovery) interval() interval { return interval{r.Ratio, r.Low, r.High} }
+// intervalOf is a recorded estimate.
+func intervalOf(r Recovery) interval { return interval{r.Ratio, r.Low, r.High} }
 
 // words are an estimate and its interval: "98% of the baseline (95% interval 96 to 101%)".
 func (i interval) words(of string) string {

@@ -155,7 +155,7 @@ func addUnlisted(root *os.Root, r *Run) error {
 	}
 	for _, name := range found {
 		within := filepath.Dir(filepath.FromSlash(name))
-		if r.lists(within) || strings.Contains(within, ".attempt-") {
+		if lists(r, within) || strings.Contains(within, ".attempt-") {
 			continue
 		}
 		header, err := headerOf(root, filepath.FromSlash(name))
@@ -166,7 +166,8 @@ func addUnlisted(root *os.Root, r *Run) error {
 		if _, n, ok := strings.Cut(filepath.Base(within), "@"); ok {
 			arm.Repeat, _ = strconv.Atoi(n)
 		}
-		r.scenario(header.Scenario).Arms = append(r.scenario(header.Scenario).Arms, arm)
+		sc := scenarioOf(r, header.Scenario)
+		sc.Arms = append(sc.Arms, arm)
 	}
 	return nil
 }
@@ -181,7 +182,7 @@ func headerOf(root *os.Root, name string) (history.Header, error) {
 	return header, err
 }
 
-func (r *Run) lists(armFolder string) bool {
+func lists(r *Run, armFolder string) bool {
 	for _, sc := range r.Scenarios {
 		if slices.ContainsFunc(sc.Arms, func(a ArmResult) bool { return a.Folder == armFolder }) {
 			return true
@@ -190,8 +191,8 @@ func (r *Run) lists(armFolder string) bool {
 	return false
 }
 
-// scenario finds a scenario's results, or begins them.
-func (r *Run) scenario(name string) *ScenarioResult {
+// scenarioOf finds a scenario's results, or begins them.
+func scenarioOf(r *Run, name string) *ScenarioResult {
 	i := slices.IndexFunc(r.Scenarios, func(s ScenarioResult) bool { return s.Name == name })
 	if i < 0 {
 		r.Scenarios = append(r.Scenarios, ScenarioResult{Name: name, Title: name})

@@ -1,12 +1,9 @@
 package harness
 
 import (
+	"cmp"
+	"fmt"
 	"time"
-
-	"github.com/lockjam/lockjam/harness/history"
-	"github.com/lockjam/lockjam/harness/remedies"
-	"github.com/lockjam/lockjam/harness/scenario"
-	"github.com/lockjam/lockjam/harness/server"
 )
 
 // RunSchema is the version of run.json. Fields may be added under it; a field
@@ -55,6 +52,15 @@ const (
 // PreventionVerdicts lists them all.
 var PreventionVerdicts = []Verdict{Prevented, Mitigated, NotPrevented}
 
+const (
+	// ControlArm is the arm in which nothing is done about the incident.
+	ControlArm = "control"
+	// NoRemedy is the remedy of an arm without one.
+	NoRemedy = "none"
+	// AnyFiring is what is expected of a signal where nothing is.
+	AnyFiring = "any"
+)
+
 // Run is run.json. Units are in the names.
 type Run struct {
 	Schema      string           `json:"schema"`
@@ -87,15 +93,48 @@ type Environment struct {
 
 // ServerEnvironment is the server that an arm ran against.
 type ServerEnvironment struct {
-	server.Info
+	ServerInfo
 	Version    string `json:"version,omitempty"` // redis_version or valkey_version
 	MaxClients int    `json:"maxclients,omitempty"`
 
-	Features []server.Feature `json:"features,omitempty"` // as the server answered for them
+	Features []Feature `json:"features,omitempty"` // as the server answered for them
 
 	// NotReadBack are directives of the scenario of which it is not known that the server has them, or that somebody
 	// else's server has otherwise and no arm there depends on, each with the reason.
 	NotReadBack []string `json:"not_read_back,omitempty"`
+}
+
+// ServerInfo is where a server came from.
+type ServerInfo struct {
+	Kind   string `json:"kind"`             // container, process or address
+	Image  string `json:"image,omitempty"`  // container only
+	Binary string `json:"binary,omitempty"` // process only: the path of the server program
+	Addr   string `json:"addr,omitempty"`   // host:port
+
+	Network string `json:"network,omitempty"` // container only: shared with this machine, or published through Docker's proxy
+
+	Topology string `json:"topology,omitempty"` // where there is more than one node
+}
+
+// Feature is something that only some servers have, and what this one answered when it was asked for it.
+type Feature struct {
+	Name    string `json:"name"`
+	Asked   string `json:"asked"`             // the command that the answer comes from
+	Has     *bool  `json:"has"`               // null: the server would not say
+	Value   string `json:"value,omitempty"`   // of a setting
+	Unknown string `json:"unknown,omitempty"` // why it would not say
+}
+
+// Foreign is a client that is not part of the run, and how many connections it had at most.
+type Foreign struct {
+	Name        string `json:"name"` // as CLIENT SETNAME gave it; "" for none
+	Host        string `json:"host"`
+	Connections int64  `json:"connections"`
+}
+
+// String is how sentences name it: "cron at 10.0.0.7".
+func (f Foreign) String() string {
+	return fmt.Sprintf("%s at %s", cmp.Or(f.Name, "an unnamed client"), f.Host)
 }
 
 // ScenarioResult holds the arms of one scenario.
@@ -144,7 +183,7 @@ type ArmResult struct {
 
 	// Foreign are the clients on the server that are not part of the run, each with the
 	// most connections that it had.
-	Foreign []history.Foreign `json:"foreign,omitempty"`
+	Foreign []Foreign `json:"foreign,omitempty"`
 
 	Truncated bool `json:"truncated,omitempty"` // the history ends in the middle
 	Noisy     bool `json:"-"`                   // inconclusive for the machine's noise alone: worth another attempt
@@ -237,20 +276,10 @@ type Probe struct {
 	Because   string  `json:"because,omitempty"` // what it shows, in a sentence
 }
 
-// after is what a signal read at the end of the recovery.
-func (a *ArmResult) after(signal string) map[string]float64 {
-	for _, s := range a.Signals {
-		if s.Name == signal {
-			return s.FiguresAfter
-		}
-	}
-	return nil
-}
-
 // Control says whether nothing was done in this arm, neither before nor after, and it
 // ran the scenario as it is: others without a remedy may have another trigger.
 func (a ArmResult) Control() bool {
-	return a.Name == scenario.ControlArm && a.Remedy == remedies.NoRemedy && a.Prevention == ""
+	return a.Name == ControlArm && a.Remedy == NoRemedy && a.Prevention == ""
 }
 
 // Took is how long the arm ran, its server's start left out.

@@ -143,7 +143,7 @@ func openFile(root *os.Root, name string) (*os.File, error) {
 
 // writeVerdicts stores every arm's verdict.json as the arms taken together have
 // left it.
-func (r *Run) writeVerdicts(root *os.Root) error {
+func writeVerdicts(root *os.Root, r *Run) error {
 	var errs []error
 	for _, sc := range r.Scenarios {
 		for i := range sc.Arms {

@@ -27,7 +27,7 @@ func with(t *testing.T, config, arms string) Options {
 }
 
 // inconclusive checks that an arm is, and that its one reason has these words.
-func (r *Run) inconclusive(t *testing.T, arm int, words ...string) {
+func inconclusive(t *testing.T, r *Run, arm int, words ...string) {
 	t.Helper()
 	a := r.Scenarios[0].Arms[arm]
 	if a.Outcome != Inconclusive || len(a.Reasons) != 1 {
@@ -51,7 +51,7 @@ func TestSettingThatDoesNotTake(t *testing.T) {
 	if control := run.Scenarios[0].Arms[0]; control.Outcome != Pass {
 		t.Errorf("the control arm is %s: %q", control.Outcome, control.Reasons)
 	}
-	run.inconclusive(t, 1, "the server does not have the scenario's settings: hz: 1000 was asked for, and the server has 500")
+	inconclusive(t, run, 1, "the server does not have the scenario's settings: hz: 1000 was asked for, and the server has 500")
 }
 
 // forgetful loses a directive at a restart.
@@ -104,8 +104,8 @@ func TestSettingsOfSomebodyElsesServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run.inconclusive(t, 0, "maxmemory-policy: allkeys-lru was asked for, and the server has noeviction", "set it there (CONFIG SET)")
-	run.inconclusive(t, 1, "maxclients: 64 was asked for, and the server has 16; ")
+	inconclusive(t, run, 0, "maxmemory-policy: allkeys-lru was asked for, and the server has noeviction", "set it there (CONFIG SET)")
+	inconclusive(t, run, 1, "maxclients: 64 was asked for, and the server has 16; ")
 }
 
 func TestSettingsOfSomebodyElsesServerThatAreThere(t *testing.T) {
@@ -148,7 +148,7 @@ func TestSettingsOfEveryNode(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			run.inconclusive(t, 0, `save: "" was asked for, and the server has 3600 1 of the `+map[string]string{"sentinel": "replica", "cluster": "shard-2"}[topology])
+			inconclusive(t, run, 0, `save: "" was asked for, and the server has 3600 1 of the `+map[string]string{"sentinel": "replica", "cluster": "shard-2"}[topology])
 		})
 	}
 }

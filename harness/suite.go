@@ -417,7 +417,7 @@ func (s *suite) keep(t *task, r *ArmResult, env ServerEnvironment) error {
 	t.result = r
 	if env.Kind != "" { // of an arm whose server could not be had there is nothing to tell
 		env.Addr, env.Topology = "", "" // one per arm; environment.json has it
-		s.run.Environment.take(env)
+		s.run.Environment.Enter(env)
 	}
 	s.collect()
 	return s.save()
@@ -457,7 +457,7 @@ func (s *suite) finish(status Status, err error) error {
 	}
 	s.collect()
 	conclude(&s.run)
-	if saveErr := errors.Join(s.run.writeVerdicts(s.root), s.save()); saveErr != nil {
+	if saveErr := errors.Join(writeVerdicts(s.root, &s.run), s.save()); saveErr != nil {
 		s.run.Outcome = worse(s.run.Outcome, Inconclusive) // what is not recorded did not pass
 		err = errors.Join(err, saveErr)
 	}

@@ -13,11 +13,11 @@ import (
 func onTwo() *harness.Run {
 	r := sample()
 	no := false
-	has := func(name string, has *bool, value, unknown string) server.Feature {
-		return server.Feature{Name: name, Has: has, Value: value, Unknown: unknown}
+	has := func(name string, has *bool, value, unknown string) harness.Feature {
+		return harness.Feature{Name: name, Has: has, Value: value, Unknown: unknown}
 	}
-	of := func(image, version string, features ...server.Feature) harness.ServerEnvironment {
-		return harness.ServerEnvironment{Info: server.Info{Kind: "container", Image: image}, Version: version, Features: features}
+	of := func(image, version string, features ...harness.Feature) harness.ServerEnvironment {
+		return harness.ServerEnvironment{ServerInfo: harness.ServerInfo{Kind: "container", Image: image}, Version: version, Features: features}
 	}
 	r.Environment.Servers = []harness.ServerEnvironment{
 		of("redis:6", "redis 6.0.16", has("DELIFEQ", &no, "", ""), has("RESET", &no, "", "")),

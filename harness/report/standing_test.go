@@ -16,7 +16,7 @@ func TestStandstillThatIsNotProvedIsTold(t *testing.T) {
 	for i := range r.Scenarios[0].Arms {
 		r.Scenarios[0].Arms[i].Deadlock = &harness.Deadlock{Kind: "livelock", Sentence: sentence, Graph: "flowchart LR\n n0([\"5 workers\"])\n"}
 	}
-	r.Scenarios[0].Arms[1].Foreign = []history.Foreign{{Name: "cron", Host: "10.0.0.7", Connections: 2}}
+	r.Scenarios[0].Arms[1].Foreign = []harness.Foreign{{Name: "cron", Host: "10.0.0.7", Connections: 2}}
 	var b bytes.Buffer
 	if err := Markdown(&b, r); err != nil {
 		t.Fatal(err)
