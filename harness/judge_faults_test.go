@@ -141,12 +141,12 @@ func TestPreventionsOfFaults(t *testing.T) {
 func TestSlowWorkIsNoStandstill(t *testing.T) {
 	sc := scenario.Defaults()
 	j := judge{sc: &sc}
-	if was := j.longest(); was != second {
+	if was := j.prover().longest(); was != second {
 		t.Fatalf("%v, want the longest of the clients' timeouts", was)
 	}
 	sc.Trigger.HoldMS = 2500
-	if j.longest() != 2500*time.Millisecond {
-		t.Errorf("%v, want the time that the work takes after the trigger", j.longest())
+	if j.prover().longest() != 2500*time.Millisecond {
+		t.Errorf("%v, want the time that the work takes after the trigger", j.prover().longest())
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/lockjam/lockjam/harness"
-	"github.com/lockjam/lockjam/harness/server"
 )
 
 // onTwo is a run on two images: they agree on the control arm, and not on the remedy.

@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/lockjam/lockjam/harness"
-	"github.com/lockjam/lockjam/harness/history"
 )
 
 // What the wait-for graph found stands in both reports, also where it is no proof.
