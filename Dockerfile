@@ -14,7 +14,7 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 ARG VERSION=
-RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w ${VERSION:+-X github.com/lockjam/lockjam/harness.Version=$VERSION}" -o /out/usr/local/bin/lockjam ./cmd/lockjam \
+RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w ${VERSION:+-X github.com/lockjam/lockjam/harness/result.Version=$VERSION}" -o /out/usr/local/bin/lockjam ./cmd/lockjam \
     && mkdir -m 1777 /out/results
 
 FROM ${BASE}

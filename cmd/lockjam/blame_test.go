@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 // fails runs lockjam and checks its exit code, and that it has one line to say, which has
@@ -204,7 +204,7 @@ func TestTriggerThatIsNotAllowed(t *testing.T) {
 			t.Errorf("%s\n%s", stdout, stderr)
 		}
 		arm := h.run().Scenarios[0].Arms[0]
-		if arm.Outcome != harness.Inconclusive || len(arm.Phases) > 0 {
+		if arm.Outcome != result.Inconclusive || len(arm.Phases) > 0 {
 			t.Errorf("%s: %s, phases %v", c.trigger, arm.Outcome, arm.Phases)
 		}
 		t.Logf("refused after %v", time.Since(begun))

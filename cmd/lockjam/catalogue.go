@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/scenario"
 )
 
@@ -17,11 +16,11 @@ func isFile(arg string) bool {
 }
 
 // loadScenario finds a scenario by name or reads a file.
-func loadScenario(arg string, known scenario.Known) (*scenario.Scenario, error) {
+func loadScenario(arg string) (*scenario.Scenario, error) {
 	if !isFile(arg) {
-		return scenario.Embedded(arg, known)
+		return scenario.Embedded(arg)
 	}
-	sc, err := scenario.Load(arg, known)
+	sc, err := scenario.Load(arg)
 	var problems scenario.Errors
 	if err != nil && !errors.As(err, &problems) {
 		return nil, &usageError{message: err.Error()}
@@ -33,13 +32,12 @@ func loadScenario(arg string, known scenario.Known) (*scenario.Scenario, error) 
 // scenarios of one name would write to the same folders.
 func loadScenarios(args []string) ([]*scenario.Scenario, error) {
 	var (
-		known  = harness.Known()
 		loaded []*scenario.Scenario
 		errs   []error
 		named  = map[string]string{}
 	)
 	for _, arg := range args {
-		sc, err := loadScenario(arg, known)
+		sc, err := loadScenario(arg)
 		if err != nil {
 			errs = append(errs, err)
 			continue

@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/scenario"
 )
 
@@ -36,9 +35,8 @@ func check(cmd *cobra.Command, args []string) error {
 	}
 	var good strings.Builder
 	var errs []error
-	known := harness.Known()
 	for _, arg := range args {
-		sc, err := loadScenario(arg, known)
+		sc, err := loadScenario(arg)
 		if err != nil {
 			errs = append(errs, oneByOne(err)...)
 			continue

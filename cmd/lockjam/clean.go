@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
 	"github.com/lockjam/lockjam/harness/server"
 )
 
@@ -32,7 +32,7 @@ func newClean() *cobra.Command {
 			case ctx.Err() != nil:
 				err = because(ctx, err)
 			case err != nil:
-				err = fmt.Errorf("%w: %w", harness.ErrCleanup, err)
+				err = fmt.Errorf("%w: %w", result.ErrCleanup, err)
 			case swept == server.Swept{} && found.Len() == 0:
 				found.WriteString("nothing left behind\n")
 			}

@@ -8,9 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/compare"
 	"github.com/lockjam/lockjam/harness/report"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 const compareHelp = `Compare the second run with the first, arm by arm: which verdicts changed,
@@ -119,7 +119,7 @@ func compareRuns(cmd *cobra.Command, folders []string, format, output string, fa
 	if err := writeTo(cmd, output, b.Bytes()); err != nil {
 		return err
 	}
-	if c.Outcome != harness.Pass {
+	if c.Outcome != result.Pass {
 		return outcomeError(c.Outcome)
 	}
 	return nil

@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/signals"
 	"github.com/lockjam/lockjam/scenarios"
 )
@@ -57,7 +56,7 @@ func armNames(args []string) []string {
 	}
 	var names []string
 	for _, arg := range args {
-		sc, err := loadScenario(arg, harness.Known())
+		sc, err := loadScenario(arg)
 		if err != nil {
 			continue // it is still being typed
 		}

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
 	"github.com/lockjam/lockjam/harness/server"
 )
 
@@ -42,7 +42,7 @@ func TestServerOfDockerCompose(t *testing.T) {
 		t.Errorf("stdout:\n%s", stdout)
 	}
 	r := h.run()
-	if arm := r.Scenarios[0].Arms[0]; arm.Verdict != harness.NoEffect || arm.Reproduced == nil || !*arm.Reproduced {
+	if arm := r.Scenarios[0].Arms[0]; arm.Verdict != result.NoEffect || arm.Reproduced == nil || !*arm.Reproduced {
 		t.Errorf("%+v", arm)
 	}
 	if kind := r.Environment.Server.Kind; kind != server.KindAddress {

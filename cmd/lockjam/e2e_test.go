@@ -22,7 +22,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
+	"github.com/lockjam/lockjam/harness/rundir"
 )
 
 // endsWithin bounds every lockjam that a test starts.
@@ -187,9 +188,9 @@ func (u *underway) wait(wantCode int) time.Duration {
 }
 
 // run reads run.json of the last run.
-func (h *house) run() *harness.Run {
+func (h *house) run() *result.Run {
 	h.t.Helper()
-	r, err := harness.LoadRun(filepath.Join(h.dir, "results", "latest"))
+	r, err := rundir.Load(filepath.Join(h.dir, "results", "latest"))
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -271,7 +272,7 @@ func TestRunPasses(t *testing.T) {
 	if strings.Contains(stdout+stderr, "\x1b") {
 		t.Errorf("escape sequences where there is no terminal:\n%q", stdout+stderr)
 	}
-	if r.Status != harness.Completed || r.Outcome != harness.Pass || r.Seed != 7 {
+	if r.Status != result.Completed || r.Outcome != result.Pass || r.Seed != 7 {
 		t.Errorf("run.json: status %s, outcome %s, seed %d", r.Status, r.Outcome, r.Seed)
 	}
 	h.nothingLeft()
@@ -336,11 +337,11 @@ func TestUnknownArm(t *testing.T) {
 func TestJSONStream(t *testing.T) {
 	h := newHouse(t)
 	stdout, stderr := h.lockjam(0, "run", "short.yaml", "--server", "process", "--arm", "control", "--json", "--repeat", "2")
-	var kinds []harness.EventKind
+	var kinds []result.EventKind
 	samples := 0
-	var last harness.Event
+	var last result.Event
 	for line := range strings.Lines(stdout) {
-		last = harness.Event{}
+		last = result.Event{}
 		d := json.NewDecoder(strings.NewReader(line))
 		d.DisallowUnknownFields()
 		if err := d.Decode(&last); err != nil {
@@ -350,14 +351,14 @@ func TestJSONStream(t *testing.T) {
 		if last.Seq != int64(len(kinds)) {
 			t.Errorf("event %d has the number %d", len(kinds), last.Seq)
 		}
-		if last.Kind == harness.Sampled && last.Load != nil && last.Load.MaxClients == 32 {
+		if last.Kind == result.Sampled && last.Load != nil && last.Load.MaxClients == 32 {
 			samples++
 		}
 	}
-	if kinds[0] != harness.RunStarted || last.Kind != harness.RunFinished || last.Run.Outcome != harness.Pass {
+	if kinds[0] != result.RunStarted || last.Kind != result.RunFinished || last.Run.Outcome != result.Pass {
 		t.Errorf("the stream begins with %s and ends with %+v", kinds[0], last)
 	}
-	if samples < 20 || !slices.Contains(kinds, harness.ArmFinished) {
+	if samples < 20 || !slices.Contains(kinds, result.ArmFinished) {
 		t.Errorf("%d samples among %d events", samples, len(kinds))
 	}
 	if stderr != "" {
@@ -413,7 +414,7 @@ func TestInterrupt(t *testing.T) {
 					t.Errorf("stderr lacks %q:\n%s", want, u.seen.String())
 				}
 			}
-			if r := h.run(); r.Status != harness.Interrupted || r.Outcome == harness.Pass {
+			if r := h.run(); r.Status != result.Interrupted || r.Outcome == result.Pass {
 				t.Errorf("run.json: status %s, outcome %s", r.Status, r.Outcome)
 			}
 			if md := readFile(t, filepath.Join(h.dir, "results/latest/report.md")); !strings.Contains(md, "interrupted") {
@@ -469,7 +470,7 @@ func TestKillThenClean(t *testing.T) {
 	if stdout, _ := h.lockjam(0, "clean"); stdout != "nothing left behind\n" {
 		t.Errorf("clean once more: %s", stdout)
 	}
-	if r := h.run(); r.Status != harness.Interrupted {
+	if r := h.run(); r.Status != result.Interrupted {
 		t.Errorf("run.json of a killed run has status %s", r.Status)
 	}
 	h.lockjam(2, "judge", "results/latest")
@@ -591,7 +592,7 @@ func TestServerOfSomebodyElse(t *testing.T) {
 		t.Errorf("stdout:\n%s", stdout)
 	}
 	for _, arm := range h.run().Scenarios[0].Arms {
-		if arm.Remedy != "raise-maxclients-live" && arm.Outcome != harness.Pass {
+		if arm.Remedy != "raise-maxclients-live" && arm.Outcome != result.Pass {
 			t.Errorf("arm %s: %s: %v", arm.Name, arm.Outcome, arm.Reasons)
 		}
 	}

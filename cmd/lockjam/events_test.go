@@ -9,7 +9,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 // documented is what docs/events.md says of a kind.
@@ -85,7 +85,7 @@ func TestEventsAreDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	kinds := events(t)
-	for _, kind := range harness.EventKinds {
+	for _, kind := range result.EventKinds {
 		d := kinds[string(kind)]
 		if !strings.HasPrefix(d.example, `{"event":"`+string(kind)+`",`) {
 			t.Errorf("%s has no example: %q", kind, d.example)
@@ -95,8 +95,8 @@ func TestEventsAreDocumented(t *testing.T) {
 			t.Errorf("the example of %s: %q", kind, wrong)
 		}
 	}
-	if len(kinds) != len(harness.EventKinds)+1 {
-		t.Errorf("%d kinds are documented, and there are %d", len(kinds)-1, len(harness.EventKinds))
+	if len(kinds) != len(result.EventKinds)+1 {
+		t.Errorf("%d kinds are documented, and there are %d", len(kinds)-1, len(result.EventKinds))
 	}
 	h := newHouse(t)
 	cmd := h.command("run", "short.yaml", "--server", "process", "--json")
@@ -114,9 +114,9 @@ func TestEventsAreDocumented(t *testing.T) {
 		kind, _, _ := strings.Cut(strings.TrimPrefix(line, `{"event":"`), `"`)
 		seen[kind] = true
 	}
-	for _, kind := range harness.EventKinds {
+	for _, kind := range result.EventKinds {
 		// These two come where something goes wrong.
-		if !inconclusive && !seen[string(kind)] && kind != harness.NoteEvent && kind != harness.ArmRepeated {
+		if !inconclusive && !seen[string(kind)] && kind != result.NoteEvent && kind != result.ArmRepeated {
 			t.Errorf("no event %s", kind)
 		}
 	}

@@ -8,9 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/machine"
 	"github.com/lockjam/lockjam/harness/report"
+	"github.com/lockjam/lockjam/harness/result"
 	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/server"
 )
@@ -44,13 +44,13 @@ func badUsage(cmd *cobra.Command, format string, args ...any) error {
 
 // outcomeError carries the outcome of a completed run to the exit code. There
 // is nothing to print: the summary has said it.
-type outcomeError harness.Outcome
+type outcomeError result.Outcome
 
 func (e outcomeError) Error() string { return "outcome: " + string(e) }
 
 // outcomeOf is nil for a pass.
-func outcomeOf(r *harness.Run) error {
-	if r.Outcome == harness.Pass {
+func outcomeOf(r *result.Run) error {
+	if r.Outcome == result.Pass {
 		return nil
 	}
 	return outcomeError(r.Outcome)
@@ -67,11 +67,11 @@ func codeOf(err error) exitCode {
 	case err == nil:
 		return exitPass
 	case errors.As(err, &outcome):
-		return codeOfOutcome(harness.Outcome(outcome))
-	case errors.Is(err, harness.ErrCleanup):
+		return codeOfOutcome(result.Outcome(outcome))
+	case errors.Is(err, result.ErrCleanup):
 		return exitInternal
 	case errors.As(err, &stopped):
-		if errors.Is(err, harness.ErrInternal) {
+		if errors.Is(err, result.ErrInternal) {
 			return exitInternal
 		}
 		return exitInterrupted
@@ -81,17 +81,17 @@ func codeOf(err error) exitCode {
 		return exitUsage
 	case errors.Is(err, server.ErrUnusable):
 		return exitUnavailable
-	case !errors.Is(err, harness.ErrInternal) && machine.Says(err):
+	case !errors.Is(err, result.ErrInternal) && machine.Says(err):
 		return exitUnavailable
 	}
 	return exitInternal
 }
 
-func codeOfOutcome(o harness.Outcome) exitCode {
+func codeOfOutcome(o result.Outcome) exitCode {
 	switch o {
-	case harness.Pass:
+	case result.Pass:
 		return exitPass
-	case harness.Fail:
+	case result.Fail:
 		return exitFail
 	}
 	return exitInconclusive
@@ -105,7 +105,7 @@ func isUsage(err error) bool {
 		file  scenario.Errors
 	)
 	return errors.As(err, &usage) || errors.As(err, &file) || errors.Is(err, scenario.ErrUnknown) ||
-		errors.Is(err, harness.ErrUsage) || errors.Is(err, server.ErrUsage)
+		errors.Is(err, result.ErrUsage) || errors.Is(err, server.ErrUsage)
 }
 
 // complain prints an error, a line for each of the errors that it joins.
@@ -163,7 +163,7 @@ func complaints(err error) []string {
 			lines = append(lines, fmt.Sprintf("lockjam: %s; run `%s --help`", printable(usage.message), usage.command))
 		default:
 			text := printable(e.Error())
-			for _, sentinel := range []error{harness.ErrUsage, server.ErrUsage} {
+			for _, sentinel := range []error{result.ErrUsage, server.ErrUsage} {
 				text = strings.Replace(text, sentinel.Error()+": ", "", 1) // it is for errors.Is, not for people
 			}
 			for line := range strings.Lines(text) {

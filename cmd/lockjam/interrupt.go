@@ -8,7 +8,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
 	"github.com/lockjam/lockjam/harness/server"
 )
 
@@ -83,7 +83,7 @@ func because(ctx context.Context, err error) error {
 	said := []error{cause}
 	for _, e := range flatten(err) {
 		follows := errors.Is(e, cause) || errors.Is(e, context.Canceled)
-		if !follows || errors.Is(e, harness.ErrCleanup) || errors.Is(e, harness.ErrInternal) || errors.Is(e, server.ErrUnusable) {
+		if !follows || errors.Is(e, result.ErrCleanup) || errors.Is(e, result.ErrInternal) || errors.Is(e, server.ErrUnusable) {
 			said = append(said, e)
 		}
 	}

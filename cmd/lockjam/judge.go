@@ -8,8 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/report"
+	"github.com/lockjam/lockjam/harness/result"
+	"github.com/lockjam/lockjam/harness/runner"
 )
 
 const judgeHelp = `Judge a recorded run again, from the scenarios and histories in its folder
@@ -53,7 +54,7 @@ func judge(cmd *cobra.Command, folder string, margin int) error {
 	if margin < 0 || margin > maxMargin {
 		return badUsage(cmd, "%s: %d is not between 0 and %d", origin(cmd, "margin"), margin, maxMargin)
 	}
-	r, changes, err := harness.Rejudge(folder)
+	r, changes, err := runner.Rejudge(folder)
 	if r == nil {
 		return err
 	}
@@ -84,15 +85,15 @@ func judge(cmd *cobra.Command, folder string, margin int) error {
 	if err != nil {
 		return err
 	}
-	lost := slices.ContainsFunc(changes, func(c harness.Change) bool { return c.Lost != nil })
-	if lost && r.Outcome == harness.Pass {
-		return outcomeError(harness.Inconclusive) // of the whole run, that is
+	lost := slices.ContainsFunc(changes, func(c result.Change) bool { return c.Lost != nil })
+	if lost && r.Outcome == result.Pass {
+		return outcomeError(result.Inconclusive) // of the whole run, that is
 	}
 	return outcomeOf(r)
 }
 
 func writeMargins(w io.Writer, folder string, share float64) error {
-	margins, err := harness.Margins(folder, share)
+	margins, err := runner.Margins(folder, share)
 	if err != nil {
 		return err
 	}

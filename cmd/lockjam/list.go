@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/remedies"
 	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/signals"
@@ -96,9 +95,8 @@ func listScenarios() (list, error) {
 		Arms    []string `json:"arms"`
 	}
 	l := list{header: []string{"NAME", "ARMS", "TITLE"}}
-	known := harness.Known()
 	for _, name := range scenarios.Names {
-		sc, err := scenario.Embedded(name, known)
+		sc, err := scenario.Embedded(name)
 		if err != nil {
 			return l, err
 		}

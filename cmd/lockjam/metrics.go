@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/metrics"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 // exposition serves the figures of a run for as long as it lasts. A nil one serves
@@ -75,11 +75,11 @@ func reason(err error) error {
 }
 
 // beside tells the onlooker as well.
-func (x *exposition) beside(observe func(harness.Event)) func(harness.Event) {
+func (x *exposition) beside(observe func(result.Event)) func(result.Event) {
 	if x == nil {
 		return observe
 	}
-	return func(e harness.Event) {
+	return func(e result.Event) {
 		x.live.Observe(e)
 		observe(e)
 	}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/scenarios"
 )
@@ -70,10 +69,9 @@ func startScenario(cmd *cobra.Command, name, from, output string) error {
 
 // startingText is what the new file in a folder says.
 func startingText(name, from, folder string) ([]byte, error) {
-	known := harness.Known()
-	sc, err := scenario.Start(known)
+	sc, err := scenario.Start()
 	if from != "" {
-		sc, err = loadScenario(from, known)
+		sc, err = loadScenario(from)
 	}
 	if err != nil {
 		return nil, err
@@ -82,7 +80,7 @@ func startingText(name, from, folder string) ([]byte, error) {
 	if info, err := os.Stat(filepath.Join(folder, scenarios.SchemaFile)); err == nil && info.Mode().IsRegular() {
 		schema = "./" + scenarios.SchemaFile
 	}
-	text, err := sc.Copy(name, schema, known)
+	text, err := sc.Copy(name, schema)
 	if err != nil {
 		return nil, &usageError{message: err.Error()}
 	}

@@ -12,14 +12,14 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 // progress shows a run while it goes on. Its methods are called from several
 // goroutines at once.
 type progress interface {
-	observe(harness.Event)
+	observe(result.Event)
 	// say prints a line of lockjam's own to stderr, between the others.
 	say(line string)
 	// close is the last call: the cursor is at the start of an empty line.
@@ -65,7 +65,7 @@ type stream struct {
 
 func (s *stream) close() {}
 
-func (s *stream) observe(e harness.Event) {
+func (s *stream) observe(e result.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.failed {
@@ -132,14 +132,14 @@ func (p *plain) close() {
 	<-p.stopped
 }
 
-func (p *plain) observe(e harness.Event) {
+func (p *plain) observe(e result.Event) {
 	if p.quiet {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.tally.observe(e)
-	if e.Kind == harness.RunStarted {
+	if e.Kind == result.RunStarted {
 		p.begun = time.Now()
 	}
 	text := story(e)
@@ -161,7 +161,7 @@ func stamped(at time.Duration, text string) string {
 }
 
 // label names an arm as its folder does, but for the image, which has its whole name.
-func label(e harness.Event) string {
+func label(e result.Event) string {
 	if e.Arm == "" {
 		return ""
 	}
@@ -176,38 +176,38 @@ func label(e harness.Event) string {
 }
 
 // story tells an event in a line; "" has nothing to tell.
-func story(e harness.Event) string {
+func story(e result.Event) string {
 	text := ""
 	switch e.Kind {
-	case harness.RunStarted:
+	case result.RunStarted:
 		text = fmt.Sprintf("run %s, seed %d, in %s", e.Run.ID, e.Run.Seed, e.Folder)
 		if e.Plan != nil {
 			text = fmt.Sprintf("%s: %s, %d side by side", text, count(e.Plan.Total, "arm"), e.Plan.Parallel)
 		}
-	case harness.ArmStarted:
+	case result.ArmStarted:
 		text = "starts a server"
-	case harness.ArmRepeated:
+	case result.ArmRepeated:
 		text = "once more: " + e.Detail
-	case harness.ArmFinished:
+	case result.ArmFinished:
 		text = ending(e.Result)
-	case harness.PhaseEvent:
+	case result.PhaseEvent:
 		text = phaseStory(e)
-	case harness.TriggerEvent:
+	case result.TriggerEvent:
 		text = "trigger " + join(e.Name, e.Detail)
-	case harness.DeadlockEvent:
+	case result.DeadlockEvent:
 		text = "proved " + join(e.Name, e.Detail)
-	case harness.RemedyEvent:
+	case result.RemedyEvent:
 		text = remedyStory(e)
-	case harness.StepEvent:
+	case result.StepEvent:
 		text = "step: " + join(e.Name, e.Detail)
-	case harness.NoteEvent:
+	case result.NoteEvent:
 		text = "note: " + join(e.Name, e.Detail)
 	}
 	return short(printable(strings.ReplaceAll(text, "\n", " ")))
 }
 
 // phaseStory skips the end of the last phase, which the end of the arm tells of.
-func phaseStory(e harness.Event) string {
+func phaseStory(e result.Event) string {
 	switch e.Name {
 	case history.Warmup:
 		return "waits for a steady baseline"
@@ -219,7 +219,7 @@ func phaseStory(e harness.Event) string {
 	return e.Name
 }
 
-func remedyStory(e harness.Event) string {
+func remedyStory(e result.Event) string {
 	if e.Name == history.Begun {
 		return "remedy " + e.Detail
 	}
@@ -227,7 +227,7 @@ func remedyStory(e harness.Event) string {
 }
 
 // ending is what came of an arm, in a line.
-func ending(r *harness.ArmResult) string {
+func ending(r *result.Arm) string {
 	text := outcomeWord(r.Outcome)
 	if r.Verdict != "" {
 		text += ", " + string(r.Verdict)
@@ -235,11 +235,11 @@ func ending(r *harness.ArmResult) string {
 	if r.Unsafe {
 		text += ", UNSAFE"
 	}
-	if open := r.NotChecked(); open != "" && r.Outcome == harness.Pass {
+	if open := r.NotChecked(); open != "" && r.Outcome == result.Pass {
 		text += ", " + open
 	}
 	switch {
-	case r.Outcome != harness.Pass && len(r.Reasons) > 0:
+	case r.Outcome != result.Pass && len(r.Reasons) > 0:
 		text += ": " + strings.Join(r.Reasons, "; ")
 	case r.Because != "":
 		text += ": " + r.Because
@@ -248,8 +248,8 @@ func ending(r *harness.ArmResult) string {
 }
 
 // outcomeWord lets what failed stand out among hundreds of lines.
-func outcomeWord(o harness.Outcome) string {
-	if o == harness.Fail {
+func outcomeWord(o result.Outcome) string {
+	if o == result.Fail {
 		return "FAIL"
 	}
 	return string(o)

@@ -10,8 +10,8 @@ import (
 	"charm.land/lipgloss/v2"
 	"github.com/charmbracelet/x/ansi"
 
-	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 const (
@@ -46,7 +46,7 @@ type armView struct {
 	since   time.Duration // when the phase began
 	about   time.Duration // how long it takes at least; 0: nobody knows
 	loads   []loadAt      // over the last second
-	latest  harness.Load
+	latest  result.Load
 	bins    []int64 // decisions at the end of each bin
 	signals []signalView
 }
@@ -63,52 +63,52 @@ type signalView struct {
 }
 
 // update takes an event that came at now.
-func (b *board) update(now time.Duration, e harness.Event) {
+func (b *board) update(now time.Duration, e result.Event) {
 	b.tally.observe(e)
 	switch e.Kind {
-	case harness.RunStarted:
+	case result.RunStarted:
 		b.run, b.since = printable(e.Run.ID), now
 		b.scroll(now, e, story(e))
-	case harness.ArmRepeated, harness.NoteEvent, harness.DeadlockEvent:
+	case result.ArmRepeated, result.NoteEvent, result.DeadlockEvent:
 		b.scroll(now, e, story(e))
-	case harness.ArmStarted:
+	case result.ArmStarted:
 		b.forget(e)
 		b.arms = append(b.arms, &armView{label: printable(label(e)), phase: "starting", since: now})
-	case harness.ArmFinished:
+	case result.ArmFinished:
 		b.forget(e)
 		b.scroll(now, e, b.ended(e))
-	case harness.PhaseEvent:
+	case result.PhaseEvent:
 		if a := b.find(e); a != nil {
 			a.enter(now, e)
 		}
-	case harness.Sampled:
+	case result.Sampled:
 		if a := b.find(e); a != nil && e.Load != nil {
 			a.sample(e.AtMS, *e.Load)
 		}
-	case harness.SignalEvent:
+	case result.SignalEvent:
 		if a := b.find(e); a != nil && e.Firing != nil {
 			a.signal(printable(e.Name), *e.Firing)
 		}
 	}
 }
 
-func (b *board) scroll(now time.Duration, e harness.Event, text string) {
+func (b *board) scroll(now time.Duration, e result.Event, text string) {
 	b.lines = append(b.lines, stamped(now, b.titled(e, text)))
 }
 
-func (b *board) find(e harness.Event) *armView {
+func (b *board) find(e result.Event) *armView {
 	if i := slices.IndexFunc(b.arms, func(a *armView) bool { return a.label == printable(label(e)) }); i >= 0 {
 		return b.arms[i]
 	}
 	return nil
 }
 
-func (b *board) forget(e harness.Event) {
+func (b *board) forget(e result.Event) {
 	b.arms = slices.DeleteFunc(b.arms, func(a *armView) bool { return a.label == printable(label(e)) })
 }
 
 // ended is the end of an arm with its outcome in colour. The word says it too.
-func (b *board) ended(e harness.Event) string {
+func (b *board) ended(e result.Event) string {
 	text := story(e)
 	outcome := outcomeWord(e.Result.Outcome)
 	rest, ok := strings.CutPrefix(text, outcome)
@@ -118,8 +118,8 @@ func (b *board) ended(e harness.Event) string {
 	return b.paint(outcomeColor[e.Result.Outcome], outcome) + rest
 }
 
-var outcomeColor = map[harness.Outcome]color.Color{
-	harness.Pass: lipgloss.Green, harness.Fail: lipgloss.Red, harness.Inconclusive: lipgloss.Yellow,
+var outcomeColor = map[result.Outcome]color.Color{
+	result.Pass: lipgloss.Green, result.Fail: lipgloss.Red, result.Inconclusive: lipgloss.Yellow,
 }
 
 func (b *board) paint(c color.Color, text string) string {
@@ -131,7 +131,7 @@ func (b *board) paint(c color.Color, text string) string {
 
 // enter begins a phase. The baseline is marked when it is over, and begins with the
 // warm-up.
-func (a *armView) enter(now time.Duration, e harness.Event) {
+func (a *armView) enter(now time.Duration, e result.Event) {
 	if e.Name == history.Baseline {
 		return
 	}
@@ -144,7 +144,7 @@ func (a *armView) enter(now time.Duration, e harness.Event) {
 	}
 }
 
-func (a *armView) sample(ms float64, load harness.Load) {
+func (a *armView) sample(ms float64, load result.Load) {
 	a.latest = load
 	a.loads = append(a.loads, loadAt{ms, load.Decisions})
 	for len(a.loads) > 2 && a.loads[1].ms <= ms-goodputOver {
@@ -190,7 +190,7 @@ func (a *armView) clients() string {
 	case a.latest.MaxClients == 0:
 		return "no answer"
 	}
-	taken, beyond := harness.SlotsTaken(a.latest.Connected, a.latest.MaxClients)
+	taken, beyond := result.SlotsTaken(a.latest.Connected, a.latest.MaxClients)
 	return fmt.Sprintf("%d/%d clients%s", taken, a.latest.MaxClients, beyond)
 }
 

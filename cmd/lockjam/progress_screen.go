@@ -10,7 +10,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 // framesPerSecond are as many as the eye can follow figures. More would cost what is
@@ -71,7 +71,7 @@ func (s *screen) flush() {
 	s.rows, s.board.lines = nil, nil
 }
 
-func (s *screen) observe(e harness.Event) {
+func (s *screen) observe(e result.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.board.update(time.Since(s.started), e)

@@ -5,13 +5,13 @@ import (
 	"slices"
 	"time"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 // tally counts the arms of a run: what is over, what failed, and about how long the
 // rest takes. It is fed with events and asks no clock.
 type tally struct {
-	plan         *harness.Plan // nil before the run has started
+	plan         *result.Plan // nil before the run has started
 	done         int
 	failed       []string // labels of arms, in the order of their ends
 	inconclusive int
@@ -23,9 +23,9 @@ type tally struct {
 // started is when an arm was, in ms since the run's start.
 type started struct{ first, last float64 }
 
-func (t *tally) observe(e harness.Event) {
+func (t *tally) observe(e result.Event) {
 	switch e.Kind {
-	case harness.RunStarted:
+	case result.RunStarted:
 		if e.Plan == nil {
 			return
 		}
@@ -33,7 +33,7 @@ func (t *tally) observe(e harness.Event) {
 		for _, a := range e.Plan.Arms {
 			t.left += a.AboutMS * float64(e.Plan.Repeat)
 		}
-	case harness.ArmStarted:
+	case result.ArmStarted:
 		if t.plan == nil {
 			return
 		}
@@ -43,17 +43,17 @@ func (t *tally) observe(e harness.Event) {
 		}
 		at.last = e.ElapsedMS
 		t.running[label(e)] = at
-	case harness.ArmFinished:
+	case result.ArmFinished:
 		t.finish(e)
 	}
 }
 
-func (t *tally) finish(e harness.Event) {
+func (t *tally) finish(e result.Event) {
 	t.done++
 	switch e.Result.Outcome {
-	case harness.Fail:
+	case result.Fail:
 		t.failed = append(t.failed, label(e))
-	case harness.Inconclusive:
+	case result.Inconclusive:
 		t.inconclusive++
 	}
 	if t.plan == nil {
@@ -67,8 +67,8 @@ func (t *tally) finish(e harness.Event) {
 }
 
 // aboutOf is how long the plan says that an arm takes at least, in ms.
-func (t *tally) aboutOf(e harness.Event) float64 {
-	i := slices.IndexFunc(t.plan.Arms, func(a harness.PlannedArm) bool {
+func (t *tally) aboutOf(e result.Event) float64 {
+	i := slices.IndexFunc(t.plan.Arms, func(a result.PlannedArm) bool {
 		return a.Scenario == e.Scenario && a.Arm == e.Arm && a.Image == e.Image
 	})
 	if i < 0 {
@@ -112,11 +112,11 @@ func (t *tally) sum(elapsedMS float64) string {
 }
 
 // titled is what happened to an arm, with its name, and at its end with how many are over.
-func (t *tally) titled(e harness.Event, text string) string {
+func (t *tally) titled(e result.Event, text string) string {
 	if name := label(e); name != "" {
 		text = printable(name) + ": " + text
 	}
-	if e.Kind == harness.ArmFinished && t.plan != nil {
+	if e.Kind == result.ArmFinished && t.plan != nil {
 		text = fmt.Sprintf("[%d/%d] %s", t.done, t.plan.Total, text)
 	}
 	return text

@@ -14,42 +14,42 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 
-	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
-func event(kind harness.EventKind, name, detail string) harness.Event {
-	return harness.Event{Kind: kind, Scenario: "jam", Arm: "control", Repeat: 1, Name: name, Detail: detail}
+func event(kind result.EventKind, name, detail string) result.Event {
+	return result.Event{Kind: kind, Scenario: "jam", Arm: "control", Repeat: 1, Name: name, Detail: detail}
 }
 
-func sampled(ms float64, decisions, connected int64) harness.Event {
-	e := event(harness.Sampled, "", "")
-	e.AtMS, e.Load = ms, &harness.Load{Decisions: decisions, Connected: connected, MaxClients: 32}
+func sampled(ms float64, decisions, connected int64) result.Event {
+	e := event(result.Sampled, "", "")
+	e.AtMS, e.Load = ms, &result.Load{Decisions: decisions, Connected: connected, MaxClients: 32}
 	return e
 }
 
 func TestStory(t *testing.T) {
-	cured := event(harness.ArmFinished, "", "")
-	cured.Result = &harness.ArmResult{Outcome: harness.Pass, Verdict: harness.Cured, Expected: harness.Cured, Unsafe: true, Because: "Goodput was back."}
-	failed := event(harness.ArmFinished, "", "")
-	failed.Result = &harness.ArmResult{Outcome: harness.Fail, Verdict: harness.NoEffect, Because: "0 grants.", Reasons: []string{"a", "b"}}
+	cured := event(result.ArmFinished, "", "")
+	cured.Result = &result.Arm{Outcome: result.Pass, Verdict: result.Cured, Expected: result.Cured, Unsafe: true, Because: "Goodput was back."}
+	failed := event(result.ArmFinished, "", "")
+	failed.Result = &result.Arm{Outcome: result.Fail, Verdict: result.NoEffect, Because: "0 grants.", Reasons: []string{"a", "b"}}
 	for _, c := range []struct {
 		name string
-		e    harness.Event
+		e    result.Event
 		want string
 	}{
 		{"samples are for the screen", sampled(1, 2, 3), ""},
-		{"the end of an arm is told by its result", event(harness.PhaseEvent, history.End, ""), ""},
-		{"a phase", event(harness.PhaseEvent, history.Incident, ""), "incident"},
+		{"the end of an arm is told by its result", event(result.PhaseEvent, history.End, ""), ""},
+		{"a phase", event(result.PhaseEvent, history.Incident, ""), "incident"},
 		{"a remedy that is begun", event("remedy", history.Begun, "restart-server"), "remedy restart-server"},
 		{"a remedy that could not be applied", event("remedy", history.Blocked, "no slot"), "remedy blocked: no slot"},
-		{"a step", event(harness.StepEvent, "CONFIG GET maxclients", "32"), "step: CONFIG GET maxclients: 32"},
+		{"a step", event(result.StepEvent, "CONFIG GET maxclients", "32"), "step: CONFIG GET maxclients: 32"},
 		{"a verdict with harm", cured, "pass, cured, UNSAFE: Goodput was back."},
 		{"what did not pass says why", failed, "FAIL, no-effect: a; b"},
 		{"signals are for the screen", fires("deadlock", true), ""},
-		{"a proof", event(harness.DeadlockEvent, "deadlock", "2 workers"), "proved deadlock: 2 workers"},
-		{"a server's answer cannot reach the terminal", event(harness.StepEvent, "GET", "\x1b[2J\nx"), "step: GET: �[2J x"},
-		{"nor fill it", event(harness.NoteEvent, "", strings.Repeat("k", 9999)), "note: " + strings.Repeat("k", 233) + "…"},
+		{"a proof", event(result.DeadlockEvent, "deadlock", "2 workers"), "proved deadlock: 2 workers"},
+		{"a server's answer cannot reach the terminal", event(result.StepEvent, "GET", "\x1b[2J\nx"), "step: GET: �[2J x"},
+		{"nor fill it", event(result.NoteEvent, "", strings.Repeat("k", 9999)), "note: " + strings.Repeat("k", 233) + "…"},
 	} {
 		if got := story(c.e); got != c.want {
 			t.Errorf("%s:\n got %q\nwant %q", c.name, got, c.want)
@@ -57,48 +57,48 @@ func TestStory(t *testing.T) {
 	}
 }
 
-func fires(name string, firing bool) harness.Event {
-	e := event(harness.SignalEvent, name, "")
+func fires(name string, firing bool) result.Event {
+	e := event(result.SignalEvent, name, "")
 	e.Firing = &firing
 	return e
 }
 
 // runBegun is the beginning of a run of two arms, three times each, two side by side.
-func runBegun() harness.Event {
-	return harness.Event{Kind: harness.RunStarted, Run: &harness.Run{ID: "r1"}, Plan: &harness.Plan{
+func runBegun() result.Event {
+	return result.Event{Kind: result.RunStarted, Run: &result.Run{ID: "r1"}, Plan: &result.Plan{
 		Total: 6, Repeat: 3, Parallel: 2,
-		Arms: []harness.PlannedArm{{Scenario: "jam", Arm: "control", AboutMS: 4000}, {Scenario: "jam", Arm: "other", AboutMS: 6000}},
+		Arms: []result.PlannedArm{{Scenario: "jam", Arm: "control", AboutMS: 4000}, {Scenario: "jam", Arm: "other", AboutMS: 6000}},
 	}}
 }
 
-func finished(arm string, repeat int, elapsedMS float64, o harness.Outcome) harness.Event {
-	e := event(harness.ArmFinished, "", "")
-	e.Arm, e.Repeat, e.ElapsedMS, e.Result = arm, repeat, elapsedMS, &harness.ArmResult{Outcome: o, Reasons: []string{"why"}}
+func finished(arm string, repeat int, elapsedMS float64, o result.Outcome) result.Event {
+	e := event(result.ArmFinished, "", "")
+	e.Arm, e.Repeat, e.ElapsedMS, e.Result = arm, repeat, elapsedMS, &result.Arm{Outcome: o, Reasons: []string{"why"}}
 	return e
 }
 
 func TestTally(t *testing.T) {
-	begun := func(arm string, repeat int, elapsedMS float64) harness.Event {
-		e := event(harness.ArmStarted, "", "")
+	begun := func(arm string, repeat int, elapsedMS float64) result.Event {
+		e := event(result.ArmStarted, "", "")
 		e.Arm, e.Repeat, e.ElapsedMS = arm, repeat, elapsedMS
 		return e
 	}
 	var c tally
 	for _, step := range []struct {
-		e    harness.Event
+		e    result.Event
 		want string
 	}{
-		{event(harness.NoteEvent, "", ""), ""},
+		{event(result.NoteEvent, "", ""), ""},
 		{runBegun(), "0 of 6 arms done"},
 		{begun("control", 1, 0), "0 of 6 arms done"},
 		{begun("other", 1, 0), "0 of 6 arms done"},
 		// It took twice as long as planned; of 30 s there are 26 left, twice over, less the 8
 		// that the other one runs already, two side by side.
-		{finished("control", 1, 8000, harness.Pass), "1 of 6 arms done, about 22s left"},
-		{finished("other", 1, 12000, harness.Fail), "2 of 6 arms done, 1 FAILED, about 20s left"},
+		{finished("control", 1, 8000, result.Pass), "1 of 6 arms done, about 22s left"},
+		{finished("other", 1, 12000, result.Fail), "2 of 6 arms done, 1 FAILED, about 20s left"},
 		{begun("control", 2, 12000), "2 of 6 arms done, 1 FAILED, about 20s left"},
 		{begun("control", 2, 20000), "2 of 6 arms done, 1 FAILED, about 20s left"}, // an attempt that is made again
-		{finished("control", 2, 28000, harness.Inconclusive), "3 of 6 arms done, 1 FAILED, 1 inconclusive, about 21s left"},
+		{finished("control", 2, 28000, result.Inconclusive), "3 of 6 arms done, 1 FAILED, 1 inconclusive, about 21s left"},
 	} {
 		c.observe(step.e)
 		if got := c.sum(step.e.ElapsedMS); got != step.want {
@@ -111,25 +111,25 @@ func TestTally(t *testing.T) {
 func jammed(how look) *board {
 	b := &board{look: how}
 	b.update(0, runBegun())
-	b.update(0, event(harness.ArmStarted, "none", ""))
-	other := event(harness.ArmStarted, "none", "")
+	b.update(0, event(result.ArmStarted, "none", ""))
+	other := event(result.ArmStarted, "none", "")
 	other.Arm, other.Repeat = "other", 2
 	b.update(0, other)
-	b.update(time.Second, event(harness.PhaseEvent, history.Warmup, ""))
+	b.update(time.Second, event(result.PhaseEvent, history.Warmup, ""))
 	// 10 decisions each 100 ms, then none: only the last second counts.
 	for i := range 42 {
 		b.update(time.Second, sampled(float64(100*i), int64(10*min(i, 34)), 30))
 	}
-	incident := event(harness.PhaseEvent, history.Incident, "")
+	incident := event(result.PhaseEvent, history.Incident, "")
 	incident.AboutMS = 4000
 	b.update(2*time.Second, incident)
 	// Marked when it is over: the screen is past it.
-	b.update(2*time.Second, event(harness.PhaseEvent, history.Baseline, ""))
+	b.update(2*time.Second, event(result.PhaseEvent, history.Baseline, ""))
 	for _, name := range []string{"client-saturation", "client-errors", "deadlock", "goodput-collapse", "rejected-connections"} {
 		b.update(2*time.Second, fires(name, true))
 	}
 	b.update(2*time.Second, fires("client-errors", false))
-	b.update(2*time.Second, finished("other", 1, 2000, harness.Fail))
+	b.update(2*time.Second, finished("other", 1, 2000, result.Fail))
 	return b
 }
 
@@ -192,7 +192,7 @@ run r1  3s gone`},
 		}
 	}
 	// In a run on several images each arm is there more than once.
-	if on := (harness.Event{Scenario: "jam", Arm: "other", Image: "redis:8", Repeat: 2}); label(on) != "jam/other@2 on redis:8" {
+	if on := (result.Event{Scenario: "jam", Arm: "other", Image: "redis:8", Repeat: 2}); label(on) != "jam/other@2 on redis:8" {
 		t.Errorf("label %q", label(on))
 	}
 	b := jammed(look{})
@@ -218,11 +218,11 @@ func TestBoardExplainsClientsBeyondTheLimit(t *testing.T) {
 
 // A finding that nothing was compared with is no pass in silence.
 func TestEndingSaysWhatWasNotChecked(t *testing.T) {
-	r := &harness.ArmResult{Outcome: harness.Pass, Verdict: harness.Relapsed, Because: "Work went on.", Checked: []string{}}
+	r := &result.Arm{Outcome: result.Pass, Verdict: result.Relapsed, Because: "Work went on.", Checked: []string{}}
 	if got := ending(r); got != "pass, relapsed, not checked: Work went on." {
 		t.Errorf("%q", got)
 	}
-	r.Checked, r.Expected = []string{"verdict"}, harness.Relapsed
+	r.Checked, r.Expected = []string{"verdict"}, result.Relapsed
 	if got := ending(r); got != "pass, relapsed: Work went on." {
 		t.Errorf("%q", got)
 	}
@@ -231,13 +231,13 @@ func TestEndingSaysWhatWasNotChecked(t *testing.T) {
 // Nothing that comes from a server or a scenario reaches the terminal as it is.
 func TestBoardIsPrintable(t *testing.T) {
 	b := jammed(look{})
-	for _, kind := range []harness.EventKind{harness.ArmStarted, harness.NoteEvent, harness.DeadlockEvent, harness.PhaseEvent} {
+	for _, kind := range []result.EventKind{result.ArmStarted, result.NoteEvent, result.DeadlockEvent, result.PhaseEvent} {
 		e := event(kind, "\x1b[2J", "\x1b[2J")
 		e.Scenario, e.Image, e.Repeat = "\x1b[2J", "\x1b[2J", 1
 		b.update(0, e)
 	}
 	b.update(0, fires("\x1b[2J", true))
-	e := finished("\x1b[2J", 1, 0, harness.Fail)
+	e := finished("\x1b[2J", 1, 0, result.Fail)
 	e.Result.Reasons = []string{"\x1b[2J"}
 	b.update(0, e)
 	for _, line := range append(b.view(0, 80, 20), b.lines...) {
@@ -276,8 +276,8 @@ func TestPlainSaysHowFarItIs(t *testing.T) {
 	var log bytes.Buffer
 	p := newPlain(&log, false)
 	p.observe(runBegun())
-	p.observe(finished("control", 1, 1000, harness.Pass))
-	p.observe(finished("other", 1, 1000, harness.Fail))
+	p.observe(finished("control", 1, 1000, result.Pass))
+	p.observe(finished("other", 1, 1000, result.Fail))
 	p.sumNow()
 	p.close()
 	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
@@ -317,7 +317,7 @@ func TestRenderersTakeEventsAtOnce(t *testing.T) {
 	for i := range 8 {
 		wg.Go(func() {
 			for k := range 50 {
-				e := event(harness.NoteEvent, "", fmt.Sprint(k))
+				e := event(result.NoteEvent, "", fmt.Sprint(k))
 				e.Arm = fmt.Sprint(i)
 				for _, r := range renderers {
 					r.observe(e)

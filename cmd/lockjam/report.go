@@ -13,9 +13,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/history"
 	"github.com/lockjam/lockjam/harness/report"
+	"github.com/lockjam/lockjam/harness/result"
+	"github.com/lockjam/lockjam/harness/rundir"
 	"github.com/lockjam/lockjam/harness/server"
 )
 
@@ -62,7 +63,7 @@ func writeFormat(cmd *cobra.Command, folder, format, output string) error {
 	if there := report.Formats(); !slices.Contains(there, format) {
 		return badUsage(cmd, "format %s does not exist; there are: %s", format, strings.Join(there, ", "))
 	}
-	r, err := harness.LoadRun(folder)
+	r, err := rundir.Load(folder)
 	if err != nil {
 		return err
 	}
@@ -95,7 +96,7 @@ const (
 )
 
 // writeGitHub adds the summary to the step's, if there is one.
-func writeGitHub(w io.Writer, r *harness.Run) error {
+func writeGitHub(w io.Writer, r *result.Run) error {
 	path := os.Getenv(stepSummary)
 	if path == "" {
 		return report.Write(w, githubFormat, r)
@@ -137,11 +138,11 @@ func writeOutput(path string, data []byte) error {
 
 // writeReport puts report.md, report.html and junit.xml into a run folder and returns
 // the path of the first.
-func writeReport(folder string, r *harness.Run) (string, error) {
+func writeReport(folder string, r *result.Run) (string, error) {
 	for _, f := range []struct{ format, file string }{{"junit", junitFile}, {"html", pageFile}, {"markdown", reportFile}} {
 		var b bytes.Buffer
 		if err := report.Write(&b, f.format, r); err != nil {
-			return "", fmt.Errorf("%w: %w", harness.ErrInternal, err)
+			return "", fmt.Errorf("%w: %w", result.ErrInternal, err)
 		}
 		if err := history.WriteFile(filepath.Join(folder, f.file), b.Bytes()); err != nil {
 			return "", server.Unusable(err)

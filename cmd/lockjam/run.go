@@ -10,8 +10,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/report"
+	"github.com/lockjam/lockjam/harness/result"
+	"github.com/lockjam/lockjam/harness/rundir"
+	"github.com/lockjam/lockjam/harness/runner"
 	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/server"
 	"github.com/lockjam/lockjam/scenarios"
@@ -180,7 +182,7 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	defer figures.close()
 	// Before a server is looked for: an image may take minutes to come.
-	if err := harness.CheckOut(f.out); err != nil {
+	if err := rundir.CheckOut(f.out); err != nil {
 		return unwritable(origin(cmd, "out")+": cannot write results", err, cmd.CommandPath())
 	}
 	ctx, fail := context.WithCancelCause(cmd.Context())
@@ -197,7 +199,7 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 }
 
 // start finds a server and runs the scenarios on it.
-func (f *runFlags) start(ctx context.Context, cmd *cobra.Command, chosen []*scenario.Scenario, watch progress, figures *exposition) (*harness.Run, string, error) {
+func (f *runFlags) start(ctx context.Context, cmd *cobra.Command, chosen []*scenario.Scenario, watch progress, figures *exposition) (*result.Run, string, error) {
 	note := watch.say
 	if f.json || f.quiet {
 		note = func(string) {}
@@ -217,7 +219,7 @@ func (f *runFlags) start(ctx context.Context, cmd *cobra.Command, chosen []*scen
 		// Programs that read JSON numbers as floats keep 53 bits.
 		f.seed = rand.Uint64N(1 << 53)
 	}
-	return harness.RunSuite(ctx, harness.Options{
+	return runner.Run(ctx, runner.Options{
 		Scenarios: chosen, Arms: f.arms, Start: starter, Images: images, Parallel: f.parallel, Repeat: f.repeat,
 		Seed: f.seed, Out: f.out, AllowDestructive: f.allowDestructive, Observe: figures.beside(watch.observe),
 	})
@@ -237,7 +239,7 @@ func (f *runFlags) sweep(ctx context.Context, note func(string)) {
 }
 
 // conclude writes report.md, also of a run that did not complete, and the summary.
-func (f *runFlags) conclude(cmd *cobra.Command, r *harness.Run, folder string, completed bool) error {
+func (f *runFlags) conclude(cmd *cobra.Command, r *result.Run, folder string, completed bool) error {
 	path, err := writeReport(folder, r)
 	if err != nil {
 		return err

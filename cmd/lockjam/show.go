@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/scenario"
+	"github.com/lockjam/lockjam/harness/server"
 	"github.com/lockjam/lockjam/harness/signals"
 	"github.com/lockjam/lockjam/harness/swarm"
 	"github.com/lockjam/lockjam/harness/triggers"
@@ -48,7 +48,7 @@ func newShow() *cobra.Command {
 			if err := exactly(1, "SCENARIO")(cmd, args); err != nil {
 				return err
 			}
-			sc, err := loadScenario(args[0], harness.Known())
+			sc, err := loadScenario(args[0])
 			if err != nil {
 				return err
 			}
@@ -98,7 +98,7 @@ func section(b *bytes.Buffer, note scenario.Note) {
 
 func facts(b *bytes.Buffer, sc *scenario.Scenario) {
 	s := sc.Swarm
-	fmt.Fprintf(b, "Server   maxclients %d, lockjam's own %d connections included\n", sc.Server.MaxClients, harness.Known().ControlConnections)
+	fmt.Fprintf(b, "Server   maxclients %d, lockjam's own %d connections included\n", sc.Server.MaxClients, server.ControlConnections)
 	if len(sc.Server.Config) > 0 {
 		fmt.Fprintf(b, "         %s\n", settings(sc.Server.Config))
 	}

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 func newVersion() *cobra.Command {
@@ -14,7 +14,7 @@ func newVersion() *cobra.Command {
 		Short: "Print the versions of lockjam, go-redis and Go",
 		Args:  exactly(0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			e := harness.ThisEnvironment()
+			e := result.ThisEnvironment()
 			return put(cmd.OutOrStdout(), fmt.Appendf(nil, "lockjam %s\ngo-redis %s\ngo %s\nos %s\n", e.Lockjam, e.GoRedis, e.Go, e.OS))
 		},
 	}

@@ -20,7 +20,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/observe"
+	"github.com/lockjam/lockjam/harness/result"
 	"github.com/lockjam/lockjam/harness/server"
 	"github.com/lockjam/lockjam/harness/signals"
 )
@@ -122,7 +123,7 @@ func (f *watchFlags) run(cmd *cobra.Command, url string) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	said := reasons{}
-	o.Observe = func(s harness.Sighting) {
+	o.Observe = func(s observe.Reading) {
 		if !f.json {
 			broken = errors.Join(broken, said.explain(out, s))
 		}
@@ -131,7 +132,7 @@ func (f *watchFlags) run(cmd *cobra.Command, url string) error {
 			cancel() // nobody reads any more
 		}
 	}
-	last, err := harness.Lookout(ctx, o)
+	last, err := observe.Run(ctx, o)
 	if broken != nil {
 		return broken
 	}
@@ -143,7 +144,7 @@ func (f *watchFlags) run(cmd *cobra.Command, url string) error {
 
 // finish says what fired. Its error is the exit code, unless something else is
 // wrong already.
-func (f *watchFlags) finish(out io.Writer, last harness.Sighting, wrong bool) error {
+func (f *watchFlags) finish(out io.Writer, last observe.Reading, wrong bool) error {
 	fired := last.Fired()
 	if f.json {
 		if err := f.print(out, "watched", last); err != nil {
@@ -153,27 +154,27 @@ func (f *watchFlags) finish(out io.Writer, last harness.Sighting, wrong bool) er
 		return err
 	}
 	if len(fired) > 0 {
-		return outcomeError(harness.Fail)
+		return outcomeError(result.Fail)
 	}
 	if wrong {
 		return nil
 	}
 	if last.UnansweredMS > 0 {
-		return errors.Join(outcomeError(harness.Inconclusive),
+		return errors.Join(outcomeError(result.Inconclusive),
 			fmt.Errorf("the server did not answer in the last %.0f s: nothing can be said of them", last.UnansweredMS/1000))
 	}
 	if why := unknownIn(last); why != "" {
-		return errors.Join(outcomeError(harness.Inconclusive), errors.New("no signal fired, but "+why))
+		return errors.Join(outcomeError(result.Inconclusive), errors.New("no signal fired, but "+why))
 	}
-	if !slices.ContainsFunc(last.Signals, func(s harness.SignalSighted) bool { return s.Unavailable == "" }) {
-		return errors.Join(outcomeError(harness.Inconclusive), errors.New("no signal could say anything: what each lacks stands above"))
+	if !slices.ContainsFunc(last.Signals, func(s observe.SignalReading) bool { return s.Unavailable == "" }) {
+		return errors.Join(outcomeError(result.Inconclusive), errors.New("no signal could say anything: what each lacks stands above"))
 	}
 	return nil
 }
 
 // unknownIn says in one line when nothing was known, and when nothing of what some signals
 // read; "" if that was never so.
-func unknownIn(last harness.Sighting) string {
+func unknownIn(last observe.Reading) string {
 	var parts []string
 	if len(last.Unknown) > 0 {
 		parts = append(parts, fmt.Sprintf("%.1f s of %.1f s are not known: %s",
@@ -200,7 +201,7 @@ func unknownIn(last harness.Sighting) string {
 // gapsShown bounds how many gaps stand in a line of text. JSON has more.
 const gapsShown = 5
 
-func gapsText(gaps []harness.Gap) string {
+func gapsText(gaps []observe.Gap) string {
 	var parts []string
 	for i, g := range gaps {
 		if i == gapsShown {
@@ -212,15 +213,15 @@ func gapsText(gaps []harness.Gap) string {
 	return strings.Join(parts, ", ")
 }
 
-func (f *watchFlags) options(cmd *cobra.Command, url string) (harness.LookoutOptions, error) {
+func (f *watchFlags) options(cmd *cobra.Command, url string) (observe.Options, error) {
 	endpoint, err := server.ParseURL(url)
 	if err != nil {
-		return harness.LookoutOptions{}, err
+		return observe.Options{}, err
 	}
 	if f.length > 0 && !cmd.Flags().Changed("baseline") {
 		f.baseline = max(min(f.baseline, f.length/2), minBaseline)
 	}
-	o := harness.LookoutOptions{
+	o := observe.Options{
 		Endpoint: endpoint, For: f.length, Baseline: f.baseline, LockPrefix: f.locks, Monitor: f.monitor, Canary: f.canary,
 		Params: map[string]map[string]float64{},
 	}
@@ -253,7 +254,7 @@ func (f *watchFlags) options(cmd *cobra.Command, url string) (harness.LookoutOpt
 }
 
 // pointless says which parameters make a signal that could never fire, or would always.
-func pointless(o harness.LookoutOptions) (all []string) {
+func pointless(o observe.Options) (all []string) {
 	for _, name := range slices.Sorted(maps.Keys(o.Params)) {
 		wrong := signals.CheckParams(name, o.Params[name], o.Setting())
 		for _, param := range slices.Sorted(maps.Keys(wrong)) {
@@ -282,16 +283,16 @@ func parameter(text string) (name, param string, value float64, err error) {
 }
 
 // print writes one second.
-func (f *watchFlags) print(out io.Writer, event string, s harness.Sighting) error {
+func (f *watchFlags) print(out io.Writer, event string, s observe.Reading) error {
 	if !f.json {
 		return put(out, []byte(printable(secondLine(s))+"\n"))
 	}
 	line, err := json.Marshal(struct {
 		Event string `json:"event"`
-		harness.Sighting
+		observe.Reading
 	}{event, s})
 	if err != nil {
-		return fmt.Errorf("%w: %w", harness.ErrInternal, err)
+		return fmt.Errorf("%w: %w", result.ErrInternal, err)
 	}
 	return put(out, append(line, '\n'))
 }
@@ -304,9 +305,9 @@ var digits = regexp.MustCompile(`[0-9.]+`)
 
 // explain says which signals say nothing, and why: first of all of them, and then
 // of those of which that has changed.
-func (r reasons) explain(out io.Writer, s harness.Sighting) error {
+func (r reasons) explain(out io.Writer, s observe.Reading) error {
 	first := len(r) == 0
-	var changed []harness.SignalSighted
+	var changed []observe.SignalReading
 	for _, x := range s.Signals {
 		why := digits.ReplaceAllString(x.Unavailable, "#")
 		if was, known := r[x.Name]; !known || was != why {
@@ -358,7 +359,7 @@ func (r reasons) explain(out io.Writer, s harness.Sighting) error {
 }
 
 // secondLine is a second on one line.
-func secondLine(s harness.Sighting) string {
+func secondLine(s observe.Reading) string {
 	at := fmt.Sprintf("%4.0f s  ", s.AtMS/1000)
 	var parts []string
 	if s.Error != "" {
@@ -367,7 +368,7 @@ func secondLine(s harness.Sighting) string {
 	if s.Connected != nil {
 		clients := fmt.Sprintf("clients %d", *s.Connected)
 		if s.MaxClients != nil && *s.MaxClients > 0 {
-			taken, beyond := harness.SlotsTaken(*s.Connected, *s.MaxClients)
+			taken, beyond := result.SlotsTaken(*s.Connected, *s.MaxClients)
 			clients = fmt.Sprintf("clients %d/%d (%.0f%%)%s", taken, *s.MaxClients, 100*float64(taken)/float64(*s.MaxClients), beyond)
 		}
 		parts = append(parts, clients)
@@ -405,7 +406,7 @@ func secondLine(s harness.Sighting) string {
 const fullMemory = 0.9
 
 // standingParts are what is not as usual with memory, persistence and replication.
-func standingParts(s harness.Standing) (parts []string) {
+func standingParts(s observe.Standing) (parts []string) {
 	if s.UsedMemory != nil && s.MaxMemory != nil && *s.MaxMemory > 0 {
 		if used := float64(*s.UsedMemory) / float64(*s.MaxMemory); used >= fullMemory {
 			parts = append(parts, fmt.Sprintf("memory %.0f%% of maxmemory", 100*used))
@@ -427,7 +428,7 @@ func standingParts(s harness.Standing) (parts []string) {
 }
 
 // locksPart is what is known of the lock keys, in at most one part of a line.
-func locksPart(s harness.Sighting) []string {
+func locksPart(s observe.Reading) []string {
 	if s.LockKeys == nil {
 		return nil
 	}
@@ -448,7 +449,7 @@ func locksPart(s harness.Sighting) []string {
 	return []string{locks}
 }
 
-func monitorPart(m harness.MonitorSighted) string {
+func monitorPart(m observe.MonitorReading) string {
 	if m.Error != "" {
 		return "MONITOR: " + m.Error
 	}
@@ -459,7 +460,7 @@ func monitorPart(m harness.MonitorSighted) string {
 	return part
 }
 
-func canaryPart(c harness.CanarySighted) string {
+func canaryPart(c observe.CanaryReading) string {
 	if c.Error != "" {
 		return "canary: " + c.Error
 	}
@@ -471,7 +472,7 @@ func canaryPart(c harness.CanarySighted) string {
 }
 
 // stillFiring is "?" for a signal that can say nothing any more.
-func stillFiring(x harness.SignalSighted) string {
+func stillFiring(x observe.SignalReading) string {
 	switch {
 	case x.Firing == nil:
 		return "?"
@@ -482,7 +483,7 @@ func stillFiring(x harness.SignalSighted) string {
 }
 
 // firedTable lists what fired, and when; then what was not known.
-func firedTable(s harness.Sighting) string {
+func firedTable(s observe.Reading) string {
 	var b bytes.Buffer
 	if len(s.Fired()) == 0 {
 		fmt.Fprintf(&b, "no signal fired in %.0f s\n", s.AtMS/1000)

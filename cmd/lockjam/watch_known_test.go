@@ -15,8 +15,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/observe"
 )
 
 // watching is a lockjam watch --json under way.
@@ -63,7 +63,7 @@ func (w *watching) until(at time.Duration) {
 }
 
 // ends returns the sightings, the last of which is the sum, and what stood on stderr.
-func (w *watching) ends(code int) ([]harness.Sighting, string) {
+func (w *watching) ends(code int) ([]observe.Reading, string) {
 	w.h.t.Helper()
 	err := w.wait()
 	seen := sightings(w.h.t, w.out.String())

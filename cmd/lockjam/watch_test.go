@@ -16,22 +16,22 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/observe"
 )
 
 // sightings decodes the output of watch --json. The last one is the sum.
-func sightings(t *testing.T, out string) []harness.Sighting {
+func sightings(t *testing.T, out string) []observe.Reading {
 	t.Helper()
-	var all []harness.Sighting
+	var all []observe.Reading
 	for line := range strings.Lines(out) {
 		var s struct {
 			Event string `json:"event"`
-			harness.Sighting
+			observe.Reading
 		}
 		if err := json.Unmarshal([]byte(line), &s); err != nil {
 			t.Fatalf("%v: %s", err, line)
 		}
-		all = append(all, s.Sighting)
+		all = append(all, s.Reading)
 	}
 	if len(all) == 0 {
 		t.Fatal("nothing was seen")
@@ -39,9 +39,9 @@ func sightings(t *testing.T, out string) []harness.Sighting {
 	return all
 }
 
-func sighted(t *testing.T, s harness.Sighting, name string) harness.SignalSighted {
+func sighted(t *testing.T, s observe.Reading, name string) observe.SignalReading {
 	t.Helper()
-	i := slices.IndexFunc(s.Signals, func(x harness.SignalSighted) bool { return x.Name == name })
+	i := slices.IndexFunc(s.Signals, func(x observe.SignalReading) bool { return x.Name == name })
 	if i < 0 {
 		t.Fatalf("%s is not in %+v", name, s.Signals)
 	}
@@ -165,7 +165,7 @@ func TestWatchWithMonitorAndCanary(t *testing.T) {
 }
 
 // frozenWatch starts lockjam watch and freezes the server after a while.
-func frozenWatch(t *testing.T, h *house, o *otherServer, after time.Duration, args ...string) (wait func(code int) (all []harness.Sighting, log string)) {
+func frozenWatch(t *testing.T, h *house, o *otherServer, after time.Duration, args ...string) (wait func(code int) (all []observe.Reading, log string)) {
 	t.Helper()
 	cmd := h.command(append([]string{"watch", o.url, "--json"}, args...)...)
 	var out, log bytes.Buffer
@@ -175,7 +175,7 @@ func frozenWatch(t *testing.T, h *house, o *otherServer, after time.Duration, ar
 	}
 	time.Sleep(after)
 	o.freeze()
-	return func(code int) ([]harness.Sighting, string) {
+	return func(code int) ([]observe.Reading, string) {
 		t.Helper()
 		h.ends(cmd.Wait(), code, "%s%s", &out, &log)
 		if strings.Contains(out.String()+log.String(), "context deadline exceeded") || strings.Contains(out.String(), "restarted") {

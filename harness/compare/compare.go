@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 // Schema is the version of a comparison's JSON. Fields may be added under it.
@@ -17,35 +17,35 @@ const Schema = "lockjam/comparison/v1"
 
 // Side is one of the two runs.
 type Side struct {
-	Run   *harness.Run
+	Run   *result.Run
 	Texts map[string]string // the scenario file that was run, by scenario; none: not known
 }
 
 // Comparison is what the second run shows that the first did not.
 type Comparison struct {
-	Schema      string          `json:"schema"`
-	Outcome     harness.Outcome `json:"outcome"` // fail: a regression by the rules
-	Answer      string          `json:"answer"`  // in a line
-	Before      RunInfo         `json:"before"`
-	After       RunInfo         `json:"after"`
-	Environment []Difference    `json:"environment"` // what the runs differ in to begin with
-	FailOn      []Limit         `json:"fail_on"`
-	Rules       []Judgement     `json:"rules"`
-	NotGated    []Ungated       `json:"not_gated"` // rules that were not asked for
-	Compared    int             `json:"compared"`  // arms that both runs have
-	Rows        []Row           `json:"rows"`
+	Schema      string         `json:"schema"`
+	Outcome     result.Outcome `json:"outcome"` // fail: a regression by the rules
+	Answer      string         `json:"answer"`  // in a line
+	Before      RunInfo        `json:"before"`
+	After       RunInfo        `json:"after"`
+	Environment []Difference   `json:"environment"` // what the runs differ in to begin with
+	FailOn      []Limit        `json:"fail_on"`
+	Rules       []Judgement    `json:"rules"`
+	NotGated    []Ungated      `json:"not_gated"` // rules that were not asked for
+	Compared    int            `json:"compared"`  // arms that both runs have
+	Rows        []Row          `json:"rows"`
 }
 
 // RunInfo names a run.
 type RunInfo struct {
-	ID           string         `json:"id"`
-	Started      time.Time      `json:"started"`
-	Status       harness.Status `json:"status"`
-	Because      string         `json:"because,omitempty"` // why it did not complete
-	Arms         int            `json:"arms"`              // its repeats counted
-	Inconclusive int            `json:"inconclusive"`      // of these; they are left out
-	GoRedis      string         `json:"go_redis"`
-	Server       string         `json:"server"`
+	ID           string        `json:"id"`
+	Started      time.Time     `json:"started"`
+	Status       result.Status `json:"status"`
+	Because      string        `json:"because,omitempty"` // why it did not complete
+	Arms         int           `json:"arms"`              // its repeats counted
+	Inconclusive int           `json:"inconclusive"`      // of these; they are left out
+	GoRedis      string        `json:"go_redis"`
+	Server       string        `json:"server"`
 }
 
 // Difference is one thing that was not the same for both runs.
@@ -100,7 +100,7 @@ func (c *Comparison) Shown(fails bool, findings ...Finding) []Row {
 	return some
 }
 
-func infoOf(r *harness.Run) RunInfo {
+func infoOf(r *result.Run) RunInfo {
 	info := RunInfo{ID: r.ID, Started: r.Started, Status: r.Status, Because: r.Because, GoRedis: r.Environment.GoRedis, Server: serverOf(r)}
 	for _, sc := range r.Scenarios {
 		info.Arms += len(sc.Arms)
@@ -110,10 +110,10 @@ func infoOf(r *harness.Run) RunInfo {
 }
 
 // serverOf names the server, or all of them.
-func serverOf(r *harness.Run) string {
+func serverOf(r *result.Run) string {
 	servers := r.Environment.Servers
 	if len(servers) == 0 {
-		servers = []harness.ServerEnvironment{r.Environment.Server}
+		servers = []result.Server{r.Environment.Server}
 	}
 	var names []string
 	for _, s := range servers {
@@ -172,14 +172,14 @@ func firstDifference(was, is string) string {
 // pair is one arm in both runs, its repeats folded together.
 type pair struct {
 	Place
-	before, after []harness.ArmResult
+	before, after []result.Arm
 }
 
 // pairs are the arms of both runs, in the first one's order.
-func pairs(before, after *harness.Run) []*pair {
+func pairs(before, after *result.Run) []*pair {
 	var all []*pair
 	known := map[Place]*pair{}
-	each := func(r *harness.Run, keep func(*pair, harness.ArmResult)) {
+	each := func(r *result.Run, keep func(*pair, result.Arm)) {
 		for _, sc := range r.Scenarios {
 			for _, a := range sc.Arms {
 				at := Place{sc.Name, a.Name, a.Image}
@@ -191,8 +191,8 @@ func pairs(before, after *harness.Run) []*pair {
 			}
 		}
 	}
-	each(before, func(p *pair, a harness.ArmResult) { p.before = append(p.before, a) })
-	each(after, func(p *pair, a harness.ArmResult) { p.after = append(p.after, a) })
+	each(before, func(p *pair, a result.Arm) { p.before = append(p.before, a) })
+	each(after, func(p *pair, a result.Arm) { p.after = append(p.after, a) })
 	return all
 }
 
@@ -212,11 +212,11 @@ func (p *pair) presence() []Row {
 
 // claims are the lines of the runbook on which the runs differ. A claim that one of
 // them could not test is not compared.
-func claims(before, after *harness.Run) []Row {
+func claims(before, after *result.Run) []Row {
 	var rows []Row
 	for _, was := range before.Claims {
-		i := slices.IndexFunc(after.Claims, func(c harness.Claim) bool { return c.ID == was.ID })
-		if i < 0 || was.Verdict == harness.Untested || after.Claims[i].Verdict == harness.Untested {
+		i := slices.IndexFunc(after.Claims, func(c result.Claim) bool { return c.ID == was.ID })
+		if i < 0 || was.Verdict == result.Untested || after.Claims[i].Verdict == result.Untested {
 			continue
 		}
 		is := after.Claims[i]

@@ -9,24 +9,24 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 func num(v float64) *float64 { return &v }
 
 // arm is a cured one with one of everything that is compared.
-func arm(change ...func(*harness.ArmResult)) harness.ArmResult {
-	a := harness.ArmResult{
-		Name: "raise", Remedy: "raise-maxclients-live", Outcome: harness.Pass, Verdict: harness.Cured,
-		Goodput:  harness.Goodput{Before: num(100), During: num(0), After: num(100)},
-		Recovery: &harness.Recovery{Ratio: 1, Low: 0.95, High: 1.05, RestoredAfterMS: num(200)},
-		Phases:   []harness.PhaseResult{{Name: "baseline", Operations: harness.Operations{OK: 100}, ResponseMS: harness.Percentiles{P50: 80, P99: 140, Max: 200}}},
-		Signals: []harness.SignalResult{
+func arm(change ...func(*result.Arm)) result.Arm {
+	a := result.Arm{
+		Name: "raise", Remedy: "raise-maxclients-live", Outcome: result.Pass, Verdict: result.Cured,
+		Goodput:  result.Goodput{Before: num(100), During: num(0), After: num(100)},
+		Recovery: &result.Recovery{Ratio: 1, Low: 0.95, High: 1.05, RestoredAfterMS: num(200)},
+		Phases:   []result.Phase{{Name: "baseline", Operations: result.Operations{OK: 100}, ResponseMS: result.Percentiles{P50: 80, P99: 140, Max: 200}}},
+		Signals: []result.Signal{
 			{Name: "deadlock", Expected: "fire", Fired: true, Met: true, DetectMS: num(1200), Cleared: true},
 			{Name: "lock-key-count", Expected: "silent", Met: true, Cleared: true},
 			{Name: "client-errors", Expected: "any", Met: true, Cleared: true},
 		},
-		Deadlock: &harness.Deadlock{Proved: true, Kind: "deadlock"},
+		Deadlock: &result.Deadlock{Proved: true, Kind: "deadlock"},
 	}
 	for _, c := range change {
 		c(&a)
@@ -35,21 +35,21 @@ func arm(change ...func(*harness.ArmResult)) harness.ArmResult {
 }
 
 // run has these repeats of one arm.
-func run(arms ...harness.ArmResult) Side {
+func run(arms ...result.Arm) Side {
 	for i := range arms {
 		arms[i].Repeat = i + 1
 	}
-	return Side{Run: &harness.Run{
-		Schema: harness.RunSchema, ID: "x", Status: harness.Completed, Repeat: len(arms),
-		Environment: harness.Environment{GoRedis: "v9.23.0", CPUs: 2},
-		Scenarios:   []harness.ScenarioResult{{Name: "s", Arms: arms}},
-		Claims:      []harness.Claim{{ID: "A1", Verdict: "confirmed"}, {ID: "A2", Verdict: harness.Untested}},
+	return Side{Run: &result.Run{
+		Schema: result.RunSchema, ID: "x", Status: result.Completed, Repeat: len(arms),
+		Environment: result.Environment{GoRedis: "v9.23.0", CPUs: 2},
+		Scenarios:   []result.Scenario{{Name: "s", Arms: arms}},
+		Claims:      []result.Claim{{ID: "A1", Verdict: "confirmed"}, {ID: "A2", Verdict: result.Untested}},
 	}}
 }
 
 // spread is n repeats of the arm whose figure is about that much, none twice.
-func spread(n int, around float64, set func(*harness.ArmResult, float64)) []harness.ArmResult {
-	var arms []harness.ArmResult
+func spread(n int, around float64, set func(*result.Arm, float64)) []result.Arm {
+	var arms []result.Arm
 	for i := range n {
 		a := arm()
 		set(&a, around*(1+0.01*float64(i)/float64(n)))
@@ -58,82 +58,82 @@ func spread(n int, around float64, set func(*harness.ArmResult, float64)) []harn
 	return arms
 }
 
-func verdicts(v ...harness.Verdict) []harness.ArmResult {
-	var arms []harness.ArmResult
+func verdicts(v ...result.Verdict) []result.Arm {
+	var arms []result.Arm
 	for _, v := range v {
-		arms = append(arms, arm(func(a *harness.ArmResult) { a.Verdict = v }))
+		arms = append(arms, arm(func(a *result.Arm) { a.Verdict = v }))
 	}
 	return arms
 }
 
-func times(n int, v harness.Verdict) []harness.Verdict { return slices.Repeat([]harness.Verdict{v}, n) }
+func times(n int, v result.Verdict) []result.Verdict { return slices.Repeat([]result.Verdict{v}, n) }
 
 // Every rule has a case that is just a regression, and one that is just none.
 func TestRules(t *testing.T) {
-	each := func(n int, change func(*harness.ArmResult)) []harness.ArmResult {
-		var arms []harness.ArmResult
+	each := func(n int, change func(*result.Arm)) []result.Arm {
+		var arms []result.Arm
 		for range n {
-			arms = append(arms, arm(func(a *harness.ArmResult) { a.Signals = slices.Clone(a.Signals); change(a) }))
+			arms = append(arms, arm(func(a *result.Arm) { a.Signals = slices.Clone(a.Signals); change(a) }))
 		}
 		return arms
 	}
-	nothing := func(*harness.ArmResult) {}
-	unsafe := func(a *harness.ArmResult) { a.Unsafe, a.Safety.Overlaps = true, 1 }
-	inconclusive := func(a *harness.ArmResult) {
-		a.Outcome, a.Reasons = harness.Inconclusive, []string{"no steady baseline"}
+	nothing := func(*result.Arm) {}
+	unsafe := func(a *result.Arm) { a.Unsafe, a.Safety.Overlaps = true, 1 }
+	inconclusive := func(a *result.Arm) {
+		a.Outcome, a.Reasons = result.Inconclusive, []string{"no steady baseline"}
 	}
-	fires := func(i int, fired bool) func(*harness.ArmResult) {
-		return func(a *harness.ArmResult) {
+	fires := func(i int, fired bool) func(*result.Arm) {
+		return func(a *result.Arm) {
 			a.Signals = slices.Clone(a.Signals)
 			a.Signals[i].Fired = fired
 		}
 	}
-	after := func(a *harness.ArmResult, v float64) { a.Goodput.After = &v }
-	back := func(a *harness.ArmResult, v float64) { a.Recovery = &harness.Recovery{Ratio: 1, RestoredAfterMS: &v} }
-	share := func(mid, low, high float64) harness.ArmResult {
-		return arm(func(a *harness.ArmResult) {
-			a.Goodput, a.Recovery = harness.Goodput{}, &harness.Recovery{Ratio: mid, Low: low, High: high, RestoredAfterMS: num(200)}
+	after := func(a *result.Arm, v float64) { a.Goodput.After = &v }
+	back := func(a *result.Arm, v float64) { a.Recovery = &result.Recovery{Ratio: 1, RestoredAfterMS: &v} }
+	share := func(mid, low, high float64) result.Arm {
+		return arm(func(a *result.Arm) {
+			a.Goodput, a.Recovery = result.Goodput{}, &result.Recovery{Ratio: mid, Low: low, High: high, RestoredAfterMS: num(200)}
 		})
 	}
-	never := func(a *harness.ArmResult) { a.Recovery = &harness.Recovery{Ratio: 0.5} }
-	p99 := func(a *harness.ArmResult, v float64) {
+	never := func(a *result.Arm) { a.Recovery = &result.Recovery{Ratio: 0.5} }
+	p99 := func(a *result.Arm, v float64) {
 		a.Phases = slices.Clone(a.Phases)
 		a.Phases[0].ResponseMS.P99 = v
 	}
-	max := func(a *harness.ArmResult, v float64) {
+	max := func(a *result.Arm, v float64) {
 		a.Phases = slices.Clone(a.Phases)
 		a.Phases[0].ResponseMS.Max = v
 	}
-	detect := func(a *harness.ArmResult, v float64) {
+	detect := func(a *result.Arm, v float64) {
 		a.Signals = slices.Clone(a.Signals)
 		a.Signals[0].DetectMS = &v
 	}
-	faults := func(a *harness.ArmResult, v float64) { a.Unsafe, a.Safety.Overlaps = true, int64(v) }
-	const pass, fail, open = harness.Pass, harness.Fail, harness.Inconclusive
+	faults := func(a *result.Arm, v float64) { a.Unsafe, a.Safety.Overlaps = true, int64(v) }
+	const pass, fail, open = result.Pass, result.Fail, result.Inconclusive
 
 	for _, c := range []struct {
 		name          string
 		rule          string
-		before, after []harness.ArmResult
-		want          harness.Outcome
+		before, after []result.Arm
+		want          result.Outcome
 	}{
-		{"cured, then partial", "verdict", verdicts(harness.Cured), verdicts(harness.Partial), fail},
-		{"partial, then relapsed", "verdict", verdicts(harness.Partial), verdicts(harness.Relapsed), fail},
-		{"relapsed, then no effect", "verdict", verdicts(harness.Relapsed), verdicts(harness.NoEffect), fail},
-		{"no effect, then blocked", "verdict", verdicts(harness.NoEffect), verdicts(harness.Blocked), fail},
-		{"prevented, then mitigated", "verdict", verdicts(harness.Prevented), verdicts(harness.Mitigated), fail},
-		{"mitigated, then not prevented", "verdict", verdicts(harness.Mitigated), verdicts(harness.NotPrevented), fail},
-		{"for the better", "verdict", verdicts(harness.NoEffect), verdicts(harness.Cured), pass},
-		{"another kind of verdict is neither better nor worse", "verdict", verdicts(harness.Cured), verdicts(harness.NotPrevented), pass},
-		{"most of the repeats, where there was no doubt", "verdict", verdicts(times(5, harness.Cured)...), verdicts(append(times(3, harness.Relapsed), times(2, harness.Cured)...)...), fail},
-		{"one of five may be chance", "verdict", verdicts(times(5, harness.Cured)...), verdicts(append(times(4, harness.Cured), harness.Relapsed)...), pass},
-		{"one of three may be chance too, but three could not tell", "verdict", verdicts(times(3, harness.Cured)...), verdicts(append(times(2, harness.Cured), harness.Relapsed)...), open},
-		{"one of three for the better hides nothing", "verdict", verdicts(append(times(2, harness.Cured), harness.Relapsed)...), verdicts(times(3, harness.Cured)...), pass},
-		{"a minority that is beyond chance", "verdict", verdicts(times(20, harness.Cured)...), verdicts(append(times(12, harness.Cured), times(8, harness.Relapsed)...)...), fail},
-		{"a change of verdict is not asked about", "outcome", verdicts(harness.Cured), verdicts(harness.Relapsed), pass},
+		{"cured, then partial", "verdict", verdicts(result.Cured), verdicts(result.Partial), fail},
+		{"partial, then relapsed", "verdict", verdicts(result.Partial), verdicts(result.Relapsed), fail},
+		{"relapsed, then no effect", "verdict", verdicts(result.Relapsed), verdicts(result.NoEffect), fail},
+		{"no effect, then blocked", "verdict", verdicts(result.NoEffect), verdicts(result.Blocked), fail},
+		{"prevented, then mitigated", "verdict", verdicts(result.Prevented), verdicts(result.Mitigated), fail},
+		{"mitigated, then not prevented", "verdict", verdicts(result.Mitigated), verdicts(result.NotPrevented), fail},
+		{"for the better", "verdict", verdicts(result.NoEffect), verdicts(result.Cured), pass},
+		{"another kind of verdict is neither better nor worse", "verdict", verdicts(result.Cured), verdicts(result.NotPrevented), pass},
+		{"most of the repeats, where there was no doubt", "verdict", verdicts(times(5, result.Cured)...), verdicts(append(times(3, result.Relapsed), times(2, result.Cured)...)...), fail},
+		{"one of five may be chance", "verdict", verdicts(times(5, result.Cured)...), verdicts(append(times(4, result.Cured), result.Relapsed)...), pass},
+		{"one of three may be chance too, but three could not tell", "verdict", verdicts(times(3, result.Cured)...), verdicts(append(times(2, result.Cured), result.Relapsed)...), open},
+		{"one of three for the better hides nothing", "verdict", verdicts(append(times(2, result.Cured), result.Relapsed)...), verdicts(times(3, result.Cured)...), pass},
+		{"a minority that is beyond chance", "verdict", verdicts(times(20, result.Cured)...), verdicts(append(times(12, result.Cured), times(8, result.Relapsed)...)...), fail},
+		{"a change of verdict is not asked about", "outcome", verdicts(result.Cured), verdicts(result.Relapsed), pass},
 
-		{"does not meet its expectations any more", "outcome", each(1, nothing), each(1, func(a *harness.ArmResult) { a.Outcome = harness.Fail }), fail},
-		{"did not before either", "outcome", each(1, func(a *harness.ArmResult) { a.Outcome = harness.Fail }), each(1, func(a *harness.ArmResult) { a.Outcome = harness.Fail }), pass},
+		{"does not meet its expectations any more", "outcome", each(1, nothing), each(1, func(a *result.Arm) { a.Outcome = result.Fail }), fail},
+		{"did not before either", "outcome", each(1, func(a *result.Arm) { a.Outcome = result.Fail }), each(1, func(a *result.Arm) { a.Outcome = result.Fail }), pass},
 		{"inconclusive now", "outcome", each(1, nothing), each(1, inconclusive), open},
 		{"inconclusive before", "verdict", each(1, inconclusive), each(1, nothing), open},
 		{"one repeat that is inconclusive does not matter", "outcome", each(2, nothing), append(each(1, nothing), each(1, inconclusive)...), pass},
@@ -147,9 +147,9 @@ func TestRules(t *testing.T) {
 		{"stays silent now", "signal", each(1, nothing), each(1, fires(0, false)), fail},
 		{"fires where it was silent", "signal", each(1, nothing), each(1, fires(1, true)), fail},
 		{"fires where nothing was expected", "signal", each(1, nothing), each(1, fires(2, true)), pass},
-		{"a false alarm", "signal", each(1, nothing), each(1, func(a *harness.ArmResult) { a.Signals[1].BaselineFirings = 1 }), fail},
-		{"false alarms of a signal of which nothing is expected", "signal", each(1, nothing), each(1, func(a *harness.ArmResult) { a.Signals[2].BaselineFirings = 1 }), pass},
-		{"does not clear", "signal", each(1, nothing), each(1, func(a *harness.ArmResult) { a.Signals[0].Cleared = false }), pass},
+		{"a false alarm", "signal", each(1, nothing), each(1, func(a *result.Arm) { a.Signals[1].BaselineFirings = 1 }), fail},
+		{"false alarms of a signal of which nothing is expected", "signal", each(1, nothing), each(1, func(a *result.Arm) { a.Signals[2].BaselineFirings = 1 }), pass},
+		{"does not clear", "signal", each(1, nothing), each(1, func(a *result.Arm) { a.Signals[0].Cleared = false }), pass},
 		{"slower", "detection", spread(5, 1200, detect), spread(5, 1300, detect), fail},
 		{"quicker", "detection", spread(5, 1300, detect), spread(5, 1200, detect), pass},
 
@@ -159,15 +159,15 @@ func TestRules(t *testing.T) {
 		{"lower by more than what counts", "goodput>8%", spread(5, 100, after), spread(5, 90, after), fail},
 		{"three repeats are too few", "goodput", spread(3, 100, after), spread(3, 50, after), open},
 		{"one run each", "goodput", spread(1, 100, after), spread(1, 50, after), open},
-		{"one run each, and almost nothing is left", "goodput", []harness.ArmResult{share(1.04, 0.98, 1.11)}, []harness.ArmResult{share(0.001, 0, 0.02)}, fail},
-		{"one run each, and as much more", "goodput", []harness.ArmResult{share(0.001, 0, 0.02)}, []harness.ArmResult{share(1.04, 0.98, 1.11)}, pass},
-		{"three runs each, all of them far from all others", "goodput", []harness.ArmResult{share(1.04, 0.98, 1.11), share(1.02, 0.97, 1.1), share(1, 0.96, 1.05)},
-			[]harness.ArmResult{share(0.4, 0.35, 0.48), share(0.3, 0.25, 0.33), share(0.31, 0.26, 0.34)}, fail},
-		{"three runs each, and one of them is not", "goodput", []harness.ArmResult{share(1.04, 0.98, 1.11), share(1.02, 0.97, 1.1), share(1, 0.96, 1.05)},
-			[]harness.ArmResult{share(0.4, 0.35, 0.49), share(0.3, 0.25, 0.33), share(0.31, 0.26, 0.34)}, open},
-		{"one run each, and apart as the machine may bring about", "goodput", []harness.ArmResult{share(2.22, 2.04, 2.42)}, []harness.ArmResult{share(1.4, 1.28, 1.54)}, open},
-		{"one run each, and apart as what a few grants leave may be", "goodput", []harness.ArmResult{share(0.23, 0.12, 0.45)}, []harness.ArmResult{share(0.004, 0.002, 0.01)}, open},
-		{"one run each, far apart, and within what counts", "goodput>70%", []harness.ArmResult{share(1.04, 0.98, 1.11)}, []harness.ArmResult{share(0.4, 0.35, 0.45)}, open},
+		{"one run each, and almost nothing is left", "goodput", []result.Arm{share(1.04, 0.98, 1.11)}, []result.Arm{share(0.001, 0, 0.02)}, fail},
+		{"one run each, and as much more", "goodput", []result.Arm{share(0.001, 0, 0.02)}, []result.Arm{share(1.04, 0.98, 1.11)}, pass},
+		{"three runs each, all of them far from all others", "goodput", []result.Arm{share(1.04, 0.98, 1.11), share(1.02, 0.97, 1.1), share(1, 0.96, 1.05)},
+			[]result.Arm{share(0.4, 0.35, 0.48), share(0.3, 0.25, 0.33), share(0.31, 0.26, 0.34)}, fail},
+		{"three runs each, and one of them is not", "goodput", []result.Arm{share(1.04, 0.98, 1.11), share(1.02, 0.97, 1.1), share(1, 0.96, 1.05)},
+			[]result.Arm{share(0.4, 0.35, 0.49), share(0.3, 0.25, 0.33), share(0.31, 0.26, 0.34)}, open},
+		{"one run each, and apart as the machine may bring about", "goodput", []result.Arm{share(2.22, 2.04, 2.42)}, []result.Arm{share(1.4, 1.28, 1.54)}, open},
+		{"one run each, and apart as what a few grants leave may be", "goodput", []result.Arm{share(0.23, 0.12, 0.45)}, []result.Arm{share(0.004, 0.002, 0.01)}, open},
+		{"one run each, far apart, and within what counts", "goodput>70%", []result.Arm{share(1.04, 0.98, 1.11)}, []result.Arm{share(0.4, 0.35, 0.45)}, open},
 		{"one run each, and the same", "goodput", spread(1, 100, after), spread(1, 100, after), pass},
 		{"overlapping", "goodput", spread(5, 100, after), spread(5, 100.2, after), pass},
 
@@ -179,8 +179,8 @@ func TestRules(t *testing.T) {
 		{"slower answers", "latency", spread(5, 140, p99), spread(5, 150, p99), fail},
 		{"the longest answer is luck", "latency", spread(5, 140, max), spread(5, 900, max), pass},
 
-		{"none", "none", verdicts(harness.Cured), verdicts(harness.NoEffect), pass},
-		{"any", "any", verdicts(times(5, harness.Cured)...), verdicts(times(5, harness.NoEffect)...), fail},
+		{"none", "none", verdicts(result.Cured), verdicts(result.NoEffect), pass},
+		{"any", "any", verdicts(times(5, result.Cured)...), verdicts(times(5, result.NoEffect)...), fail},
 	} {
 		limits, err := ParseRules([]string{c.rule})
 		if err != nil {
@@ -194,7 +194,7 @@ func TestRules(t *testing.T) {
 
 func TestArmsClaimsAndEnds(t *testing.T) {
 	all, _ := ParseRules([]string{"any"})
-	with := func(change func(*harness.Run)) Side {
+	with := func(change func(*result.Run)) Side {
 		s := run(arm())
 		change(s.Run)
 		return s
@@ -203,30 +203,30 @@ func TestArmsClaimsAndEnds(t *testing.T) {
 		name   string
 		rules  string
 		after  Side
-		want   harness.Outcome
+		want   result.Outcome
 		answer string
 	}{
-		{"the same", "any", run(arm()), harness.Pass, "no regression in 1 arm"},
-		{"a claim changed", "claim", with(func(r *harness.Run) { r.Claims[0].Verdict = "refuted" }), harness.Fail, "regression: claim (1 changed)"},
-		{"a claim is not tested any more", "claim", with(func(r *harness.Run) { r.Claims[0].Verdict = harness.Untested }), harness.Pass, "no regression"},
-		{"one more arm", "missing", with(func(r *harness.Run) {
+		{"the same", "any", run(arm()), result.Pass, "no regression in 1 arm"},
+		{"a claim changed", "claim", with(func(r *result.Run) { r.Claims[0].Verdict = "refuted" }), result.Fail, "regression: claim (1 changed)"},
+		{"a claim is not tested any more", "claim", with(func(r *result.Run) { r.Claims[0].Verdict = result.Untested }), result.Pass, "no regression"},
+		{"one more arm", "missing", with(func(r *result.Run) {
 			a := arm()
 			a.Name = "new"
 			r.Scenarios[0].Arms = append(r.Scenarios[0].Arms, a)
-		}), harness.Pass, "no regression in 1 arm"},
-		{"no arm in common", "verdict", with(func(r *harness.Run) { r.Scenarios[0].Name = "other" }), harness.Inconclusive, "no arm in common"},
-		{"cut short", "verdict", with(func(r *harness.Run) { r.Status = harness.Interrupted }), harness.Inconclusive, "the second run was interrupted"},
-		{"cut short, and nothing was asked", "none", with(func(r *harness.Run) { r.Status = harness.Interrupted }), harness.Pass, "no rule was asked for"},
-		{"no arms at all", "none", with(func(r *harness.Run) { r.Scenarios = nil }), harness.Inconclusive, "no arm in common"},
+		}), result.Pass, "no regression in 1 arm"},
+		{"no arm in common", "verdict", with(func(r *result.Run) { r.Scenarios[0].Name = "other" }), result.Inconclusive, "no arm in common"},
+		{"cut short", "verdict", with(func(r *result.Run) { r.Status = result.Interrupted }), result.Inconclusive, "the second run was interrupted"},
+		{"cut short, and nothing was asked", "none", with(func(r *result.Run) { r.Status = result.Interrupted }), result.Pass, "no rule was asked for"},
+		{"no arms at all", "none", with(func(r *result.Run) { r.Scenarios = nil }), result.Inconclusive, "no arm in common"},
 	} {
 		limits, _ := ParseRules([]string{c.rules})
 		if got := Runs(run(arm()), c.after, limits); got.Outcome != c.want || !strings.Contains(got.Answer, c.answer) {
 			t.Errorf("%s: %s, %q", c.name, got.Outcome, got.Answer)
 		}
 	}
-	two := run(arm(), arm(func(a *harness.ArmResult) { a.Name = "gone" }))
+	two := run(arm(), arm(func(a *result.Arm) { a.Name = "gone" }))
 	got := Runs(two, run(arm()), all)
-	if got.Outcome != harness.Fail || got.Answer != "regression: missing (1 worse)" {
+	if got.Outcome != result.Fail || got.Answer != "regression: missing (1 worse)" {
 		t.Errorf("%s, %q", got.Outcome, got.Answer)
 	}
 }
@@ -248,9 +248,9 @@ func TestEnvironment(t *testing.T) {
 
 // How much a figure differs, and what can be said of a single run of each.
 func TestWords(t *testing.T) {
-	ratio := func(mid, low, high float64) harness.ArmResult {
-		return arm(func(a *harness.ArmResult) {
-			a.Recovery = &harness.Recovery{Ratio: mid, Low: low, High: high, RestoredAfterMS: num(1)}
+	ratio := func(mid, low, high float64) result.Arm {
+		return arm(func(a *result.Arm) {
+			a.Recovery = &result.Recovery{Ratio: mid, Low: low, High: high, RestoredAfterMS: num(1)}
 		})
 	}
 	find := func(c *Comparison, what string) Row {
@@ -268,13 +268,13 @@ func TestWords(t *testing.T) {
 	if r := find(Runs(run(ratio(1.06, 1, 1.12)), run(ratio(1, 0.9, 1.1)), nil), "goodput of the baseline"); r.Apart {
 		t.Errorf("%+v", r)
 	}
-	set := func(a *harness.ArmResult, v float64) { a.Goodput.After = &v }
+	set := func(a *result.Arm, v float64) { a.Goodput.After = &v }
 	r = find(Runs(run(spread(5, 100, set)...), run(spread(5, 90, set)...), nil), "goodput after")
 	if r.Before != "100/s (100-101)" || r.After != "90.4/s (90-90.7)" || r.Finding != Worse || r.Difference() != "-10% (-10.6 to -9.44)" ||
 		r.Because != "beyond noise: p 0.0079 over 1 figure" {
 		t.Errorf("%+v %s", r, r.Difference())
 	}
-	flaps := Runs(run(verdicts(append(times(19, harness.Cured), harness.Relapsed)...)...), run(verdicts(times(20, harness.Cured)...)...), nil)
+	flaps := Runs(run(verdicts(append(times(19, result.Cured), result.Relapsed)...)...), run(verdicts(times(20, result.Cured)...)...), nil)
 	if r := find(flaps, "verdict"); r.Before != "cured 19/20, relapsed 1/20" || r.After != "cured 20/20" || r.Finding != Noise {
 		t.Errorf("%+v", r)
 	}
@@ -287,8 +287,8 @@ func TestWhatIsNotGatedIsSaid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := Runs(run(verdicts(harness.Cured)...), run(verdicts(harness.Relapsed)...), limits)
-	if c.Outcome != harness.Pass || c.Answer != "no regression in 1 arm, by goodput>5%; not gated: verdict worse in 1 arm (rule verdict not asked for)" {
+	c := Runs(run(verdicts(result.Cured)...), run(verdicts(result.Relapsed)...), limits)
+	if c.Outcome != result.Pass || c.Answer != "no regression in 1 arm, by goodput>5%; not gated: verdict worse in 1 arm (rule verdict not asked for)" {
 		t.Errorf("%s, %q", c.Outcome, c.Answer)
 	}
 	want := []string{"verdict worse in 1 arm (rule verdict not asked for)", "outcome, unsafe, missing, by which nothing is worse"}
@@ -296,8 +296,8 @@ func TestWhatIsNotGatedIsSaid(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	limits, _ = ParseRules([]string{"+goodput>5%"})
-	c = Runs(run(verdicts(harness.Cured)...), run(verdicts(harness.Relapsed)...), limits)
-	if c.Outcome != harness.Fail || len(c.Passed()) != 0 || !strings.HasPrefix(c.Answer, "regression: verdict (1 worse)") {
+	c = Runs(run(verdicts(result.Cured)...), run(verdicts(result.Relapsed)...), limits)
+	if c.Outcome != result.Fail || len(c.Passed()) != 0 || !strings.HasPrefix(c.Answer, "regression: verdict (1 worse)") {
 		t.Errorf("%s, %q, %q", c.Outcome, c.Answer, c.Passed())
 	}
 	changed := run(arm())
@@ -350,14 +350,14 @@ func TestParseRules(t *testing.T) {
 
 // A random run of a few arms, all of one mind about what is no figure.
 func drawRun(t *rapid.T) Side {
-	s := Side{Run: &harness.Run{Status: harness.Completed}}
+	s := Side{Run: &result.Run{Status: result.Completed}}
 	repeats := rapid.IntRange(1, 6).Draw(t, "repeats")
 	for _, name := range []string{"a", "b"} {
-		verdict := rapid.SampledFrom(harness.Verdicts).Draw(t, "verdict")
+		verdict := rapid.SampledFrom(result.Verdicts).Draw(t, "verdict")
 		fired, unsafe := rapid.Bool().Draw(t, "fired"), rapid.Bool().Draw(t, "unsafe")
-		sc := harness.ScenarioResult{Name: name}
+		sc := result.Scenario{Name: name}
 		for i := range repeats {
-			sc.Arms = append(sc.Arms, arm(func(a *harness.ArmResult) {
+			sc.Arms = append(sc.Arms, arm(func(a *result.Arm) {
 				a.Repeat, a.Verdict, a.Unsafe = i+1, verdict, unsafe
 				a.Goodput.After = num(float64(rapid.IntRange(0, 5).Draw(t, "goodput")))
 				a.Signals[0].Fired, a.Signals[0].DetectMS = fired, num(rapid.Float64Range(0, 2000).Draw(t, "detect"))
@@ -376,7 +376,7 @@ func TestARunComparedWithItselfIsTheSame(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := drawRun(t)
 		c := Runs(s, s, all)
-		if c.Outcome != harness.Pass || len(c.Environment) > 0 {
+		if c.Outcome != result.Pass || len(c.Environment) > 0 {
 			t.Errorf("%s", c.Answer)
 		}
 		for _, r := range c.Rows {
@@ -406,17 +406,17 @@ func TestDirectionsMirror(t *testing.T) {
 func TestNoiseIsNoRegression(t *testing.T) {
 	luck := rand.New(rand.NewPCG(7, 11))
 	noisy := func(repeats int) Side {
-		s := Side{Run: &harness.Run{Status: harness.Completed}}
+		s := Side{Run: &result.Run{Status: result.Completed}}
 		for range 4 {
-			sc := harness.ScenarioResult{Name: string(rune('a' + len(s.Run.Scenarios)))}
+			sc := result.Scenario{Name: string(rune('a' + len(s.Run.Scenarios)))}
 			for range repeats {
-				sc.Arms = append(sc.Arms, arm(func(a *harness.ArmResult) {
+				sc.Arms = append(sc.Arms, arm(func(a *result.Arm) {
 					// Skewed, tied, with outliers, as what is measured is.
 					a.Goodput.Before = num(100 + luck.NormFloat64())
 					a.Goodput.After = num(float64(luck.IntN(4)))
 					a.Recovery.RestoredAfterMS = num(100 * float64(luck.IntN(3)))
-					a.Phases = []harness.PhaseResult{{Name: "baseline", Operations: harness.Operations{OK: 1},
-						ResponseMS: harness.Percentiles{P50: 80 + luck.ExpFloat64(), P99: 100 / (0.01 + luck.Float64())}}}
+					a.Phases = []result.Phase{{Name: "baseline", Operations: result.Operations{OK: 1},
+						ResponseMS: result.Percentiles{P50: 80 + luck.ExpFloat64(), P99: 100 / (0.01 + luck.Float64())}}}
 					a.Signals[0].DetectMS = num(1000 + 100*luck.ExpFloat64())
 					a.Safety.Overlaps = int64(luck.IntN(50))
 				}))
@@ -448,7 +448,7 @@ func TestNoiseIsNoRegression(t *testing.T) {
 func TestRunInfo(t *testing.T) {
 	s := run(arm())
 	s.Run.Started = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	s.Run.Environment.Servers = []harness.ServerEnvironment{{Version: "redis 7"}, {Version: "valkey 9"}}
+	s.Run.Environment.Servers = []result.Server{{Version: "redis 7"}, {Version: "valkey 9"}}
 	if got := Runs(s, s, nil).Before; got.Server != "redis 7, valkey 9" || got.Arms != 1 || got.GoRedis != "v9.23.0" {
 		t.Errorf("%+v", got)
 	}

@@ -7,8 +7,10 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/result"
+	"github.com/lockjam/lockjam/harness/stats"
+	"github.com/lockjam/lockjam/harness/text"
 )
 
 // figure is something of an arm that is measured.
@@ -17,22 +19,22 @@ type figure struct {
 	what   string
 	unit   string
 	better int // +1: more is, -1: less is
-	of     func(harness.ArmResult) (v float64, there bool)
+	of     func(result.Arm) (v float64, there bool)
 }
 
 // figures of every arm; those of its phases and signals come on top.
 var figures = []figure{
-	{Goodput, "goodput before", "/s", 1, func(a harness.ArmResult) (float64, bool) { return value(a.Goodput.Before) }},
-	{Goodput, "goodput during", "/s", 1, func(a harness.ArmResult) (float64, bool) { return value(a.Goodput.During) }},
-	{Goodput, "goodput after", "/s", 1, func(a harness.ArmResult) (float64, bool) { return value(a.Goodput.After) }},
-	{Goodput, "goodput of the baseline", "%", 1, func(a harness.ArmResult) (float64, bool) {
+	{Goodput, "goodput before", "/s", 1, func(a result.Arm) (float64, bool) { return value(a.Goodput.Before) }},
+	{Goodput, "goodput during", "/s", 1, func(a result.Arm) (float64, bool) { return value(a.Goodput.During) }},
+	{Goodput, "goodput after", "/s", 1, func(a result.Arm) (float64, bool) { return value(a.Goodput.After) }},
+	{Goodput, "goodput of the baseline", "%", 1, func(a result.Arm) (float64, bool) {
 		if a.Recovery == nil {
 			return 0, false
 		}
 		return 100 * a.Recovery.Ratio, true
 	}},
 	// A remedy after which goodput was never back took longer than any other.
-	{Recovery, "time to recover", "ms", -1, func(a harness.ArmResult) (float64, bool) {
+	{Recovery, "time to recover", "ms", -1, func(a result.Arm) (float64, bool) {
 		switch {
 		case a.Recovery == nil || a.Prevention != "":
 			return 0, false
@@ -41,7 +43,7 @@ var figures = []figure{
 		}
 		return *a.Recovery.RestoredAfterMS, true
 	}},
-	{Faults, "safety faults", "", -1, func(a harness.ArmResult) (float64, bool) { return float64(a.Safety.Total()), true }},
+	{Faults, "safety faults", "", -1, func(a result.Arm) (float64, bool) { return float64(a.Safety.Total()), true }},
 }
 
 func value(v *float64) (float64, bool) {
@@ -72,9 +74,9 @@ func (p *pair) figures() []Row {
 // responses are the response times of a phase in which something was completed. The
 // longest one is shown and not weighed: it says more of luck than of the client.
 func responses(phase string) []figure {
-	of := func(percentile func(harness.Percentiles) float64) func(harness.ArmResult) (float64, bool) {
-		return func(a harness.ArmResult) (float64, bool) {
-			i := slices.IndexFunc(a.Phases, func(p harness.PhaseResult) bool { return p.Name == phase && p.Operations.OK > 0 })
+	of := func(percentile func(result.Percentiles) float64) func(result.Arm) (float64, bool) {
+		return func(a result.Arm) (float64, bool) {
+			i := slices.IndexFunc(a.Phases, func(p result.Phase) bool { return p.Name == phase && p.Operations.OK > 0 })
 			if i < 0 {
 				return 0, false
 			}
@@ -82,9 +84,9 @@ func responses(phase string) []figure {
 		}
 	}
 	return []figure{
-		{Latency, "response p50, " + phase, "ms", -1, of(func(p harness.Percentiles) float64 { return p.P50 })},
-		{Latency, "response p99, " + phase, "ms", -1, of(func(p harness.Percentiles) float64 { return p.P99 })},
-		{"", "response max, " + phase, "ms", -1, of(func(p harness.Percentiles) float64 { return p.Max })},
+		{Latency, "response p50, " + phase, "ms", -1, of(func(p result.Percentiles) float64 { return p.P50 })},
+		{Latency, "response p99, " + phase, "ms", -1, of(func(p result.Percentiles) float64 { return p.P99 })},
+		{"", "response max, " + phase, "ms", -1, of(func(p result.Percentiles) float64 { return p.Max })},
 	}
 }
 
@@ -105,7 +107,7 @@ func (p *pair) figure(f figure) []Row {
 	return []Row{r}
 }
 
-func collect(arms []harness.ArmResult, of func(harness.ArmResult) (float64, bool)) []float64 {
+func collect(arms []result.Arm, of func(result.Arm) (float64, bool)) []float64 {
 	var values []float64
 	for _, a := range arms {
 		if v, ok := of(a); ok {
@@ -128,7 +130,7 @@ func summarize(values []float64) Summary {
 			s.Never++
 		}
 	}
-	s.Median = finite(harness.Median(values))
+	s.Median = finite(stats.Median(values))
 	s.Low, s.High = finite(slices.Min(values)), finite(slices.Max(values))
 	return s
 }
@@ -149,7 +151,7 @@ const (
 // repeats of one run are so far from all of the other that no test is needed.
 func (p *pair) interval(r *Row) {
 	p.farApart(r)
-	of := func(arms []harness.ArmResult, s *Summary) (said string, single bool) {
+	of := func(arms []result.Arm, s *Summary) (said string, single bool) {
 		said = s.say("%")
 		if len(arms) != 1 || arms[0].Recovery == nil || s.Low == nil {
 			return said, false
@@ -168,7 +170,7 @@ func (p *pair) interval(r *Row) {
 
 // farApart says so, with the near ends, where it is the case.
 func (p *pair) farApart(r *Row) {
-	ends := func(arms []harness.ArmResult) (low, high float64) {
+	ends := func(arms []result.Arm) (low, high float64) {
 		low, high = math.Inf(1), math.Inf(-1)
 		for _, a := range arms {
 			if a.Recovery != nil {
@@ -189,7 +191,7 @@ func (p *pair) farApart(r *Row) {
 }
 
 // share is a figure in percent of the baseline as reports print it.
-func share(percent float64) string { return harness.Percent(percent/100) + "%" }
+func share(percent float64) string { return text.Percent(percent/100) + "%" }
 
 // say is "176/s", of several "176/s (170-181)", with what never came to it.
 func (s Summary) say(unit string) string {
@@ -205,7 +207,7 @@ func (s Summary) say(unit string) string {
 	}
 	number := number
 	if unit == "%" {
-		number = func(v float64) string { return harness.Percent(v / 100) }
+		number = func(v float64) string { return text.Percent(v / 100) }
 	}
 	said := number(*s.Median) + space + unit
 	if s.Low != nil && s.High != nil && *s.Low != *s.High {

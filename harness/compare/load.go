@@ -5,13 +5,13 @@ import (
 	"io"
 	"path/filepath"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/rundir"
 )
 
 // Load reads what a comparison needs of a run folder: run.json, and the scenario files
 // that were run, where they are. Errors are those of harness.LoadRun.
 func Load(folder string) (Side, error) {
-	r, err := harness.LoadRun(folder)
+	r, err := rundir.Load(folder)
 	if err != nil {
 		return Side{}, err
 	}
@@ -22,7 +22,7 @@ func Load(folder string) (Side, error) {
 				continue
 			}
 			// All arms of a scenario were run from the same file.
-			if text, err := readScenario(folder, filepath.Join(a.Folder, harness.ScenarioFile)); err == nil {
+			if text, err := readScenario(folder, filepath.Join(a.Folder, rundir.ScenarioFile)); err == nil {
 				side.Texts[sc.Name] = text
 			}
 		}
@@ -35,7 +35,7 @@ const maxScenario = 1 << 20
 
 // readScenario reads a file of a size that a scenario can have.
 func readScenario(folder, name string) (string, error) {
-	f, err := harness.OpenFile(folder, name)
+	f, err := rundir.OpenFile(folder, name)
 	if err != nil {
 		return "", err
 	}

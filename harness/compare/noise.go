@@ -5,9 +5,9 @@ import (
 	"math"
 	"slices"
 
-	"github.com/aclements/go-moremath/stats"
+	moremath "github.com/aclements/go-moremath/stats"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/stats"
 )
 
 // Alpha is how often, of comparisons in which nothing has changed, a rule calls a
@@ -40,16 +40,16 @@ func mannWhitney(before, after []float64) tested {
 		return tested{t.p, -t.towards}
 	}
 	ties := ties(before, after)
-	limit := stats.MannWhitneyExactLimit
+	limit := moremath.MannWhitneyExactLimit
 	if slices.Max(ties) > 1 {
-		limit = stats.MannWhitneyTiesExactLimit
+		limit = moremath.MannWhitneyTiesExactLimit
 	}
 	u := above(before, after)
 	t := tested{p: 1, towards: cmp.Compare(float64(len(before)*len(after))/2, u)}
 	if len(before) <= limit {
-		d := stats.UDist{N1: len(before), N2: len(after), T: ties}
+		d := moremath.UDist{N1: len(before), N2: len(after), T: ties}
 		t.p = min(1, 2*min(d.CDF(u), 1-d.CDF(u-d.Step())))
-	} else if approximate, err := stats.MannWhitneyUTest(before, after, stats.LocationDiffers); err == nil {
+	} else if approximate, err := moremath.MannWhitneyUTest(before, after, moremath.LocationDiffers); err == nil {
 		t.p = min(1, approximate.P)
 	}
 	return t
@@ -144,13 +144,13 @@ func shift(before, after []float64) *Shift {
 			apart = append(apart, a-b)
 		}
 	}
-	s := &Shift{By: harness.Median(apart)}
+	s := &Shift{By: stats.Median(apart)}
 	slices.Sort(apart)
 	if k := outside(len(before), len(after)); k > 0 {
 		low, high := apart[k-1], apart[len(apart)-k]
 		s.Low, s.High = &low, &high
 	}
-	if m := harness.Median(before); m != 0 {
+	if m := stats.Median(before); m != 0 {
 		share := s.By / m
 		s.Share = &share
 	}
@@ -160,11 +160,11 @@ func shift(before, after []float64) *Shift {
 // outside is how many of the differences lie beyond either end of the interval: the
 // largest k for which the U statistic is under k in at most 2.5% of all cases.
 func outside(before, after int) int {
-	if before+after > 2*stats.MannWhitneyExactLimit {
+	if before+after > 2*moremath.MannWhitneyExactLimit {
 		n, m := float64(before), float64(after)
 		return int(n*m/2 - 1.96*math.Sqrt(n*m*(n+m+1)/12))
 	}
-	u := stats.UDist{N1: before, N2: after}
+	u := moremath.UDist{N1: before, N2: after}
 	k := 0
 	for u.CDF(float64(k)) <= Alpha/2 {
 		k++

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 // Finding is how a row came out.
@@ -195,7 +195,7 @@ func (r Row) Difference() string {
 
 // state makes a row of what is no figure: of says what an arm's answer is called and
 // how it ranks. Arms without one are left out.
-func (p *pair) state(rule Rule, what string, better int, of func(harness.ArmResult) (string, float64, bool)) []Row {
+func (p *pair) state(rule Rule, what string, better int, of func(result.Arm) (string, float64, bool)) []Row {
 	r := Row{Place: p.Place, Rule: rule, What: what, better: better}
 	r.Before, r.before = tally(p.before, of)
 	r.After, r.after = tally(p.after, of)
@@ -207,7 +207,7 @@ func (p *pair) state(rule Rule, what string, better int, of func(harness.ArmResu
 
 // tally counts answers, the most frequent first: "cured", or "cured 19/20, relapsed
 // 1/20".
-func tally(arms []harness.ArmResult, of func(harness.ArmResult) (string, float64, bool)) (string, []float64) {
+func tally(arms []result.Arm, of func(result.Arm) (string, float64, bool)) (string, []float64) {
 	counts := map[string]int{}
 	var order []string
 	var ranks []float64

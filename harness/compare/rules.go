@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 // Rule names a kind of regression.
@@ -162,17 +162,17 @@ func ruleNames() []string {
 // Judgement is what came of one rule.
 type Judgement struct {
 	Limit
-	Outcome harness.Outcome `json:"outcome"` // fail: it found a regression
-	Because string          `json:"because"`
+	Outcome result.Outcome `json:"outcome"` // fail: it found a regression
+	Because string         `json:"because"`
 }
 
 // judge holds the rules that were asked for against the rows, and says in a line what
 // came of them. Where a rule found nothing, and something could not be told, it is
 // inconclusive: what was not seen did not pass.
 func (c *Comparison) judge(limits []Limit, blind int) {
-	c.FailOn, c.Rules, c.Outcome = limits, []Judgement{}, harness.Pass
+	c.FailOn, c.Rules, c.Outcome = limits, []Judgement{}, result.Pass
 	for _, l := range limits {
-		j := Judgement{Limit: l, Outcome: harness.Pass, Because: "nothing regressed"}
+		j := Judgement{Limit: l, Outcome: result.Pass, Because: "nothing regressed"}
 		fails, unclear := 0, 0
 		why := ""
 		for i := range c.Rows {
@@ -194,14 +194,14 @@ func (c *Comparison) judge(limits []Limit, blind int) {
 		}
 		switch {
 		case fails > 0:
-			j.Outcome, j.Because = harness.Fail, fmt.Sprintf("%d worse", fails)
+			j.Outcome, j.Because = result.Fail, fmt.Sprintf("%d worse", fails)
 			if l.Rule == Claim {
 				j.Because = fmt.Sprintf("%d changed", fails)
 			}
 		case unclear > 0:
-			j.Outcome, j.Because = harness.Inconclusive, fmt.Sprintf("%d cannot be told: %s", unclear, why)
+			j.Outcome, j.Because = result.Inconclusive, fmt.Sprintf("%d cannot be told: %s", unclear, why)
 		case blind > 0 && l.Rule != Claim && l.Rule != Missing:
-			j.Outcome, j.Because = harness.Inconclusive, fmt.Sprintf("nothing can be said of %s", count(blind, "arm"))
+			j.Outcome, j.Because = result.Inconclusive, fmt.Sprintf("nothing can be said of %s", count(blind, "arm"))
 		}
 		c.Rules = append(c.Rules, j)
 		c.Outcome = worse(c.Outcome, j.Outcome)
@@ -273,7 +273,7 @@ func (c *Comparison) conclude() {
 			left = append(left, u.Because)
 		}
 	}
-	if len(left) > 0 && c.Compared > 0 && c.Outcome != harness.Fail {
+	if len(left) > 0 && c.Compared > 0 && c.Outcome != result.Fail {
 		c.Answer += "; not gated: " + strings.Join(left, ", ")
 	}
 }
@@ -283,21 +283,21 @@ func (c *Comparison) answer() {
 	for _, j := range c.Rules {
 		asked = append(asked, j.String())
 		switch j.Outcome {
-		case harness.Fail:
+		case result.Fail:
 			regressed = append(regressed, fmt.Sprintf("%s (%s)", j.Rule, j.Because))
-		case harness.Inconclusive:
+		case result.Inconclusive:
 			open = append(open, string(j.Rule))
 		}
 	}
 	by := "by " + strings.Join(asked, ", ")
 	switch {
 	case c.Compared == 0:
-		c.Outcome = harness.Inconclusive
+		c.Outcome = result.Inconclusive
 		c.Answer = "nothing can be compared: the runs have no arm in common"
 	case len(regressed) > 0:
 		c.Answer = "regression: " + strings.Join(regressed, ", ")
-	case c.After.Status != harness.Completed && len(asked) > 0:
-		c.Outcome = harness.Inconclusive
+	case c.After.Status != result.Completed && len(asked) > 0:
+		c.Outcome = result.Inconclusive
 		c.Answer = "inconclusive: the second run was " + string(c.After.Status) + ", and nothing regressed until then"
 	case len(open) > 0:
 		c.Answer = "inconclusive: nothing regressed for sure, and " + strings.Join(open, ", ") + " cannot be told"
@@ -309,13 +309,13 @@ func (c *Comparison) answer() {
 }
 
 // worse is the outcome of two together: a regression is one whatever else is open.
-func worse(a, b harness.Outcome) harness.Outcome {
-	for _, o := range []harness.Outcome{harness.Fail, harness.Inconclusive} {
+func worse(a, b result.Outcome) result.Outcome {
+	for _, o := range []result.Outcome{result.Fail, result.Inconclusive} {
 		if a == o || b == o {
 			return o
 		}
 	}
-	return harness.Pass
+	return result.Pass
 }
 
 func count(n int, what string) string {

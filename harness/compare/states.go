@@ -3,13 +3,13 @@ package compare
 import (
 	"slices"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 // rank orders the verdicts, the best first.
-var rank = [][]harness.Verdict{
-	{harness.Cured, harness.Partial, harness.Relapsed, harness.NoEffect, harness.Blocked},
-	{harness.Prevented, harness.Mitigated, harness.NotPrevented},
+var rank = [][]result.Verdict{
+	{result.Cured, result.Partial, result.Relapsed, result.NoEffect, result.Blocked},
+	{result.Prevented, result.Mitigated, result.NotPrevented},
 }
 
 // rows are what both runs say of one arm. It sees nothing where one of them has no
@@ -29,8 +29,8 @@ func (p *pair) rows() (rows []Row, sees bool) {
 	return append(rows, open.figures()...), true
 }
 
-func conclusive(arms []harness.ArmResult) []harness.ArmResult {
-	return slices.DeleteFunc(slices.Clone(arms), func(a harness.ArmResult) bool { return a.Outcome == harness.Inconclusive })
+func conclusive(arms []result.Arm) []result.Arm {
+	return slices.DeleteFunc(slices.Clone(arms), func(a result.Arm) bool { return a.Outcome == result.Inconclusive })
 }
 
 // blind is the only row of an arm of which nothing can be said, and why.
@@ -38,7 +38,7 @@ func (p *pair) blind() Row {
 	r := Row{Place: p.Place, Rule: Outcome, What: "outcome", Finding: Unclear}
 	r.Before, _ = tally(p.before, outcomeOf)
 	r.After, _ = tally(p.after, outcomeOf)
-	for _, arms := range [][]harness.ArmResult{p.after, p.before} {
+	for _, arms := range [][]result.Arm{p.after, p.before} {
 		if len(conclusive(arms)) == 0 && len(arms[0].Reasons) > 0 {
 			r.Because = arms[0].Reasons[0]
 			break
@@ -50,7 +50,7 @@ func (p *pair) blind() Row {
 // verdict compares verdicts of one kind: an arm whose remedy became a prevention has
 // changed, and is neither better nor worse.
 func (p *pair) verdict() []Row {
-	scale := func(v harness.Verdict) (scale, place int) {
+	scale := func(v result.Verdict) (scale, place int) {
 		for i, verdicts := range rank {
 			if k := slices.Index(verdicts, v); k >= 0 {
 				return i, k
@@ -64,7 +64,7 @@ func (p *pair) verdict() []Row {
 	if was != is {
 		better = 0
 	}
-	return p.state(Verdict, "verdict", better, func(a harness.ArmResult) (string, float64, bool) {
+	return p.state(Verdict, "verdict", better, func(a result.Arm) (string, float64, bool) {
 		of, place := scale(a.Verdict)
 		return string(a.Verdict), float64(-10*of - place), a.Verdict != ""
 	})
@@ -83,14 +83,14 @@ func (p *pair) outcome() []Row {
 	return rows
 }
 
-func outcomeOf(a harness.ArmResult) (string, float64, bool) {
-	return string(a.Outcome), map[bool]float64{true: 1}[a.Outcome == harness.Pass], true
+func outcomeOf(a result.Arm) (string, float64, bool) {
+	return string(a.Outcome), map[bool]float64{true: 1}[a.Outcome == result.Pass], true
 }
 
 // unsafe needs no statistics in one direction: broken safety is a counterexample, and
 // one is enough where there was none.
 func (p *pair) unsafe() []Row {
-	rows := p.state(Unsafe, "safety", -1, func(a harness.ArmResult) (string, float64, bool) {
+	rows := p.state(Unsafe, "safety", -1, func(a result.Arm) (string, float64, bool) {
 		if a.Unsafe {
 			return "unsafe", 1, true
 		}
@@ -105,7 +105,7 @@ func (p *pair) unsafe() []Row {
 }
 
 // proof is what the incident was proved to be.
-func proof(a harness.ArmResult) (string, float64, bool) {
+func proof(a result.Arm) (string, float64, bool) {
 	switch d := a.Deadlock; {
 	case d == nil:
 		return "", 0, false
@@ -136,8 +136,8 @@ func (p *pair) signals() []string {
 // Only what its scenario expects is weighed by a rule: that was measured not to waver.
 // Everything else is shown where repeats tell it from chance.
 func (p *pair) signal(name string) []Row {
-	of := func(a harness.ArmResult) *harness.SignalResult {
-		i := slices.IndexFunc(a.Signals, func(s harness.SignalResult) bool { return s.Name == name })
+	of := func(a result.Arm) *result.Signal {
+		i := slices.IndexFunc(a.Signals, func(s result.Signal) bool { return s.Name == name })
 		if i < 0 || a.Signals[i].Unavailable != "" {
 			return nil
 		}
@@ -149,14 +149,14 @@ func (p *pair) signal(name string) []Row {
 	if better == 0 {
 		rule = ""
 	}
-	rows := p.state(rule, what, better, answer(of, "fires", "silent", func(_ harness.ArmResult, s *harness.SignalResult) (bool, bool) { return s.Fired, true }))
+	rows := p.state(rule, what, better, answer(of, "fires", "silent", func(_ result.Arm, s *result.Signal) (bool, bool) { return s.Fired, true }))
 	rows = append(rows, p.state(rule, what+": false alarms", -1,
-		answer(of, "some", "none", func(_ harness.ArmResult, s *harness.SignalResult) (bool, bool) { return s.BaselineFirings > 0, true }))...)
+		answer(of, "some", "none", func(_ result.Arm, s *result.Signal) (bool, bool) { return s.BaselineFirings > 0, true }))...)
 	rows = append(rows, p.state("", what+": clears", 1,
-		answer(of, "yes", "no", func(a harness.ArmResult, s *harness.SignalResult) (bool, bool) {
-			return s.Cleared, s.Fired && a.Verdict == harness.Cured
+		answer(of, "yes", "no", func(a result.Arm, s *result.Signal) (bool, bool) {
+			return s.Cleared, s.Fired && a.Verdict == result.Cured
 		}))...)
-	return append(rows, p.figure(figure{Detection, what + ": time to detect", "ms", -1, func(a harness.ArmResult) (float64, bool) {
+	return append(rows, p.figure(figure{Detection, what + ": time to detect", "ms", -1, func(a result.Arm) (float64, bool) {
 		s := of(a)
 		if s == nil || s.Expected == silent || !s.Fired {
 			return 0, false
@@ -172,7 +172,7 @@ const (
 )
 
 // wanted is whether firing is good, which all arms must agree on.
-func (p *pair) wanted(of func(harness.ArmResult) *harness.SignalResult) int {
+func (p *pair) wanted(of func(result.Arm) *result.Signal) int {
 	expected := ""
 	for _, a := range slices.Concat(p.before, p.after) {
 		s := of(a)
@@ -188,10 +188,10 @@ func (p *pair) wanted(of func(harness.ArmResult) *harness.SignalResult) int {
 }
 
 // answer makes a question with two answers one that state can ask.
-func answer(of func(harness.ArmResult) *harness.SignalResult, yes, no string,
-	ask func(harness.ArmResult, *harness.SignalResult) (is, asked bool),
-) func(harness.ArmResult) (string, float64, bool) {
-	return func(a harness.ArmResult) (string, float64, bool) {
+func answer(of func(result.Arm) *result.Signal, yes, no string,
+	ask func(result.Arm, *result.Signal) (is, asked bool),
+) func(result.Arm) (string, float64, bool) {
+	return func(a result.Arm) (string, float64, bool) {
 		s := of(a)
 		if s == nil {
 			return "", 0, false

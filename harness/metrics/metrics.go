@@ -9,8 +9,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 // Live is a run that goes on, in figures. Counters go by scenario, arm and image, of
@@ -26,7 +26,7 @@ type Live struct {
 	running                            prometheus.Gauge
 
 	mu   sync.Mutex
-	arms map[key]*harness.Load // of those that run: the last sample, nil before the first
+	arms map[key]*result.Load // of those that run: the last sample, nil before the first
 }
 
 // key tells an arm from the others that run.
@@ -46,7 +46,7 @@ func (k key) labels() []string { return append(k.arm3(), strconv.Itoa(k.repeat))
 
 // New has nothing to tell yet but what it was built from.
 func New() *Live {
-	l := &Live{registry: prometheus.NewRegistry(), arms: map[key]*harness.Load{}}
+	l := &Live{registry: prometheus.NewRegistry(), arms: map[key]*result.Load{}}
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		c := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "lockjam", Name: name, Help: help}, labels)
 		l.registry.MustRegister(c)
@@ -69,10 +69,10 @@ func New() *Live {
 	l.phase = gauge("arm_phase", "1 for the phase that an arm is in.", append(perRepeat[:4:4], "phase")...)
 	l.run = gauge("run_info", "The run, by its id and seed.", "id", "seed")
 	l.running = gauge("arms_running", "Arms that run.").WithLabelValues()
-	for _, outcome := range []harness.Outcome{harness.Pass, harness.Fail, harness.Inconclusive} {
+	for _, outcome := range []result.Outcome{result.Pass, result.Fail, result.Inconclusive} {
 		l.finished.WithLabelValues(string(outcome))
 	}
-	e := harness.ThisEnvironment()
+	e := result.ThisEnvironment()
 	gauge("build_info", "What lockjam was built from.", "version", "go_redis", "go").WithLabelValues(e.Lockjam, e.GoRedis, e.Go).Set(1)
 	return l
 }
@@ -83,26 +83,26 @@ func (l *Live) Handler() http.Handler {
 }
 
 // Observe takes note of an event. It may be called from several goroutines at once.
-func (l *Live) Observe(e harness.Event) {
+func (l *Live) Observe(e result.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	k := key{e.Scenario, e.Arm, e.Image, e.Repeat}
 	switch e.Kind {
-	case harness.RunStarted:
+	case result.RunStarted:
 		l.run.WithLabelValues(e.Run.ID, strconv.FormatUint(e.Run.Seed, 10)).Set(1)
-	case harness.ArmStarted:
+	case result.ArmStarted:
 		l.arms[k] = nil
 		l.decisions.WithLabelValues(k.arm3()...)
 		l.rejected.WithLabelValues(k.arm3()...)
-	case harness.ArmRepeated:
+	case result.ArmRepeated:
 		l.repeated.WithLabelValues(k.arm3()...).Inc()
 		l.forget(k)
-	case harness.ArmFinished:
+	case result.ArmFinished:
 		l.finished.WithLabelValues(string(e.Result.Outcome)).Inc()
 		l.forget(k)
-	case harness.PhaseEvent:
+	case result.PhaseEvent:
 		l.enter(k, e.Name)
-	case harness.Sampled:
+	case result.Sampled:
 		l.sample(k, e.Load)
 	}
 	l.running.Set(float64(len(l.arms)))
@@ -121,7 +121,7 @@ func (k key) match() prometheus.Labels {
 }
 
 // sample takes over what has changed since the last one.
-func (l *Live) sample(k key, now *harness.Load) {
+func (l *Live) sample(k key, now *result.Load) {
 	last, running := l.arms[k]
 	if !running || now == nil {
 		return
@@ -156,7 +156,7 @@ func (l *Live) sample(k key, now *harness.Load) {
 
 // growth of the server's counter of rejections. What it was before the first answer is
 // not the arm's; one that went back was set to 0 by a restart, and counts from there.
-func growth(last, now *harness.Load) int64 {
+func growth(last, now *result.Load) int64 {
 	switch {
 	case last == nil || last.MaxClients == 0:
 		return 0

@@ -9,8 +9,8 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 // scrape is what Prometheus would read, but for comments, what lockjam was built from, and
@@ -41,12 +41,12 @@ func expect(t *testing.T, l *Live, when string, want ...string) {
 	}
 }
 
-func event(kind harness.EventKind, repeat int) harness.Event {
-	return harness.Event{Kind: kind, Scenario: "s", Arm: "control", Repeat: repeat}
+func event(kind result.EventKind, repeat int) result.Event {
+	return result.Event{Kind: kind, Scenario: "s", Arm: "control", Repeat: repeat}
 }
 
-func sampled(l *Live, repeat int, load harness.Load) {
-	e := event(harness.Sampled, repeat)
+func sampled(l *Live, repeat int, load result.Load) {
+	e := event(result.Sampled, repeat)
 	e.Load = &load
 	l.Observe(e)
 }
@@ -61,12 +61,12 @@ const (
 // runs, and what it did adds up.
 func TestAnArm(t *testing.T) {
 	l := New()
-	l.Observe(event(harness.ArmStarted, 1))
+	l.Observe(event(result.ArmStarted, 1))
 	expect(t, l, "started", "lockjam_arms_running 1")
 	// Somebody else's server has rejected before.
-	sampled(l, 1, harness.Load{Decisions: 3, Workers: 16, Waiting: 4, Connected: 19, MaxClients: 32, Rejected: 1000})
-	sampled(l, 1, harness.Load{Decisions: 10, Workers: 64, Waiting: 60, Connected: 32, MaxClients: 32, Rejected: 1007})
-	phase := event(harness.PhaseEvent, 1)
+	sampled(l, 1, result.Load{Decisions: 3, Workers: 16, Waiting: 4, Connected: 19, MaxClients: 32, Rejected: 1000})
+	sampled(l, 1, result.Load{Decisions: 10, Workers: 64, Waiting: 60, Connected: 32, MaxClients: 32, Rejected: 1007})
+	phase := event(result.PhaseEvent, 1)
 	for _, phase.Name = range []string{history.Warmup, history.Baseline, history.Incident} {
 		l.Observe(phase)
 	}
@@ -75,32 +75,32 @@ func TestAnArm(t *testing.T) {
 		"lockjam_decisions_total"+counts+"10", "lockjam_rejected_connections_total"+counts+"7",
 		"lockjam_workers"+repeat1+"64", "lockjam_waiting_workers"+repeat1+"60", "lockjam_connected_clients"+repeat1+"32", "lockjam_maxclients"+repeat1+"32")
 
-	sampled(l, 1, harness.Load{Decisions: 10, Workers: 64, Waiting: 60, Connected: 32, MaxClients: 32, Rejected: 1007, ErrorReplies: map[string]int64{"OOM": 5}})
+	sampled(l, 1, result.Load{Decisions: 10, Workers: 64, Waiting: 60, Connected: 32, MaxClients: 32, Rejected: 1007, ErrorReplies: map[string]int64{"OOM": 5}})
 	replies := func(n string) string {
 		return "lockjam_error_replies_total{" + arm + `,prefix="OOM",scenario="s"} ` + n
 	}
 	// It does not answer, and comes back from a restart with 5 new rejections.
-	sampled(l, 1, harness.Load{Decisions: 10, Workers: 64, Waiting: 64, ErrorReplies: map[string]int64{"OOM": 7}})
+	sampled(l, 1, result.Load{Decisions: 10, Workers: 64, Waiting: 64, ErrorReplies: map[string]int64{"OOM": 7}})
 	expect(t, l, "the server does not answer", "lockjam_arms_running 1",
 		"lockjam_arm_phase{"+arm+`,phase="incident",repeat="1",scenario="s"} 1`,
 		"lockjam_decisions_total"+counts+"10", "lockjam_rejected_connections_total"+counts+"7",
 		"lockjam_workers"+repeat1+"64", "lockjam_waiting_workers"+repeat1+"64", replies("7"))
-	sampled(l, 1, harness.Load{Decisions: 12, Workers: 64, Waiting: 1, Connected: 66, MaxClients: 100, Rejected: 5})
+	sampled(l, 1, result.Load{Decisions: 12, Workers: 64, Waiting: 1, Connected: 66, MaxClients: 100, Rejected: 5})
 
 	// Noise: once more, from the beginning.
-	l.Observe(event(harness.ArmRepeated, 1))
-	l.Observe(event(harness.ArmStarted, 1))
-	sampled(l, 1, harness.Load{Decisions: 8, Workers: 16, Connected: 19, MaxClients: 32})
+	l.Observe(event(result.ArmRepeated, 1))
+	l.Observe(event(result.ArmStarted, 1))
+	sampled(l, 1, result.Load{Decisions: 8, Workers: 16, Connected: 19, MaxClients: 32})
 	phase.Name = history.End
 	l.Observe(phase)
 	expect(t, l, "the second attempt", "lockjam_arms_running 1", "lockjam_arms_repeated_total"+counts+"1",
 		"lockjam_decisions_total"+counts+"20", "lockjam_rejected_connections_total"+counts+"12",
 		"lockjam_workers"+repeat1+"16", "lockjam_connected_clients"+repeat1+"19", "lockjam_maxclients"+repeat1+"32", replies("7"))
 
-	finished := event(harness.ArmFinished, 1)
-	finished.Result = &harness.ArmResult{Outcome: harness.Pass}
+	finished := event(result.ArmFinished, 1)
+	finished.Result = &result.Arm{Outcome: result.Pass}
 	l.Observe(finished)
-	sampled(l, 1, harness.Load{Decisions: 9, Workers: 16}) // too late
+	sampled(l, 1, result.Load{Decisions: 9, Workers: 16}) // too late
 	expect(t, l, "finished", `lockjam_arms_finished_total{outcome="pass"} 1`, "lockjam_arms_repeated_total"+counts+"1",
 		"lockjam_decisions_total"+counts+"20", "lockjam_rejected_connections_total"+counts+"12", replies("7"))
 }
@@ -108,16 +108,16 @@ func TestAnArm(t *testing.T) {
 // A thousand repeats, several at a time, have as many series as one when they are over.
 func TestSeriesAreBounded(t *testing.T) {
 	l := New()
-	l.Observe(harness.Event{Kind: harness.RunStarted, Run: &harness.Run{ID: "r", Seed: 7}})
+	l.Observe(result.Event{Kind: result.RunStarted, Run: &result.Run{ID: "r", Seed: 7}})
 	var together sync.WaitGroup
 	for from := range 4 {
 		together.Go(func() {
 			for i := range 250 {
 				repeat := from*250 + i + 1
-				l.Observe(event(harness.ArmStarted, repeat))
-				sampled(l, repeat, harness.Load{Decisions: 2, Workers: 1, Connected: 1, MaxClients: 9})
-				finished := event(harness.ArmFinished, repeat)
-				finished.Result = &harness.ArmResult{Outcome: harness.Fail}
+				l.Observe(event(result.ArmStarted, repeat))
+				sampled(l, repeat, result.Load{Decisions: 2, Workers: 1, Connected: 1, MaxClients: 9})
+				finished := event(result.ArmFinished, repeat)
+				finished.Result = &result.Arm{Outcome: result.Fail}
 				l.Observe(finished)
 			}
 		})
@@ -129,9 +129,9 @@ func TestSeriesAreBounded(t *testing.T) {
 // Names come from scenario files, and stay what they are.
 func TestHostileNames(t *testing.T) {
 	l := New()
-	e := harness.Event{Kind: harness.ArmStarted, Scenario: "a\"} 1\nb", Arm: `\`, Repeat: 1}
+	e := result.Event{Kind: result.ArmStarted, Scenario: "a\"} 1\nb", Arm: `\`, Repeat: 1}
 	l.Observe(e)
-	e.Kind, e.Load = harness.Sampled, &harness.Load{Decisions: 1}
+	e.Kind, e.Load = result.Sampled, &result.Load{Decisions: 1}
 	l.Observe(e)
 	want := fmt.Sprintf(`lockjam_decisions_total{arm="%s",image="",scenario="%s"} 1`, `\\`, `a\"} 1\nb`)
 	if lines := scrape(t, l, "text/plain"); !slices.Contains(lines, want) {

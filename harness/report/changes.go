@@ -6,14 +6,14 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 // Changes writes what a later judge says of a recorded run, and what was said before: a
 // line for each arm that turned, and of those that only have other figures the first few.
 // Arms that could not be judged again come last.
-func Changes(w io.Writer, changes []harness.Change) error {
-	var turned, lost []harness.Change
+func Changes(w io.Writer, changes []result.Change) error {
+	var turned, lost []result.Change
 	var figures []string
 	for _, c := range changes {
 		switch {
@@ -43,7 +43,7 @@ func Changes(w io.Writer, changes []harness.Change) error {
 	return t.Flush()
 }
 
-func judgedAs(a harness.ArmResult) string {
+func judgedAs(a result.Arm) string {
 	words := plain(string(a.Outcome))
 	if a.Verdict != "" {
 		words += ", " + plain(string(a.Verdict))

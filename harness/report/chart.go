@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 // figure is one chart of an arm, ready for the page.
@@ -70,7 +70,7 @@ func appendValue(b []byte, v float64) []byte {
 // figuresOf draws the charts of an arm from its history; folder is the run folder.
 // Where the history is damaged or missing it returns the figures of what is there,
 // and an error that says what is missing.
-func figuresOf(folder string, a harness.ArmResult) ([]figure, error) {
+func figuresOf(folder string, a result.Arm) ([]figure, error) {
 	s, err := readSeries(folder, a)
 	if s == nil {
 		return nil, err
@@ -79,7 +79,7 @@ func figuresOf(folder string, a harness.ArmResult) ([]figure, error) {
 }
 
 // figures draws the charts for which there is something to show.
-func (s *series) figures(a harness.ArmResult) []figure {
+func (s *series) figures(a result.Arm) []figure {
 	var all []figure
 	if s.end <= 0 {
 		return nil

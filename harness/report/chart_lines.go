@@ -8,15 +8,15 @@ import (
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 
-	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 // headroom keeps the highest value below the upper edge, where steps are marked.
 const headroom = 1.15
 
 // goodputChart has a lane below it with the signals, each where it fired.
-func goodputChart(s *series, a harness.ArmResult) figure {
+func goodputChart(s *series, a result.Arm) figure {
 	l := s.goodput()
 	baseline, steady := s.phase(history.Baseline)
 	firings := s.firings(a)

@@ -17,8 +17,9 @@ import (
 	"gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/text"
 
-	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/result"
+	"github.com/lockjam/lockjam/harness/rundir"
 )
 
 // element is one of an SVG's, with its own text.
@@ -78,7 +79,7 @@ func chartsOfAll(t *testing.T) map[string]figure {
 }
 
 // incident is an arm with one of everything.
-func incident() (history.History, harness.ArmResult) {
+func incident() (history.History, result.Arm) {
 	var h history.History
 	for at := 10 * ms; at < 1000*ms; at += 10 * ms {
 		h.Ops = append(h.Ops, ended(at, history.OK))
@@ -100,7 +101,7 @@ func incident() (history.History, harness.ArmResult) {
 		{At: 2010 * ms, Kind: history.StepMark, Name: "CLIENT KILL TYPE normal", Detail: "64"},
 		{At: 2600 * ms, Kind: history.RemedyMark, Name: history.Applied, Detail: "kill-clients"},
 	}
-	a := harness.ArmResult{Phases: phasesOf(1000, 2000, 3000), Signals: []harness.SignalResult{
+	a := result.Arm{Phases: phasesOf(1000, 2000, 3000), Signals: []result.Signal{
 		{Name: "deadlock", Fired: true, DetectMS: num(800)},
 		{Name: "client-saturation", Fired: true, DetectMS: num(90)},
 		{Name: "lock-key-count"},
@@ -109,7 +110,7 @@ func incident() (history.History, harness.ArmResult) {
 	return h, a
 }
 
-func charted(t *testing.T, h history.History, a harness.ArmResult) map[string]figure {
+func charted(t *testing.T, h history.History, a result.Arm) map[string]figure {
 	t.Helper()
 	folder, at := recorded(t, h)
 	a.Folder = at.Folder
@@ -234,7 +235,7 @@ func TestTextOfFilesIsOnlyText(t *testing.T) {
 	for i := range a.Signals {
 		a.Signals[i].Name = hostile
 	}
-	a.Phases = append(a.Phases, harness.PhaseResult{Name: hostile, StartMS: 0, EndMS: 3000})
+	a.Phases = append(a.Phases, result.Phase{Name: hostile, StartMS: 0, EndMS: 3000})
 	for id, f := range charted(t, h, a) {
 		for _, e := range elements(t, f) {
 			if !slices.Contains([]string{"svg", "path", "text", "title"}, e.name) {
@@ -265,7 +266,7 @@ func TestManyStepsTakeLittleRoom(t *testing.T) {
 
 // drawn is an arm of the recorded run with its charts.
 type drawn struct {
-	harness.ArmResult
+	result.Arm
 	series *series
 	charts []figure
 }
@@ -273,7 +274,7 @@ type drawn struct {
 // reference draws the recorded run once for all tests.
 var reference = sync.OnceValues(func() ([]drawn, error) {
 	const folder = "../../results/reference"
-	r, err := harness.LoadRun(folder)
+	r, err := rundir.Load(folder)
 	if err != nil {
 		return nil, err
 	}
@@ -303,17 +304,17 @@ func mustDraw(t *testing.T) []drawn {
 func TestChartsAgreeWithTheJudge(t *testing.T) {
 	for _, a := range mustDraw(t) {
 		for _, p := range a.series.phases {
-			i := slices.IndexFunc(a.Phases, func(q harness.PhaseResult) bool { return q.Name == p.name })
+			i := slices.IndexFunc(a.Phases, func(q result.Phase) bool { return q.Name == p.name })
 			if p.response == nil {
 				continue
 			}
 			judged := a.Phases[i]
-			if got := (harness.Operations{OK: p.response.TotalCount(), Fail: p.failed, Unknown: p.hung}); got != judged.Operations {
+			if got := (result.Operations{OK: p.response.TotalCount(), Fail: p.failed, Unknown: p.hung}); got != judged.Operations {
 				t.Errorf("%s, %s: %+v, and the judge has %+v", a.Folder, p.name, got, judged.Operations)
 			}
-			got := harness.Percentiles{}
+			got := result.Percentiles{}
 			if p.response.TotalCount() > 0 {
-				got = harness.Percentiles{P50: p.at(percentiles[0]), P99: p.at(percentiles[5]), Max: p.at(percentiles[9])}
+				got = result.Percentiles{P50: p.at(percentiles[0]), P99: p.at(percentiles[5]), Max: p.at(percentiles[9])}
 			}
 			if got != judged.ResponseMS {
 				t.Errorf("%s, %s: %+v, and the judge has %+v", a.Folder, p.name, got, judged.ResponseMS)

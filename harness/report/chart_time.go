@@ -12,8 +12,8 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
-	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 const longText = 40 // runes that a label or a step may have in a chart
@@ -194,7 +194,7 @@ type firing struct {
 }
 
 // firings are counted from the trigger, or else from the start of the incident.
-func (s *series) firings(a harness.ArmResult) []firing {
+func (s *series) firings(a result.Arm) []firing {
 	from := s.trigger()
 	if p, ok := s.phase(history.Incident); from == history.Never && ok {
 		from = p.from

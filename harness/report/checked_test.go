@@ -5,20 +5,20 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 // unexpected is a run of an arm whose verdict nothing was compared with.
-func unexpected() *harness.Run {
+func unexpected() *result.Run {
 	r := sample()
-	r.Outcome = harness.Pass
+	r.Outcome = result.Pass
 	arm := &r.Scenarios[0].Arms[0]
-	arm.Verdict, arm.Expected, arm.Checked, arm.Because = harness.Relapsed, "", []string{}, "Work went on for 3 grants."
+	arm.Verdict, arm.Expected, arm.Checked, arm.Because = result.Relapsed, "", []string{}, "Work went on for 3 grants."
 	r.Scenarios[0].Arms = r.Scenarios[0].Arms[:2]
 	return r
 }
 
-func inFormat(t *testing.T, name string, r *harness.Run) string {
+func inFormat(t *testing.T, name string, r *result.Run) string {
 	t.Helper()
 	var b bytes.Buffer
 	if err := Write(&b, name, r); err != nil {
@@ -62,7 +62,7 @@ func TestArmWithoutAVerdictSaysWhatWasFound(t *testing.T) {
 	r := sample()
 	arm := &r.Scenarios[0].Arms[0]
 	arm.Verdict, arm.Expected, arm.Because, arm.Checked = "", "", "", []string{"signals"}
-	arm.FaultsPerS, arm.Safety = &harness.Goodput{During: num(26)}, harness.Safety{Overlaps: 39}
+	arm.FaultsPerS, arm.Safety = &result.Goodput{During: num(26)}, result.Safety{Overlaps: 39}
 	md, page := markdownOf(t, r), inFormat(t, "html", r)
 	for _, want := range []string{"| slot-lock-deadlock | reproduced, 39 faults |", "| control | **reproduced** |", "| 39 | yes |"} {
 		if !strings.Contains(md, want) {

@@ -5,8 +5,8 @@ import (
 	"io"
 	"strings"
 
-	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/compare"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 // comparisons lists the formats of a comparison, sorted by name.
@@ -36,7 +36,7 @@ func WriteComparison(w io.Writer, name string, c *compare.Comparison) error {
 			return f.write(w, c)
 		}
 	}
-	return fmt.Errorf("%w: format %s is not there; there are: %s", harness.ErrUsage, name, strings.Join(ComparisonFormats(), ", "))
+	return fmt.Errorf("%w: format %s is not there; there are: %s", result.ErrUsage, name, strings.Join(ComparisonFormats(), ", "))
 }
 
 // section is rows that came out alike.
@@ -109,7 +109,7 @@ func remarks(c *compare.Comparison) []string {
 		which string
 		of    compare.RunInfo
 	}{{"first", c.Before}, {"second", c.After}} {
-		if side.of.Status != harness.Completed {
+		if side.of.Status != result.Completed {
 			text := fmt.Sprintf("The %s run was %s; it is compared as far as it came.", side.which, side.of.Status)
 			if side.of.Because != "" {
 				text += " " + side.of.Because

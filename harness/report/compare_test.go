@@ -13,14 +13,15 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/compare"
+	"github.com/lockjam/lockjam/harness/result"
+	"github.com/lockjam/lockjam/harness/rundir"
 )
 
 const referenceRun = "../../results/reference"
 
 // planted is the reference run with what a change of a client library might do to it.
-func planted(t *testing.T, change func(*harness.Run)) compare.Side {
+func planted(t *testing.T, change func(*result.Run)) compare.Side {
 	t.Helper()
 	s, err := compare.Load(referenceRun)
 	if err != nil {
@@ -30,7 +31,7 @@ func planted(t *testing.T, change func(*harness.Run)) compare.Side {
 	return s
 }
 
-func armOf(t *testing.T, r *harness.Run, scenario, name string) *harness.ArmResult {
+func armOf(t *testing.T, r *result.Run, scenario, name string) *result.Arm {
 	t.Helper()
 	for i := range r.Scenarios {
 		for k := range r.Scenarios[i].Arms {
@@ -49,16 +50,16 @@ func comparison(t *testing.T, evil string) *compare.Comparison {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before := planted(t, func(r *harness.Run) {
-		armOf(t, r, "slot-lock-deadlock", "rollout").Recovery = &harness.Recovery{Ratio: 1, Low: 1, High: 1}
+	before := planted(t, func(r *result.Run) {
+		armOf(t, r, "slot-lock-deadlock", "rollout").Recovery = &result.Recovery{Ratio: 1, Low: 1, High: 1}
 	})
-	after := planted(t, func(r *harness.Run) {
-		r.Status, r.Because, r.Environment.GoRedis, r.Environment.CPUs = harness.Interrupted, "killed"+evil, "v9.99.0"+evil, 64
+	after := planted(t, func(r *result.Run) {
+		r.Status, r.Because, r.Environment.GoRedis, r.Environment.CPUs = result.Interrupted, "killed"+evil, "v9.99.0"+evil, 64
 		cured := armOf(t, r, "slot-lock-deadlock", "rollout")
-		cured.Verdict, cured.Recovery = harness.Partial, &harness.Recovery{Ratio: 0.5, Low: 0.45, High: 0.55}
+		cured.Verdict, cured.Recovery = result.Partial, &result.Recovery{Ratio: 0.5, Low: 0.45, High: 0.55}
 		armOf(t, r, "slot-lock-deadlock", "raise-maxclients-live").Unsafe = true
 		armOf(t, r, "lost-reply", "verify").Name = "gone" + evil
-		armOf(t, r, "retry-storm", "control").Verdict = harness.Cured
+		armOf(t, r, "retry-storm", "control").Verdict = result.Cured
 		r.Claims[0].Verdict, r.Claims[0].Because = "changed"+evil, evil
 	})
 	after.Texts["healthy"] += evil
@@ -76,17 +77,17 @@ func written(t *testing.T, format string, c *compare.Comparison) string {
 
 // The recorded run of the whole catalogue is the same as itself.
 func TestReferenceComparedWithItself(t *testing.T) {
-	same := planted(t, func(*harness.Run) {})
+	same := planted(t, func(*result.Run) {})
 	rules, _ := compare.ParseRules([]string{"any"})
 	c := compare.Runs(same, same, rules)
-	if c.Outcome != harness.Pass || c.Compared != 121 || len(c.Environment) > 0 || len(sections(c)) > 0 {
+	if c.Outcome != result.Pass || c.Compared != 121 || len(c.Environment) > 0 || len(sections(c)) > 0 {
 		t.Errorf("%s, %d sections", c.Answer, len(sections(c)))
 	}
 }
 
 func TestPlantedChangesAreFound(t *testing.T) {
 	c := comparison(t, "")
-	if c.Outcome != harness.Fail || !strings.HasPrefix(c.Answer, "regression: verdict (1 worse), unsafe (1 worse), missing (1 worse)") {
+	if c.Outcome != result.Fail || !strings.HasPrefix(c.Answer, "regression: verdict (1 worse), unsafe (1 worse), missing (1 worse)") {
 		t.Errorf("%s", c.Answer)
 	}
 	got := written(t, "text", c)
@@ -119,8 +120,8 @@ func TestPlantedChangesAreFound(t *testing.T) {
 func TestMissingArmsAreGathered(t *testing.T) {
 	rules, _ := compare.ParseRules([]string{"missing"})
 	missing := 0
-	c := compare.Runs(planted(t, func(*harness.Run) {}), planted(t, func(r *harness.Run) {
-		r.Scenarios = slices.DeleteFunc(r.Scenarios, func(s harness.ScenarioResult) bool {
+	c := compare.Runs(planted(t, func(*result.Run) {}), planted(t, func(r *result.Run) {
+		r.Scenarios = slices.DeleteFunc(r.Scenarios, func(s result.Scenario) bool {
 			gone := s.Name == "healthy" || s.Name == "orphaned-lock" || s.Name == "slot-lock-deadlock"
 			if gone {
 				missing += len(s.Arms)
@@ -150,16 +151,16 @@ func TestMissingArmsAreGathered(t *testing.T) {
 // table does not end in the middle.
 func TestComparisonFitsInAComment(t *testing.T) {
 	rules, _ := compare.ParseRules([]string{"verdict"})
-	worst := planted(t, func(r *harness.Run) {
+	worst := planted(t, func(r *result.Run) {
 		for i := range r.Scenarios {
 			for k := range r.Scenarios[i].Arms {
 				a := &r.Scenarios[i].Arms[k]
-				a.Unsafe, a.Outcome, a.Reasons = !a.Unsafe, harness.Fail, []string{strings.Repeat("| a long reason |", 40)}
-				a.Verdict = map[bool]harness.Verdict{true: harness.Blocked, false: harness.NotPrevented}[a.Prevention == ""]
+				a.Unsafe, a.Outcome, a.Reasons = !a.Unsafe, result.Fail, []string{strings.Repeat("| a long reason |", 40)}
+				a.Verdict = map[bool]result.Verdict{true: result.Blocked, false: result.NotPrevented}[a.Prevention == ""]
 			}
 		}
 	})
-	c := compare.Runs(planted(t, func(*harness.Run) {}), worst, rules)
+	c := compare.Runs(planted(t, func(*result.Run) {}), worst, rules)
 	got := written(t, "markdown", c)
 	if len(got) > maxComment || len(got) < maxComment*3/4 {
 		t.Errorf("%d characters", len(got))
@@ -226,10 +227,10 @@ func TestComparisonFormats(t *testing.T) {
 // What is beside run.json is read as far as it is there, and nothing outside.
 func TestLoadForComparison(t *testing.T) {
 	folder := t.TempDir()
-	run := harness.Run{Schema: harness.RunSchema, Scenarios: []harness.ScenarioResult{
-		{Name: "there", Arms: []harness.ArmResult{{Name: "a", Folder: "there/a"}}},
-		{Name: "pipe", Arms: []harness.ArmResult{{Name: "a", Folder: "pipe/a"}}},
-		{Name: "gone", Arms: []harness.ArmResult{{Name: "a", Folder: "gone/a"}}},
+	run := result.Run{Schema: result.RunSchema, Scenarios: []result.Scenario{
+		{Name: "there", Arms: []result.Arm{{Name: "a", Folder: "there/a"}}},
+		{Name: "pipe", Arms: []result.Arm{{Name: "a", Folder: "pipe/a"}}},
+		{Name: "gone", Arms: []result.Arm{{Name: "a", Folder: "gone/a"}}},
 	}}
 	write := func() {
 		data, _ := json.Marshal(run)
@@ -243,10 +244,10 @@ func TestLoadForComparison(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(folder, "there/a", harness.ScenarioFile), []byte("name: there\n"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(folder, "there/a", rundir.ScenarioFile), []byte("name: there\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink("/etc/passwd", filepath.Join(folder, "pipe/a", harness.ScenarioFile)); err != nil {
+	if err := os.Symlink("/etc/passwd", filepath.Join(folder, "pipe/a", rundir.ScenarioFile)); err != nil {
 		t.Fatal(err)
 	}
 	s, err := compare.Load(folder)

@@ -8,7 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
+	"github.com/lockjam/lockjam/harness/runbook"
+	"github.com/lockjam/lockjam/harness/runner"
 )
 
 // A figure that stands in a sentence and in a table of a report is the same in both, to
@@ -18,7 +20,7 @@ func TestSentencesAndTablesAgree(t *testing.T) {
 	if err := os.CopyFS(folder, os.DirFS("../../results/reference")); err != nil {
 		t.Fatal(err)
 	}
-	r, _, err := harness.Rejudge(folder)
+	r, _, err := runner.Rejudge(folder)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +48,7 @@ func TestSentencesAndTablesAgree(t *testing.T) {
 		if m := level.FindStringSubmatch(because); m != nil && !strings.Contains(cells, "| "+m[1]+"% (") && !strings.Contains(cells, "| "+m[1]+"% |") {
 			t.Errorf("%s/%s: %q in the table, and in the text %q", one.scenario, one.arm, cells, because)
 		}
-		if m := back.FindStringSubmatch(because); m != nil && one.repeats[0].Verdict == harness.Cured && !strings.Contains(cells, "| "+m[1]+" |") {
+		if m := back.FindStringSubmatch(because); m != nil && one.repeats[0].Verdict == result.Cured && !strings.Contains(cells, "| "+m[1]+" |") {
 			t.Errorf("%s/%s: %q in the table, and in the text %q", one.scenario, one.arm, cells, because)
 		}
 	}
@@ -68,14 +70,14 @@ func TestSentencesAndTablesAgree(t *testing.T) {
 // The time that a signal takes is the median of the same arms in the scorecard, in the
 // overview and in the table of the scenario.
 func TestTimesToDetectAgree(t *testing.T) {
-	arm := func(name, prevention string, reproduced bool, ms float64) harness.ArmResult {
-		return harness.ArmResult{Name: name, Prevention: prevention, Reproduced: &reproduced, Outcome: harness.Pass, Repeat: 1,
-			Signals: []harness.SignalResult{{Name: "client-saturation", Expected: "fire", Fired: true, DetectMS: &ms, Met: true}}}
+	arm := func(name, prevention string, reproduced bool, ms float64) result.Arm {
+		return result.Arm{Name: name, Prevention: prevention, Reproduced: &reproduced, Outcome: result.Pass, Repeat: 1,
+			Signals: []result.Signal{{Name: "client-saturation", Expected: "fire", Fired: true, DetectMS: &ms, Met: true}}}
 	}
 	r := sample()
-	r.Scenarios = []harness.ScenarioResult{{Name: "s", Claims: []string{"A1"}, Arms: []harness.ArmResult{
+	r.Scenarios = []result.Scenario{{Name: "s", Claims: []string{"A1"}, Arms: []result.Arm{
 		arm("control", "", true, 1000), arm("cure", "", true, 2000), arm("kept", "ttl", true, 9000), arm("odd", "", false, 9000)}}}
-	r.Claims = harness.Scorecard(r)
+	r.Claims = runbook.Scorecard(r)
 	md := markdownOf(t, r)
 	for _, want := range []string{"It fires in s (after 1.5 s).", "| s | 1500 ms |", "| client-saturation | - | fire | 2 of 2 | 1500 ms |"} {
 		if !strings.Contains(md, want) {
@@ -84,7 +86,7 @@ func TestTimesToDetectAgree(t *testing.T) {
 	}
 }
 
-func markdownOf(t *testing.T, r *harness.Run) string {
+func markdownOf(t *testing.T, r *result.Run) string {
 	t.Helper()
 	var b bytes.Buffer
 	if err := Markdown(&b, r); err != nil {

@@ -10,7 +10,7 @@ import (
 
 	"github.com/joshdk/go-junit"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 // Whatever a run says, every format of it is what it claims to be: JUnit is XML, an
@@ -25,7 +25,7 @@ func FuzzFormats(f *testing.F) {
 	f.Add([]byte(`{"status": "aborted", "because": "\u0000\u001b[2J\u202e</details>", "claims": [{"id": "|"}], "scenarios": [{"name": "<b>\n::x::", "arms": [{"signals": [{"name": "`))
 	f.Add([]byte(`{"repeat": 2, "scenarios": [{"name": "a", "arms": [{"image": "x"}, {"image": "y", "deadlock": {"proved": true, "graph": "` + "```" + `"}}]}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		var r harness.Run
+		var r result.Run
 		if json.Unmarshal(data, &r) != nil {
 			return
 		}

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 // maxSummary is what the summary of a step holds, in bytes: GitHub's limit is 1 MiB, for
@@ -24,7 +24,7 @@ const maxAnnotations = 10
 // room, to one writer, and to the other an annotation, as a workflow command, for each
 // reason why the run did not pass: an error for an expectation that was not met, a
 // warning where nothing can be said, and one notice for all arms that were not checked.
-func GitHub(summary, commands io.Writer, r *harness.Run) error {
+func GitHub(summary, commands io.Writer, r *result.Run) error {
 	if err := markdownWithin(summary, r, maxSummary); err != nil {
 		return err
 	}
@@ -32,7 +32,7 @@ func GitHub(summary, commands io.Writer, r *harness.Run) error {
 }
 
 // github writes both to one place.
-func github(w io.Writer, r *harness.Run) error { return GitHub(w, w, r) }
+func github(w io.Writer, r *result.Run) error { return GitHub(w, w, r) }
 
 // annotation is a message of GitHub's about a line of a file.
 type annotation struct {
@@ -43,9 +43,9 @@ type annotation struct {
 	message      string
 }
 
-func annotations(w io.Writer, r *harness.Run) error {
+func annotations(w io.Writer, r *result.Run) error {
 	var errors, warnings []annotation
-	if r.Status != harness.Completed {
+	if r.Status != result.Completed {
 		errors = append(errors, annotation{kind: "error", title: "lockjam: the run did not complete", message: fmt.Sprintf("The run was %s: %s", r.Status, r.Because)})
 	}
 	for _, sc := range r.Scenarios {
@@ -75,12 +75,12 @@ func annotations(w io.Writer, r *harness.Run) error {
 // annotate says why an arm did not pass, at the line of the file that the user named. A
 // scenario of the catalogue is in lockjam, and not in the user's repository: then the
 // message says where.
-func annotate(r *harness.Run, sc harness.ScenarioResult, a harness.ArmResult, why string) annotation {
+func annotate(r *result.Run, sc result.Scenario, a result.Arm, why string) annotation {
 	one := annotation{kind: "warning", title: fmt.Sprintf("lockjam: %s / %s%s%s", sc.Name, a.Name, on(a.Image), repeatOf(a, r)), message: why}
-	if a.Outcome == harness.Fail {
+	if a.Outcome == result.Fail {
 		one.kind = "error"
 	}
-	i := slices.IndexFunc(a.Places, func(p harness.Place) bool { return p.Reason == why })
+	i := slices.IndexFunc(a.Places, func(p result.Place) bool { return p.Reason == why })
 	switch {
 	case sc.File != "":
 		one.file = inWorkspace(sc.File)

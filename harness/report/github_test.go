@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 // command is a workflow command as a runner reads it: the name, the properties and the
@@ -34,7 +34,7 @@ func parseCommand(t *testing.T, line string) command {
 	return c
 }
 
-func commandsOf(t *testing.T, r *harness.Run) []command {
+func commandsOf(t *testing.T, r *result.Run) []command {
 	t.Helper()
 	var summary, out bytes.Buffer
 	if err := GitHub(&summary, &out, r); err != nil {
@@ -56,7 +56,7 @@ func TestAnnotations(t *testing.T) {
 	t.Chdir(workspace)
 	r := sample()
 	why := r.Scenarios[0].Arms[2].Reasons[0]
-	r.Scenarios[0].Arms[2].Places = []harness.Place{{Reason: why, Key: "arms[2].expect.verdict", Line: 41, Column: 18}}
+	r.Scenarios[0].Arms[2].Places = []result.Place{{Reason: why, Key: "arms[2].expect.verdict", Line: 41, Column: 18}}
 	for _, c := range []struct {
 		file, want, message string
 	}{
@@ -81,7 +81,7 @@ func TestAnnotations(t *testing.T) {
 			t.Errorf("%q: %+v", c.file, got)
 		}
 	}
-	r.Scenarios[0].Arms[2].Outcome = harness.Inconclusive
+	r.Scenarios[0].Arms[2].Outcome = result.Inconclusive
 	if all := commandsOf(t, r); all[0].name != "warning" {
 		t.Errorf("nothing can be said, and it is an %s", all[0].name)
 	}
@@ -93,7 +93,7 @@ func TestAnnotationsAreHostileProof(t *testing.T) {
 	evil := "x\r\n::add-mask::y,file=z::\u202e%0A"
 	r.Scenarios[0].Name, r.Scenarios[0].File = evil, evil
 	r.Scenarios[0].Arms[2].Reasons = []string{evil}
-	r.Status, r.Because = harness.Aborted, evil
+	r.Status, r.Because = result.Aborted, evil
 	for _, c := range commandsOf(t, r) {
 		if c.name != "error" || strings.ContainsAny(c.properties["title"], "\r\n\u202e") || !strings.Contains(c.message, "%0A") || strings.Contains(c.message, "\u202e") {
 			t.Errorf("%+v", c)
@@ -110,7 +110,7 @@ func TestAnnotationsAreSummedUp(t *testing.T) {
 		one := arm
 		one.Name = fmt.Sprint("arm-", i)
 		if i >= 12 {
-			one.Outcome = harness.Inconclusive
+			one.Outcome = result.Inconclusive
 		}
 		r.Scenarios[0].Arms = append(r.Scenarios[0].Arms, one)
 	}

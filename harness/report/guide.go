@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/remedies"
+	"github.com/lockjam/lockjam/harness/result"
 	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/signals"
 	"github.com/lockjam/lockjam/harness/triggers"
@@ -112,18 +112,18 @@ func page(b *bytes.Buffer, s *scenario.Scenario) {
 
 // effects are what can be said of an arm by its verdict, in the order in which it is said.
 var effects = []effect{
-	{"Cures", []harness.Verdict{harness.Cured}},
-	{"Helps in part", []harness.Verdict{harness.Partial}},
-	{"Cannot be carried out", []harness.Verdict{harness.Blocked}},
-	{"Does not last, or does nothing", []harness.Verdict{harness.Relapsed, harness.NoEffect}},
-	{"Prevents", []harness.Verdict{harness.Prevented}},
-	{"Mitigates", []harness.Verdict{harness.Mitigated}},
-	{"Does not prevent", []harness.Verdict{harness.NotPrevented}},
+	{"Cures", []result.Verdict{result.Cured}},
+	{"Helps in part", []result.Verdict{result.Partial}},
+	{"Cannot be carried out", []result.Verdict{result.Blocked}},
+	{"Does not last, or does nothing", []result.Verdict{result.Relapsed, result.NoEffect}},
+	{"Prevents", []result.Verdict{result.Prevented}},
+	{"Mitigates", []result.Verdict{result.Mitigated}},
+	{"Does not prevent", []result.Verdict{result.NotPrevented}},
 }
 
 type effect struct {
 	words    string
-	verdicts []harness.Verdict
+	verdicts []result.Verdict
 }
 
 // listArms names the arms of an effect that keep exclusion, or those that do not.
@@ -131,7 +131,7 @@ func listArms(b *bytes.Buffer, s *scenario.Scenario, e effect, unsafe bool) {
 	var arms []string
 	for _, a := range s.Arms {
 		broken := a.Expect.Unsafe != nil && *a.Expect.Unsafe
-		if acts(a) && broken == unsafe && slices.Contains(e.verdicts, harness.Verdict(a.Expect.Verdict)) {
+		if acts(a) && broken == unsafe && slices.Contains(e.verdicts, result.Verdict(a.Expect.Verdict)) {
 			arms = append(arms, "`"+code(a.Name)+"`")
 		}
 	}
@@ -148,7 +148,7 @@ func listArms(b *bytes.Buffer, s *scenario.Scenario, e effect, unsafe bool) {
 // endsByItself says whether the incident is over with nothing done about it.
 func endsByItself(s *scenario.Scenario) bool {
 	return slices.ContainsFunc(s.Arms, func(a scenario.Arm) bool {
-		return !acts(a) && harness.Verdict(a.Expect.Verdict) == harness.Cured
+		return !acts(a) && result.Verdict(a.Expect.Verdict) == result.Cured
 	})
 }
 

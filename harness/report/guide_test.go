@@ -6,7 +6,6 @@ import (
 	"os"
 	"testing"
 
-	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/scenarios"
 )
@@ -18,7 +17,7 @@ func TestGuideIsUpToDate(t *testing.T) {
 	const path = "../../docs/decision-table.md"
 	var all []*scenario.Scenario
 	for _, name := range scenarios.Names {
-		sc, err := scenario.Embedded(name, harness.Known())
+		sc, err := scenario.Embedded(name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -38,15 +37,15 @@ func TestGuideIsUpToDate(t *testing.T) {
 
 // Every failure has a row, and an arm stands where its expectation puts it.
 func TestGuide(t *testing.T) {
-	sc, err := scenario.Embedded("slot-lock-deadlock", harness.Known())
+	sc, err := scenario.Embedded("slot-lock-deadlock")
 	if err != nil {
 		t.Fatal(err)
 	}
-	quiet, err := scenario.Embedded("healthy", harness.Known())
+	quiet, err := scenario.Embedded("healthy")
 	if err != nil {
 		t.Fatal(err)
 	}
-	stall, err := scenario.Embedded("slow-server", harness.Known())
+	stall, err := scenario.Embedded("slow-server")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,14 +3,14 @@ package report
 import (
 	"bytes"
 	"crypto/sha256"
-	_ "embed" // the page's template, style and script
+	_ "embed"
 	"encoding/base64"
 	"fmt"
 	"html/template"
 	"io"
 	"sync"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 var (
@@ -33,7 +33,7 @@ var pageTemplate = sync.OnceValue(func() *template.Template {
 // HTML writes report.html: one file that asks nothing of a network, with the answer
 // first and every arm below it. Charts are drawn from the histories in r.Folder, and
 // links lead to what is there; without it the page says what it has to leave out.
-func HTML(w io.Writer, r *harness.Run) error {
+func HTML(w io.Writer, r *result.Run) error {
 	p := newPage(r)
 	var b bytes.Buffer
 	if err := pageTemplate().Execute(&b, p); err != nil {

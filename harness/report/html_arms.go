@@ -10,8 +10,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/remedies"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 // armView is one arm, its repeats folded together. What cannot be folded (charts, the
@@ -61,7 +61,7 @@ type figureView struct {
 func (b *builder) arm(one row) *armView {
 	a := one.repeats[0]
 	v := &armView{
-		ID: b.id(one.scenario, one.name()), Scenario: one.scenario, Name: one.name(), Kind: kind(a), Chips: one.chips(), Outcome: outcomeChip(harness.Pass),
+		ID: b.id(one.scenario, one.name()), Scenario: one.scenario, Name: one.name(), Kind: kind(a), Chips: one.chips(), Outcome: outcomeChip(result.Pass),
 		Unsafe: one.unsafe(), Keys: one.keys(), Expected: one.asExpected(), Why: a.Why, row: one,
 		Server: b.folder.serverOf(a.Folder), Files: b.folder.links(a.Folder),
 	}
@@ -74,7 +74,7 @@ func (b *builder) arm(one row) *armView {
 			v.Doubts = append(v.Doubts, doubt{Chip: outcomeChip(x.Outcome), Why: why, RepeatOne: repeatOf(x, b.run)})
 		}
 	}
-	v.Odd = v.Outcome != outcomeChip(harness.Pass)
+	v.Odd = v.Outcome != outcomeChip(result.Pass)
 	v.Said, v.Facts = said(a, repeatOf(a, b.run)), one.facts()
 	v.Safety, v.Signals, v.Phases = b.safety(one), b.signalsOf(one), b.phases(a)
 	v.Repeats, v.Steps, v.Probes = b.repeats(one), b.steps(a), b.probes(a)
@@ -83,7 +83,7 @@ func (b *builder) arm(one row) *armView {
 }
 
 // kind is what was done in an arm, in the words of the catalogue; "" for nothing.
-func kind(a harness.ArmResult) string {
+func kind(a result.Arm) string {
 	switch {
 	case a.Prevention != "" && a.Claim != "":
 		return "Prevention " + a.Prevention + ", for " + a.Claim
@@ -111,7 +111,7 @@ func (r row) keys() string {
 }
 
 // said is the judge's word in sentences.
-func said(a harness.ArmResult, repeat string) []fact {
+func said(a result.Arm, repeat string) []fact {
 	var all []fact
 	add := func(name, text string) {
 		if text != "" {
@@ -162,15 +162,15 @@ func (b *builder) safety(one row) grid {
 	g := grid{Caption: "Safety faults", Columns: []string{"fault", "count"}}
 	for _, f := range []struct {
 		what string
-		of   func(harness.Safety) int64
+		of   func(result.Safety) int64
 	}{
-		{"grants of a lock that somebody still relied on", func(s harness.Safety) int64 { return s.Overlaps }},
-		{"lost updates", func(s harness.Safety) int64 { return s.LostUpdates }},
-		{"requests admitted over the limit", func(s harness.Safety) int64 { return s.OverAdmitted }},
-		{"locks gone from under their holders", func(s harness.Safety) int64 { return s.ForeignReleases }},
-		{"fencing tokens that did not rise", func(s harness.Safety) int64 { return s.FencingRegressions }},
+		{"grants of a lock that somebody still relied on", func(s result.Safety) int64 { return s.Overlaps }},
+		{"lost updates", func(s result.Safety) int64 { return s.LostUpdates }},
+		{"requests admitted over the limit", func(s result.Safety) int64 { return s.OverAdmitted }},
+		{"locks gone from under their holders", func(s result.Safety) int64 { return s.ForeignReleases }},
+		{"fencing tokens that did not rise", func(s result.Safety) int64 { return s.FencingRegressions }},
 	} {
-		count := one.median("%.0f", func(a harness.ArmResult) (float64, bool) { return float64(f.of(a.Safety)), true })
+		count := one.median("%.0f", func(a result.Arm) (float64, bool) { return float64(f.of(a.Safety)), true })
 		g.Lines = append(g.Lines, []field{{Text: f.what}, {Text: count}})
 	}
 	return g
@@ -178,7 +178,7 @@ func (b *builder) safety(one row) grid {
 
 func (b *builder) signalsOf(one row) grid {
 	g := grid{Caption: "Signals", Columns: []string{"signal", "claim", "expected", "fired", "time to detect", "cleared after the cure", "false alarms", "as expected", "what it read"}}
-	for _, name := range signalNames(harness.ScenarioResult{Arms: one.repeats}) {
+	for _, name := range signalNames(result.Scenario{Arms: one.repeats}) {
 		s, fired, detect := one.signal(name)
 		alarms, met, cleared, cured, of := 0, 0, 0, 0, 0
 		for _, a := range one.repeats {
@@ -186,7 +186,7 @@ func (b *builder) signalsOf(one row) grid {
 				if x.Name == name {
 					of, alarms = of+1, alarms+x.BaselineFirings
 					met += count(x.Met)
-					if x.Fired && a.Verdict == harness.Cured { // else there was nothing that it could clear after
+					if x.Fired && a.Verdict == result.Cured { // else there was nothing that it could clear after
 						cured, cleared = cured+1, cleared+count(x.Cleared)
 					}
 				}
@@ -250,7 +250,7 @@ func outOf(n, of int) string {
 	return "no"
 }
 
-func (b *builder) phases(a harness.ArmResult) grid {
+func (b *builder) phases(a result.Arm) grid {
 	g := grid{Caption: "Phases", Columns: []string{"phase", "from", "to", "goodput", "p50", "p99", "slowest", "ok", "failed", "unknown", "failed attempts", "error replies"}}
 	seconds := func(ms float64) field { return field{Text: fmt.Sprintf("%.1f s", ms/1000), Sort: fmt.Sprint(ms)} }
 	millis := func(ms float64, n int64) field {
@@ -285,7 +285,7 @@ func (b *builder) repeats(one row) grid {
 	}
 	g := grid{Caption: "Repeats", Columns: []string{"repeat", "outcome", "verdict", "before", "during", "after", "of the baseline", "safety faults", "history"}}
 	for _, a := range one.repeats {
-		single := row{repeats: []harness.ArmResult{a}}
+		single := row{repeats: []result.Arm{a}}
 		history := field{Text: b.folder.missing(a.Folder, historyFile)}
 		if history.Text == "" {
 			history = field{Text: a.Folder, Href: hrefTo(a.Folder, historyFile)}
@@ -298,7 +298,7 @@ func (b *builder) repeats(one row) grid {
 	return g
 }
 
-func (b *builder) steps(a harness.ArmResult) grid {
+func (b *builder) steps(a result.Arm) grid {
 	g := grid{Caption: "What the remedy did", Columns: []string{"at", "did", "answer"}}
 	for _, s := range a.Steps {
 		g.Lines = append(g.Lines, []field{{Text: fmt.Sprintf("%.1f s", s.AtMS/1000), Sort: fmt.Sprint(s.AtMS)}, {Text: s.Did, Code: true, Wide: true}, {Text: s.Answer, Code: true, Wide: true}})
@@ -306,7 +306,7 @@ func (b *builder) steps(a harness.ArmResult) grid {
 	return g
 }
 
-func (b *builder) probes(a harness.ArmResult) grid {
+func (b *builder) probes(a result.Arm) grid {
 	g := grid{Caption: "What was asked afterwards; none of it counts for a verdict", Columns: []string{"at", "asked", "what it shows"}}
 	for _, p := range a.Probes {
 		g.Lines = append(g.Lines, []field{{Text: fmt.Sprintf("%.1f s", p.AtMS/1000), Sort: fmt.Sprint(p.AtMS)}, {Text: p.Did, Code: true, Wide: true}, {Text: p.Because, Wide: true}})
@@ -361,7 +361,7 @@ const oddCharted = 3
 func (b *builder) charts(one row) []charts {
 	all := []charts{b.chartsOf(one.repeats[0])}
 	for _, a := range one.repeats[1:] {
-		if a.Outcome != harness.Pass && len(all) <= oddCharted {
+		if a.Outcome != result.Pass && len(all) <= oddCharted {
 			all = append(all, b.chartsOf(a))
 		}
 	}
@@ -371,7 +371,7 @@ func (b *builder) charts(one row) []charts {
 	return all
 }
 
-func (b *builder) chartsOf(a harness.ArmResult) charts {
+func (b *builder) chartsOf(a result.Arm) charts {
 	c := charts{}
 	if a.Repeat > 1 {
 		c.Of = fmt.Sprintf("repeat %d", a.Repeat)

@@ -23,7 +23,8 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
+	"github.com/lockjam/lockjam/harness/rundir"
 )
 
 // browserEndsWithin bounds everything that a test does in a browser.
@@ -151,26 +152,26 @@ func (p *tab) openAll() {
 
 // partOfReference is a part of the recorded run: a failure with proofs and charts, a control,
 // and an arm that did not pass.
-func partOfReference(t *testing.T) *harness.Run {
+func partOfReference(t *testing.T) *result.Run {
 	t.Helper()
-	r, err := harness.LoadRun("../../results/reference")
+	r, err := rundir.Load("../../results/reference")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Scenarios = slices.DeleteFunc(r.Scenarios, func(s harness.ScenarioResult) bool {
+	r.Scenarios = slices.DeleteFunc(r.Scenarios, func(s result.Scenario) bool {
 		return s.Name != "slot-lock-deadlock" && s.Name != "orphaned-lock" && s.Name != "healthy"
 	})
 	for i := range r.Scenarios { // enough of them, and quick to look at
 		r.Scenarios[i].Arms = r.Scenarios[i].Arms[:min(len(r.Scenarios[i].Arms), 4)]
 	}
-	r.Outcome = harness.Fail
+	r.Outcome = result.Fail
 	odd := &r.Scenarios[0].Arms[2]
-	odd.Outcome, odd.Reasons = harness.Fail, []string{"remedy release-stale-locks was expected to be cured and was relapsed"}
+	odd.Outcome, odd.Reasons = result.Fail, []string{"remedy release-stale-locks was expected to be cured and was relapsed"}
 	return r
 }
 
 // pageFile is where a run's page is.
-func pageFile(t *testing.T, r *harness.Run) string {
+func pageFile(t *testing.T, r *result.Run) string {
 	t.Helper()
 	var b bytes.Buffer
 	if err := HTML(&b, r); err != nil {
@@ -189,7 +190,7 @@ func TestPageInChromium(t *testing.T) {
 	file := pageFile(t, r)
 	for _, c := range []struct {
 		name string
-		test func(*testing.T, context.Context, string, *harness.Run)
+		test func(*testing.T, context.Context, string, *result.Run)
 	}{
 		{"asks for nothing and says nothing", pageIsQuiet},
 		{"is whole without script", pageWithoutScript},
@@ -205,7 +206,7 @@ func TestPageInChromium(t *testing.T) {
 	}
 }
 
-func pageIsQuiet(t *testing.T, browser context.Context, file string, _ *harness.Run) {
+func pageIsQuiet(t *testing.T, browser context.Context, file string, _ *result.Run) {
 	p := open(t, browser, file)
 	p.openAll()
 	buttons := ask[int](p, `(all => { all.forEach(b => b.click()); return all.length; })([...document.querySelectorAll('th button, input')])`)
@@ -222,7 +223,7 @@ func pageIsQuiet(t *testing.T, browser context.Context, file string, _ *harness.
 	}
 }
 
-func pageWithoutScript(t *testing.T, browser context.Context, file string, r *harness.Run) {
+func pageWithoutScript(t *testing.T, browser context.Context, file string, r *result.Run) {
 	p := open(t, browser, file, withoutScript)
 	there := ask[struct {
 		Arms, Charts, Tables, Graphs int
@@ -237,7 +238,7 @@ func pageWithoutScript(t *testing.T, browser context.Context, file string, r *ha
 }
 
 // Every arm is a stop of the Tab key, and Enter opens it.
-func pageByKeyboard(t *testing.T, browser context.Context, file string, r *harness.Run) {
+func pageByKeyboard(t *testing.T, browser context.Context, file string, r *result.Run) {
 	p := open(t, browser, file)
 	p.do(chromedp.KeyEvent(kb.Tab))
 	if first := ask[string](p, `document.activeElement.className`); first != "skip" {
@@ -278,7 +279,7 @@ func pageByKeyboard(t *testing.T, browser context.Context, file string, r *harne
 	}
 }
 
-func pageSortsAndFilters(t *testing.T, browser context.Context, file string, r *harness.Run) {
+func pageSortsAndFilters(t *testing.T, browser context.Context, file string, r *result.Run) {
 	p := open(t, browser, file)
 	p.openAll()
 	const column = `(() => { const table = [...document.querySelectorAll('#slot-lock-deadlock--control table')].find(t => t.caption.textContent === 'Signals');
@@ -306,7 +307,7 @@ func pageSortsAndFilters(t *testing.T, browser context.Context, file string, r *
 	}
 	odd, unsafe := 0, 0
 	for _, one := range rows(r) {
-		odd += count(one.repeats[0].Outcome != harness.Pass)
+		odd += count(one.repeats[0].Outcome != result.Pass)
 		unsafe += count(one.unsafe())
 	}
 	for choice, want := range map[string]int{"odd": odd, "unsafe": unsafe, "all": len(rows(r))} {
@@ -318,7 +319,7 @@ func pageSortsAndFilters(t *testing.T, browser context.Context, file string, r *
 }
 
 // What is shown under the cursor is what was recorded there.
-func pageShowsValues(t *testing.T, browser context.Context, file string, r *harness.Run) {
+func pageShowsValues(t *testing.T, browser context.Context, file string, r *result.Run) {
 	figures, err := figuresOf(r.Folder, r.Scenarios[0].Arms[0])
 	if err != nil {
 		t.Fatal(err)
@@ -359,7 +360,7 @@ func value(line hoverLine, i int) string {
 	return fmt.Sprintf(format, line.Name, y, unit)
 }
 
-func pageFitsAPhone(t *testing.T, browser context.Context, file string, _ *harness.Run) {
+func pageFitsAPhone(t *testing.T, browser context.Context, file string, _ *result.Run) {
 	fitsAPhone(t, browser, file)
 }
 
@@ -399,7 +400,7 @@ const contrast = `(() => {
 	return texts > 300 ? [...found] : ['only ' + texts + ' texts were looked at'];
 })()`
 
-func pageHasContrast(t *testing.T, browser context.Context, file string, _ *harness.Run) {
+func pageHasContrast(t *testing.T, browser context.Context, file string, _ *result.Run) {
 	hasContrast(t, browser, file)
 }
 
@@ -417,7 +418,7 @@ func hasContrast(t *testing.T, browser context.Context, file string) {
 
 // pageIsAccessible is a set of rules of our own, since none is to be had as a Go module:
 // on the document, then on what assistive technology gets to see of it.
-func pageIsAccessible(t *testing.T, browser context.Context, file string, _ *harness.Run) {
+func pageIsAccessible(t *testing.T, browser context.Context, file string, _ *result.Run) {
 	p := open(t, browser, file)
 	p.openAll()
 	for _, rule := range []struct{ what, broken string }{
@@ -512,7 +513,7 @@ func axText(v *accessibility.Value) string {
 	return fmt.Sprint(said)
 }
 
-func pagePrints(t *testing.T, browser context.Context, file string, _ *harness.Run) {
+func pagePrints(t *testing.T, browser context.Context, file string, _ *result.Run) {
 	p := open(t, browser, file, withoutScript, sent(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: "print"}))
 	p.none("not on paper", `[...document.querySelectorAll('details.arm .body')].filter(e => !e.checkVisibility({contentVisibilityAuto: true}) || !e.getBoundingClientRect().height).map(e => e.parentElement.id)`)
 	p.none("on paper, and of no use there", `[...document.querySelectorAll('nav, .filter, .skip')].filter(e => e.checkVisibility()).map(e => e.outerHTML.slice(0, 80))`)

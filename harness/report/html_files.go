@@ -11,7 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
+	"github.com/lockjam/lockjam/harness/rundir"
 )
 
 // armFiles are what an arm leaves behind, in the order in which they are read.
@@ -39,7 +40,7 @@ func openRunFolder(path string) *runFolder {
 	if path == "" {
 		return f
 	}
-	if root, err := harness.OpenFolder(path); err == nil {
+	if root, err := rundir.Open(path); err == nil {
 		f.root = root
 	}
 	return f
@@ -97,12 +98,12 @@ func (f *runFolder) serverOf(armFolder string) string {
 	if why := f.missing(armFolder, environmentFile); why != "" {
 		return "not known: " + why
 	}
-	file, err := harness.OpenFile(f.path, filepath.Join(armFolder, environmentFile))
+	file, err := rundir.OpenFile(f.path, filepath.Join(armFolder, environmentFile))
 	if err != nil {
 		return "not known: " + environmentFile + " cannot be read"
 	}
 	defer func() { _ = file.Close() }()
-	var e harness.Environment
+	var e result.Environment
 	if err := json.NewDecoder(io.LimitReader(file, maxEnvironment)).Decode(&e); err != nil {
 		return "not known: " + environmentFile + " is damaged"
 	}
@@ -115,8 +116,8 @@ func (f *runFolder) serverOf(armFolder string) string {
 
 // unjudged lists the arms that have a history and are not in the run: what a killed run
 // was in the middle of.
-func (f *runFolder) unjudged(r *harness.Run) []string {
-	if f.root == nil || r.Status == harness.Completed {
+func (f *runFolder) unjudged(r *result.Run) []string {
+	if f.root == nil || r.Status == result.Completed {
 		return nil
 	}
 	known := map[string]bool{}

@@ -6,7 +6,7 @@ import (
 	"html/template"
 	"strings"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 // htmlPage is what page.gohtml shows, in its order.
@@ -103,7 +103,7 @@ type span struct {
 
 // builder makes a page of a run.
 type builder struct {
-	run    *harness.Run
+	run    *result.Run
 	folder *runFolder
 	used   map[string]bool // ids
 	arms   map[armKey]string
@@ -111,14 +111,14 @@ type builder struct {
 
 type armKey struct{ scenario, arm, image string }
 
-func newPage(r *harness.Run) *htmlPage {
+func newPage(r *result.Run) *htmlPage {
 	b := &builder{run: r, folder: openRunFolder(r.Folder), used: map[string]bool{}, arms: map[armKey]string{}}
 	defer b.folder.close()
 	p := &htmlPage{
 		Style: template.CSS(pageStyle), Script: template.JS(pageScript), Policy: policy(pageStyle, pageScript), // ours
 		ID: r.ID, Outcome: outcomeChip(r.Outcome), Repeat: r.Repeat, Because: r.Because, Unjudged: b.folder.unjudged(r),
 	}
-	if r.Status != harness.Completed {
+	if r.Status != result.Completed {
 		p.Status = cmp.Or(string(r.Status), "cut short")
 	}
 	p.Scenarios = b.chapters()
@@ -176,11 +176,11 @@ func (b *builder) chapters() []chapter {
 	var drawn []*armView
 	next := rows(b.run)
 	for _, sc := range b.run.Scenarios {
-		s := chapter{ID: b.id("scenario", sc.Name), Name: sc.Name, Title: sc.Title, Chip: outcomeChip(harness.Pass)}
+		s := chapter{ID: b.id("scenario", sc.Name), Name: sc.Name, Title: sc.Title, Chip: outcomeChip(result.Pass)}
 		for _, short := range inShortOn(b.run, sc) {
 			s.Short = append(s.Short, sentence{On: strings.ReplaceAll(strings.TrimPrefix(short.on, ", on "), "`", ""), Spans: spans(short.said)})
 		}
-		n := len(rows(&harness.Run{Scenarios: []harness.ScenarioResult{sc}}))
+		n := len(rows(&result.Run{Scenarios: []result.Scenario{sc}}))
 		for _, one := range next[:n] {
 			a := b.arm(one)
 			s.Chip = worse(s.Chip, a.Outcome)
@@ -209,7 +209,7 @@ func (b *builder) facts() []fact {
 	e := b.run.Environment
 	servers := e.Servers
 	if len(servers) == 0 {
-		servers = []harness.ServerEnvironment{e.Server}
+		servers = []result.Server{e.Server}
 	}
 	var all []fact
 	for _, s := range servers {
@@ -228,7 +228,7 @@ func (b *builder) notPassed() []doubt {
 	var all []doubt
 	for _, sc := range b.run.Scenarios {
 		for _, a := range sc.Arms {
-			if a.Outcome == harness.Pass {
+			if a.Outcome == result.Pass {
 				continue
 			}
 			why := strings.Join(a.Reasons, "; ")
@@ -256,7 +256,7 @@ func (b *builder) tallies(p *htmlPage) []tally {
 		for _, a := range sc.Arms {
 			all++
 			switch {
-			case a.Outcome != harness.Pass:
+			case a.Outcome != result.Pass:
 				failed = true
 			case strings.HasPrefix(a.AsExpected(), "yes"):
 				met++
@@ -279,7 +279,7 @@ func (b *builder) tallies(p *htmlPage) []tally {
 	for _, c := range b.run.Claims {
 		counts[c.Verdict]++
 	}
-	for _, v := range []struct{ verdict, tone string }{{harness.Confirmed, "good"}, {harness.Conditional, "mid"}, {harness.Refuted, "poor"}} {
+	for _, v := range []struct{ verdict, tone string }{{result.Confirmed, "good"}, {result.Conditional, "mid"}, {result.Refuted, "poor"}} {
 		if n := counts[v.verdict]; n > 0 {
 			tallies = append(tallies, tally{fmt.Sprint(n), plural(n, "claim") + " " + v.verdict, "#claims", v.tone})
 		}

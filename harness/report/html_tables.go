@@ -6,43 +6,43 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 // Tones are classes of the style sheet: good, mid, poor and harm. Harm is for what
 // breaks safety or an expectation; that nothing helped is a finding like any other.
-var verdictChips = map[harness.Verdict]chip{
-	harness.Cured:        {"✓", "cured", "good"},
-	harness.Relapsed:     {"↻", "relapsed", "poor"},
-	harness.Partial:      {"◐", "partial", "mid"},
-	harness.NoEffect:     {"✕", "no-effect", "poor"},
-	harness.Blocked:      {"⊘", "blocked", "poor"},
-	harness.Prevented:    {"✓", "prevented", "good"},
-	harness.Mitigated:    {"◐", "mitigated", "mid"},
-	harness.NotPrevented: {"✕", "not-prevented", "poor"},
+var verdictChips = map[result.Verdict]chip{
+	result.Cured:        {"✓", "cured", "good"},
+	result.Relapsed:     {"↻", "relapsed", "poor"},
+	result.Partial:      {"◐", "partial", "mid"},
+	result.NoEffect:     {"✕", "no-effect", "poor"},
+	result.Blocked:      {"⊘", "blocked", "poor"},
+	result.Prevented:    {"✓", "prevented", "good"},
+	result.Mitigated:    {"◐", "mitigated", "mid"},
+	result.NotPrevented: {"✕", "not-prevented", "poor"},
 }
 
 var claimChips = map[string]chip{
-	harness.Confirmed:   {"✓", harness.Confirmed, "good"},
-	harness.Conditional: {"◐", harness.Conditional, "mid"},
-	harness.Refuted:     {"✕", harness.Refuted, "poor"},
-	harness.Untested:    {"–", harness.Untested, "none"},
+	result.Confirmed:   {"✓", result.Confirmed, "good"},
+	result.Conditional: {"◐", result.Conditional, "mid"},
+	result.Refuted:     {"✕", result.Refuted, "poor"},
+	result.Untested:    {"–", result.Untested, "none"},
 }
 
-func outcomeChip(o harness.Outcome) chip {
+func outcomeChip(o result.Outcome) chip {
 	switch o {
-	case harness.Pass:
+	case result.Pass:
 		return chip{"✓", "pass", "good"}
-	case harness.Fail:
+	case result.Fail:
 		return chip{"✕", "fail", "harm"}
 	}
 	return chip{"?", cmp.Or(string(o), "no outcome"), "mid"}
 }
 
 // foundChip is what an arm without a verdict shows.
-func foundChip(a harness.ArmResult) chip {
+func foundChip(a result.Arm) chip {
 	switch {
-	case a.Outcome == harness.Inconclusive:
+	case a.Outcome == result.Inconclusive:
 		return chip{"?", a.Finding(), "mid"}
 	case a.Reproduced != nil:
 		return chip{"●", a.Finding(), "poor"}
@@ -91,7 +91,7 @@ func (r row) chips() []chip {
 }
 
 func (r row) unsafe() bool {
-	return slices.ContainsFunc(r.repeats, func(a harness.ArmResult) bool { return a.Unsafe })
+	return slices.ContainsFunc(r.repeats, func(a result.Arm) bool { return a.Unsafe })
 }
 
 func (b *builder) matrices() []grid {
@@ -152,7 +152,7 @@ func (b *builder) claims() (grid, string) {
 	g := grid{ID: "claims-table", Caption: "The runbook's claims", Columns: []string{"claim", "the runbook", "verdict", "what was measured", "shown by"}}
 	var untested []string
 	for _, c := range b.run.Claims {
-		if c.Verdict == harness.Untested {
+		if c.Verdict == result.Untested {
 			untested = append(untested, c.ID)
 			continue
 		}
@@ -175,9 +175,9 @@ func claimChip(verdict string) chip {
 }
 
 // shown links the evidence of a claim to the arms that it is from.
-func (b *builder) shown(c harness.Claim) field {
+func (b *builder) shown(c result.Claim) field {
 	var items []entry
-	add := func(image string, evidence []harness.Evidence) {
+	add := func(image string, evidence []result.Evidence) {
 		for _, e := range evidence {
 			items = append(items, entry{Arm: b.armLink(e.Scenario, e.Arm, image, e.Scenario+"/"+e.Arm+on(image)), Gains: brieflyMeasured(e)})
 		}
@@ -197,7 +197,7 @@ func (b *builder) shown(c harness.Claim) field {
 // wordLong is how long a text is that is a word and no sentence, in bytes.
 const wordLong = 40
 
-func brieflyMeasured(e harness.Evidence) string {
+func brieflyMeasured(e result.Evidence) string {
 	if s, ok := e.Value.(string); ok && len(s) <= wordLong {
 		return s
 	}
@@ -264,7 +264,7 @@ func (r row) sees(name string) field {
 }
 
 // quiet sums up the runs in which nothing was wrong.
-func quiet(r *harness.Run) string {
+func quiet(r *result.Run) string {
 	alarmed, of := alarmsOfQuiet(r)
 	if of == 0 {
 		return ""

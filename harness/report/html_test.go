@@ -14,11 +14,12 @@ import (
 
 	"golang.org/x/net/html"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
+	"github.com/lockjam/lockjam/harness/rundir"
 )
 
 // pageOf is a run's page as a browser reads it, and as it was written.
-func pageOf(t *testing.T, r *harness.Run) (*html.Node, string) {
+func pageOf(t *testing.T, r *result.Run) (*html.Node, string) {
 	t.Helper()
 	var b bytes.Buffer
 	if err := HTML(&b, r); err != nil {
@@ -122,7 +123,7 @@ func shape(root *html.Node) string {
 
 // hostileRun is a run in which everything that may be said says evil. It lies in a folder
 // with a file beside it that must not be read.
-func hostileRun(t *testing.T, evil string) *harness.Run {
+func hostileRun(t *testing.T, evil string) *result.Run {
 	t.Helper()
 	r := sample()
 	out := t.TempDir()
@@ -140,7 +141,7 @@ func hostileRun(t *testing.T, evil string) *harness.Run {
 	if err := os.Symlink(filepath.Join(out, "etc"), filepath.Join(r.Folder, "link")); err != nil {
 		t.Fatal(err)
 	}
-	r.ID, r.Because, r.Status = evil, evil, harness.Aborted
+	r.ID, r.Because, r.Status = evil, evil, result.Aborted
 	sc := &r.Scenarios[0]
 	sc.Name, sc.Title = evil, evil
 	folders := []string{"../etc", "link", slug(evil)}
@@ -149,12 +150,12 @@ func hostileRun(t *testing.T, evil string) *harness.Run {
 		a.Name, a.Because, a.Why, a.Reasons = evil+string(rune('a'+i)), evil, evil, []string{evil}
 		a.Folder = folders[i]
 		a.Prevention, a.Claim = evil, evil
-		a.Steps = []harness.Step{{Did: evil, Answer: evil}}
-		a.Probes = []harness.Probe{{Did: evil, Because: evil}}
+		a.Steps = []result.Step{{Did: evil, Answer: evil}}
+		a.Probes = []result.Probe{{Did: evil, Because: evil}}
 		a.Signals[0].Name, a.Signals[0].Unavailable, a.Signals[0].Expected = evil, evil, evil
-		a.Credit = &harness.Credit{Because: evil}
-		a.Deadlock = &harness.Deadlock{Sentence: evil, Kind: evil, Graph: "flowchart LR\n\tn0([\"" + strings.ReplaceAll(evil, `"`, "#quot;") + "\"])\n"}
-		a.Phases = []harness.PhaseResult{{Name: evil, Classes: map[string]int64{evil: 1}}}
+		a.Credit = &result.Credit{Because: evil}
+		a.Deadlock = &result.Deadlock{Sentence: evil, Kind: evil, Graph: "flowchart LR\n\tn0([\"" + strings.ReplaceAll(evil, `"`, "#quot;") + "\"])\n"}
+		a.Phases = []result.Phase{{Name: evil, Classes: map[string]int64{evil: 1}}}
 	}
 	c := &r.Claims[0]
 	c.Words, c.Because, c.Instead, c.Evidence[0].Scenario, c.Evidence[0].Value = evil, evil, evil, evil, evil
@@ -195,7 +196,7 @@ func TestPolicyKnowsItsOwn(t *testing.T) {
 func TestPageOfAPart(t *testing.T) {
 	r := sample()
 	r.Folder = t.TempDir()
-	r.Status, r.Because, r.Outcome = harness.Interrupted, "SIGINT", harness.Inconclusive
+	r.Status, r.Because, r.Outcome = result.Interrupted, "SIGINT", result.Inconclusive
 	for _, arm := range []string{"slot-lock-deadlock/control", "slot-lock-deadlock/rollout", "slot-lock-deadlock/rollout.attempt-1"} {
 		folder := filepath.Join(r.Folder, arm)
 		if err := os.MkdirAll(folder, 0o755); err != nil {
@@ -229,8 +230,8 @@ func TestPageFoldsRepeats(t *testing.T) {
 	r.Repeat = 3
 	arm := r.Scenarios[0].Arms[0]
 	again, odd := arm, arm
-	again.Repeat, odd.Repeat, odd.Verdict, odd.Outcome = 2, 3, harness.Relapsed, harness.Fail
-	r.Scenarios[0].Arms = []harness.ArmResult{arm, again, odd}
+	again.Repeat, odd.Repeat, odd.Verdict, odd.Outcome = 2, 3, result.Relapsed, result.Fail
+	r.Scenarios[0].Arms = []result.Arm{arm, again, odd}
 	root, text := pageOf(t, r)
 	got := textOf(root)
 	for _, want := range []string{"✕ no-effect 2/3 ↻ relapsed 1/3", "Charts of repeat 1", "Charts of repeat 3", "● 3 of 3 120 ms", "Verdicts that differ between 3 repeats slot-lock-deadlock / control : no-effect 2/3, relapsed 1/3"} {
@@ -286,7 +287,7 @@ func TestGraphIsDrawn(t *testing.T) {
 
 // Every drawing of the recorded run can be read.
 func TestReferenceGraphsAreDrawn(t *testing.T) {
-	r, err := harness.LoadRun("../../results/reference")
+	r, err := rundir.Load("../../results/reference")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -312,7 +313,7 @@ const maxPage = 5 << 20
 
 // BenchmarkHTML makes the page of the whole catalogue, charts and all.
 func BenchmarkHTML(b *testing.B) {
-	r, err := harness.LoadRun("../../results/reference")
+	r, err := rundir.Load("../../results/reference")
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 // on is how the image of an arm follows its name; nothing in a run on one.
@@ -23,7 +23,7 @@ const differs = "differs"
 
 // imageMatrix has a line for each arm and a column for each image, with what came of
 // the arm there.
-func imageMatrix(r *harness.Run, images []string) matrix {
+func imageMatrix(r *result.Run, images []string) matrix {
 	m := matrix{columns: append(append([]string{"arm"}, images...), differs)}
 	for _, line := range byArm(r) {
 		cells, arms := []string{line.arm}, [][]row{nil}
@@ -44,7 +44,7 @@ type armLine struct {
 }
 
 // byArm takes the rows of a run together that differ by their image alone.
-func byArm(r *harness.Run) []armLine {
+func byArm(r *result.Run) []armLine {
 	var lines []armLine
 	for _, one := range rows(r) {
 		i := slices.IndexFunc(lines, func(l armLine) bool { return l.scenario == one.scenario && l.arm == one.arm })
@@ -82,7 +82,7 @@ func (l armLine) answers() []string {
 func (r row) answer() string {
 	var all []string
 	for _, a := range r.repeats {
-		if a.Outcome != harness.Inconclusive {
+		if a.Outcome != result.Inconclusive {
 			all = append(all, cameTo(a))
 		}
 	}
@@ -92,9 +92,9 @@ func (r row) answer() string {
 
 // cameTo is the verdict, or what was found where there is none to reach or none was
 // reached.
-func cameTo(a harness.ArmResult) string {
+func cameTo(a result.Arm) string {
 	switch {
-	case a.Verdict == "" && a.Outcome == harness.Fail:
+	case a.Verdict == "" && a.Outcome == result.Fail:
 		return a.Finding() + ", fail"
 	case a.Verdict == "":
 		return a.Finding()
@@ -138,7 +138,7 @@ type short struct{ on, said string }
 
 // inShortOn says a scenario in short: once where all images agree, else for each
 // group that does.
-func inShortOn(r *harness.Run, sc harness.ScenarioResult) []short {
+func inShortOn(r *result.Run, sc result.Scenario) []short {
 	images := r.Images()
 	if len(images) == 0 {
 		images = []string{""}
@@ -146,7 +146,7 @@ func inShortOn(r *harness.Run, sc harness.ScenarioResult) []short {
 	var groups []short
 	of := map[string][]string{}
 	for _, image := range images {
-		said := inShort(rows(&harness.Run{Scenarios: []harness.ScenarioResult{sc.On(image)}}))
+		said := inShort(rows(&result.Run{Scenarios: []result.Scenario{sc.On(image)}}))
 		if said == "" {
 			continue
 		}
@@ -165,17 +165,17 @@ func inShortOn(r *harness.Run, sc harness.ScenarioResult) []short {
 
 // signalsByImage has a line for each signal and a column for each image: in how many
 // arms it fired there, after how long, and what else it did.
-func signalsByImage(b *bytes.Buffer, sc harness.ScenarioResult, images []string) {
+func signalsByImage(b *bytes.Buffer, sc result.Scenario, images []string) {
 	table(b, append(append([]string{"signal", "claim", "expected"}, images...), differs)...)
 	for _, name := range signalNames(sc) {
 		var cells, kinds []string
-		var s harness.SignalResult
+		var s result.Signal
 		for _, image := range images {
 			did := live(sc.On(image)).did(name)
 			cells = append(cells, did.words)
 			if did.kind != "" {
 				kinds = append(kinds, did.kind)
-				s = did.SignalResult
+				s = did.Signal
 			}
 		}
 		table(b, append(append([]string{name, orDash(s.Claim), s.Expected}, cells...), mark(kinds))...)
@@ -184,7 +184,7 @@ func signalsByImage(b *bytes.Buffer, sc harness.ScenarioResult, images []string)
 
 // did is what one signal did on one image. Images agree where the kind is the same.
 type did struct {
-	harness.SignalResult
+	result.Signal
 	kind, words string
 }
 
@@ -199,7 +199,7 @@ func (r row) did(name string) did {
 			}
 		}
 	}
-	d := did{SignalResult: s}
+	d := did{Signal: s}
 	switch {
 	case s.Name == "":
 		d.words = "-"
@@ -226,7 +226,7 @@ func (r row) did(name string) did {
 
 // tableOfImages says in plain text which arms came out differently, in a run on
 // several images.
-func tableOfImages(w io.Writer, r *harness.Run) error {
+func tableOfImages(w io.Writer, r *result.Run) error {
 	images := r.Images()
 	if len(images) == 0 {
 		return nil
@@ -259,7 +259,7 @@ func tableOfImages(w io.Writer, r *harness.Run) error {
 }
 
 // ofServer is what a run ran on: the server, and what it says that it has.
-func ofServer(s harness.ServerEnvironment) string {
+func ofServer(s result.Server) string {
 	words := s.Kind
 	if s.Version != "" {
 		words = s.Version + ", " + words

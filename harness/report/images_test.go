@@ -5,25 +5,25 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 // onTwo is a run on two images: they agree on the control arm, and not on the remedy.
-func onTwo() *harness.Run {
+func onTwo() *result.Run {
 	r := sample()
 	no := false
-	has := func(name string, has *bool, value, unknown string) harness.Feature {
-		return harness.Feature{Name: name, Has: has, Value: value, Unknown: unknown}
+	has := func(name string, has *bool, value, unknown string) result.Feature {
+		return result.Feature{Name: name, Has: has, Value: value, Unknown: unknown}
 	}
-	of := func(image, version string, features ...harness.Feature) harness.ServerEnvironment {
-		return harness.ServerEnvironment{ServerInfo: harness.ServerInfo{Kind: "container", Image: image}, Version: version, Features: features}
+	of := func(image, version string, features ...result.Feature) result.Server {
+		return result.Server{ServerInfo: result.ServerInfo{Kind: "container", Image: image}, Version: version, Features: features}
 	}
-	r.Environment.Servers = []harness.ServerEnvironment{
+	r.Environment.Servers = []result.Server{
 		of("redis:6", "redis 6.0.16", has("DELIFEQ", &no, "", ""), has("RESET", &no, "", "")),
 		of("valkey:9", "valkey 9.1.2", has("DELIFEQ", yes(), "", ""), has("maxclients-reserved", yes(), "2", ""), has("RESET", nil, "", "NOPERM")),
 	}
 	r.Environment.Server = r.Environment.Servers[0]
-	var arms []harness.ArmResult
+	var arms []result.Arm
 	for _, a := range r.Scenarios[0].Arms[:2] {
 		for _, image := range []string{"redis:6", "valkey:9"} {
 			one := a
@@ -31,13 +31,13 @@ func onTwo() *harness.Run {
 			arms = append(arms, one)
 		}
 	}
-	arms[3].Verdict, arms[3].Unsafe, arms[3].Outcome, arms[3].Reasons = harness.NoEffect, false, harness.Fail, []string{"it was expected to be cured"}
-	arms[3].Signals = []harness.SignalResult{{Name: "client-saturation", Claim: "A1", Expected: "fire", BaselineFirings: 2}, arms[3].Signals[1]}
+	arms[3].Verdict, arms[3].Unsafe, arms[3].Outcome, arms[3].Reasons = result.NoEffect, false, result.Fail, []string{"it was expected to be cured"}
+	arms[3].Signals = []result.Signal{{Name: "client-saturation", Claim: "A1", Expected: "fire", BaselineFirings: 2}, arms[3].Signals[1]}
 	r.Scenarios[0].Arms = arms
 	r.Claims[0].Evidence = nil
-	r.Claims[0].Images = []harness.ClaimOn{
-		{Image: "redis:6", Verdict: harness.Confirmed, Evidence: []harness.Evidence{{Scenario: "slot-lock-deadlock", Arm: "control", Field: "verdict", Value: "x"}, {Scenario: "slot-lock-deadlock", Arm: "control", Field: "a.detect_ms", Value: 1.0}}},
-		{Image: "valkey:9", Verdict: harness.Untested},
+	r.Claims[0].Images = []result.ClaimOn{
+		{Image: "redis:6", Verdict: result.Confirmed, Evidence: []result.Evidence{{Scenario: "slot-lock-deadlock", Arm: "control", Field: "verdict", Value: "x"}, {Scenario: "slot-lock-deadlock", Arm: "control", Field: "a.detect_ms", Value: 1.0}}},
+		{Image: "valkey:9", Verdict: result.Untested},
 	}
 	return r
 }
@@ -113,7 +113,7 @@ func TestTableOfSeveralImages(t *testing.T) {
 func TestWhatSaysNothingDoesNotDiffer(t *testing.T) {
 	r := onTwo()
 	arms := r.Scenarios[0].Arms
-	arms[1].Verdict, arms[1].Outcome = "", harness.Inconclusive
+	arms[1].Verdict, arms[1].Outcome = "", result.Inconclusive
 	r.Scenarios[0].Arms = arms[:3]
 	var text bytes.Buffer
 	if err := Table(&text, r); err != nil || !strings.Contains(text.String(), "\n0 of 2 arms can be compared between all 2 images, and none differs\n") {
@@ -126,13 +126,13 @@ func TestWhatSaysNothingDoesNotDiffer(t *testing.T) {
 		}
 	}
 	// A verdict that is in doubt is shown, and is not compared.
-	arms[1].Verdict = harness.Cured
+	arms[1].Verdict = result.Cured
 	if got := strings.Join(imageMatrix(r, r.Images()).lines[0].cells, " | "); got != "control | no-effect | cured, -, inconclusive | -" {
 		t.Errorf("got %q", got)
 	}
 	arms[1].Verdict = ""
 	// Where there is no verdict to reach, what was found is compared, and the outcome.
-	arms[0].Verdict, arms[1].Outcome = "", harness.Fail
+	arms[0].Verdict, arms[1].Outcome = "", result.Fail
 	if got := strings.Join(imageMatrix(r, r.Images()).lines[0].cells, " | "); got != "control | reproduced | reproduced, fail | **yes**" {
 		t.Errorf("got %q", got)
 	}
@@ -150,7 +150,7 @@ func TestStabilityIsWithinAnImage(t *testing.T) {
 	if err := Markdown(&b, r); err != nil || !strings.Contains(b.String(), "## Verdicts that differ between 2 repeats\n\nNone.\n") {
 		t.Errorf("%v\n%s", err, &b)
 	}
-	r.Scenarios[0].Arms[7].Verdict = harness.Relapsed
+	r.Scenarios[0].Arms[7].Verdict = result.Relapsed
 	b.Reset()
 	if err := Markdown(&b, r); err != nil || !strings.Contains(b.String(), "repeats\n\n- `slot-lock-deadlock` / `raise on valkey:9`: no-effect 1/2, relapsed 1/2\n\n") {
 		t.Errorf("%v\n%s", err, &b)

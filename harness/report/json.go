@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 // JSON writes the run as run.json has it (schema lockjam/run/v1).
-func JSON(w io.Writer, r *harness.Run) error { return encode(w, r) }
+func JSON(w io.Writer, r *result.Run) error { return encode(w, r) }
 
 // encode writes JSON that is safe to look at on a terminal.
 func encode(w io.Writer, v any) error {

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
 	"github.com/lockjam/lockjam/harness/scenario"
 )
 
@@ -17,14 +17,14 @@ import (
 // and one for everything else that is: the incident, the verdict, safety. What was not
 // met is a failure. Where nothing can be said, or the scenario expects no verdict of the
 // arm, the case is skipped, with the reason.
-func JUnit(w io.Writer, r *harness.Run) error {
+func JUnit(w io.Writer, r *result.Run) error {
 	all := junitRun{Name: "lockjam " + r.ID}
 	for _, sc := range r.Scenarios {
 		for i := range sc.Arms {
 			all.add(junitArm(r, sc.Name, &sc.Arms[i]))
 		}
 	}
-	if r.Status != harness.Completed {
+	if r.Status != result.Completed {
 		all.add(cutShort(r))
 	}
 	text, err := xml.MarshalIndent(all, "", "  ")
@@ -89,7 +89,7 @@ func (all *junitRun) add(s junitSuite) {
 	all.Suites = append(all.Suites, s)
 }
 
-func junitArm(r *harness.Run, scenarioName string, a *harness.ArmResult) junitSuite {
+func junitArm(r *result.Run, scenarioName string, a *result.Arm) junitSuite {
 	name := scenarioName + "." + a.Name + strings.ReplaceAll(on(a.Image), " ", "-")
 	if r.Repeat > 1 {
 		name += fmt.Sprintf(" (repeat %d)", a.Repeat)
@@ -109,7 +109,7 @@ func junitArm(r *harness.Run, scenarioName string, a *harness.ArmResult) junitSu
 		}
 		why := about(a, x.Name, told)
 		switch {
-		case a.Outcome == harness.Inconclusive: // what it shows is no evidence, whichever way it points
+		case a.Outcome == result.Inconclusive: // what it shows is no evidence, whichever way it points
 			c.settle(a, why, figures(x.Figures))
 		case x.Unavailable != "":
 			c.Skipped = &junitResult{Message: "not available: " + x.Unavailable}
@@ -123,7 +123,7 @@ func junitArm(r *harness.Run, scenarioName string, a *harness.ArmResult) junitSu
 }
 
 // junitVerdict is the case for whatever is expected of an arm beside its signals.
-func junitVerdict(a *harness.ArmResult, class string, told map[string]bool) junitCase {
+func junitVerdict(a *result.Arm, class string, told map[string]bool) junitCase {
 	what := "nothing happens"
 	switch {
 	case a.Prevention != "":
@@ -144,31 +144,31 @@ func junitVerdict(a *harness.ArmResult, class string, told map[string]bool) juni
 		}
 	}
 	// A failure that no signal's case tells of is told here, also one without a reason.
-	if len(rest) > 0 || a.Outcome != harness.Pass && len(told) == 0 || a.Outcome == harness.Inconclusive {
+	if len(rest) > 0 || a.Outcome != result.Pass && len(told) == 0 || a.Outcome == result.Inconclusive {
 		c.settle(a, strings.Join(rest, "; "), a.Because)
 		return c
 	}
-	if open := a.NotChecked(); open != "" && a.Outcome == harness.Pass && a.Expected == "" {
+	if open := a.NotChecked(); open != "" && a.Outcome == result.Pass && a.Expected == "" {
 		c.Skipped = &junitResult{Message: fmt.Sprintf("%s: the scenario has no expect for it; found: %s", open, a.Finding()), Text: a.Because}
 	}
 	return c
 }
 
 // settle makes a case a failure, or skips it where the arm proves nothing.
-func (c *junitCase) settle(a *harness.ArmResult, why, text string) {
+func (c *junitCase) settle(a *result.Arm, why, text string) {
 	if why == "" {
 		why = cmp.Or(strings.Join(a.Reasons, "; "), "the arm's outcome is "+strings.TrimSpace(string(a.Outcome))+", and no reason is recorded")
 	}
-	result := &junitResult{Message: why, Text: text}
-	if a.Outcome == harness.Inconclusive {
-		c.Skipped = result
+	verdict := &junitResult{Message: why, Text: text}
+	if a.Outcome == result.Inconclusive {
+		c.Skipped = verdict
 		return
 	}
-	c.Failure = result
+	c.Failure = verdict
 }
 
 // about are the reasons that name a signal. They are told once.
-func about(a *harness.ArmResult, signal string, told map[string]bool) string {
+func about(a *result.Arm, signal string, told map[string]bool) string {
 	var why []string
 	for _, reason := range a.Reasons {
 		if strings.HasPrefix(reason, "signal "+signal+" ") {
@@ -181,7 +181,7 @@ func about(a *harness.ArmResult, signal string, told map[string]bool) string {
 
 // cutShort is a suite of one case that says why a run has no more of them: a CI server
 // that sees only what did run would call it green.
-func cutShort(r *harness.Run) junitSuite {
+func cutShort(r *result.Run) junitSuite {
 	why := fmt.Sprintf("the run was %s: %s", r.Status, r.Because)
 	return junitSuite{Name: "run", Time: "0", Timestamp: r.Started.UTC().Format("2006-01-02T15:04:05"),
 		Cases: []junitCase{{Name: "all arms have run", Class: "run", Time: "0", Failure: &junitResult{Message: why}}}}

@@ -11,28 +11,29 @@ import (
 
 	"github.com/joshdk/go-junit"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
+	"github.com/lockjam/lockjam/harness/rundir"
 )
 
 // What a CI server's parser makes of a run: it is a failure where an expectation was
 // not met, skipped where nothing can be said, and passes otherwise.
 func TestJUnit(t *testing.T) {
 	detect := 95.0
-	arm := func(name string, o harness.Outcome, reasons ...string) harness.ArmResult {
-		return harness.ArmResult{
-			Name: name, Remedy: "restart-server", Repeat: 1, Reproduced: yes(), Outcome: o, Reasons: reasons, Verdict: harness.Relapsed, Expected: harness.Cured,
-			Phases: []harness.PhaseResult{{EndMS: 2500}},
-			Signals: []harness.SignalResult{
+	arm := func(name string, o result.Outcome, reasons ...string) result.Arm {
+		return result.Arm{
+			Name: name, Remedy: "restart-server", Repeat: 1, Reproduced: yes(), Outcome: o, Reasons: reasons, Verdict: result.Relapsed, Expected: result.Cured,
+			Phases: []result.Phase{{EndMS: 2500}},
+			Signals: []result.Signal{
 				{Name: "client-saturation", Expected: "fire", Met: true, Fired: true, DetectMS: &detect},
-				{Name: "goodput-collapse", Expected: "silent", Met: o == harness.Pass, Fired: true, Figures: map[string]float64{"goodput_per_s": 12}},
+				{Name: "goodput-collapse", Expected: "silent", Met: o == result.Pass, Fired: true, Figures: map[string]float64{"goodput_per_s": 12}},
 				{Name: "deadlock", Expected: "any", Met: true},
 				{Name: "lock-set-retries", Expected: "fire", Unavailable: "the user may not run MONITOR"},
 			},
 		}
 	}
 	silent, verdict := "signal goodput-collapse was to stay silent and fired after 95 ms", "remedy restart-server was expected to be cured and was relapsed <&\x01"
-	r := &harness.Run{ID: "x", Status: harness.Completed, Scenarios: []harness.ScenarioResult{{Name: "s", Arms: []harness.ArmResult{
-		arm("good", harness.Pass), arm("bad", harness.Fail, silent, verdict), arm("unclear", harness.Inconclusive, silent, "the machine was too busy"),
+	r := &result.Run{ID: "x", Status: result.Completed, Scenarios: []result.Scenario{{Name: "s", Arms: []result.Arm{
+		arm("good", result.Pass), arm("bad", result.Fail, silent, verdict), arm("unclear", result.Inconclusive, silent, "the machine was too busy"),
 	}}}}
 	var b bytes.Buffer
 	if err := JUnit(&b, r); err != nil {
@@ -64,7 +65,7 @@ func TestJUnit(t *testing.T) {
 // A run that was cut short is not green for want of arms that failed.
 func TestJUnitOfARunThatWasCutShort(t *testing.T) {
 	var b bytes.Buffer
-	if err := JUnit(&b, &harness.Run{ID: "x", Status: harness.Interrupted, Because: "interrupted by SIGINT"}); err != nil {
+	if err := JUnit(&b, &result.Run{ID: "x", Status: result.Interrupted, Because: "interrupted by SIGINT"}); err != nil {
 		t.Fatal(err)
 	}
 	suites, err := junit.Ingest(b.Bytes())
@@ -87,13 +88,13 @@ var jenkins = map[string]struct{ within, attributes string }{
 }
 
 func TestJUnitIsWhatJenkinsReads(t *testing.T) {
-	r, err := harness.LoadRun("../../results/reference")
+	r, err := rundir.Load("../../results/reference")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Scenarios[0].Arms[0].Outcome, r.Scenarios[0].Arms[0].Reasons = harness.Fail, []string{"a reason"}
-	r.Scenarios[0].Arms[1].Outcome = harness.Inconclusive
-	r.Status = harness.Interrupted
+	r.Scenarios[0].Arms[0].Outcome, r.Scenarios[0].Arms[0].Reasons = result.Fail, []string{"a reason"}
+	r.Scenarios[0].Arms[1].Outcome = result.Inconclusive
+	r.Status = result.Interrupted
 	var b bytes.Buffer
 	if err := JUnit(&b, r); err != nil {
 		t.Fatal(err)
@@ -149,9 +150,9 @@ func attributesAllowed(t *testing.T, x xml.StartElement, allowed string) {
 
 // An arm that failed for no recorded reason is not green, nor one whose outcome is none.
 func TestJUnitOfADamagedOutcome(t *testing.T) {
-	for _, outcome := range []harness.Outcome{harness.Fail, "weird", ""} {
+	for _, outcome := range []result.Outcome{result.Fail, "weird", ""} {
 		var b bytes.Buffer
-		err := JUnit(&b, &harness.Run{ID: "x", Status: harness.Completed, Scenarios: []harness.ScenarioResult{{Name: "s", Arms: []harness.ArmResult{{Name: "a", Outcome: outcome}}}}})
+		err := JUnit(&b, &result.Run{ID: "x", Status: result.Completed, Scenarios: []result.Scenario{{Name: "s", Arms: []result.Arm{{Name: "a", Outcome: outcome}}}}})
 		if err != nil || !strings.Contains(b.String(), `failures="1"`) || !strings.Contains(b.String(), "no reason is recorded") {
 			t.Errorf("%q: %v\n%s", outcome, err, &b)
 		}

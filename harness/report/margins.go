@@ -5,12 +5,12 @@ import (
 	"io"
 	"text/tabwriter"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 // Margins writes which arms would not have passed, had one of the numbers that the
 // judge compares with been a share lower or higher.
-func Margins(w io.Writer, margins []harness.Margin, share float64) error {
+func Margins(w io.Writer, margins []result.Margin, share float64) error {
 	if len(margins) == 0 {
 		_, err := fmt.Fprintf(w, "margins: no arm that passed turns where a number is %g%% off\n", 100*share)
 		return err

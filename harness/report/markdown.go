@@ -7,17 +7,18 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/result"
+	"github.com/lockjam/lockjam/harness/text"
 )
 
 // Markdown writes report.md, which fits into a comment on GitHub: the answer first and
 // what did not pass, then tables, then what is there to look up, folded. What there is no
 // room for is left out from the end, and a line says so.
-func Markdown(w io.Writer, r *harness.Run) error { return markdownWithin(w, r, maxComment) }
+func Markdown(w io.Writer, r *result.Run) error { return markdownWithin(w, r, maxComment) }
 
 // markdownWithin writes at most so many bytes.
-func markdownWithin(w io.Writer, r *harness.Run, most int) error {
+func markdownWithin(w io.Writer, r *result.Run, most int) error {
 	var p pages
 	p.must("", opening(r))
 	p.must("## Which remedy works", inShortLines(r))
@@ -40,9 +41,9 @@ func markdownWithin(w io.Writer, r *harness.Run, most int) error {
 	return err
 }
 
-func opening(r *harness.Run) string {
+func opening(r *result.Run) string {
 	s := fmt.Sprintf("# lockjam run %s: %s\n\n", cell(r.ID), strings.ToUpper(cell(string(r.Outcome))))
-	if r.Status != harness.Completed {
+	if r.Status != result.Completed {
 		s += fmt.Sprintf("**The run was %s.** What follows is what had been recorded until then. %s\n\n", cell(string(r.Status)), cell(r.Because))
 	}
 	if open := unchecked(r, func(one row) string { return "`" + code(one.scenario) + "` / `" + code(one.name()) + "`" }); open != "" {
@@ -58,7 +59,7 @@ const (
 	maxFlaps  = 6_000
 )
 
-func inShortLines(r *harness.Run) string {
+func inShortLines(r *result.Run) string {
 	var lines []string
 	for _, sc := range r.Scenarios {
 		for _, s := range inShortOn(r, sc) {
@@ -84,7 +85,7 @@ func bounded(lines []string, most int) string {
 	return b.String() + "\n"
 }
 
-func matrices(p *pages, r *harness.Run) {
+func matrices(p *pages, r *result.Run) {
 	if images := r.Images(); len(images) > 0 {
 		p.add("## Image by image", pinned(imageMatrix(r, images)))
 		return
@@ -96,7 +97,7 @@ func matrices(p *pages, r *harness.Run) {
 // openRows is how many arms a table has that is not folded.
 const openRows = 30
 
-func armTable(r *harness.Run) string {
+func armTable(r *result.Run) string {
 	var b bytes.Buffer
 	all := rows(r)
 	if len(all) == 0 {
@@ -119,7 +120,7 @@ func armTable(r *harness.Run) string {
 }
 
 // whys has the verdicts in sentences, scenario by scenario.
-func whys(p *pages, r *harness.Run) {
+func whys(p *pages, r *result.Run) {
 	lines := map[string][]string{}
 	for _, row := range rows(r) {
 		if a := row.repeats[0]; a.Because != "" {
@@ -137,7 +138,7 @@ func whys(p *pages, r *harness.Run) {
 
 // errorReplies says of each arm what Redis answered its workers with an error: of the
 // first repeat with any.
-func errorReplies(r *harness.Run) string {
+func errorReplies(r *result.Run) string {
 	var b bytes.Buffer
 	for _, row := range rows(r) {
 		for _, a := range row.repeats {
@@ -148,7 +149,7 @@ func errorReplies(r *harness.Run) string {
 				table(&b, "scenario", "arm", "prefix", "replies", "in the incident", "the first of them")
 			}
 			for _, reply := range a.ErrorReplies {
-				table(&b, row.scenario, row.name()+repeatOf(a, r), reply.Prefix, harness.Grouped(reply.Count), harness.Grouped(inIncident(a, reply.Prefix)), reply.First)
+				table(&b, row.scenario, row.name()+repeatOf(a, r), reply.Prefix, text.Grouped(reply.Count), text.Grouped(inIncident(a, reply.Prefix)), reply.First)
 			}
 			break
 		}
@@ -161,7 +162,7 @@ func errorReplies(r *harness.Run) string {
 }
 
 // inIncident is how many error replies of a prefix there were in the incident.
-func inIncident(a harness.ArmResult, prefix string) (n int64) {
+func inIncident(a result.Arm, prefix string) (n int64) {
 	for _, p := range a.Phases {
 		if p.Name == history.Incident {
 			n += p.ErrorReplies[prefix]
@@ -190,18 +191,18 @@ const maxNames = 16
 func inShort(arms []row) string {
 	groups := []struct {
 		words string
-		is    func(verdict harness.Verdict, unsafe bool) bool
+		is    func(verdict result.Verdict, unsafe bool) bool
 	}{
-		{"prevented by", func(v harness.Verdict, unsafe bool) bool { return v == harness.Prevented && !unsafe }},
-		{"prevented, at the price of safety, by", func(v harness.Verdict, unsafe bool) bool { return v == harness.Prevented && unsafe }},
-		{"mitigated by", func(v harness.Verdict, _ bool) bool { return v == harness.Mitigated }},
-		{"not prevented by", func(v harness.Verdict, _ bool) bool { return v == harness.NotPrevented }},
-		{"cured by", func(v harness.Verdict, unsafe bool) bool { return v == harness.Cured && !unsafe }},
-		{"cured, at the price of safety, by", func(v harness.Verdict, unsafe bool) bool { return v == harness.Cured && unsafe }},
-		{"better but not cured with", func(v harness.Verdict, _ bool) bool { return v == harness.Partial }},
-		{"moved for a moment only after", func(v harness.Verdict, _ bool) bool { return v == harness.Relapsed }},
-		{"no help:", func(v harness.Verdict, _ bool) bool { return v == harness.NoEffect }},
-		{"could not be carried out:", func(v harness.Verdict, _ bool) bool { return v == harness.Blocked }},
+		{"prevented by", func(v result.Verdict, unsafe bool) bool { return v == result.Prevented && !unsafe }},
+		{"prevented, at the price of safety, by", func(v result.Verdict, unsafe bool) bool { return v == result.Prevented && unsafe }},
+		{"mitigated by", func(v result.Verdict, _ bool) bool { return v == result.Mitigated }},
+		{"not prevented by", func(v result.Verdict, _ bool) bool { return v == result.NotPrevented }},
+		{"cured by", func(v result.Verdict, unsafe bool) bool { return v == result.Cured && !unsafe }},
+		{"cured, at the price of safety, by", func(v result.Verdict, unsafe bool) bool { return v == result.Cured && unsafe }},
+		{"better but not cured with", func(v result.Verdict, _ bool) bool { return v == result.Partial }},
+		{"moved for a moment only after", func(v result.Verdict, _ bool) bool { return v == result.Relapsed }},
+		{"no help:", func(v result.Verdict, _ bool) bool { return v == result.NoEffect }},
+		{"could not be carried out:", func(v result.Verdict, _ bool) bool { return v == result.Blocked }},
 	}
 	var parts []string
 	for _, g := range groups {
@@ -220,7 +221,7 @@ func inShort(arms []row) string {
 }
 
 // earned says by which comparison a cure or a prevention earned the credit.
-func earned(a harness.ArmResult) string {
+func earned(a result.Arm) string {
 	if a.Credit == nil {
 		return ""
 	}
@@ -228,15 +229,15 @@ func earned(a harness.ArmResult) string {
 }
 
 // left says for whom there was nothing, where goodput alone would not show it.
-func left(a harness.ArmResult) string {
-	if a.Served == nil || a.Served.Workers >= a.Served.Of || a.Verdict == harness.NotPrevented {
+func left(a result.Arm) string {
+	if a.Served == nil || a.Served.Workers >= a.Served.Of || a.Verdict == result.NotPrevented {
 		return ""
 	}
 	return fmt.Sprintf(" At the end %d of %d workers got anything done.", a.Served.Workers, a.Served.Of)
 }
 
 // refusals says what Redis answered the workers with an error; "" for nothing.
-func refusals(a harness.ArmResult) string {
+func refusals(a result.Arm) string {
 	if said := a.Answered(); said != "" {
 		return " " + said + "."
 	}
@@ -244,7 +245,7 @@ func refusals(a harness.ArmResult) string {
 }
 
 // harm says what was broken.
-func harm(a harness.ArmResult) string {
+func harm(a result.Arm) string {
 	if !a.Unsafe {
 		return ""
 	}
@@ -252,7 +253,7 @@ func harm(a harness.ArmResult) string {
 }
 
 // broken puts the safety counts that are not zero into words.
-func broken(a harness.ArmResult) string {
+func broken(a result.Arm) string {
 	var found []string
 	for _, c := range []struct {
 		n         int64
@@ -275,7 +276,7 @@ func broken(a harness.ArmResult) string {
 }
 
 // company names the clients on the server that are not part of the run.
-func company(a harness.ArmResult) string {
+func company(a result.Arm) string {
 	if len(a.Foreign) == 0 {
 		return ""
 	}
@@ -289,11 +290,11 @@ func company(a harness.ArmResult) string {
 // standstills says of every scenario what its incident is, with a drawing of
 // who waits for whom. Arms of one scenario share their incident: the first that
 // has a proof speaks for them, or else the first of which anything is known.
-func standstills(p *pages, r *harness.Run) {
+func standstills(p *pages, r *result.Run) {
 	for _, sc := range r.Scenarios {
-		i := slices.IndexFunc(sc.Arms, func(a harness.ArmResult) bool { return a.Deadlock != nil && a.Deadlock.Proved })
+		i := slices.IndexFunc(sc.Arms, func(a result.Arm) bool { return a.Deadlock != nil && a.Deadlock.Proved })
 		if i < 0 {
-			if i = slices.IndexFunc(sc.Arms, func(a harness.ArmResult) bool { return a.Deadlock != nil }); i >= 0 {
+			if i = slices.IndexFunc(sc.Arms, func(a result.Arm) bool { return a.Deadlock != nil }); i >= 0 {
 				d := sc.Arms[i].Deadlock
 				p.add("## What stands still, and why", fmt.Sprintf("**%s**: %s\n\n%s", cell(sc.Name), cell(unproved(d)), drawing(d.Graph)))
 			}
@@ -319,7 +320,7 @@ func standstills(p *pages, r *harness.Run) {
 }
 
 // unproved is what the wait-for graph shows where it proves nothing.
-func unproved(d *harness.Deadlock) string {
+func unproved(d *result.Deadlock) string {
 	said := d.Sentence
 	if said == "" { // of a run that an earlier lockjam recorded
 		said = strings.Join(append([]string{d.Kind + "."}, d.Reasons...), " ")
@@ -350,13 +351,13 @@ func drawing(graph string) string {
 }
 
 // doubts lists what did not pass, what failed first.
-func doubts(r *harness.Run) string {
+func doubts(r *result.Run) string {
 	var failed, rest []string
 	for _, sc := range r.Scenarios {
 		for _, a := range sc.Arms {
 			for _, why := range a.Reasons {
 				line := fmt.Sprintf("- %s: `%s` / `%s`%s: %s\n", cell(string(a.Outcome)), code(sc.Name), code(a.Name+on(a.Image)), repeatOf(a, r), cell(why))
-				if a.Outcome == harness.Fail {
+				if a.Outcome == result.Fail {
 					failed = append(failed, line)
 				} else {
 					rest = append(rest, line)
@@ -370,7 +371,7 @@ func doubts(r *harness.Run) string {
 	return ""
 }
 
-func repeatOf(a harness.ArmResult, r *harness.Run) string {
+func repeatOf(a result.Arm, r *result.Run) string {
 	if r.Repeat < 2 {
 		return ""
 	}
@@ -378,7 +379,7 @@ func repeatOf(a harness.ArmResult, r *harness.Run) string {
 }
 
 // stability lists the arms whose verdict differs between repeats.
-func stability(r *harness.Run) string {
+func stability(r *result.Run) string {
 	if r.Repeat < 2 {
 		return ""
 	}
@@ -404,7 +405,7 @@ func distinct(r row) int {
 }
 
 // logs reads like an incident log: what each remedy did, and the answers.
-func logs(p *pages, r *harness.Run) {
+func logs(p *pages, r *result.Run) {
 	for _, row := range rows(r) {
 		a := row.repeats[0]
 		if len(a.Steps) == 0 {
@@ -420,7 +421,7 @@ func logs(p *pages, r *harness.Run) {
 }
 
 // probes are questions that were asked when all was over.
-func probes(p *pages, r *harness.Run) {
+func probes(p *pages, r *result.Run) {
 	var b bytes.Buffer
 	for _, row := range rows(r) {
 		for _, p := range row.repeats[0].Probes {
@@ -433,13 +434,13 @@ func probes(p *pages, r *harness.Run) {
 	}
 }
 
-func ranOn(r *harness.Run) string {
+func ranOn(r *result.Run) string {
 	var b bytes.Buffer
 	e := r.Environment
 	table(&b, "what", "")
 	servers := e.Servers
 	if len(servers) == 0 {
-		servers = []harness.ServerEnvironment{e.Server}
+		servers = []result.Server{e.Server}
 	}
 	for _, s := range servers {
 		table(&b, "server", ofServer(s))

@@ -8,15 +8,15 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 // scorecard holds the runbook's claims against what was measured.
-func scorecard(r *harness.Run) string {
+func scorecard(r *result.Run) string {
 	var b bytes.Buffer
 	var untested []string
 	for _, c := range r.Claims {
-		if c.Verdict == harness.Untested {
+		if c.Verdict == result.Untested {
 			untested = append(untested, c.ID)
 			continue
 		}
@@ -35,7 +35,7 @@ func scorecard(r *harness.Run) string {
 }
 
 // instead is what to do where the runbook does not hold.
-func instead(r *harness.Run) string {
+func instead(r *result.Run) string {
 	var b strings.Builder
 	for _, c := range r.Claims {
 		if c.Instead != "" {
@@ -49,7 +49,7 @@ func instead(r *harness.Run) string {
 }
 
 // shown lists the figures that the scorecard rests on.
-func shown(r *harness.Run) string {
+func shown(r *result.Run) string {
 	var b strings.Builder
 	for _, c := range r.Claims {
 		if by := shownBy(c.Evidence); by != "" {
@@ -68,7 +68,7 @@ func shown(r *harness.Run) string {
 }
 
 // shownBy names the arms and figures that a verdict rests on.
-func shownBy(evidence []harness.Evidence) string {
+func shownBy(evidence []result.Evidence) string {
 	var all []string
 	for _, e := range evidence {
 		if value := measured(e); value != "" {
@@ -80,7 +80,7 @@ func shownBy(evidence []harness.Evidence) string {
 
 // measured is the figures of one piece of evidence; "" for a sentence, which stands in
 // because.
-func measured(e harness.Evidence) string {
+func measured(e result.Evidence) string {
 	switch v := e.Value.(type) {
 	case string:
 		return ""

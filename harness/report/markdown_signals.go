@@ -7,11 +7,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 // overview is scenarios by signals: after how long each fires.
-func overview(r *harness.Run) string {
+func overview(r *result.Run) string {
 	var names []string
 	for _, sc := range r.Scenarios {
 		for _, name := range signalNames(sc) {
@@ -50,7 +50,7 @@ func (d did) brief() string {
 
 // signalTables has one table per scenario, quickest signal first. Arms of one
 // scenario share their incident, so their readings are folded together.
-func signalTables(p *pages, r *harness.Run) {
+func signalTables(p *pages, r *result.Run) {
 	const heading = "## What the signals read"
 	images := r.Images()
 	for _, sc := range r.Scenarios {
@@ -66,7 +66,7 @@ func signalTables(p *pages, r *harness.Run) {
 	}
 }
 
-func signalTable(b *bytes.Buffer, sc harness.ScenarioResult) {
+func signalTable(b *bytes.Buffer, sc result.Scenario) {
 	type line struct {
 		cells  []string
 		detect float64
@@ -88,7 +88,7 @@ func signalTable(b *bytes.Buffer, sc harness.ScenarioResult) {
 
 // signalLine is what a signal did in all arms of a scenario, and when it was the
 // quickest, in milliseconds.
-func signalLine(sc harness.ScenarioResult, s string) (cells []string, fastest float64) {
+func signalLine(sc result.Scenario, s string) (cells []string, fastest float64) {
 	failing := live(sc)
 	one, fired, detect := failing.signal(s)
 	alarms, cleared, cured := 0, 0, 0
@@ -105,7 +105,7 @@ func signalLine(sc harness.ScenarioResult, s string) (cells []string, fastest fl
 			if x.DetectMS != nil {
 				fastest = min(fastest, *x.DetectMS)
 			}
-			if a.Verdict == harness.Cured && x.Fired {
+			if a.Verdict == result.Cured && x.Fired {
 				cured++
 				if x.Cleared {
 					cleared++
@@ -125,7 +125,7 @@ func signalLine(sc harness.ScenarioResult, s string) (cells []string, fastest fl
 }
 
 // falseAlarms sums up the runs in which nothing was wrong.
-func falseAlarms(b *bytes.Buffer, r *harness.Run) {
+func falseAlarms(b *bytes.Buffer, r *result.Run) {
 	if alarmed, quiet := alarmsOfQuiet(r); quiet > 0 {
 		fmt.Fprintf(b, "Where nothing was wrong, a signal fired in %d of %d runs.\n\n", alarmed, quiet)
 	}
@@ -133,14 +133,14 @@ func falseAlarms(b *bytes.Buffer, r *harness.Run) {
 
 // alarmsOfQuiet counts the runs in which nothing was wrong, and those of them in which a
 // signal fired.
-func alarmsOfQuiet(r *harness.Run) (alarmed, quiet int) {
+func alarmsOfQuiet(r *result.Run) (alarmed, quiet int) {
 	for _, sc := range r.Scenarios {
 		for _, a := range sc.Arms {
-			if a.Reproduced != nil || a.Prevention != "" || a.Outcome == harness.Inconclusive {
+			if a.Reproduced != nil || a.Prevention != "" || a.Outcome == result.Inconclusive {
 				continue
 			}
 			quiet++
-			if slices.ContainsFunc(a.Signals, func(s harness.SignalResult) bool { return s.Fired || s.BaselineFirings > 0 }) {
+			if slices.ContainsFunc(a.Signals, func(s result.Signal) bool { return s.Fired || s.BaselineFirings > 0 }) {
 				alarmed++
 			}
 		}
@@ -148,7 +148,7 @@ func alarmsOfQuiet(r *harness.Run) (alarmed, quiet int) {
 	return alarmed, quiet
 }
 
-func signalNames(sc harness.ScenarioResult) []string {
+func signalNames(sc result.Scenario) []string {
 	var names []string
 	for _, a := range sc.Arms {
 		for _, s := range a.Signals {

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/remedies"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 // matrix is scenarios by what was done about them: the page to pin up. Arms that do
@@ -27,7 +27,7 @@ type matrixLine struct {
 const beyond = "beyond the runbook"
 
 // remedyMatrix has a column for doing nothing, and one for each remedy that was tried.
-func remedyMatrix(r *harness.Run) matrix {
+func remedyMatrix(r *result.Run) matrix {
 	columns := []string{remedies.NoRemedy}
 	for _, remedy := range remedies.All() {
 		if remedy.Name != remedies.NoRemedy {
@@ -35,7 +35,7 @@ func remedyMatrix(r *harness.Run) matrix {
 		}
 	}
 	return newMatrix(r, columns, func(a row) string {
-		failure := func(r harness.ArmResult) bool { return r.Reproduced != nil }
+		failure := func(r result.Arm) bool { return r.Reproduced != nil }
 		if a.prevention != "" || !slices.ContainsFunc(a.repeats, failure) {
 			return ""
 		}
@@ -45,7 +45,7 @@ func remedyMatrix(r *harness.Run) matrix {
 
 // preventionMatrix has a column for each claim of prevention, and one for what the
 // runbook does not know of.
-func preventionMatrix(r *harness.Run) matrix {
+func preventionMatrix(r *result.Run) matrix {
 	var columns []string
 	for _, c := range r.Claims {
 		columns = append(columns, c.ID)
@@ -60,7 +60,7 @@ func preventionMatrix(r *harness.Run) matrix {
 
 // newMatrix puts every arm into the column that of names, if any, and leaves out
 // columns and lines in which nothing stands.
-func newMatrix(r *harness.Run, columns []string, of func(row) string) matrix {
+func newMatrix(r *result.Run, columns []string, of func(row) string) matrix {
 	all := map[string]map[string][]row{}
 	used := map[string]bool{}
 	for _, a := range rows(r) {
@@ -116,7 +116,7 @@ func (r row) within(column string) string {
 func (r row) gains() []string {
 	var parts []string
 	a := r.repeats[0]
-	if a.Verdict == harness.Cured || a.Verdict == harness.Partial || a.Verdict == harness.Prevented || a.Verdict == harness.Mitigated {
+	if a.Verdict == result.Cured || a.Verdict == result.Partial || a.Verdict == result.Prevented || a.Verdict == result.Mitigated {
 		parts = append(parts, r.ratio())
 		if back := r.restored(); back != "-" {
 			parts = append(parts, "after "+back)

@@ -7,32 +7,33 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
+	"github.com/lockjam/lockjam/harness/rundir"
 )
 
 // A cell holds every arm of its scenario and column, and says of each what an
 // engineer would want to know of it.
 func TestMatrices(t *testing.T) {
 	back := 1200.0
-	arm := func(name, remedy string, v harness.Verdict) harness.ArmResult {
-		return harness.ArmResult{Name: name, Remedy: remedy, Repeat: 1, Reproduced: yes(), Verdict: v}
+	arm := func(name, remedy string, v result.Verdict) result.Arm {
+		return result.Arm{Name: name, Remedy: remedy, Repeat: 1, Reproduced: yes(), Verdict: v}
 	}
-	cured := arm("raise-maxclients-live", "raise-maxclients-live", harness.Cured)
-	cured.Recovery = &harness.Recovery{Ratio: 1.02, Low: 0.97, High: 1.08, RestoredAfterMS: &back}
-	harmful := arm("release-stale-locks-reserved", "release-stale-locks", harness.Relapsed)
+	cured := arm("raise-maxclients-live", "raise-maxclients-live", result.Cured)
+	cured.Recovery = &result.Recovery{Ratio: 1.02, Low: 0.97, High: 1.08, RestoredAfterMS: &back}
+	harmful := arm("release-stale-locks-reserved", "release-stale-locks", result.Relapsed)
 	harmful.Unsafe, harmful.Safety.Overlaps = true, 4
-	prevention := func(name, claim string, v harness.Verdict) harness.ArmResult {
-		return harness.ArmResult{Name: name, Remedy: "none", Prevention: name, Claim: claim, Repeat: 1, Verdict: v}
+	prevention := func(name, claim string, v result.Verdict) result.Arm {
+		return result.Arm{Name: name, Remedy: "none", Prevention: name, Claim: claim, Repeat: 1, Verdict: v}
 	}
-	r := &harness.Run{
-		Claims: []harness.Claim{{ID: "P1"}, {ID: "P2"}},
-		Scenarios: []harness.ScenarioResult{
-			{Name: "x", Arms: []harness.ArmResult{
-				arm("control", "none", harness.NoEffect), arm("release-stale-locks", "release-stale-locks", harness.Blocked), harmful, cured,
-				prevention("backoff", "P1", harness.NotPrevented), prevention("script", "", harness.Prevented),
+	r := &result.Run{
+		Claims: []result.Claim{{ID: "P1"}, {ID: "P2"}},
+		Scenarios: []result.Scenario{
+			{Name: "x", Arms: []result.Arm{
+				arm("control", "none", result.NoEffect), arm("release-stale-locks", "release-stale-locks", result.Blocked), harmful, cured,
+				prevention("backoff", "P1", result.NotPrevented), prevention("script", "", result.Prevented),
 			}},
-			{Name: "quiet", Arms: []harness.ArmResult{{Name: "control", Remedy: "none", Repeat: 1}}},
-			{Name: "y", Arms: []harness.ArmResult{arm("control", "none", harness.NoEffect)}},
+			{Name: "quiet", Arms: []result.Arm{{Name: "control", Remedy: "none", Repeat: 1}}},
+			{Name: "y", Arms: []result.Arm{arm("control", "none", result.NoEffect)}},
 		},
 	}
 	for _, c := range []struct {
@@ -60,7 +61,7 @@ func TestMatrices(t *testing.T) {
 // The README shows the matrices of the reference run. -update writes them anew.
 func TestReadmeShowsTheReference(t *testing.T) {
 	const path = "../../README.md"
-	r, err := harness.LoadRun("../../results/reference")
+	r, err := rundir.Load("../../results/reference")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,12 +9,13 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
+	"github.com/lockjam/lockjam/harness/rundir"
 )
 
 // The whole catalogue fits into a comment, with its answers, and says what it leaves out.
 func TestReferenceFitsIntoAComment(t *testing.T) {
-	r, err := harness.LoadRun("../../results/reference")
+	r, err := rundir.Load("../../results/reference")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,18 +45,18 @@ func TestAnyRunFitsIntoAComment(t *testing.T) {
 	arm := r.Scenarios[0].Arms[1]
 	r.Scenarios = nil
 	for i := range 40 {
-		sc := harness.ScenarioResult{Name: fmt.Sprint(evil, i), Title: evil}
+		sc := result.Scenario{Name: fmt.Sprint(evil, i), Title: evil}
 		for k := range 10 {
 			one := arm
-			one.Name, one.Because, one.Deadlock = fmt.Sprint(evil, k), evil, &harness.Deadlock{Proved: true, Sentence: evil, Graph: evil}
+			one.Name, one.Because, one.Deadlock = fmt.Sprint(evil, k), evil, &result.Deadlock{Proved: true, Sentence: evil, Graph: evil}
 			one.Reasons = []string{evil}
 			sc.Arms = append(sc.Arms, one)
 		}
 		r.Scenarios = append(r.Scenarios, sc)
 	}
 	last := &r.Scenarios[39].Arms[9]
-	last.Name, last.Outcome, last.Reasons = "the-last", harness.Fail, []string{"it failed"}
-	r.ID, r.Status, r.Because, r.Environment.Server.Version = evil, harness.Aborted, evil, evil
+	last.Name, last.Outcome, last.Reasons = "the-last", result.Fail, []string{"it failed"}
+	r.ID, r.Status, r.Because, r.Environment.Server.Version = evil, result.Aborted, evil, evil
 	var first, again bytes.Buffer
 	if err := Markdown(&first, r); err != nil {
 		t.Fatal(err)

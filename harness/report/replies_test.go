@@ -5,25 +5,25 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 // What Redis answered with an error stands in each report for people: prefix, how often,
 // and its words, in a table and in a sentence.
 func TestErrorRepliesAreReported(t *testing.T) {
-	arm := harness.ArmResult{
-		Name: "control", Repeat: 1, Outcome: harness.Pass, Verdict: harness.NoEffect, Because: "0 grants in the 3.0 s that followed.",
-		ErrorReplies: []harness.ErrorReply{
+	arm := result.Arm{
+		Name: "control", Repeat: 1, Outcome: result.Pass, Verdict: result.NoEffect, Because: "0 grants in the 3.0 s that followed.",
+		ErrorReplies: []result.ErrorReply{
 			{Prefix: "OOM", Count: 21654, First: "OOM command not allowed | when", Last: "OOM"},
 			{Prefix: "BUSY", Count: 2, First: "BUSY <b>Redis</b>", Last: "BUSY"},
 		},
-		Phases: []harness.PhaseResult{
+		Phases: []result.Phase{
 			{Name: history.Incident, ErrorReplies: map[string]int64{"OOM": 20000}}, {Name: history.Recovery, ErrorReplies: map[string]int64{"OOM": 1654, "BUSY": 2}},
 		},
 	}
-	r := &harness.Run{ID: "x", Repeat: 1, Status: harness.Completed, Scenarios: []harness.ScenarioResult{
-		{Name: "full", Title: "t", Arms: []harness.ArmResult{arm, {Name: "quiet", Repeat: 1, Outcome: harness.Pass}}},
+	r := &result.Run{ID: "x", Repeat: 1, Status: result.Completed, Scenarios: []result.Scenario{
+		{Name: "full", Title: "t", Arms: []result.Arm{arm, {Name: "quiet", Repeat: 1, Outcome: result.Pass}}},
 	}}
 	for format, wants := range map[string][]string{
 		"markdown": {

@@ -6,13 +6,13 @@ import (
 	"io"
 	"strings"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 // format is one way to write a run.
 type format struct {
 	name  string
-	write func(io.Writer, *harness.Run) error
+	write func(io.Writer, *result.Run) error
 }
 
 // formats lists the catalogue, sorted by name.
@@ -34,11 +34,11 @@ func Formats() []string {
 }
 
 // Write writes the run in a format by name.
-func Write(w io.Writer, name string, r *harness.Run) error {
+func Write(w io.Writer, name string, r *result.Run) error {
 	for _, f := range formats {
 		if f.name == name {
 			return f.write(w, r)
 		}
 	}
-	return fmt.Errorf("%w: format %s is not there; there are: %s", harness.ErrUsage, name, strings.Join(Formats(), ", "))
+	return fmt.Errorf("%w: format %s is not there; there are: %s", result.ErrUsage, name, strings.Join(Formats(), ", "))
 }

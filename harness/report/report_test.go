@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 func num(v float64) *float64 { return &v }
@@ -17,38 +17,38 @@ func num(v float64) *float64 { return &v }
 func yes() *bool { b := true; return &b }
 
 // sample is a run with one of everything that reports have to say.
-func sample() *harness.Run {
+func sample() *result.Run {
 	finished := time.Date(2026, 5, 4, 3, 3, 1, 0, time.UTC)
-	signal := func(fired bool, after float64) []harness.SignalResult {
-		s := harness.SignalResult{Name: "client-saturation", Claim: "A1", Expected: "fire", Met: fired, Fired: fired, Cleared: true}
+	signal := func(fired bool, after float64) []result.Signal {
+		s := result.Signal{Name: "client-saturation", Claim: "A1", Expected: "fire", Met: fired, Fired: fired, Cleared: true}
 		if fired {
 			s.DetectMS = num(after)
 			s.Figures = map[string]float64{"ratio_max": 0.97, "connected_max": 31, "monitored_ms": 200}
 		}
-		return []harness.SignalResult{s, {Name: "lock-key-count", Claim: "D1", Expected: "any", Met: true, Unavailable: "the user may not run SCAN: NOPERM"}}
+		return []result.Signal{s, {Name: "lock-key-count", Claim: "D1", Expected: "any", Met: true, Unavailable: "the user may not run SCAN: NOPERM"}}
 	}
-	return &harness.Run{
-		Schema: harness.RunSchema, ID: "20260504-030201-beef", Started: finished.Add(-time.Minute), Finished: &finished, Seed: 7,
-		Repeat: 1, Status: harness.Completed, Outcome: harness.Fail,
-		Scenarios: []harness.ScenarioResult{{Name: "slot-lock-deadlock", Title: "Slots and locks", Arms: []harness.ArmResult{
-			{Name: "control", Remedy: "none", Repeat: 1, Outcome: harness.Pass, Reproduced: yes(), Verdict: harness.NoEffect, Expected: harness.NoEffect, Because: "0 grants in the 3.5 s that followed.",
-				Goodput: harness.Goodput{Before: num(200), During: num(0), After: num(0)}, Signals: signal(true, 120),
-				Probes:   []harness.Probe{{Name: "runbook-monitor", Did: `redis-cli monitor | grep "SET lock:"`, Because: "It could not connect."}},
-				Deadlock: &harness.Deadlock{Proved: true, Checked: true, Kind: "deadlock", AfterMS: 1295, LateMS: 90, Sentence: "Deadlock: 4 workers wait.", Graph: "flowchart LR\n"}},
-			{Name: "raise", Remedy: "raise-maxclients-restart", Repeat: 1, Outcome: harness.Pass, Reproduced: yes(), Verdict: harness.Cured, Expected: harness.Cured, Because: "Goodput was back.",
-				Unsafe: true, Safety: harness.Safety{Overlaps: 4, LostUpdates: 2}, Recovery: &harness.Recovery{Ratio: 1, RestoredAfterMS: num(840)},
-				Goodput: harness.Goodput{Before: num(201.4), During: num(0), After: num(213)}, Signals: signal(true, 80),
-				Steps: []harness.Step{{AtMS: 3100, Did: "CONFIG GET maxclients", Answer: "10000"}}},
-			{Name: "restart", Remedy: "restart-server", Repeat: 1, Outcome: harness.Fail, Reproduced: yes(), Verdict: harness.Relapsed, Expected: harness.Cured,
+	return &result.Run{
+		Schema: result.RunSchema, ID: "20260504-030201-beef", Started: finished.Add(-time.Minute), Finished: &finished, Seed: 7,
+		Repeat: 1, Status: result.Completed, Outcome: result.Fail,
+		Scenarios: []result.Scenario{{Name: "slot-lock-deadlock", Title: "Slots and locks", Arms: []result.Arm{
+			{Name: "control", Remedy: "none", Repeat: 1, Outcome: result.Pass, Reproduced: yes(), Verdict: result.NoEffect, Expected: result.NoEffect, Because: "0 grants in the 3.5 s that followed.",
+				Goodput: result.Goodput{Before: num(200), During: num(0), After: num(0)}, Signals: signal(true, 120),
+				Probes:   []result.Probe{{Name: "runbook-monitor", Did: `redis-cli monitor | grep "SET lock:"`, Because: "It could not connect."}},
+				Deadlock: &result.Deadlock{Proved: true, Checked: true, Kind: "deadlock", AfterMS: 1295, LateMS: 90, Sentence: "Deadlock: 4 workers wait.", Graph: "flowchart LR\n"}},
+			{Name: "raise", Remedy: "raise-maxclients-restart", Repeat: 1, Outcome: result.Pass, Reproduced: yes(), Verdict: result.Cured, Expected: result.Cured, Because: "Goodput was back.",
+				Unsafe: true, Safety: result.Safety{Overlaps: 4, LostUpdates: 2}, Recovery: &result.Recovery{Ratio: 1, RestoredAfterMS: num(840)},
+				Goodput: result.Goodput{Before: num(201.4), During: num(0), After: num(213)}, Signals: signal(true, 80),
+				Steps: []result.Step{{AtMS: 3100, Did: "CONFIG GET maxclients", Answer: "10000"}}},
+			{Name: "restart", Remedy: "restart-server", Repeat: 1, Outcome: result.Fail, Reproduced: yes(), Verdict: result.Relapsed, Expected: result.Cured,
 				Reasons: []string{"remedy restart-server was expected to be cured and was relapsed"}, Signals: signal(false, 0)},
 		}}},
-		Claims: []harness.Claim{
-			{ID: "A1", Words: "Connected clients > 80%", Verdict: harness.Conditional, Because: "It fires here.", Instead: "Watch goodput.",
-				Evidence: []harness.Evidence{
+		Claims: []result.Claim{
+			{ID: "A1", Words: "Connected clients > 80%", Verdict: result.Conditional, Because: "It fires here.", Instead: "Watch goodput.",
+				Evidence: []result.Evidence{
 					{Scenario: "slot-lock-deadlock", Arm: "control", Field: "signals.client-saturation.detect_ms", Value: 120.0},
 					{Scenario: "healthy", Arm: "control", Field: "signals.client-saturation.figures", Value: map[string]any{"ratio_max": 0.5}},
 				}},
-			{ID: "P1", Words: "Back off", Verdict: harness.Untested},
+			{ID: "P1", Words: "Back off", Verdict: result.Untested},
 		},
 	}
 }
@@ -94,13 +94,13 @@ func TestMarkdownOpensWithTheAnswer(t *testing.T) {
 func TestMarkdownIsHostileProof(t *testing.T) {
 	evil := "<script>alert(1)</script>|`rm`[x](javascript:y)\n# owned"
 	r := sample()
-	r.ID, r.Because, r.Status = evil, evil, harness.Aborted
+	r.ID, r.Because, r.Status = evil, evil, result.Aborted
 	sc := &r.Scenarios[0]
 	sc.Name, sc.Title = evil, evil
 	for i := range sc.Arms {
 		a := &sc.Arms[i]
 		a.Name, a.Because, a.Reasons = evil+string(rune('a'+i)), evil, []string{evil}
-		a.Steps = []harness.Step{{Did: evil, Answer: evil}}
+		a.Steps = []result.Step{{Did: evil, Answer: evil}}
 		a.Signals[0].Name = evil
 	}
 	r.Environment.Server.Version = evil
@@ -128,8 +128,8 @@ func TestRepeatsAreFolded(t *testing.T) {
 	arm := r.Scenarios[0].Arms[0]
 	no := false
 	again, odd := arm, arm
-	again.Repeat, odd.Repeat, odd.Verdict, odd.Outcome, odd.Reproduced = 2, 3, harness.Relapsed, harness.Fail, &no
-	r.Scenarios[0].Arms = []harness.ArmResult{arm, again, odd}
+	again.Repeat, odd.Repeat, odd.Verdict, odd.Outcome, odd.Reproduced = 2, 3, result.Relapsed, result.Fail, &no
+	r.Scenarios[0].Arms = []result.Arm{arm, again, odd}
 	var b bytes.Buffer
 	if err := Table(&b, r); err != nil {
 		t.Fatal(err)
@@ -146,8 +146,8 @@ func TestJSONIsTheRun(t *testing.T) {
 	if err := JSON(&b, sample()); err != nil {
 		t.Fatal(err)
 	}
-	var back harness.Run
-	if err := json.Unmarshal(b.Bytes(), &back); err != nil || back.Schema != harness.RunSchema || len(back.Scenarios[0].Arms) != 3 {
+	var back result.Run
+	if err := json.Unmarshal(b.Bytes(), &back); err != nil || back.Schema != result.RunSchema || len(back.Scenarios[0].Arms) != 3 {
 		t.Errorf("%v, %+v", err, back)
 	}
 }
@@ -157,11 +157,11 @@ func TestFormats(t *testing.T) {
 		t.Errorf("not sorted: %v", Formats())
 	}
 	for _, name := range Formats() {
-		if err := Write(&bytes.Buffer{}, name, &harness.Run{}); err != nil {
+		if err := Write(&bytes.Buffer{}, name, &result.Run{}); err != nil {
 			t.Errorf("%s of an empty run: %v", name, err)
 		}
 	}
-	if err := Write(&bytes.Buffer{}, "pdf", sample()); !errors.Is(err, harness.ErrUsage) || !strings.Contains(err.Error(), "markdown") {
+	if err := Write(&bytes.Buffer{}, "pdf", sample()); !errors.Is(err, result.ErrUsage) || !strings.Contains(err.Error(), "markdown") {
 		t.Errorf("%v", err)
 	}
 }
@@ -173,11 +173,11 @@ func TestMarkdownListsVerdictsThatDiffer(t *testing.T) {
 	first := r.Scenarios[0].Arms[0]
 	second := first
 	second.Repeat = 2
-	r.Scenarios[0].Arms = []harness.ArmResult{first, second}
-	for verdict, want := range map[harness.Verdict]string{
-		harness.NoEffect: "## Verdicts that differ between 2 repeats\n\nNone.\n",
-		harness.Relapsed: "## Verdicts that differ between 2 repeats\n\n- `slot-lock-deadlock` / `control`: no-effect 1/2, relapsed 1/2\n",
-		"":               "## Verdicts that differ between 2 repeats\n\n- `slot-lock-deadlock` / `control`: no-effect 1/2, reproduced 1/2\n",
+	r.Scenarios[0].Arms = []result.Arm{first, second}
+	for verdict, want := range map[result.Verdict]string{
+		result.NoEffect: "## Verdicts that differ between 2 repeats\n\nNone.\n",
+		result.Relapsed: "## Verdicts that differ between 2 repeats\n\n- `slot-lock-deadlock` / `control`: no-effect 1/2, relapsed 1/2\n",
+		"":              "## Verdicts that differ between 2 repeats\n\n- `slot-lock-deadlock` / `control`: no-effect 1/2, reproduced 1/2\n",
 	} {
 		r.Scenarios[0].Arms[1].Verdict = verdict
 		var b bytes.Buffer

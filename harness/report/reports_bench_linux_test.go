@@ -13,8 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/result"
+	"github.com/lockjam/lockjam/harness/rundir"
 )
 
 // reportsOf names the run folder that a process of its own is to report on, so that the
@@ -54,7 +55,7 @@ func printPeak() error {
 
 // reportAll writes a run in every format.
 func reportAll(folder string) error {
-	r, err := harness.LoadRun(folder)
+	r, err := rundir.Load(folder)
 	if err != nil {
 		return err
 	}
@@ -74,7 +75,7 @@ func BenchmarkReports(b *testing.B) {
 	run.Scenarios = run.Scenarios[:1]
 	run.Scenarios[0].Arms = nil
 	for i := range arms {
-		a := harness.ArmResult{Name: fmt.Sprint("arm-", i), Repeat: 1, Remedy: "none", Outcome: harness.Pass, Folder: fmt.Sprint("busy/arm-", i)}
+		a := result.Arm{Name: fmt.Sprint("arm-", i), Repeat: 1, Remedy: "none", Outcome: result.Pass, Folder: fmt.Sprint("busy/arm-", i)}
 		a.Phases = phasesOf(1e4, 2e4, 5e4)
 		if err := recordBusy(filepath.Join(folder, a.Folder), each, uint64(i)); err != nil {
 			b.Fatal(err)

@@ -6,7 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
+	"github.com/lockjam/lockjam/harness/stats"
+	"github.com/lockjam/lockjam/harness/text"
 )
 
 // row is one arm of one scenario, its repeats folded together. It is what
@@ -16,12 +18,12 @@ type row struct {
 	arm      string
 	image    string // in a run on several
 	remedy   string
-	repeats  []harness.ArmResult
+	repeats  []result.Arm
 
 	prevention, claim string
 }
 
-func rows(r *harness.Run) []row {
+func rows(r *result.Run) []row {
 	var all []row
 	for _, sc := range r.Scenarios {
 		first := len(all)
@@ -47,7 +49,7 @@ func (r row) name() string {
 
 // tally counts what the repeats answer, and joins the answers, most frequent
 // first: "cured", or "cured 19/20, relapsed 1/20".
-func (r row) tally(answer func(harness.ArmResult) string) string {
+func (r row) tally(answer func(result.Arm) string) string {
 	counts := map[string]int{}
 	var order []string
 	for _, a := range r.repeats {
@@ -75,7 +77,7 @@ func (r row) tally(answer func(harness.ArmResult) string) string {
 // verdict is the judge's word on the remedy, or what was found where there is none to
 // have a word on, and whether it did harm.
 func (r row) verdict() string {
-	return r.tally(func(a harness.ArmResult) string {
+	return r.tally(func(a result.Arm) string {
 		if a.Verdict != "" && a.Unsafe {
 			return string(a.Verdict) + ", UNSAFE"
 		}
@@ -85,7 +87,7 @@ func (r row) verdict() string {
 
 // asExpected compares with what the scenario says was measured before.
 func (r row) asExpected() string {
-	return r.tally(harness.ArmResult.AsExpected)
+	return r.tally(result.Arm.AsExpected)
 }
 
 func (r row) reproduced() string {
@@ -107,17 +109,17 @@ func (r row) reproduced() string {
 
 // before, during and after are medians over the repeats, in decisions per second.
 func (r row) before() string {
-	return r.perSecond(func(g harness.Goodput) *float64 { return g.Before })
+	return r.perSecond(func(g result.Goodput) *float64 { return g.Before })
 }
 
 func (r row) during() string {
-	return r.perSecond(func(g harness.Goodput) *float64 { return g.During })
+	return r.perSecond(func(g result.Goodput) *float64 { return g.During })
 }
 
-func (r row) after() string { return r.perSecond(func(g harness.Goodput) *float64 { return g.After }) }
+func (r row) after() string { return r.perSecond(func(g result.Goodput) *float64 { return g.After }) }
 
-func (r row) perSecond(of func(harness.Goodput) *float64) string {
-	return r.median("%.0f/s", func(a harness.ArmResult) (float64, bool) {
+func (r row) perSecond(of func(result.Goodput) *float64) string {
+	return r.median("%.0f/s", func(a result.Arm) (float64, bool) {
 		if v := of(a.Goodput); v != nil {
 			return *v, true
 		}
@@ -128,7 +130,7 @@ func (r row) perSecond(of func(harness.Goodput) *float64) string {
 // ratio is goodput as a share of the baseline's: the median, with the widest interval.
 func (r row) ratio() string {
 	low, high := math.Inf(1), math.Inf(-1)
-	mid, there := r.medianOf(func(a harness.ArmResult) (float64, bool) {
+	mid, there := r.medianOf(func(a result.Arm) (float64, bool) {
 		if a.Recovery == nil {
 			return 0, false
 		}
@@ -139,33 +141,33 @@ func (r row) ratio() string {
 	case !there:
 		return "-"
 	case low == high:
-		return harness.Percent(mid) + "%"
+		return text.Percent(mid) + "%"
 	}
-	return fmt.Sprintf("%s%% (%s-%s)", harness.Percent(mid), harness.Percent(low), harness.Percent(high))
+	return fmt.Sprintf("%s%% (%s-%s)", text.Percent(mid), text.Percent(low), text.Percent(high))
 }
 
 // brokenIncident reports whether an arm without a verdict shows an incident of safety faults.
-func brokenIncident(a harness.ArmResult) bool {
+func brokenIncident(a result.Arm) bool {
 	return a.Verdict == "" && a.FaultsPerS != nil && a.Reproduced != nil && *a.Reproduced
 }
 
 // faults is the median of what must not happen, all kinds together.
 func (r row) faults() string {
-	return r.median("%.0f", func(a harness.ArmResult) (float64, bool) {
-		return float64(a.Safety.Total()), a.Verdict != "" && a.Verdict != harness.Blocked || brokenIncident(a)
+	return r.median("%.0f", func(a result.Arm) (float64, bool) {
+		return float64(a.Safety.Total()), a.Verdict != "" && a.Verdict != result.Blocked || brokenIncident(a)
 	})
 }
 
 func (r row) restored() string {
-	return r.median("%.1f s", func(a harness.ArmResult) (float64, bool) {
-		if a.Recovery == nil || a.Recovery.RestoredAfterMS == nil || a.Verdict != harness.Cured {
+	return r.median("%.1f s", func(a result.Arm) (float64, bool) {
+		if a.Recovery == nil || a.Recovery.RestoredAfterMS == nil || a.Verdict != result.Cured {
 			return 0, false
 		}
 		return *a.Recovery.RestoredAfterMS / 1000, true
 	})
 }
 
-func (r row) median(format string, of func(harness.ArmResult) (float64, bool)) string {
+func (r row) median(format string, of func(result.Arm) (float64, bool)) string {
 	if v, there := r.medianOf(of); there {
 		return fmt.Sprintf(format, v)
 	}
@@ -173,7 +175,7 @@ func (r row) median(format string, of func(harness.ArmResult) (float64, bool)) s
 }
 
 // medianOf is over the repeats that have the figure; false if none has.
-func (r row) medianOf(of func(harness.ArmResult) (float64, bool)) (float64, bool) {
+func (r row) medianOf(of func(result.Arm) (float64, bool)) (float64, bool) {
 	var values []float64
 	for _, a := range r.repeats {
 		if v, ok := of(a); ok {
@@ -183,15 +185,15 @@ func (r row) medianOf(of func(harness.ArmResult) (float64, bool)) (float64, bool
 	if len(values) == 0 {
 		return 0, false
 	}
-	return harness.Median(values), true
+	return stats.Median(values), true
 }
 
 // unchecked says in a line which arms' findings the scenario expects nothing of, name making
 // a name of each; "" if there are none. They count for no expectation that was met.
-func unchecked(r *harness.Run, name func(row) string) string {
+func unchecked(r *result.Run, name func(row) string) string {
 	var open []string
 	for _, one := range rows(r) {
-		if slices.ContainsFunc(one.repeats, func(a harness.ArmResult) bool { return a.Outcome == harness.Pass && a.NotChecked() != "" }) {
+		if slices.ContainsFunc(one.repeats, func(a result.Arm) bool { return a.Outcome == result.Pass && a.NotChecked() != "" }) {
 			open = append(open, name(one))
 		}
 	}
@@ -203,15 +205,15 @@ func unchecked(r *harness.Run, name func(row) string) string {
 
 // live is a scenario's arms by which a signal is told: those with the failure, and those
 // in which nothing is to go wrong. Behind a prevention the incident may not have come.
-func live(sc harness.ScenarioResult) row {
-	return row{scenario: sc.Name, repeats: slices.DeleteFunc(slices.Clone(sc.Arms), func(a harness.ArmResult) bool {
+func live(sc result.Scenario) row {
+	return row{scenario: sc.Name, repeats: slices.DeleteFunc(slices.Clone(sc.Arms), func(a result.Arm) bool {
 		return a.Prevention != "" || a.Reproduced != nil && !*a.Reproduced
 	})}
 }
 
 // signal answers for all repeats: how many fired, and the median time to detect.
-func (r row) signal(name string) (s harness.SignalResult, fired int, detect string) {
-	detect = r.median("%.0f ms", func(a harness.ArmResult) (float64, bool) {
+func (r row) signal(name string) (s result.Signal, fired int, detect string) {
+	detect = r.median("%.0f ms", func(a result.Arm) (float64, bool) {
 		for _, x := range a.Signals {
 			if x.Name == name {
 				s = x

@@ -12,9 +12,10 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
-	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/history"
 	"github.com/lockjam/lockjam/harness/remedies"
+	"github.com/lockjam/lockjam/harness/result"
+	"github.com/lockjam/lockjam/harness/rundir"
 )
 
 const (
@@ -62,8 +63,8 @@ type reading struct {
 
 // readSeries reads an arm's history. With an error the series holds what could be
 // read; it is nil where that is nothing.
-func readSeries(folder string, a harness.ArmResult) (*series, error) {
-	f, err := harness.OpenFile(folder, filepath.Join(a.Folder, historyFile))
+func readSeries(folder string, a result.Arm) (*series, error) {
+	f, err := rundir.OpenFile(folder, filepath.Join(a.Folder, historyFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("there is no history: %s is missing", historyFile)
 	}
@@ -97,7 +98,7 @@ func readSeries(folder string, a harness.ArmResult) (*series, error) {
 }
 
 // newSeries takes over the judge's phases, each of them once.
-func newSeries(a harness.ArmResult) *series {
+func newSeries(a result.Arm) *series {
 	s := new(series)
 	for _, p := range a.Phases {
 		judged := p.Name == history.Baseline || p.Name == history.Incident || p.Name == history.Recovery

@@ -9,17 +9,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 const ms = time.Millisecond
 
 // recorded writes a history into the folder of an arm of a new run.
-func recorded(t testing.TB, h history.History) (folder string, a harness.ArmResult) {
+func recorded(t testing.TB, h history.History) (folder string, a result.Arm) {
 	t.Helper()
 	folder = t.TempDir()
-	a = harness.ArmResult{Name: "control", Folder: "scenario/control"}
+	a = result.Arm{Name: "control", Folder: "scenario/control"}
 	dir := filepath.Join(folder, a.Folder)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
@@ -53,17 +53,17 @@ func answered(at time.Duration, runID string, clients, limit, rejected int64) hi
 	return history.Sample{At: at, Server: &history.Server{RunID: runID, Connected: clients, MaxClients: limit, Rejected: rejected}}
 }
 
-func phasesOf(ends ...float64) []harness.PhaseResult {
-	var phases []harness.PhaseResult
+func phasesOf(ends ...float64) []result.Phase {
+	var phases []result.Phase
 	start := 0.0
 	for i, end := range ends {
-		phases = append(phases, harness.PhaseResult{Name: []string{history.Baseline, history.Incident, history.Recovery}[i], StartMS: start, EndMS: end, GoodputPerS: 10})
+		phases = append(phases, result.Phase{Name: []string{history.Baseline, history.Incident, history.Recovery}[i], StartMS: start, EndMS: end, GoodputPerS: 10})
 		start = end
 	}
 	return phases
 }
 
-func mustRead(t *testing.T, h history.History, phases []harness.PhaseResult) *series {
+func mustRead(t *testing.T, h history.History, phases []result.Phase) *series {
 	t.Helper()
 	folder, a := recorded(t, h)
 	a.Phases = phases
@@ -194,9 +194,9 @@ func TestAnArmThatNobodyJudged(t *testing.T) {
 
 func TestPhasesMaySayAnything(t *testing.T) {
 	phases := phasesOf(1e300)
-	phases = append(phases, phases[0], harness.PhaseResult{Name: "<b>", EndMS: 5}, harness.PhaseResult{Name: history.Recovery, StartMS: 7, EndMS: -7})
+	phases = append(phases, phases[0], result.Phase{Name: "<b>", EndMS: 5}, result.Phase{Name: history.Recovery, StartMS: 7, EndMS: -7})
 	s := mustRead(t, history.History{Ops: []history.Op{ended(50*ms, history.OK)}}, phases)
-	if len(s.phases) != 1 || len(s.decisions) > maxBins || len(s.figures(harness.ArmResult{})) == 0 {
+	if len(s.phases) != 1 || len(s.decisions) > maxBins || len(s.figures(result.Arm{})) == 0 {
 		t.Errorf("%d phases, %d bins", len(s.phases), len(s.decisions))
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 // What the wait-for graph found stands in both reports, also where it is no proof.
@@ -13,9 +13,9 @@ func TestStandstillThatIsNotProvedIsTold(t *testing.T) {
 	r := sample()
 	const sentence = "5 workers wait, and 6950 attempts within 1 s brought no grant, though what some of them wait for is free."
 	for i := range r.Scenarios[0].Arms {
-		r.Scenarios[0].Arms[i].Deadlock = &harness.Deadlock{Kind: "livelock", Sentence: sentence, Graph: "flowchart LR\n n0([\"5 workers\"])\n"}
+		r.Scenarios[0].Arms[i].Deadlock = &result.Deadlock{Kind: "livelock", Sentence: sentence, Graph: "flowchart LR\n n0([\"5 workers\"])\n"}
 	}
-	r.Scenarios[0].Arms[1].Foreign = []harness.Foreign{{Name: "cron", Host: "10.0.0.7", Connections: 2}}
+	r.Scenarios[0].Arms[1].Foreign = []result.Foreign{{Name: "cron", Host: "10.0.0.7", Connections: 2}}
 	var b bytes.Buffer
 	if err := Markdown(&b, r); err != nil {
 		t.Fatal(err)

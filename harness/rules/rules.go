@@ -12,7 +12,8 @@ import (
 
 	"github.com/goccy/go-yaml"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/claims"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 // Severity says what an alert is worth getting up for.
@@ -120,7 +121,7 @@ func Write(w io.Writer, interval time.Duration) error {
 	}
 	text, err := yaml.MarshalWithOptions(file, yaml.UseLiteralStyleIfMultiline(true), yaml.IndentSequence(true))
 	if err != nil {
-		return fmt.Errorf("%w: rules: %w", harness.ErrInternal, err)
+		return fmt.Errorf("%w: rules: %w", result.ErrInternal, err)
 	}
 	var b bytes.Buffer
 	b.WriteString(words.Replace(head))
@@ -145,9 +146,9 @@ func (r Rule) measured() string {
 	if r.Verdict == "" {
 		return ""
 	}
-	text := fmt.Sprintf("%s (%q) is %s.", r.Claim, harness.ClaimWords(r.Claim), r.Verdict)
+	text := fmt.Sprintf("%s (%q) is %s.", r.Claim, claims.WordsOf(r.Claim), r.Verdict)
 	if r.Metric != "" {
-		text += fmt.Sprintf(" So is its metric, %s (%q).", r.Metric, harness.ClaimWords(r.Metric))
+		text += fmt.Sprintf(" So is its metric, %s (%q).", r.Metric, claims.WordsOf(r.Metric))
 	}
 	if len(r.Fires) > 0 {
 		text += " Read over a connection that was open before, it fires in " + list(r.Fires) + "."
@@ -160,10 +161,10 @@ func (r Rule) measured() string {
 
 // instead is the scorecard's advice on what the rule stands for.
 func (r Rule) instead() string {
-	if r.Verdict == "" || r.Verdict == harness.Confirmed {
+	if r.Verdict == "" || r.Verdict == result.Confirmed {
 		return ""
 	}
-	return harness.ClaimInstead(r.Claim)
+	return claims.InsteadOf(r.Claim)
 }
 
 // list joins names in their own order.

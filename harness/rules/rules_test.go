@@ -11,7 +11,8 @@ import (
 
 	"github.com/goccy/go-yaml"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
+	"github.com/lockjam/lockjam/harness/rundir"
 )
 
 var update = flag.Bool("update", false, "write docs/lockjam.rules.yml anew")
@@ -39,9 +40,9 @@ func TestRecordedRulesAreUpToDate(t *testing.T) {
 	}
 }
 
-func reference(t *testing.T) *harness.Run {
+func reference(t *testing.T) *result.Run {
 	t.Helper()
-	r, err := harness.LoadRun("../../results/reference")
+	r, err := rundir.Load("../../results/reference")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +73,7 @@ func TestWhatIsSaidWasMeasured(t *testing.T) {
 
 // did lists the scenarios that bear on a claim by what a signal did in their failing
 // arms, where nothing was done to prevent it.
-func did(run *harness.Run, claim, signal string) (fires, silent []string) {
+func did(run *result.Run, claim, signal string) (fires, silent []string) {
 	for _, sc := range run.Scenarios {
 		if !slices.Contains(sc.Claims, claim) {
 			continue
@@ -87,7 +88,7 @@ func did(run *harness.Run, claim, signal string) (fires, silent []string) {
 }
 
 // firedIn says whether a signal fired in a scenario, and if it could be read at all.
-func firedIn(sc harness.ScenarioResult, signal string) (fired, read bool) {
+func firedIn(sc result.Scenario, signal string) (fired, read bool) {
 	for _, a := range sc.Arms {
 		if a.Reproduced == nil || !*a.Reproduced || a.Prevention != "" {
 			continue

@@ -27,10 +27,10 @@ arms:
     swarm: {holder: returns-connection}
 `
 
-var withRollout = func() Known {
+var withRollout = func() vocabulary {
 	k := known
-	k.Remedies = map[string][]string{"none": nil, "rollout": nil}
-	k.Preventions = []string{"prevented"}
+	k.remedies = map[string][]string{"none": nil, "rollout": nil}
+	k.preventions = []string{"prevented"}
 	return k
 }()
 
@@ -38,7 +38,7 @@ var withRollout = func() Known {
 // stands.
 func TestArmOverrides(t *testing.T) {
 	for _, source := range []string{changed, swapped(changed)} {
-		s, err := Parse("x.yaml", []byte(source), withRollout)
+		s, err := parse("x.yaml", []byte(source), withRollout, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -95,13 +95,13 @@ func TestArmOverridesAreChecked(t *testing.T) {
 		if !strings.Contains(changed, c.old) {
 			t.Fatalf("there is no %q", c.old)
 		}
-		_, err := Parse("x.yaml", []byte(strings.Replace(changed, c.old, c.new, 1)), withRollout)
+		_, err := parse("x.yaml", []byte(strings.Replace(changed, c.old, c.new, 1)), withRollout, "")
 		if err == nil || strings.Count(err.Error(), "\n") > 0 || !strings.HasSuffix(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %s", c.new, err, c.want)
 		}
 	}
 	bare := strings.Replace(changed, "    prevention: backoff\n", "    prevention: backoff\n  - name: other\n", 1)
-	if _, err := Parse("x.yaml", []byte(bare), withRollout); err == nil || !strings.Contains(err.Error(), "say in swarm, server or trigger what it is") {
+	if _, err := parse("x.yaml", []byte(bare), withRollout, ""); err == nil || !strings.Contains(err.Error(), "say in swarm, server or trigger what it is") {
 		t.Errorf("a prevention of nothing: %v", err)
 	}
 }
@@ -123,7 +123,7 @@ arms:
 // An arm's expectation of a signal takes the place of the scenario's as a whole, and
 // the others stay.
 func TestArmSignals(t *testing.T) {
-	s, err := Parse("x.yaml", []byte(otherwise), known)
+	s, err := parse("x.yaml", []byte(otherwise), known, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +154,7 @@ func TestArmSignals(t *testing.T) {
 		if !strings.Contains(otherwise, c.old) {
 			t.Fatalf("there is no %q", c.old)
 		}
-		_, err := Parse("x.yaml", []byte(strings.Replace(otherwise, c.old, c.new, 1)), known)
+		_, err := parse("x.yaml", []byte(strings.Replace(otherwise, c.old, c.new, 1)), known, "")
 		if err == nil || strings.Count(err.Error(), "\n") > 0 || !strings.HasSuffix(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %s", c.new, err, c.want)
 		}

@@ -28,8 +28,8 @@ type Range struct {
 // has small scenarios checked, and notes what is asked of each key. Keys are as in
 // messages, but with arms[] for every arm and signals.* for every signal; what an
 // arm changes has the bounds of the scenario's. The time it takes is under a second.
-func Bounds(known Known) map[string]Bound {
-	e := explorer{known: known, found: map[string]Bound{}}
+func Bounds() map[string]Bound {
+	e := explorer{vocabulary: catalogue(), found: map[string]Bound{}}
 	// What is missing in a scenario that says nothing is required.
 	for _, nothing := range []world{{}, {"arms": []any{world{}}, "signals": world{e.signal(): world{}}}} {
 		_, failed := e.look(nothing)
@@ -52,9 +52,9 @@ func Bounds(known Known) map[string]Bound {
 type world map[string]any
 
 type explorer struct {
-	known  Known
-	found  map[string]Bound
-	worlds []world // those that validation has nothing against
+	vocabulary vocabulary
+	found      map[string]Bound
+	worlds     []world // those that validation has nothing against
 }
 
 // explore looks at a plain scenario, and at each that differs from it by one word
@@ -109,7 +109,7 @@ func (e *explorer) unconditional(key string, r Range) bool {
 
 // plain is a small scenario in which some keys have other values.
 func (e *explorer) plain(change world) world {
-	slots := e.known.ControlConnections + 1
+	slots := e.vocabulary.controlConnections + 1
 	w := world{
 		"name": "plain", "title": "Plain", "server": world{"maxclients": slots},
 		"signals": world{e.signal(): world{"expect": string(Any)}},
@@ -136,7 +136,7 @@ func (w world) set(path []string, value any) {
 
 // signal is a name that a scenario may use.
 func (e *explorer) signal() string {
-	return slices.Sorted(maps.Keys(e.known.Signals))[0]
+	return slices.Sorted(maps.Keys(e.vocabulary.signals))[0]
 }
 
 // look has a scenario checked and returns what is wrong with it, and with which keys.
@@ -147,7 +147,7 @@ func (e *explorer) look(w world) (Errors, map[string]bool) {
 	}
 	s := Defaults()
 	d := &decoder{places: map[string]place{"": {1, 1}}}
-	c := &checker{decoder: d, known: e.known, failed: map[string]bool{}, asked: e.note}
+	c := &checker{decoder: d, vocabulary: e.vocabulary, failed: map[string]bool{}, asked: e.note}
 	if root := d.tree(source); root != nil {
 		d.root(root, &s)
 		c.scenario(&s, "")

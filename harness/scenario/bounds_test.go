@@ -8,7 +8,7 @@ import (
 )
 
 func TestBounds(t *testing.T) {
-	found := Bounds(known)
+	found := Bounds()
 	for key, want := range map[string]Bound{
 		"name":              {Name: true, Required: true},
 		"title":             {Required: true},
@@ -16,7 +16,7 @@ func TestBounds(t *testing.T) {
 		"arms[].name":       {Name: true, Required: true},
 		"arms[].prevention": {Name: true},
 		"signals.*.expect":  {Words: []string{"fire", "silent", "any"}, Required: true},
-		"server.maxclients": {Range: &Range{3, maxServerClients, nil}, Required: true},
+		"server.maxclients": {Range: &Range{4, maxServerClients, nil}, Required: true},
 		"swarm.holder":      {Words: []string{"keeps-connection", "returns-connection", "redials"}},
 		// A kind of a catalogue, and not of Go.
 		"trigger.kind": {Words: triggers.Names()},

@@ -104,7 +104,7 @@ func (c *checker) directives(of string, config map[string]string) {
 			config[directive] = word
 		}
 	}
-	if c.known.Recorded { // no server is started with it
+	if c.vocabulary.recorded { // no server is started with it
 		return
 	}
 	for directive, value := range config {

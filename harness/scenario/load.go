@@ -30,30 +30,13 @@ const (
 	maxTokens = 10_000
 )
 
-// Known is what a scenario may name. It is passed in, because the catalogues
-// live in packages that this one does not import.
-type Known struct {
-	Signals            map[string][]string // signal name -> names of its parameters
-	Remedies           map[string][]string // remedy name -> names of its parameters
-	Verdicts           []string            // of remedies
-	Preventions        []string            // verdicts on preventions
-	Kinds              []string            // of standstills that can be proved
-	Claims             []string            // ids of the runbook's claims
-	ControlConnections int                 // slots that the control connections take
-	Restarting         []string            // remedies that restart the server
-	Recorded           bool                // the scenario has been run: it may have directives that none may have any more
-
-	// CheckParam says what is wrong with the value of a remedy's parameter; may be nil.
-	CheckParam func(remedy, param, value string) error
-}
-
 // pipeLimit is how long a pipe may take to deliver a scenario.
 const pipeLimit = 10 * time.Second
 
 // Load reads a scenario from a file of the user's. What is wrong with the
 // contents comes back as [Errors]; what is wrong with the file, as package os
 // says it.
-func Load(path string, known Known) (*Scenario, error) {
+func Load(path string) (*Scenario, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("read scenario: %w", err)
@@ -61,7 +44,7 @@ func Load(path string, known Known) (*Scenario, error) {
 	defer f.Close()
 	// It may be a pipe, as <(...) in a shell is, and one without a writer.
 	_ = f.SetReadDeadline(time.Now().Add(pipeLimit)) // a file has none, and needs none
-	s, err := Read(f, path, known)
+	s, err := Read(f, path)
 	if err != nil {
 		return nil, err
 	}
@@ -71,18 +54,38 @@ func Load(path string, known Known) (*Scenario, error) {
 
 // Read reads a scenario that is no file of the user's; path is for messages. It fails
 // as Load does.
-func Read(r io.Reader, path string, known Known) (*Scenario, error) {
+func Read(r io.Reader, path string) (*Scenario, error) {
+	source, err := read(r)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(path, source)
+}
+
+// ReadRecorded reads a scenario that has been run. It may have directives that none may
+// have any more, since no server is started with it.
+func ReadRecorded(r io.Reader, path string) (*Scenario, error) {
+	source, err := read(r)
+	if err != nil {
+		return nil, err
+	}
+	v := catalogue()
+	v.recorded = true
+	return parse(path, source, v, "")
+}
+
+func read(r io.Reader) ([]byte, error) {
 	// One byte more than is allowed is enough to know, and ends a read of /dev/zero.
 	source, err := io.ReadAll(io.LimitReader(r, maxSource+1))
 	if err != nil {
 		return nil, fmt.Errorf("read scenario: %w", err)
 	}
-	return Parse(path, source, known)
+	return source, nil
 }
 
 // Embedded loads a scenario of the catalogue by its name. A name that is not
 // in the catalogue is [ErrUnknown].
-func Embedded(name string, known Known) (*Scenario, error) {
+func Embedded(name string) (*Scenario, error) {
 	if !slices.Contains(scenarios.Names, name) {
 		return nil, fmt.Errorf("%w %s; %s", ErrUnknown, quote(name), hint(name, scenarios.Names))
 	}
@@ -90,23 +93,23 @@ func Embedded(name string, known Known) (*Scenario, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read scenario: %w", err)
 	}
-	return parse("scenarios/"+name+".yaml", source, known, name)
+	return parse("scenarios/"+name+".yaml", source, catalogue(), name)
 }
 
 // Parse reads a scenario from the text of a file; path is for messages. Every
 // problem that it finds is in the [Errors] that it returns.
-func Parse(path string, source []byte, known Known) (*Scenario, error) {
-	return parse(path, source, known, "")
+func Parse(path string, source []byte) (*Scenario, error) {
+	return parse(path, source, catalogue(), "")
 }
 
-// parse takes the name that the scenario must have; "" leaves it free.
-func parse(path string, source []byte, known Known, name string) (*Scenario, error) {
+// parse takes the words that a scenario may use, and the name that the scenario must have; "" leaves it free.
+func parse(path string, source []byte, v vocabulary, name string) (*Scenario, error) {
 	d := &decoder{path: path, places: map[string]place{"": {1, 1}}}
 	s := Defaults()
 	s.Path, s.Source = path, source
 	if root := d.tree(source); root != nil {
 		d.root(root, &s)
-		c := &checker{decoder: d, known: known, failed: map[string]bool{}}
+		c := &checker{decoder: d, vocabulary: v, failed: map[string]bool{}}
 		c.scenario(&s, name)
 	}
 	if len(d.errs) > 0 {

@@ -16,19 +16,19 @@ import (
 	"github.com/lockjam/lockjam/scenarios"
 )
 
-var known = Known{
-	Signals:  map[string][]string{"deadlock": {"after_ms"}, "goodput-collapse": nil},
-	Remedies: map[string][]string{"none": nil, "restart-server": nil, "raise-maxclients-live": {"maxclients"}},
-	Kinds:    []string{"deadlock", "orphaned"},
-	Claims:   []string{"A1", "S1"},
-	CheckParam: func(_, _, value string) error {
+var known = vocabulary{
+	signals:  map[string][]string{"deadlock": {"after_ms"}, "goodput-collapse": nil},
+	remedies: map[string][]string{"none": nil, "restart-server": nil, "raise-maxclients-live": {"maxclients"}},
+	kinds:    []string{"deadlock", "orphaned"},
+	claims:   []string{"A1", "S1"},
+	checkParam: func(_, _, value string) error {
 		if strings.Trim(value, "0123456789") != "" {
 			return fmt.Errorf("%q is no number", value)
 		}
 		return nil
 	},
-	Verdicts:           []string{"cured", "no-effect", "blocked"},
-	ControlConnections: 2,
+	verdicts:           []string{"cured", "no-effect", "blocked"},
+	controlConnections: 2,
 }
 
 const minimal = `name: minimal
@@ -59,7 +59,7 @@ func line(t *testing.T, text, word string) int {
 
 func mustParse(t *testing.T, source string) *Scenario {
 	t.Helper()
-	s, err := Parse("x.yaml", []byte(source), known)
+	s, err := parse("x.yaml", []byte(source), known, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,11 +91,11 @@ func TestParseFillsInDefaults(t *testing.T) {
 func TestParseOfARecordedScenario(t *testing.T) {
 	source := "name: old\ntitle: t\nserver: {maxclients: 32, config: {proc-title-template: x}}\narms: [{name: control}]\n"
 	known := known
-	if _, err := Parse("x.yaml", []byte(source), known); err == nil {
+	if _, err := parse("x.yaml", []byte(source), known, ""); err == nil {
 		t.Error("it is taken for one that can be run")
 	}
-	known.Recorded = true
-	if _, err := Parse("x.yaml", []byte(source), known); err != nil {
+	known.recorded = true
+	if _, err := parse("x.yaml", []byte(source), known, ""); err != nil {
 		t.Error(err)
 	}
 }
@@ -165,7 +165,7 @@ func TestParseRefusesWhatIsNotOneMapping(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := Parse("x.yaml", []byte(test.source), known)
+			_, err := parse("x.yaml", []byte(test.source), known, "")
 			if err == nil || err.Error() != test.want {
 				t.Errorf("got\n%v\nwant\n%s", err, test.want)
 			}
@@ -227,7 +227,7 @@ func TestParseRefusesWrongTypes(t *testing.T) {
 	for _, test := range tests {
 		source := minimal + test.more + "\n"
 		want := fmt.Sprintf("x.yaml:%d%s", line(t, source, "<-"), test.want)
-		if _, err := Parse("x.yaml", []byte(source), known); err == nil || err.Error() != want {
+		if _, err := parse("x.yaml", []byte(source), known, ""); err == nil || err.Error() != want {
 			t.Errorf("%s\ngot  %v\nwant %s", test.more, err, want)
 		}
 	}
@@ -241,7 +241,7 @@ func TestParseTakesNumbersForText(t *testing.T) {
 	} {
 		source := "name: x\ntitle: 5\nserver: {maxclients: 8, config: {appendonly: " + value + "}, config_if_known: {appendonly: " + value + "}}\n" +
 			"arms: [{name: control}, {name: 7, remedy: raise-maxclients-live, params: {maxclients: 100}, server: {config: {appendonly: " + value + "}}}]\n"
-		s, err := Parse("x.yaml", []byte(source), known)
+		s, err := parse("x.yaml", []byte(source), known, "")
 		if err != nil {
 			t.Errorf("%s: %v", value, err)
 			continue
@@ -255,7 +255,7 @@ func TestParseTakesNumbersForText(t *testing.T) {
 			t.Errorf("%q, %q, %v", s.Title, s.Arms[1].Name, s.Arms[1].Params)
 		}
 	}
-	_, err := Parse("x.yaml", []byte("name: x\ntitle: t\nserver: {maxclients: 8, config: {appendonly: [a]}}\narms: [{name: control}]\n"), known)
+	_, err := parse("x.yaml", []byte("name: x\ntitle: t\nserver: {maxclients: 8, config: {appendonly: [a]}}\narms: [{name: control}]\n"), known, "")
 	if err == nil || err.Error() != "x.yaml:3:34: server.config.appendonly: want text, not a list" {
 		t.Error(err)
 	}
@@ -265,8 +265,8 @@ func TestParseTakesNumbersForText(t *testing.T) {
 // from one that is none.
 func TestParseSaysAllOfArms(t *testing.T) {
 	known := known
-	known.Preventions = []string{"prevented"}
-	_, err := Parse("x.yaml", []byte(`name: x
+	known.preventions = []string{"prevented"}
+	_, err := parse("x.yaml", []byte(`name: x
 title: t
 server: {maxclients: 32}
 arms:
@@ -275,7 +275,7 @@ arms:
   - {name: restart, remedy: raise-maxclients-live, params: {maxclients: 100, clients: 5}, expect: {verdict: prevented}}
   - {name: jitter, prevention: jitter, swarm: {lock: {backoff: full-jitter}}, expect: {verdict: no-effect}}
   - {name: whole, remedy: raise-maxclients-live, params: {maxclients: [1]}}
-`), known)
+`), known, "")
 	want := strings.TrimPrefix(`
 x.yaml:4:1: arms: no arm is called control: without it no remedy can earn credit
 x.yaml:5:50: arms[0].expect.verdict: unknown verdict "fixed"; known: cured, no-effect, blocked
@@ -304,7 +304,7 @@ func TestListed(t *testing.T) {
 }
 
 func TestParseReportsEverythingAtOnce(t *testing.T) {
-	_, err := Parse("x.yaml", []byte(`name: Two Words
+	_, err := parse("x.yaml", []byte(`name: Two Words
 titel: a typo is not also a missing title
 server: {maxclients: 1}
 swarm:
@@ -317,7 +317,7 @@ signals:
 arms:
   - name: restart
     remedy: restart-serve
-`), known)
+`), known, "")
 	want := strings.TrimPrefix(`
 x.yaml:1:7: name: "Two Words": want lower-case words joined by hyphens, at most 64 letters
 x.yaml:2:1: unknown key "titel"; did you mean "title"?
@@ -377,7 +377,7 @@ func TestParseIsQuick(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			begun := time.Now()
-			_, err := Parse("x.yaml", []byte(source), known)
+			_, err := parse("x.yaml", []byte(source), known, "")
 			if took := time.Since(begun); took > 10*time.Second { // seconds on a busy machine, hours without the limits
 				t.Errorf("took %v", took)
 			}
@@ -397,19 +397,19 @@ func TestLoad(t *testing.T) {
 	if err := os.WriteFile(path, []byte(minimal), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if s, err := Load(path, known); err != nil || s.Path != path || string(s.Source) != minimal {
+	if s, err := Load(path); err != nil || s.Path != path || string(s.Source) != minimal {
 		t.Errorf("got %+v, %v", s, err)
 	}
-	if _, err := Load(path+"x", known); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := Load(path + "x"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a file that is not there: got %v", err)
 	}
-	if _, err := Load(filepath.Dir(path), known); err == nil {
+	if _, err := Load(filepath.Dir(path)); err == nil {
 		t.Error("a folder was loaded")
 	}
 	if err := os.Truncate(path, 1<<40); err != nil { // a sparse file
 		t.Skip(err)
 	}
-	if _, err := Load(path, known); err == nil || !strings.Contains(err.Error(), "larger than 1 MiB") {
+	if _, err := Load(path); err == nil || !strings.Contains(err.Error(), "larger than 1 MiB") {
 		t.Errorf("a huge file: got %v", err)
 	}
 }
@@ -421,7 +421,7 @@ func TestEmbedded(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s, err := Embedded(name, namedIn(t, source))
+			s, err := Embedded(name)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -432,36 +432,6 @@ func TestEmbedded(t *testing.T) {
 	}
 }
 
-// namedIn takes for known what a scenario names. Whether the catalogues hold
-// it is for those to test who know them.
-func namedIn(t *testing.T, source []byte) Known {
-	t.Helper()
-	d := &decoder{path: "x.yaml", places: map[string]place{}}
-	var s Scenario
-	d.root(d.tree(source), &s)
-	if len(d.errs) > 0 {
-		t.Fatal(d.errs)
-	}
-	k := Known{Kinds: []string{s.Incident.Kind}, Claims: s.Claims, Signals: map[string][]string{}, Remedies: map[string][]string{}, ControlConnections: 2}
-	for name, signal := range s.Signals {
-		k.Signals[name] = nil
-		for param := range signal.Params {
-			k.Signals[name] = append(k.Signals[name], param)
-		}
-	}
-	for _, arm := range s.Arms {
-		k.Verdicts, k.Preventions = append(k.Verdicts, arm.Expect.Verdict), append(k.Preventions, arm.Expect.Verdict)
-		k.Remedies[arm.Remedy] = append(k.Remedies[arm.Remedy], "")
-		if arm.Claim != "" {
-			k.Claims = append(k.Claims, arm.Claim)
-		}
-		for param := range arm.Params {
-			k.Remedies[arm.Remedy] = append(k.Remedies[arm.Remedy], param)
-		}
-	}
-	return k
-}
-
 func TestEmbeddedUnknown(t *testing.T) {
 	for name, want := range map[string]string{
 		"helthy":        `unknown scenario "helthy"; did you mean "healthy"?`,
@@ -469,7 +439,7 @@ func TestEmbeddedUnknown(t *testing.T) {
 		"scenarios.go":  `unknown scenario "scenarios.go"; known: ` + strings.Join(scenarios.Names, ", "),
 		"orphaned_lock": `unknown scenario "orphaned_lock"; did you mean "orphaned-lock"?`,
 	} {
-		_, err := Embedded(name, known)
+		_, err := Embedded(name)
 		if !errors.Is(err, ErrUnknown) || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
 		}
@@ -495,9 +465,9 @@ func FuzzParse(f *testing.F) {
 		f.Add([]byte(source))
 	}
 	f.Fuzz(func(t *testing.T, source []byte) {
-		s, err := Parse("x.yaml", source, known)
+		s, err := parse("x.yaml", source, known, "")
 		if err == nil {
-			if !namePattern.MatchString(s.Name) || len(s.Arms) == 0 || s.Server.MaxClients <= known.ControlConnections {
+			if !namePattern.MatchString(s.Name) || len(s.Arms) == 0 || s.Server.MaxClients <= known.controlConnections {
 				t.Errorf("accepted %+v", s)
 			}
 			return

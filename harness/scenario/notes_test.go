@@ -52,16 +52,16 @@ func TestCopy(t *testing.T) {
 		{"other names", strings.Replace(minimal, "name: minimal", "summary: |\n  name: x\nname: minimal", 1),
 			"# yaml-language-server: $schema=s.json\n" + strings.Replace(minimal, "name: minimal", "summary: |\n  name: x\nname: mine", 1)},
 	} {
-		got, err := mustParse(t, c.source).Copy("mine", "s.json", known)
+		got, err := mustParse(t, c.source).Copy("mine", "s.json")
 		if err != nil || string(got) != c.want {
 			t.Errorf("%s: got %v\n%s\nwant\n%s", c.name, err, got, c.want)
 		}
 	}
 	flow := mustParse(t, `{name: minimal, title: t, server: {maxclients: 8}, arms: [{name: control}]}`)
-	if _, err := flow.Copy("mine", "s.json", known); err == nil || !strings.Contains(err.Error(), "x.yaml: cannot rename it") {
+	if _, err := flow.Copy("mine", "s.json"); err == nil || !strings.Contains(err.Error(), "x.yaml: cannot rename it") {
 		t.Errorf("flow style: %v", err)
 	}
-	if _, err := mustParse(t, minimal).Copy("No Name", "s.json", known); err == nil || !strings.HasPrefix(err.Error(), `"No Name": want lower-case`) {
+	if _, err := mustParse(t, minimal).Copy("No Name", "s.json"); err == nil || !strings.HasPrefix(err.Error(), `"No Name": want lower-case`) {
 		t.Errorf("a bad name: %v", err)
 	}
 }

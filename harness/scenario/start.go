@@ -12,7 +12,7 @@ var start []byte
 
 // Start is the scenario that a new one begins as: small, whole, and with a comment
 // on each of its parts.
-func Start(known Known) (*Scenario, error) { return Parse("start.yaml", start, known) }
+func Start() (*Scenario, error) { return Parse("start.yaml", start) }
 
 var (
 	// A line for editors among the comments that a file begins with.
@@ -28,7 +28,7 @@ func SchemaLine(at string) string { return "# yaml-language-server: $schema=" + 
 // Copy is the text of a scenario's file under another name, for a scenario that
 // begins as a copy. Its JSON Schema is at a URL, or at a path from where the copy
 // will be.
-func (s *Scenario) Copy(name, schemaAt string, known Known) ([]byte, error) {
+func (s *Scenario) Copy(name, schemaAt string) ([]byte, error) {
 	if err := CheckName(name); err != nil {
 		return nil, err
 	}
@@ -37,7 +37,7 @@ func (s *Scenario) Copy(name, schemaAt string, known Known) ([]byte, error) {
 	if at := nameLine.FindStringSubmatchIndex(text); at != nil {
 		text = text[:at[4]] + name + text[at[5]:]
 	}
-	copied, err := Parse(s.Path, []byte(text), known)
+	copied, err := Parse(s.Path, []byte(text))
 	if err != nil {
 		return nil, err
 	}

@@ -37,7 +37,7 @@ func (c *checker) oneNode(key string, s *Scenario, a *Arm) {
 	if a.Server != nil && a.Server.Topology != s.Server.Topology {
 		c.fail(on(key+".server.topology", "server.topology"), "%s: an arm has the scenario's, %s", a.Server.Topology, s.Server.Topology)
 	}
-	if s.Server.Topology.Several() && slices.Contains(c.known.Restarting, a.Remedy) {
+	if s.Server.Topology.Several() && slices.Contains(c.vocabulary.restarting, a.Remedy) {
 		c.fail(on(key+".remedy", "server.topology"), "%s: only a single server can be restarted, and this one is a %s", quote(a.Remedy), s.Server.Topology)
 	}
 }

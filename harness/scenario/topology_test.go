@@ -24,17 +24,17 @@ arms:
 func TestTopologies(t *testing.T) {
 	k := known
 	fine := strings.Replace(pair, "restart-server", "raise-maxclients-live", 1)
-	s, err := Parse("x.yaml", []byte(fine), k)
+	s, err := parse("x.yaml", []byte(fine), k, "")
 	if err != nil || s.Server.Topology != server.Sentinel || s.Arms[2].Server.Topology != server.Sentinel {
 		t.Fatalf("%+v, %v", s, err)
 	}
 	if s := mustParse(t, whole); s.Server.Topology != server.Single {
 		t.Errorf("without a word of it the topology is %q", s.Server.Topology)
 	}
-	k.Restarting = []string{"restart-server"}
+	k.restarting = []string{"restart-server"}
 	cluster := strings.NewReplacer("topology: sentinel", "topology: cluster", "{wait_replicas: 1}", "{}",
 		"kind: failover, lag_ms: 200", "kind: surge", "restart-server", "raise-maxclients-live").Replace(pair)
-	if _, err := Parse("x.yaml", []byte(cluster), k); err != nil {
+	if _, err := parse("x.yaml", []byte(cluster), k, ""); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ in, old, new, want string }{
@@ -59,7 +59,7 @@ func TestTopologies(t *testing.T) {
 		if !strings.Contains(c.in, c.old) {
 			t.Fatalf("there is no %q", c.old)
 		}
-		_, err := Parse("x.yaml", []byte(strings.Replace(c.in, c.old, c.new, 1)), k)
+		_, err := parse("x.yaml", []byte(strings.Replace(c.in, c.old, c.new, 1)), k, "")
 		if err == nil || !strings.HasSuffix(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: got %v, want %s", c.new, err, c.want)
 		}

@@ -61,10 +61,10 @@ const (
 // what the decoder could not use is not complained about twice.
 type checker struct {
 	*decoder
-	known  Known
-	failed map[string]bool     // keys that were complained about
-	arm    string              // "arms[2]." while what that arm changes is checked; "" for the scenario itself
-	asked  func(string, Bound) // is told what is asked of each key; may be nil
+	vocabulary vocabulary
+	failed     map[string]bool     // keys that were complained about
+	arm        string              // "arms[2]." while what that arm changes is checked; "" for the scenario itself
+	asked      func(string, Bound) // is told what is asked of each key; may be nil
 }
 
 // at is where a setting stands: in the arm, if the arm changes it.
@@ -240,8 +240,8 @@ func (c *checker) head(s *Scenario, name string) {
 }
 
 func (c *checker) server(s *Server) {
-	c.within(limit{"server.maxclients", float64(s.MaxClients), float64(c.known.ControlConnections + 1), maxServerClients,
-		fmt.Sprintf("too small to hold the %d control connections", c.known.ControlConnections)})
+	c.within(limit{"server.maxclients", float64(s.MaxClients), float64(c.vocabulary.controlConnections + 1), maxServerClients,
+		fmt.Sprintf("too small to hold the %d control connections", c.vocabulary.controlConnections)})
 	c.directives("server.config", s.Config)
 	c.directives("server.config_if_known", s.ConfigIfKnown)
 }
@@ -325,8 +325,8 @@ func (c *checker) measures(s *Scenario) {
 	if s.Incident.Faults > 0 && s.Trigger.Kind == triggers.None {
 		c.fail(on("incident.faults", "trigger.kind"), "%d: without a trigger there is no incident, and any fault fails the run", s.Incident.Faults)
 	}
-	if k := s.Incident.Kind; k != "" && !slices.Contains(c.known.Kinds, k) {
-		c.fail(on("incident.kind"), "unknown kind of standstill %s; %s", quote(k), hint(k, c.known.Kinds))
+	if k := s.Incident.Kind; k != "" && !slices.Contains(c.vocabulary.kinds, k) {
+		c.fail(on("incident.kind"), "unknown kind of standstill %s; %s", quote(k), hint(k, c.vocabulary.kinds))
 	}
 	if r := s.Incident.GoodputRatio; r < 0 || r >= 1 {
 		c.fail(on("incident.goodput_ratio"), "%s: want 0 or more, and less than 1", figure(r))
@@ -387,8 +387,8 @@ func (c *checker) claims(ids []string) {
 	for i, id := range ids {
 		key := fmt.Sprintf("claims[%d]", i)
 		switch {
-		case !slices.Contains(c.known.Claims, id):
-			c.fail(on(key), "the runbook has no claim %s; %s", quote(id), hint(id, c.known.Claims))
+		case !slices.Contains(c.vocabulary.claims, id):
+			c.fail(on(key), "the runbook has no claim %s; %s", quote(id), hint(id, c.vocabulary.claims))
 		case slices.Contains(ids[:i], id):
 			c.fail(on(key), "%s is named twice", quote(id))
 		}
@@ -398,9 +398,9 @@ func (c *checker) claims(ids []string) {
 func (c *checker) signals(s *Scenario) {
 	for name, signal := range s.Signals {
 		key := join("signals", name)
-		params, ok := c.known.Signals[name]
+		params, ok := c.vocabulary.signals[name]
 		if !ok {
-			c.fail(on(key), "unknown signal; %s", hint(name, slices.Sorted(maps.Keys(c.known.Signals))))
+			c.fail(on(key), "unknown signal; %s", hint(name, slices.Sorted(maps.Keys(c.vocabulary.signals))))
 			continue
 		}
 		oneOf(c, key+".expect", signal.Expect, Fire, Silent, Any)

@@ -86,8 +86,8 @@ func (c *checker) prevention(key string, a *Arm) {
 	case a.Name == ControlArm && changed:
 		c.fail(on(key+".name"), "the %s runs the scenario as it is: put what it changes into the scenario", ControlArm)
 	}
-	if a.Claim != "" && !slices.Contains(c.known.Claims, a.Claim) {
-		c.fail(on(key+".claim"), "the runbook has no claim %s; %s", quote(a.Claim), hint(a.Claim, c.known.Claims))
+	if a.Claim != "" && !slices.Contains(c.vocabulary.claims, a.Claim) {
+		c.fail(on(key+".claim"), "the runbook has no claim %s; %s", quote(a.Claim), hint(a.Claim, c.vocabulary.claims))
 	}
 }
 
@@ -97,7 +97,7 @@ func (c *checker) changes(key string, s *Scenario, a *Arm) {
 	if a.Remedy == RolloutRemedy && a.Swarm != nil {
 		under.Swarm = *a.Swarm
 	}
-	of := &checker{decoder: c.decoder, known: c.known, failed: map[string]bool{}, arm: key + "."}
+	of := &checker{decoder: c.decoder, vocabulary: c.vocabulary, failed: map[string]bool{}, arm: key + "."}
 	if a.Server != nil {
 		of.server(&under.Server)
 	}
@@ -125,20 +125,20 @@ func (c *checker) changes(key string, s *Scenario, a *Arm) {
 // remedy checks what is done in one arm, and the verdict that is expected of it.
 func (c *checker) remedy(key string, a *Arm) {
 	c.verdict(key, a)
-	params, ok := c.known.Remedies[a.Remedy]
+	params, ok := c.vocabulary.remedies[a.Remedy]
 	switch {
 	case !ok && remedied(*a):
-		c.fail(on(key+".remedy"), "unknown remedy %s; %s", quote(a.Remedy), hint(a.Remedy, slices.Sorted(maps.Keys(c.known.Remedies))))
+		c.fail(on(key+".remedy"), "unknown remedy %s; %s", quote(a.Remedy), hint(a.Remedy, slices.Sorted(maps.Keys(c.vocabulary.remedies))))
 		return // the parameters of an unknown remedy are not known
 	case a.Name == ControlArm && remedied(*a):
 		c.fail(on(key+".remedy", key+".name"), "%s: want none, for the %s shows what happens without a remedy", quote(a.Remedy), ControlArm)
 	}
 	for param, value := range a.Params {
 		c.param(key, param, params)
-		if c.known.CheckParam == nil || !slices.Contains(params, param) {
+		if c.vocabulary.checkParam == nil || !slices.Contains(params, param) {
 			continue
 		}
-		if err := c.known.CheckParam(a.Remedy, param, value); err != nil {
+		if err := c.vocabulary.checkParam(a.Remedy, param, value); err != nil {
 			c.fail(on(join(key+".params", param)), "%v", err)
 		}
 	}
@@ -146,9 +146,9 @@ func (c *checker) remedy(key string, a *Arm) {
 
 // verdict checks the verdict that is expected of an arm.
 func (c *checker) verdict(key string, a *Arm) {
-	verdicts, others, mistaken := c.known.Verdicts, c.known.Preventions, "of a remedy: it is one of preventions"
+	verdicts, others, mistaken := c.vocabulary.verdicts, c.vocabulary.preventions, "of a remedy: it is one of preventions"
 	if a.Prevention != "" {
-		verdicts, others, mistaken = c.known.Preventions, c.known.Verdicts, "of a prevention: it is one of remedies"
+		verdicts, others, mistaken = c.vocabulary.preventions, c.vocabulary.verdicts, "of a prevention: it is one of remedies"
 	}
 	switch v := a.Expect.Verdict; {
 	case v == "" || slices.Contains(verdicts, v):

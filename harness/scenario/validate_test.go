@@ -223,7 +223,7 @@ func reportsOnly(t *testing.T, old, changed, want string) {
 	}
 	source := strings.TrimPrefix(before+strings.Replace(leading(old), old, changed, 1)+after, "\n")
 	at := strings.Count(before, "\n") + strings.Count(leading(old), "\n")
-	_, err := Parse("x.yaml", []byte(source), known)
+	_, err := parse("x.yaml", []byte(source), known, "")
 	if err == nil {
 		t.Fatal("accepted")
 	}
@@ -317,7 +317,7 @@ func TestValidationPointsAtTheNearestKey(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			source := strings.Replace(minimal, test.old, test.new, 1)
-			if _, err := Parse("x.yaml", []byte(source), known); err == nil || err.Error() != test.want {
+			if _, err := parse("x.yaml", []byte(source), known, ""); err == nil || err.Error() != test.want {
 				t.Errorf("got\n%v\nwant\n%s", err, test.want)
 			}
 		})

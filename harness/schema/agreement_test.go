@@ -14,7 +14,6 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
-	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/scenarios"
 )
@@ -105,7 +104,7 @@ arms:
 // What an editor underlines is what `lockjam check` refuses.
 func TestBothRefuse(t *testing.T) {
 	s := compiled(t)
-	if _, err := scenario.Parse("x.yaml", []byte(good), harness.Known()); err != nil || s.Validate(tree(t, []byte(good))) != nil {
+	if _, err := scenario.Parse("x.yaml", []byte(good)); err != nil || s.Validate(tree(t, []byte(good))) != nil {
 		t.Fatalf("%v, %v", err, s.Validate(tree(t, []byte(good))))
 	}
 	for _, c := range []struct{ why, old, new string }{
@@ -153,7 +152,7 @@ func TestBothRefuse(t *testing.T) {
 		if bad == good {
 			t.Fatalf("%s: there is no %q", c.why, c.old)
 		}
-		_, err := scenario.Parse("x.yaml", []byte(bad), harness.Known())
+		_, err := scenario.Parse("x.yaml", []byte(bad))
 		if err == nil {
 			t.Errorf("%s: the loader takes it", c.why)
 		}
@@ -284,7 +283,6 @@ func TestSchemaAgreesWithTheLoader(t *testing.T) {
 	if len(all) < 200 {
 		t.Fatalf("%d settings", len(all))
 	}
-	known := harness.Known()
 	tried, taken := 0, 0
 	for name, source := range map[string][]byte{"good": []byte(good), "healthy": files(t)["healthy"]} {
 		base := tree(t, source)
@@ -296,7 +294,7 @@ func TestSchemaAgreesWithTheLoader(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				_, loader := scenario.Parse("x.yaml", source, known)
+				_, loader := scenario.Parse("x.yaml", source)
 				editor := s.Validate(document)
 				tried++
 				if loader == nil {

@@ -6,8 +6,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/claims"
 	"github.com/lockjam/lockjam/harness/remedies"
+	"github.com/lockjam/lockjam/harness/result"
+	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/signals"
 	"github.com/lockjam/lockjam/harness/triggers"
 )
@@ -16,11 +18,11 @@ import (
 // type and name in Go. A text of a type of its own needs no entry here, for its
 // constants are found.
 func (g *generator) catalogues() map[string][]word {
-	remedy, prevention := g.verdicts(g.known.Verdicts), g.verdicts(g.known.Preventions)
+	remedy, prevention := g.verdicts(result.Verdicts), g.verdicts(result.PreventionVerdicts)
 	return map[string][]word{
 		"scenario.Scenario.Claims":   g.claims(),
 		"scenario.Scenario.Signals":  signalWords(),
-		"scenario.Incident.Kind":     g.only(g.known.Kinds, "harness/waitgraph", "Kind"),
+		"scenario.Incident.Kind":     g.only(wordsOf(scenario.Kinds), "harness/waitgraph", "Kind"),
 		"scenario.Arm.Claim":         g.claims(),
 		"scenario.Arm.Remedy":        remedyWords(),
 		"scenario.ArmExpect.Verdict": append(remedy, prevention...),
@@ -41,12 +43,22 @@ func (g *generator) only(texts []string, pkg, name string) []word {
 	return words
 }
 
-func (g *generator) verdicts(texts []string) []word { return g.only(texts, "harness", "Verdict") }
+func (g *generator) verdicts(all []result.Verdict) []word {
+	return g.only(wordsOf(all), "harness/result", "Verdict")
+}
+
+func wordsOf[T ~string](all []T) []string {
+	words := make([]string, len(all))
+	for i, w := range all {
+		words[i] = string(w)
+	}
+	return words
+}
 
 func (g *generator) claims() []word {
 	var words []word
-	for _, id := range g.known.Claims {
-		words = append(words, word{id, harness.ClaimWords(id)})
+	for _, id := range claims.IDs() {
+		words = append(words, word{id, claims.WordsOf(id)})
 	}
 	return words
 }
@@ -113,11 +125,13 @@ func (g *generator) remedyParams(arm *Node) {
 
 // expectedVerdict tells the verdicts on a prevention from those on a remedy.
 func (g *generator) expectedVerdict(arm *Node) {
-	verdict := func(texts []string) *Node { return property("expect", property("verdict", &Node{Enum: texts})) }
+	verdict := func(all []result.Verdict) *Node {
+		return property("expect", property("verdict", &Node{Enum: wordsOf(all)}))
+	}
 	arm.AllOf = append(arm.AllOf, &Node{
 		If:   with("prevention", &Node{Pattern: "."}),
-		Then: verdict(g.known.Preventions),
-		Else: verdict(g.known.Verdicts),
+		Then: verdict(result.PreventionVerdicts),
+		Else: verdict(result.Verdicts),
 	})
 }
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/lockjam/lockjam/harness"
+	"github.com/lockjam/lockjam/harness/result"
 )
 
 // EventsFile is where the JSON Schema of events is, within the repository.
@@ -18,11 +18,11 @@ const EventsFile = "docs/events.schema.json"
 // says what in the code it cannot be made from.
 func Events(root string) ([]byte, error) {
 	g := &recordGenerator{source: &source{root: root, module: module, packages: map[string]*described{}}}
-	n := g.node(reflect.TypeFor[harness.Event]())
+	n := g.node(reflect.TypeFor[result.Event]())
 	n.Schema = "http://json-schema.org/draft-07/schema#"
 	n.Title = "An event of lockjam run --json"
-	n.Description = "One line of the stream, " + harness.EventSchema + "; docs/events.md says which kind has which fields."
-	for _, kind := range harness.EventKinds {
+	n.Description = "One line of the stream, " + result.EventSchema + "; docs/events.md says which kind has which fields."
+	for _, kind := range result.EventKinds {
 		n.Properties["event"].Enum = append(n.Properties["event"].Enum, string(kind))
 	}
 	return text(n, append(g.errs, g.source.err)...)

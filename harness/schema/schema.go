@@ -18,7 +18,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/server"
 	"github.com/lockjam/lockjam/scenarios"
@@ -31,10 +30,9 @@ const module = "github.com/lockjam/lockjam"
 // in the code the schema cannot be made from.
 func Generate(root string) ([]byte, error) {
 	g := &generator{
-		known:  harness.Known(),
 		source: &source{root: root, module: module, packages: map[string]*described{}},
 	}
-	g.bounds = scenario.Bounds(g.known)
+	g.bounds = scenario.Bounds()
 	g.named = g.catalogues()
 	s := scenario.Defaults()
 	n := g.node("", reflect.ValueOf(s))
@@ -63,7 +61,6 @@ func text(schema any, errs ...error) ([]byte, error) {
 }
 
 type generator struct {
-	known  scenario.Known
 	source *source
 	bounds map[string]scenario.Bound
 	named  map[string][]word // by field, see catalogues

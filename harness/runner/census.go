@@ -1,0 +1,141 @@
+package runner
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/server"
+	"github.com/lockjam/lockjam/harness/swarm"
+)
+
+// census reads what every worker is doing, then asks Redis who owns which lock
+// and which connections there are.
+func (a *armRun) census(ctx context.Context, c *redis.Client) history.Census {
+	progress := func() history.Progress {
+		s := a.swarm.Snapshot()
+		p := history.Progress{Grants: s.Grants, Releases: s.Releases, Attempts: s.Dials + s.Commands}
+		return p
+	}
+	begun := a.elapsed()
+	got := history.Census{Before: progress(), Workers: a.swarm.Census()}
+	if err := a.askRedis(ctx, c, &got); err != nil {
+		got.Error = err.Error()
+	}
+	got.After = progress()
+	got.At = a.elapsed()
+	got.Took = got.At - begun
+	return got
+}
+
+func (a *armRun) askRedis(ctx context.Context, c *redis.Client, into *history.Census) error {
+	var list *redis.StringCmd
+	var err error
+	if into.Locks, err = a.askLocks(ctx, c, func(p redis.Pipeliner) { list = p.ClientList(ctx) }); err != nil {
+		return err
+	}
+	if err := list.Err(); err != nil {
+		return err
+	}
+	into.Clients = map[string]int64{}
+	// Counted, and not by their names: a user may be allowed to list clients and not to
+	// name his own.
+	into.Slots = int64(a.sc.Server.MaxClients - server.ControlConnections - server.BusLinks(len(a.shards())))
+	for line := range strings.Lines(list.Val()) {
+		if name := clientField(line, "name"); !strings.HasPrefix(name, "lockjam-control-") {
+			into.Clients[name]++
+		}
+	}
+	into.Foreign = foreignClients(list.Val(), a.clientName(), a.network != nil)
+	return nil
+}
+
+// settledAge is how old, in seconds, a connection is that is counted as a foreign
+// client's: the canary and redis-cli, which have no name, come and go in less.
+const settledAge = 2
+
+// foreignNamed bounds how many foreign clients a census names; the rest are added up.
+const foreignNamed = 50
+
+// foreign lists the connections in the answer to CLIENT LIST that belong neither to the
+// run, whose swarm has this name, nor to the server's own topology. It is nil where there are none. Connections
+// without a name may be the swarm's own where its user may not name them, or where a
+// proxy keeps what the swarm has given up: proxied.
+func foreignClients(list, swarmName string, proxied bool) []history.Foreign {
+	named := !proxied && strings.Contains(list, " name=lockjam-control-")
+	var all []history.Foreign
+	for line := range strings.Lines(list) {
+		name, host := clientField(line, "name"), clientField(line, "addr")
+		age, err := strconv.Atoi(clientField(line, "age"))
+		if i := strings.LastIndex(host, ":"); i >= 0 {
+			host = host[:i]
+		}
+		if err != nil || age < settledAge || ownClient(swarmName, name) || name == "" && !named || strings.ContainsAny(clientField(line, "flags"), "SM") {
+			continue
+		}
+		i := slices.IndexFunc(all, func(f history.Foreign) bool { return f.Name == name && f.Host == host })
+		if i < 0 && len(all) == foreignNamed {
+			i = foreignNamed - 1 // the rest count as the last that is named
+		}
+		if i < 0 {
+			i = len(all)
+			all = append(all, history.Foreign{Name: name, Host: host})
+		}
+		all[i].Connections++
+	}
+	slices.SortFunc(all, func(a, b history.Foreign) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Host, b.Host))
+	})
+	return all
+}
+
+// ownClient reports whether a client is the run's, or a Sentinel's that it started.
+func ownClient(swarmName, name string) bool {
+	return swarm.Owns(swarmName, name) || strings.HasPrefix(name, "lockjam-control-") || strings.HasPrefix(name, "sentinel-")
+}
+
+// askLocks asks who holds which lock, and in the same round trip whatever else is
+// put to the server.
+func (a *armRun) askLocks(ctx context.Context, c *redis.Client, also func(redis.Pipeliner)) (map[string]string, error) {
+	locks := a.swarm.Locks()
+	held := map[string]string{}
+	if len(a.shards()) > 0 { // whose keys are in several slots, of which MGET takes one
+		asked := make([]*redis.StringCmd, len(locks))
+		_, err := c.Pipelined(ctx, func(p redis.Pipeliner) error {
+			for i, lock := range locks {
+				asked[i] = p.Get(ctx, lock)
+			}
+			also(p)
+			return nil
+		})
+		for i, lock := range locks {
+			if token, missing := asked[i].Result(); missing == nil {
+				held[lock] = token
+			}
+		}
+		if errors.Is(err, redis.Nil) { // a lock that nobody holds
+			err = nil
+		}
+		return held, err
+	}
+	var values *redis.SliceCmd
+	if _, err := c.Pipelined(ctx, func(p redis.Pipeliner) error {
+		values = p.MGet(ctx, locks...)
+		also(p)
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	for i, v := range values.Val() {
+		if token, ok := v.(string); ok {
+			held[locks[i]] = token
+		}
+	}
+	return held, nil
+}
