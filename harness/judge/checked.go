@@ -8,16 +8,16 @@ import (
 )
 
 // checked lists what was compared with an expectation of the scenario.
-func (j *judge) checked() {
-	j.r.Checked = []string{}
+func checked(e Evidence, out *ruling) {
+	out.Checked = []string{}
 	add := func(what string, is bool) {
 		if is {
-			j.r.Checked = append(j.r.Checked, what)
+			out.Checked = append(out.Checked, what)
 		}
 	}
-	reached := j.r.Verdict != ""
-	add(result.CheckedVerdict, j.r.Expected != "" && reached)
-	add(result.CheckedSafety, j.arm.Expect.Unsafe != nil && reached || j.sc.Trigger.Kind == triggers.None)
-	add(result.CheckedIncident, j.sc.Incident.Kind != "" && j.r.Reproduced != nil && j.arm.Prevention == "")
-	add(result.CheckedSignals, slices.ContainsFunc(j.r.Signals, result.Signal.Checked))
+	reached := out.Verdict != ""
+	add(result.CheckedVerdict, out.Expected != "" && reached)
+	add(result.CheckedSafety, e.Arm.Expect.Unsafe != nil && reached || e.Scenario.Trigger.Kind == triggers.None)
+	add(result.CheckedIncident, e.Scenario.Incident.Kind != "" && out.Reproduced != nil && e.Arm.Prevention == "")
+	add(result.CheckedSignals, slices.ContainsFunc(out.Signals, result.Signal.Checked))
 }

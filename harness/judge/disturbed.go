@@ -35,18 +35,18 @@ const (
 )
 
 // undisturbed doubts an arm in which the server was silent, or changed by another hand.
-func (j *judge) undisturbed() bool {
+func undisturbed(e Evidence, out *ruling) bool {
 	calm := true
-	for _, s := range j.silences() {
+	for _, s := range silences(e) {
 		until := fmt.Sprintf("from %.1f s on", s.From.Seconds())
-		if s.To >= j.t.End {
+		if s.To >= e.Time.End {
 			until = fmt.Sprintf("from %.1f s to the end", s.From.Seconds())
 		}
-		j.doubt("the server did not answer for %.1f s, %s, and nothing in this arm stops it", (s.To - s.From).Seconds(), until)
+		out.doubt("the server did not answer for %.1f s, %s, and nothing in this arm stops it", (s.To - s.From).Seconds(), until)
 		calm = false
 	}
-	if at, was, is := j.changedLimit(); is != was {
-		j.doubt("maxclients was %d and is %d from %.1f s on, and nothing in this arm sets it: another client changed the server", was, is, at.Seconds())
+	if at, was, is := changedLimit(e); is != was {
+		out.doubt("maxclients was %d and is %d from %.1f s on, and nothing in this arm sets it: another client changed the server", was, is, at.Seconds())
 		calm = false
 	}
 	return calm
@@ -54,29 +54,29 @@ func (j *judge) undisturbed() bool {
 
 // silences are the stretches from the baseline on in which the server answered neither
 // lockjam nor any worker, did no work, and was not told by the trigger to be silent.
-func (j *judge) silences() []history.Span {
-	if !slices.ContainsFunc(j.h.Samples, func(s history.Sample) bool { return s.Server != nil && s.Server.CPU > 0 }) {
+func silences(e Evidence) []history.Span {
+	if !slices.ContainsFunc(e.History.Samples, func(s history.Sample) bool { return s.Server != nil && s.Server.CPU > 0 }) {
 		return nil // an older journal: whether the server was busy cannot be known
 	}
-	if SleepsInHandshakes(j.sc, j.arm) {
+	if SleepsInHandshakes(e.Scenario, e.Arm) {
 		return nil
 	}
 	var all []history.Span
 	first, samples := 0, 0 // the last reading that was answered, and how many have not been since
 	end := func(last int, to, least time.Duration) {
-		a, b := j.h.Samples[first], j.h.Samples[last]
-		s := j.unexplained(history.Span{From: max(a.At, j.judgedFrom()), To: to})
+		a, b := e.History.Samples[first], e.History.Samples[last]
+		s := unexplained(e, history.Span{From: max(a.At, judgedFrom(e)), To: to})
 		if samples >= silentSamples && s.To-s.From >= least && cpuUsed(a, b).Seconds() < working*(b.At-a.At).Seconds() {
 			all = append(all, s)
 		}
 	}
-	for i, s := range j.h.Samples {
-		if s.At > j.t.End {
+	for i, s := range e.History.Samples {
+		if s.At > e.Time.End {
 			break
 		}
-		if s.Server == nil && s.Error == watch.NoAnswer && answers(s) == answers(j.h.Samples[first]) {
-			if samples++; i == len(j.h.Samples)-1 || j.h.Samples[i+1].At > j.t.End {
-				end(i, j.t.End, silentAtEnd)
+		if s.Server == nil && s.Error == watch.NoAnswer && answers(s) == answers(e.History.Samples[first]) {
+			if samples++; i == len(e.History.Samples)-1 || e.History.Samples[i+1].At > e.Time.End {
+				end(i, e.Time.End, silentAtEnd)
 			}
 			continue
 		}
@@ -113,21 +113,21 @@ func cpuUsed(a, b history.Sample) time.Duration {
 }
 
 // judgedFrom is where what is judged begins: with the baseline, if there is one.
-func (j *judge) judgedFrom() time.Duration {
-	if j.t.Baseline.Empty() {
+func judgedFrom(e Evidence) time.Duration {
+	if e.Time.Baseline.Empty() {
 		return 0
 	}
-	return j.t.Baseline.From
+	return e.Time.Baseline.From
 }
 
 // unexplained leaves out of a silence what the trigger has brought about: a part at its
 // beginning or at its end.
-func (j *judge) unexplained(s history.Span) history.Span {
-	t, _ := triggers.Find(j.sc.Trigger.Kind)
-	if t.Silences == nil || j.t.Trigger == history.Never {
+func unexplained(e Evidence, s history.Span) history.Span {
+	t, _ := triggers.Find(e.Scenario.Trigger.Kind)
+	if t.Silences == nil || e.Time.Trigger == history.Never {
 		return s
 	}
-	told := history.Span{From: j.t.Trigger - watch.SampleEvery, To: j.t.Trigger + t.Silences(j.sc.Trigger) + resuming}
+	told := history.Span{From: e.Time.Trigger - watch.SampleEvery, To: e.Time.Trigger + t.Silences(e.Scenario.Trigger) + resuming}
 	before, after := history.Span{From: s.From, To: min(s.To, told.From)}, history.Span{From: max(s.From, told.To), To: s.To}
 	if before.To-before.From > after.To-after.From {
 		return before
@@ -137,16 +137,16 @@ func (j *judge) unexplained(s history.Span) history.Span {
 
 // changedLimit is when maxclients was first other than what the arm has set, and what it
 // was and is then; the same twice if it never was.
-func (j *judge) changedLimit() (at time.Duration, was, is int64) {
-	was = int64(j.sc.Server.MaxClients)
-	until := j.t.End
-	for _, s := range j.t.steps {
+func changedLimit(e Evidence) (at time.Duration, was, is int64) {
+	was = int64(e.Scenario.Server.MaxClients)
+	until := e.Time.End
+	for _, s := range e.Time.steps {
 		if strings.Contains(s.Did, "maxclients") { // from here on it is the remedy's
-			until = min(until, j.t.remedyBegun)
+			until = min(until, e.Time.remedyBegun)
 		}
 	}
-	for _, s := range j.h.Samples {
-		if s.At < j.judgedFrom() || s.At > until || s.Server == nil || s.Server.MaxClients == 0 {
+	for _, s := range e.History.Samples {
+		if s.At < judgedFrom(e) || s.At > until || s.Server == nil || s.Server.MaxClients == 0 {
 			continue
 		}
 		if was == 0 {

@@ -17,33 +17,32 @@ import (
 // Narrow judges a history once, and then with each number a share off. The scenario is
 // the arm's.
 func Narrow(sc *scenario.Scenario, arm scenario.Arm, h *history.History, share float64) (passed bool, found []result.Margin) {
-	j := newJudge(sc, arm, h)
-	fresh := j.r
-	if j.look() != forVerdicts {
-		return false, nil
-	}
-	under := func(sc *scenario.Scenario) result.Arm {
-		again := j
-		again.sc, again.r = sc, fresh
-		if again.assumptions() == forVerdicts {
-			again.verdicts()
-		}
-		return again.r
-	}
-	asIs := *sc
-	if under(&asIs).Outcome != result.Pass {
+	e := Gather(sc, arm, h)
+	if under(e, sc).Outcome != result.Pass {
 		return false, nil
 	}
 	for _, n := range numbersOf(sc, arm) {
 		for _, to := range n.around(share) {
 			other := *sc
 			n.set(&other, to)
-			if r := under(&other); r.Outcome != result.Pass {
-				found = append(found, result.Margin{Key: n.key, From: n.value, To: to, Outcome: r.Outcome, Reason: strings.Join(r.Reasons, "; ")})
+			if r := under(e, &other); r.Outcome != result.Pass {
+				found = append(found, result.Margin{
+					Key: n.key, From: n.value, To: to, Outcome: r.Outcome, Reason: strings.Join(r.Reasons, "; "),
+				})
 			}
 		}
 	}
 	return true, found
+}
+
+// under is the result of an arm, had its scenario other numbers.
+func under(e Evidence, sc *scenario.Scenario) result.Arm {
+	e.Scenario = sc
+	out := begin(e)
+	if assumptions(e, out) == forVerdicts {
+		verdicts(e, out)
+	}
+	return out.Arm
 }
 
 // around are a number's two neighbours, none of them less than a file may say. Of

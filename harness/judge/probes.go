@@ -8,10 +8,10 @@ import (
 	"github.com/lockjam/lockjam/harness/text"
 )
 
-// probes puts what the probes showed into the result, each with a sentence.
-func (j *judge) probes() {
+// probes are what the probes showed, each with a sentence.
+func probes(e Evidence) (all []result.Probe) {
 	moved := int64(0) // in the probe before, which lasts as long and changes nothing
-	for _, p := range j.h.Probes {
+	for _, p := range e.History.Probes {
 		r := result.Probe{
 			Name: p.Name, Did: p.Did, AtMS: text.Millis(p.At), TookMS: text.Millis(p.Took), Connected: p.Connected, Lines: p.Lines,
 			Matches: p.Matches, Grants: p.Grants, Releases: p.Releases, Said: p.Said, Failed: p.Error,
@@ -31,6 +31,7 @@ func (j *judge) probes() {
 			r.Because = fmt.Sprintf("With one more slot work went on: %s and %s.", text.Plural(p.Grants, "grant"), text.Plural(p.Releases, "release"))
 		}
 		moved = p.Grants + p.Releases
-		j.r.Probes = append(j.r.Probes, r)
+		all = append(all, r)
 	}
+	return all
 }

@@ -11,52 +11,44 @@ import (
 	"github.com/lockjam/lockjam/harness/scenario"
 )
 
-// errorReplies puts what the workers were answered into the result: none where the
-// journal, an older one, has no prefixes.
-func (j *judge) errorReplies() {
-	all := j.lastSwarm().Replies
-	for _, prefix := range all.Prefixes() {
-		r := all[prefix]
-		j.r.ErrorReplies = append(j.r.ErrorReplies, result.ErrorReply{Prefix: prefix, Count: r.Count, First: r.First, Last: r.Last})
+// errorReplies is what the workers were answered: nothing where the journal, an older one,
+// has no prefixes.
+func errorReplies(e Evidence) (all []result.ErrorReply) {
+	replies := lastSwarm(e).Replies
+	for _, prefix := range replies.Prefixes() {
+		r := replies[prefix]
+		all = append(all, result.ErrorReply{Prefix: prefix, Count: r.Count, First: r.First, Last: r.Last})
 	}
-	for i, p := range j.t.phases() {
-		grown := j.sampleAt(p.To).Replies.Since(j.sampleAt(p.From).Replies)
-		for prefix, r := range grown {
-			if j.r.Phases[i].ErrorReplies == nil {
-				j.r.Phases[i].ErrorReplies = map[string]int64{}
-			}
-			j.r.Phases[i].ErrorReplies[prefix] = r.Count
-		}
-	}
+	return all
 }
 
 // lastSwarm is the workers' own count at the end of the last phase: what is asked and tried
 // after it counts for nothing.
-func (j *judge) lastSwarm() history.Swarm {
-	if phases := j.t.phases(); len(phases) > 0 {
-		return j.sampleAt(phases[len(phases)-1].To)
+func lastSwarm(e Evidence) history.Swarm {
+	if phases := e.Time.phases(); len(phases) > 0 {
+		return sampleAt(e, phases[len(phases)-1].To)
 	}
-	if len(j.h.Samples) == 0 {
+	if len(e.History.Samples) == 0 {
 		return history.Swarm{}
 	}
-	return j.h.Samples[len(j.h.Samples)-1].Swarm
+	return e.History.Samples[len(e.History.Samples)-1].Swarm
 }
 
 // noBaseline is why there is no steady baseline, and what Redis answered meanwhile.
-func (j *judge) noBaseline() string {
-	w := j.lastSwarm()
-	said := result.Answered(j.r.ErrorReplies, w.Commands)
+func noBaseline(e Evidence, out *ruling) string {
+	w := lastSwarm(e)
+	said := result.Answered(out.ErrorReplies, w.Commands)
 	if rejected := w.Errors[history.Rejected]; said == "" && rejected > 0 { // an older journal
 		said = fmt.Sprintf("Redis answered %s with an error", result.Share(rejected, w.Commands))
 	}
 	switch {
-	case RefusedThroughout(j.h.Samples, j.sc):
+	case RefusedThroughout(e.History.Samples, e.Scenario):
 		return fmt.Sprintf("no steady baseline: %s, and no lock was granted and nothing decided for the last %.1f s",
-			said, refusedFor(j.sc).Seconds())
+			said, refusedFor(e.Scenario).Seconds())
 	case said != "":
-		return fmt.Sprintf("no steady baseline within %v: %s", j.sc.Phases.BaselineMaxMS.Duration(), said)
+		return fmt.Sprintf("no steady baseline within %v: %s", e.Scenario.Phases.BaselineMaxMS.Duration(), said)
 	}
-	return fmt.Sprintf("no steady baseline within %v", j.sc.Phases.BaselineMaxMS.Duration())
+	return fmt.Sprintf("no steady baseline within %v", e.Scenario.Phases.BaselineMaxMS.Duration())
 }
 
 // refusedFor is how long Redis must have refused everything to make it clear that there

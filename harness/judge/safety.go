@@ -14,21 +14,21 @@ import (
 // safety counts what a lock and a limiter must never let happen, from the
 // remedy on (or from the start, where there is none): a remedy that restores
 // goodput and breaks one of these is unsafe.
-func (j *judge) safety() {
-	j.r.Safety = faultsFrom(j.h, j.safeFrom(), j.sc.Swarm)
-	j.r.Unsafe = (j.t.remedyBegun != history.Never || j.arm.Prevention != "") && j.r.Safety != (result.Safety{})
+func safety(e Evidence, out *ruling) {
+	out.Safety = violationsFrom(e.History, safeFrom(e), e.Scenario.Swarm)
+	out.Unsafe = (e.Time.remedyBegun != history.Never || e.Arm.Prevention != "") && out.Safety != (result.Safety{})
 }
 
 // safeFrom is the moment from which faults count.
-func (j *judge) safeFrom() time.Duration {
-	if j.sc.Trigger.Kind == triggers.None || j.arm.Prevention != "" {
+func safeFrom(e Evidence) time.Duration {
+	if e.Scenario.Trigger.Kind == triggers.None || e.Arm.Prevention != "" {
 		return 0
 	}
-	return max(j.t.remedyBegun, 0)
+	return max(e.Time.remedyBegun, 0)
 }
 
-// faultsFrom counts those from some moment on.
-func faultsFrom(h *history.History, from time.Duration, set swarm.Settings) (s result.Safety) {
+// violationsSince counts those from some moment on.
+func violationsFrom(h *history.History, from time.Duration, set swarm.Settings) (s result.Safety) {
 	byTenant, byLock, writes := map[int32][]history.Op{}, map[int32][]history.Op{}, map[int32][]history.Op{}
 	for _, op := range h.Ops {
 		if op.Count != 0 { // also without a lock
@@ -60,7 +60,7 @@ func faultsFrom(h *history.History, from time.Duration, set swarm.Settings) (s r
 		}
 	}
 	for _, written := range writes {
-		lost, over := counterFaults(written, from, set.Limiter.Limit)
+		lost, over := counterViolations(written, from, set.Limiter.Limit)
 		s.LostUpdates += lost
 		s.OverAdmitted += over
 	}
@@ -102,10 +102,10 @@ func fencingRegressions(grants []history.Op, from time.Duration) (n int64) {
 	return n
 }
 
-// counterFaults looks at what was written to the request counters. Two writes
+// counterViolations looks at what was written to the request counters. Two writes
 // of the same count in one window are one update lost; admissions beyond the
 // limit are what the limiter is there to prevent.
-func counterFaults(writes []history.Op, from time.Duration, limit int64) (lost, over int64) {
+func counterViolations(writes []history.Op, from time.Duration, limit int64) (lost, over int64) {
 	written := map[int64]map[int64]bool{}
 	admitted := map[int64]int64{}
 	for _, op := range writes {

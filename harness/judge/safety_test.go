@@ -46,10 +46,10 @@ func TestSafetyCountsPlantedFaults(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			sc, arm := testScenario()
 			sc.Swarm.Limiter.Limit = 3
-			j := judge{sc: sc, arm: arm, h: &history.History{Ops: c.ops}, t: timeline{remedyBegun: history.Never}}
-			j.safety()
-			if j.r.Safety != c.want {
-				t.Errorf("got %+v, want %+v", j.r.Safety, c.want)
+			e, out := Evidence{Scenario: sc, Arm: arm, History: &history.History{Ops: c.ops}, Time: timeline{remedyBegun: history.Never}}, &ruling{}
+			safety(e, out)
+			if out.Safety != c.want {
+				t.Errorf("got %+v, want %+v", out.Safety, c.want)
 			}
 		})
 	}
@@ -154,15 +154,15 @@ func TestSafetyAgreesWithPorcupine(t *testing.T) {
 			}
 		}
 		sc, arm := testScenario()
-		j := judge{sc: sc, arm: arm, h: &history.History{Ops: ops}, t: timeline{remedyBegun: history.Never}}
-		j.safety()
-		if got, want := j.r.Safety.Overlaps == 0, porcupine.CheckOperations(mutex, locks); got != want {
-			t.Fatalf("%d overlaps; porcupine says that it is a lock: %v\n%+v", j.r.Safety.Overlaps, want, ops)
+		e, out := Evidence{Scenario: sc, Arm: arm, History: &history.History{Ops: ops}, Time: timeline{remedyBegun: history.Never}}, &ruling{}
+		safety(e, out)
+		if got, want := out.Safety.Overlaps == 0, porcupine.CheckOperations(mutex, locks); got != want {
+			t.Fatalf("%d overlaps; porcupine says that it is a lock: %v\n%+v", out.Safety.Overlaps, want, ops)
 		}
-		if got, want := j.r.Safety.LostUpdates == 0, porcupine.CheckOperations(adder, adds); got != want {
-			t.Fatalf("%d lost updates; porcupine says that it is a counter: %v\n%+v", j.r.Safety.LostUpdates, want, ops)
+		if got, want := out.Safety.LostUpdates == 0, porcupine.CheckOperations(adder, adds); got != want {
+			t.Fatalf("%d lost updates; porcupine says that it is a counter: %v\n%+v", out.Safety.LostUpdates, want, ops)
 		}
-		if j.r.Safety.Total() > 0 {
+		if out.Safety.Total() > 0 {
 			broken++
 		} else {
 			sound++
@@ -184,9 +184,9 @@ func TestSafetyOfPairs(t *testing.T) {
 	for pair, want := range map[swarm.Pair]result.Safety{swarm.PairNone: {}, swarm.PairOwnFirst: {Overlaps: 1}, swarm.PairOrdered: {Overlaps: 1}} {
 		sc, arm := testScenario()
 		sc.Swarm.Lock.Tenants, sc.Swarm.Lock.Pair = 4, pair
-		j := judge{sc: sc, arm: arm, h: &history.History{Ops: ops}, t: timeline{remedyBegun: history.Never}}
-		if j.safety(); j.r.Safety != want {
-			t.Errorf("%s: %+v, want %+v", pair, j.r.Safety, want)
+		e, out := Evidence{Scenario: sc, Arm: arm, History: &history.History{Ops: ops}, Time: timeline{remedyBegun: history.Never}}, &ruling{}
+		if safety(e, out); out.Safety != want {
+			t.Errorf("%s: %+v, want %+v", pair, out.Safety, want)
 		}
 	}
 }

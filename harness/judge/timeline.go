@@ -26,7 +26,7 @@ type timeline struct {
 	End                                  time.Duration
 }
 
-// phases lists the phases that took place, in order.
+// phaseResults lists the phases that took place, in order.
 func (t timeline) phases() []namedSpan {
 	all := []namedSpan{
 		{history.Warmup, t.warmup}, {history.Baseline, t.Baseline},
@@ -134,10 +134,10 @@ func until(h *history.History, at time.Duration) *history.History {
 }
 
 // view is what signals may look at.
-func (j *judge) view() signals.View {
+func view(e Evidence) signals.View {
 	return signals.View{
-		Samples: j.h.Samples, Ops: j.h.Ops, Census: j.h.Census, Findings: j.findings(),
-		Baseline: signals.Span{From: j.t.Baseline.From, To: j.t.Baseline.To},
+		Samples: e.History.Samples, Ops: e.History.Ops, Census: e.History.Census, Findings: findings(e),
+		Baseline: signals.Span{From: e.Time.Baseline.From, To: e.Time.Baseline.To},
 	}
 }
 

@@ -142,13 +142,13 @@ func TestPreventionsOfFaults(t *testing.T) {
 // Slow work is no standstill: nothing is proved before it could have been done.
 func TestSlowWorkIsNoStandstill(t *testing.T) {
 	sc := scenario.Defaults()
-	j := judge{sc: &sc, h: &history.History{}}
-	if was := j.prover().Longest(); was != second {
+	e := Evidence{Scenario: &sc, History: &history.History{}}
+	if was := prover(e).Longest(); was != second {
 		t.Fatalf("%v, want the longest of the clients' timeouts", was)
 	}
 	sc.Trigger.HoldMS = 2500
-	if j.prover().Longest() != 2500*time.Millisecond {
-		t.Errorf("%v, want the time that the work takes after the trigger", j.prover().Longest())
+	if prover(e).Longest() != 2500*time.Millisecond {
+		t.Errorf("%v, want the time that the work takes after the trigger", prover(e).Longest())
 	}
 }
 
@@ -158,16 +158,16 @@ func TestLastFault(t *testing.T) {
 		l := newLiteral().work(0, 6*second, 100)
 		l.h.Ops = append(l.h.Ops, history.Op{Outcome: history.OK, Granted: 0, Worked: at, Released: at, Ended: at, Class: history.Conflict})
 		sc, _ := testScenario()
-		j := judge{sc: sc, h: &l.h, t: ReadTimeline(l.h.Marks, 6*second)}
+		e := Evidence{Scenario: sc, History: &l.h, Time: ReadTimeline(l.h.Marks, 6*second)}
 		// Whoever was granted the lock meanwhile is a fault, too, but not a later one.
-		if found := j.lastFault(); found <= at || found > at+time.Microsecond {
+		if found := lastViolation(e); found <= at || found > at+time.Microsecond {
 			t.Errorf("%v, want just after %v", found, at)
 		}
 	}
 	l := newLiteral().work(0, 6*second, 100)
 	sc, _ := testScenario()
-	j := judge{sc: sc, h: &l.h, t: ReadTimeline(l.h.Marks, 6*second)}
-	if found := j.lastFault(); found < 3*second || found > 3*second+time.Microsecond {
+	e := Evidence{Scenario: sc, History: &l.h, Time: ReadTimeline(l.h.Marks, 6*second)}
+	if found := lastViolation(e); found < 3*second || found > 3*second+time.Microsecond {
 		t.Errorf("%v without any, want when the remedy was begun", found)
 	}
 }
