@@ -5,14 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/lockjam/lockjam/harness/faults"
 	"github.com/lockjam/lockjam/harness/history"
 	"github.com/lockjam/lockjam/harness/judge"
 	"github.com/lockjam/lockjam/harness/remedies"
@@ -22,7 +20,6 @@ import (
 	"github.com/lockjam/lockjam/harness/server"
 	"github.com/lockjam/lockjam/harness/signals"
 	"github.com/lockjam/lockjam/harness/swarm"
-	"github.com/lockjam/lockjam/harness/text"
 	"github.com/lockjam/lockjam/harness/triggers"
 	"github.com/lockjam/lockjam/harness/watch"
 )
@@ -37,9 +34,8 @@ const (
 	askWithin    = 5 * time.Second // to answer a question that takes a server no time
 )
 
-// armRun is one arm on its way from a fresh server to a closed journal. This
-// file is the only one that knows the order of the phases.
-type armRun struct {
+// job is an arm to run: what is known of it before anything starts.
+type job struct {
 	sc      *scenario.Scenario
 	arm     scenario.Arm
 	image   string // of the server
@@ -50,53 +46,37 @@ type armRun struct {
 	prefix  string // of every key
 	seed    uint64
 	observe func(result.Event)
-	live    *live // tells of signals while they fire
-
-	started time.Time
-	server  server.Server
-	network *faults.Proxy // between the swarm and its server; nil where the trigger needs none
-	config  server.Config
-	control *server.Control
-	// limitTaken is how maxclients differs from the arm's own on a server that lockjam did
-	// not start; nil where it is as asked.
-	limitTaken []string
-	recorder   *history.Recorder
-	watcher    *watch.Watcher
-	swarm      *swarm.Swarm
-	undo       []func(context.Context) error
-
-	going      sync.WaitGroup // what the trigger has begun
-	endTrigger context.CancelFunc
-
-	mu      sync.Mutex
-	samples []history.Sample
 }
 
-func (a *armRun) elapsed() time.Duration { return time.Since(a.started) }
+// armRun is one arm on its way from a fresh server to a closed journal. This
+// file is the only one that knows the order of the phases.
+type armRun struct {
+	job
+	rec     *recording
+	host    *host
+	watcher *watch.Watcher
+	swarm   *swarm.Swarm
 
-func (a *armRun) mark(kind history.MarkKind, name, detail string) {
-	a.markAt(a.elapsed(), kind, name, detail)
+	going       sync.WaitGroup     // what the trigger has begun
+	stopTrigger context.CancelFunc // nil before the trigger
 }
 
-func (a *armRun) step(did, answer string) { a.mark(history.StepMark, did, answer) }
-
-func (a *armRun) markAt(at time.Duration, kind history.MarkKind, name, detail string) {
-	a.recorder.Mark(history.Mark{At: at, Kind: kind, Name: name, Detail: detail})
-	e := result.Event{Kind: result.EventKind(kind), Name: name, Detail: detail, AtMS: text.Millis(at)}
-	if kind == history.PhaseMark {
-		e.AboutMS = text.Millis(a.lengthOf(name))
+// newArm is an arm that has not started.
+func newArm(j job) *armRun {
+	return &armRun{
+		job:  j,
+		rec:  &recording{observe: j.observe, live: newLive(j.sc, j.arm, j.observe), about: j.about},
+		host: &host{prefix: j.prefix, allowDestructive: j.options.AllowDestructive},
 	}
-	a.live.mark(at, kind, name)
-	a.observe(e)
 }
 
-// lengthOf is how long a phase takes at least; 0 where the scenario does not say.
-func (a *armRun) lengthOf(phase string) time.Duration {
-	p := a.sc.Phases
+// about is how long a phase takes at least; 0 where the scenario does not say.
+func (j job) about(phase string) time.Duration {
+	p := j.sc.Phases
 	switch {
 	case phase == history.Warmup:
 		return p.BaselineMS.Duration()
-	case phase == history.Incident && a.arm.Prevention != "":
+	case phase == history.Incident && j.arm.Prevention != "":
 		return p.PreventionMS.Duration()
 	case phase == history.Incident:
 		return p.IncidentMS.Duration()
@@ -117,7 +97,7 @@ func (a *armRun) run(ctx context.Context) (env result.Server, err error) {
 	var wg sync.WaitGroup
 	wg.Go(func() { a.watcher.Run(sampling) })
 	if a.options.Observe != nil {
-		wg.Go(func() { a.live.run(sampling) })
+		wg.Go(func() { a.rec.live.run(sampling) })
 	}
 	defer wg.Wait()
 	defer stopSampling()
@@ -139,19 +119,19 @@ func (a *armRun) phases(ctx context.Context) (err error) {
 			cut = err.Error()
 		}
 		a.watcher.Count(false)
-		a.mark(history.PhaseMark, history.End, cut)
+		a.rec.mark(history.PhaseMark, history.End, cut)
 		a.watcher.Now(ctx)
 	}()
-	a.mark(history.PhaseMark, history.Warmup, "")
+	a.rec.mark(history.PhaseMark, history.Warmup, "")
 	a.watcher.Count(true)
 	stretch, ok, err := a.baseline(ctx)
 	if err != nil || !ok {
 		return err
 	}
-	a.markAt(stretch.From, history.PhaseMark, history.Baseline, "")
-	a.mark(history.PhaseMark, history.Incident, "")
+	a.rec.markAt(stretch.From, history.PhaseMark, history.Baseline, "")
+	a.rec.mark(history.PhaseMark, history.Incident, "")
 	a.watcher.Now(ctx)
-	defer a.calm()
+	defer a.endTrigger()
 	if err := a.trigger(ctx); err != nil {
 		return err
 	}
@@ -161,12 +141,12 @@ func (a *armRun) phases(ctx context.Context) (err error) {
 	if err := a.wait(ctx, a.sc.Phases.IncidentMS.Duration()); err != nil {
 		return err
 	}
-	a.otherShards(ctx)
+	otherShards(ctx, a)
 	if a.sc.Phases.RecoveryMS == 0 {
 		return nil
 	}
-	a.calm()
-	a.mark(history.PhaseMark, history.Recovery, "")
+	a.endTrigger()
+	a.rec.mark(history.PhaseMark, history.Recovery, "")
 	a.watcher.Now(ctx)
 	if err := a.applyRemedy(ctx); err != nil {
 		return err
@@ -174,7 +154,7 @@ func (a *armRun) phases(ctx context.Context) (err error) {
 	if err := a.wait(ctx, a.sc.Phases.RecoveryMS.Duration()); err != nil {
 		return err
 	}
-	return a.probe(ctx)
+	return probe(ctx, a)
 }
 
 // baseline waits until goodput has been steady for long enough to compare with, or until
@@ -182,14 +162,14 @@ func (a *armRun) phases(ctx context.Context) (err error) {
 // swarm takes a while to start.
 func (a *armRun) baseline(ctx context.Context) (history.Span, bool, error) {
 	length := a.sc.Phases.BaselineMS.Duration()
-	for end := a.elapsed() + a.sc.Phases.BaselineMaxMS.Duration(); a.elapsed() < end; {
+	for end := a.rec.elapsed() + a.sc.Phases.BaselineMaxMS.Duration(); a.rec.elapsed() < end; {
 		if err := a.wait(ctx, watch.SampleEvery); err != nil {
 			return history.Span{}, false, err
 		}
-		if s, ok := judge.SteadyStretch(a.seen(), length, a.sc.Swarm.Lock.HoldMS.Duration()); ok {
+		if s, ok := judge.SteadyStretch(a.rec.seen(), length, a.sc.Swarm.Lock.HoldMS.Duration()); ok {
 			return s, true, nil
 		}
-		if judge.RefusedThroughout(a.seen(), a.sc) {
+		if judge.RefusedThroughout(a.rec.seen(), a.sc) {
 			break
 		}
 	}
@@ -205,46 +185,46 @@ func (a *armRun) trigger(ctx context.Context) error {
 	if t.Name == triggers.None {
 		return ctx.Err()
 	}
-	a.mark(history.TriggerMark, t.Name, t.Say(a.sc.Trigger, a.sc.Swarm))
+	a.rec.mark(history.TriggerMark, t.Name, t.Say(a.sc.Trigger, a.sc.Swarm))
 	bounded, cancel := context.WithTimeout(ctx, remedyWithin+a.sc.Trigger.ForMS.Duration())
 	defer cancel()
 	during, end := context.WithCancel(ctx)
-	a.endTrigger = end
+	a.stopTrigger = end
 	in := &triggers.Incident{
 		Settings: a.sc.Trigger, Of: a.sc.Swarm, Swarm: a.swarm,
-		Note:           func(words string) { a.mark(history.NoteMark, "", words) },
+		Note:           func(words string) { a.rec.mark(history.NoteMark, "", words) },
 		Begin:          func(what func(context.Context)) { a.going.Go(func() { what(during) }) },
-		Admin:          func() *redis.Client { return a.control.Admin },
+		Admin:          func() *redis.Client { return a.host.control.Admin },
 		Restart:        a.restartAsItWas,
-		Reconfigurable: a.reconfigurable(),
-		Failover:       a.failover,
-		Ours:           a.ours(),
+		Reconfigurable: a.host.reconfigurable(),
+		Failover:       func(ctx context.Context, lag time.Duration) error { return failover(ctx, a, lag) },
+		Ours:           a.host.ours(),
 	}
-	if a.network != nil {
-		in.Network = a.network
+	if a.host.network != nil {
+		in.Network = a.host.network
 	}
 	return t.Fire(bounded, in)
 }
 
-// calm ends what the trigger has begun, if that has not ended by itself. It waits a while
+// endTrigger ends what the trigger has begun, if that has not ended by itself. It waits a while
 // for a command that is under way over the control connection, and then closes that.
-func (a *armRun) calm() {
-	if a.endTrigger == nil {
+func (a *armRun) endTrigger() {
+	if a.stopTrigger == nil {
 		return
 	}
-	a.endTrigger()
+	a.stopTrigger()
 	patience, done := context.WithTimeout(context.Background(), hurryWithin)
 	defer done()
-	admin := a.control.Admin
+	admin := a.host.control.Admin
 	defer context.AfterFunc(patience, func() { _ = admin.Close() })()
 	a.going.Wait()
-	if a.network != nil {
-		a.network.Heal()
+	if a.host.network != nil {
+		a.host.network.Heal()
 	}
 }
 
 func (a *armRun) applyRemedy(ctx context.Context) error {
-	a.mark(history.RemedyMark, history.Begun, a.remedy.Name)
+	a.rec.mark(history.RemedyMark, history.Begun, a.remedy.Name)
 	within := cmp.Or(a.options.remedyWithin, remedyWithin)
 	bounded, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
@@ -253,15 +233,15 @@ func (a *armRun) applyRemedy(ctx context.Context) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case bounded.Err() != nil:
-		a.mark(history.RemedyMark, history.Blocked, fmt.Sprintf("it was not done after %v", within))
+		a.rec.mark(history.RemedyMark, history.Blocked, fmt.Sprintf("it was not done after %v", within))
 	case errors.Is(err, server.ErrNotOurs):
-		a.mark(history.RemedyMark, history.NotOurs, reason(err))
+		a.rec.mark(history.RemedyMark, history.NotOurs, reason(err))
 	case errors.Is(err, remedies.ErrBlocked):
-		a.mark(history.RemedyMark, history.Blocked, reason(err))
+		a.rec.mark(history.RemedyMark, history.Blocked, reason(err))
 	case err != nil:
 		return a.lost(ctx, err)
 	default:
-		a.mark(history.RemedyMark, history.Applied, a.remedy.Name)
+		a.rec.mark(history.RemedyMark, history.Applied, a.remedy.Name)
 	}
 	return nil
 }
@@ -274,20 +254,20 @@ func reason(err error) string {
 // incident is what the remedy may act on.
 func (a *armRun) incident() *remedies.Incident {
 	in := &remedies.Incident{
-		Server: a.server, Config: a.config, Params: a.remedy.Complete(a.arm.Params), Pattern: a.lockPattern(),
-		Admin:   func() *redis.Client { return a.control.Admin },
+		Server: a.host.server, Config: a.host.config, Params: a.remedy.Complete(a.arm.Params), Pattern: a.host.lockPattern(),
+		Admin:   func() *redis.Client { return a.host.control.Admin },
 		Restart: a.restart,
-		Step:    a.step,
+		Step:    a.rec.step,
 		Orphans: a.orphans,
 		Rollout: a.rollout,
 		Undo: func(back func(context.Context) error) {
-			if a.attached() { // a server of our own is gone when the arm is over
-				a.undo = append(a.undo, back)
+			if a.host.attached() { // a server of our own is gone when the arm is over
+				a.host.later(back)
 			}
 		},
 	}
-	in.Reconfigurable = a.reconfigurable()
-	in.Ours = a.ours()
+	in.Reconfigurable = a.host.reconfigurable()
+	in.Ours = a.host.ours()
 	return in
 }
 
@@ -300,7 +280,7 @@ func (a *armRun) orphans(ctx context.Context) (map[string]string, error) {
 				return nil, err
 			}
 		}
-		if looks[i] = a.census(ctx, a.control.Admin); looks[i].Error != "" {
+		if looks[i] = a.counter().census(ctx, a.host.control.Admin); looks[i].Error != "" {
 			return nil, fmt.Errorf("ask who holds what: %s", looks[i].Error)
 		}
 	}
@@ -315,26 +295,8 @@ func (a *armRun) rollout(ctx context.Context, waves int, pause time.Duration) er
 		to = *a.arm.Swarm
 	}
 	return a.swarm.Rollout(ctx, to, waves, pause, func(done, of int) {
-		a.step(fmt.Sprintf("wave %d of %d", done, of), "its instances run with the new settings")
+		a.rec.step(fmt.Sprintf("wave %d of %d", done, of), "its instances run with the new settings")
 	})
-}
-
-// lockPattern is the runbook's on a server of our own, and stays with the run's
-// own keys on somebody else's.
-func (a *armRun) lockPattern() string {
-	if a.attached() {
-		return swarm.LockPattern(a.prefix)
-	}
-	return "lock:*"
-}
-
-// reconfigurable says why the server's settings must stay as they are; nil if they
-// need not.
-func (a *armRun) reconfigurable() error {
-	if a.attached() && !a.options.AllowDestructive {
-		return fmt.Errorf("%w: its settings are changed only with --allow-destructive", server.ErrNotOurs)
-	}
-	return nil
 }
 
 // restart keeps the swarm out until the control connections are back: the
@@ -344,24 +306,24 @@ func (a *armRun) restart(ctx context.Context, c server.Config) error {
 	a.swarm.Shut()
 	defer a.swarm.Open()
 	a.watcher.Use(watch.Connections{})
-	_ = a.control.Close()
-	restarted := a.server.Restart(ctx, c)
-	control, err := server.OpenControl(ctx, a.server.Endpoint())
+	_ = a.host.control.Close()
+	restarted := a.host.server.Restart(ctx, c)
+	control, err := server.OpenControl(ctx, a.host.server.Endpoint())
 	if err != nil {
 		return errors.Join(restarted, err)
 	}
-	a.control = control
+	a.host.control = control
 	if restarted == nil {
-		a.restarted(ctx, c)
+		checkRestarted(ctx, a, c)
 	}
-	a.watcher.Use(a.connections())
+	a.watcher.Use(a.host.connections())
 	return restarted
 }
 
 // restartAsItWas is the restart of a trigger: a server that does not come back leaves
 // nothing to be judged.
 func (a *armRun) restartAsItWas(ctx context.Context) error {
-	err := a.restart(ctx, a.config)
+	err := a.restart(ctx, a.host.config)
 	switch {
 	case err == nil || errors.Is(err, server.ErrNotOurs) || errors.Is(err, server.ErrWillNotStop):
 		return err
@@ -382,8 +344,8 @@ func (a *armRun) wait(ctx context.Context, d time.Duration) error {
 		return ctx.Err()
 	case err := <-a.swarm.Failed():
 		return rundir.Fault(err)
-	case <-a.recorder.Failed():
-		return rundir.Fault(a.recorder.Err())
+	case <-a.rec.recorder.Failed():
+		return rundir.Fault(a.rec.recorder.Err())
 	case err := <-a.watcher.Lost():
 		return a.lost(ctx, err)
 	}
@@ -395,34 +357,13 @@ func (a *armRun) lost(ctx context.Context, cause error) error {
 	said := ""
 	asking, cancel := server.Within(ctx, askWithin)
 	defer cancel()
-	if log, err := a.server.Log(asking); err == nil {
+	if log, err := a.host.server.Log(asking); err == nil {
 		lines := strings.Split(strings.TrimSpace(string(log)), "\n")
 		said = "; the last line of its log: " + lines[len(lines)-1]
 	}
-	a.mark(history.NoteMark, "", fmt.Sprintf("the server went away in mid-run: %v%s", cause, said))
+	a.rec.mark(history.NoteMark, "", fmt.Sprintf("the server went away in mid-run: %v%s", cause, said))
 	return errServerLost
 }
 
 // errServerLost ends an arm early whose history says why.
 var errServerLost = errors.New("the server went away")
-
-// seen returns the samples so far.
-func (a *armRun) seen() []history.Sample {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return slices.Clip(a.samples)
-}
-
-func (a *armRun) sampled(s history.Sample) {
-	a.mu.Lock()
-	a.samples = append(a.samples, s)
-	a.mu.Unlock()
-	a.recorder.Sample(s)
-	a.live.sample(s)
-	a.observe(sampleEvent(s))
-}
-
-func (a *armRun) counted(c history.Census) {
-	a.recorder.Census(c)
-	a.live.count(c)
-}

@@ -15,29 +15,41 @@ import (
 	"github.com/lockjam/lockjam/harness/swarm"
 )
 
+// counter takes censuses of a swarm and its server.
+type counter struct {
+	host       *host
+	swarm      *swarm.Swarm
+	rec        *recording
+	maxClients int
+}
+
+func (a *armRun) counter() counter {
+	return counter{host: a.host, swarm: a.swarm, rec: a.rec, maxClients: a.sc.Server.MaxClients}
+}
+
 // census reads what every worker is doing, then asks Redis who owns which lock
 // and which connections there are.
-func (a *armRun) census(ctx context.Context, c *redis.Client) history.Census {
+func (c counter) census(ctx context.Context, over *redis.Client) history.Census {
 	progress := func() history.Progress {
-		s := a.swarm.Snapshot()
+		s := c.swarm.Snapshot()
 		p := history.Progress{Grants: s.Grants, Releases: s.Releases, Attempts: s.Dials + s.Commands}
 		return p
 	}
-	begun := a.elapsed()
-	got := history.Census{Before: progress(), Workers: a.swarm.Census()}
-	if err := a.askRedis(ctx, c, &got); err != nil {
+	begun := c.rec.elapsed()
+	got := history.Census{Before: progress(), Workers: c.swarm.Census()}
+	if err := c.askRedis(ctx, over, &got); err != nil {
 		got.Error = err.Error()
 	}
 	got.After = progress()
-	got.At = a.elapsed()
+	got.At = c.rec.elapsed()
 	got.Took = got.At - begun
 	return got
 }
 
-func (a *armRun) askRedis(ctx context.Context, c *redis.Client, into *history.Census) error {
+func (c counter) askRedis(ctx context.Context, over *redis.Client, into *history.Census) error {
 	var list *redis.StringCmd
 	var err error
-	if into.Locks, err = a.askLocks(ctx, c, func(p redis.Pipeliner) { list = p.ClientList(ctx) }); err != nil {
+	if into.Locks, err = c.askLocks(ctx, over, func(p redis.Pipeliner) { list = p.ClientList(ctx) }); err != nil {
 		return err
 	}
 	if err := list.Err(); err != nil {
@@ -46,13 +58,13 @@ func (a *armRun) askRedis(ctx context.Context, c *redis.Client, into *history.Ce
 	into.Clients = map[string]int64{}
 	// Counted, and not by their names: a user may be allowed to list clients and not to
 	// name his own.
-	into.Slots = int64(a.sc.Server.MaxClients - server.ControlConnections - server.BusLinks(len(a.shards())))
+	into.Slots = int64(c.maxClients - server.ControlConnections - server.BusLinks(len(c.host.shards())))
 	for line := range strings.Lines(list.Val()) {
 		if name := clientField(line, "name"); !strings.HasPrefix(name, "lockjam-control-") {
 			into.Clients[name]++
 		}
 	}
-	into.Foreign = foreignClients(list.Val(), a.clientName(), a.network != nil)
+	into.Foreign = foreignClients(list.Val(), c.host.clientName(), c.host.network != nil)
 	return nil
 }
 
@@ -102,12 +114,12 @@ func ownClient(swarmName, name string) bool {
 
 // askLocks asks who holds which lock, and in the same round trip whatever else is
 // put to the server.
-func (a *armRun) askLocks(ctx context.Context, c *redis.Client, also func(redis.Pipeliner)) (map[string]string, error) {
-	locks := a.swarm.Locks()
+func (c counter) askLocks(ctx context.Context, over *redis.Client, also func(redis.Pipeliner)) (map[string]string, error) {
+	locks := c.swarm.Locks()
 	held := map[string]string{}
-	if len(a.shards()) > 0 { // whose keys are in several slots, of which MGET takes one
+	if len(c.host.shards()) > 0 { // whose keys are in several slots, of which MGET takes one
 		asked := make([]*redis.StringCmd, len(locks))
-		_, err := c.Pipelined(ctx, func(p redis.Pipeliner) error {
+		_, err := over.Pipelined(ctx, func(p redis.Pipeliner) error {
 			for i, lock := range locks {
 				asked[i] = p.Get(ctx, lock)
 			}
@@ -125,7 +137,7 @@ func (a *armRun) askLocks(ctx context.Context, c *redis.Client, also func(redis.
 		return held, err
 	}
 	var values *redis.SliceCmd
-	if _, err := c.Pipelined(ctx, func(p redis.Pipeliner) error {
+	if _, err := over.Pipelined(ctx, func(p redis.Pipeliner) error {
 		values = p.MGet(ctx, locks...)
 		also(p)
 		return nil

@@ -24,19 +24,19 @@ type armEnvironment struct {
 }
 
 // environment asks the server what it is and writes environment.json, with the settings that could not be read back.
-func (a *armRun) environment(ctx context.Context, unread []string) (result.Server, error) {
-	info, err := watch.ReadInfo(ctx, a.control.Admin, "server")
+func environment(ctx context.Context, a *armRun, unread []string) (result.Server, error) {
+	info, err := watch.ReadInfo(ctx, a.host.control.Admin, "server")
 	if err != nil {
 		return result.Server{}, err
 	}
 	env := armEnvironment{
 		Environment: result.ThisEnvironment(), Scenario: a.sc.Name, Arm: a.arm.Name, Seed: a.seed, Prefix: a.prefix, Swarm: a.sc.Swarm,
 	}
-	env.Server = result.Server{ServerInfo: infoOf(a.server), Version: "redis " + info["redis_version"], MaxClients: a.sc.Server.MaxClients}
+	env.Server = result.Server{ServerInfo: infoOf(a.host.server), Version: "redis " + info["redis_version"], MaxClients: a.sc.Server.MaxClients}
 	if v := info["valkey_version"]; v != "" {
 		env.Server.Version = "valkey " + v
 	}
-	for _, f := range server.AskFeatures(ctx, a.control.Admin) {
+	for _, f := range server.AskFeatures(ctx, a.host.control.Admin) {
 		env.Server.Features = append(env.Server.Features, result.Feature(f))
 	}
 	env.Server.NotReadBack = unread

@@ -13,28 +13,28 @@ import (
 // failover makes the replica lag, kills the primary, and returns once the replica has
 // taken its place and the other is back as its replica. Meanwhile there is no server
 // to look at; from then on it is the new primary that is looked at.
-func (a *armRun) failover(ctx context.Context, lag time.Duration) error {
-	pair, ok := a.server.(server.Failover)
+func failover(ctx context.Context, a *armRun, lag time.Duration) error {
+	pair, ok := a.host.server.(server.Failover)
 	if !ok {
-		return fmt.Errorf("%w: a server of kind %s has nothing to fail over to", result.ErrInternal, a.server.Info().Kind)
+		return fmt.Errorf("%w: a server of kind %s has nothing to fail over to", result.ErrInternal, a.host.server.Info().Kind)
 	}
 	if err := pair.HoldBack(ctx); err != nil {
 		return a.lost(ctx, err)
 	}
-	a.step("CLIENT PAUSE WRITE on the replica", "it receives, and carries out nothing")
+	a.rec.step("CLIENT PAUSE WRITE on the replica", "it receives, and carries out nothing")
 	if err := a.wait(ctx, lag); err != nil {
 		return err
 	}
 	a.watcher.Use(watch.Connections{})
-	_ = a.control.Close()
-	a.step("SIGKILL to the primary", "it is gone")
+	_ = a.host.control.Close()
+	a.rec.step("SIGKILL to the primary", "it is gone")
 	err := pair.FailOver(ctx)
 	if err == nil {
-		a.step("SENTINEL GET-MASTER-ADDR-BY-NAME", "it names the replica")
+		a.rec.step("SENTINEL GET-MASTER-ADDR-BY-NAME", "it names the replica")
 		var control *server.Control
 		if control, err = server.OpenControl(ctx, pair.Endpoint()); err == nil {
-			a.control = control
-			a.watcher.Use(a.connections())
+			a.host.control = control
+			a.watcher.Use(a.host.connections())
 			err = pair.Rejoin(ctx)
 		}
 	}
@@ -44,22 +44,13 @@ func (a *armRun) failover(ctx context.Context, lag time.Duration) error {
 	case err != nil:
 		return a.lost(ctx, fmt.Errorf("the failover went wrong: %w", err))
 	}
-	a.step("start of the one that was killed", "it is the other's replica")
-	return nil
-}
-
-// shards are the nodes of a cluster, the one that is watched first; none of another
-// server.
-func (a *armRun) shards() []server.Endpoint {
-	if cluster, ok := a.server.(server.Sharded); ok {
-		return cluster.Shards()
-	}
+	a.rec.step("start of the one that was killed", "it is the other's replica")
 	return nil
 }
 
 // otherShards notes how full the shards are that are not watched.
-func (a *armRun) otherShards(ctx context.Context) {
-	for i, e := range a.shards() {
+func otherShards(ctx context.Context, a *armRun) {
+	for i, e := range a.host.shards() {
 		if i == 0 {
 			continue
 		}
@@ -79,6 +70,6 @@ func (a *armRun) otherShards(ctx context.Context) {
 			return fmt.Sprintf("connected_clients:%s, maxclients:%s, rejected_connections:%s",
 				info["connected_clients"], info["maxclients"], info["rejected_connections"])
 		}()
-		a.step(fmt.Sprintf("INFO of shard %d", i+1), said)
+		a.rec.step(fmt.Sprintf("INFO of shard %d", i+1), said)
 	}
 }

@@ -121,23 +121,24 @@ func TestConfigIfKnown(t *testing.T) {
 		MaxClients: 16, Config: map[string]string{"save": `""`},
 		ConfigIfKnown: map[string]string{"no-such-directive": "1", "maxmemory": "64mb", "nor-this": "yes"},
 	}}
-	a := &armRun{sc: sc, options: &Options{Start: server.StartProcess, workspace: ws}, folder: "x/y"}
-	if err := a.start(t.Context()); err != nil {
+	options := &Options{Start: server.StartProcess, workspace: ws}
+	s, config, err := starter{job{sc: sc, options: options, folder: "x/y"}}.start(t.Context())
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := errors.Join(a.server.Stop(context.Background()), ws.Close()); err != nil {
+		if err := errors.Join(s.Stop(context.Background()), ws.Close()); err != nil {
 			t.Error(err)
 		}
 	})
-	if err := a.server.Restart(t.Context(), a.config); err != nil {
+	if err := s.Restart(t.Context(), config); err != nil {
 		t.Error(err)
 	}
-	if _, there := a.config["no-such-directive"]; there || a.config["maxmemory"] != "64mb" || a.config["save"] != `""` || len(a.config) != 3 {
-		t.Errorf("it runs with %v", a.config)
+	if _, there := config["no-such-directive"]; there || config["maxmemory"] != "64mb" || config["save"] != `""` || len(config) != 3 {
+		t.Errorf("it runs with %v", config)
 	}
 	sc.Server.Config["no-such-directive"] = "1"
-	if err := (&armRun{sc: sc, options: a.options, folder: "x/z"}).start(t.Context()); err == nil {
+	if _, _, err := (starter{job{sc: sc, options: options, folder: "x/z"}}).start(t.Context()); err == nil {
 		t.Error("a server took a directive that does not exist")
 	}
 }

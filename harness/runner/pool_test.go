@@ -40,17 +40,18 @@ func TestRealPoolDeadlockIsProved(t *testing.T) {
 
 	sc := scenario.Defaults()
 	sc.Swarm, sc.Server.MaxClients = poolSettings(), 1000
-	a := &armRun{sc: &sc, server: redis, started: time.Now()}
+	a := newArm(job{sc: &sc, options: &Options{}})
+	a.host.server, a.rec.started = redis, time.Now()
 	a.swarm = swarm.Start(t.Context(), swarm.Config{
 		Target: swarm.Target{Addr: redis.Endpoint().Addr}, Settings: sc.Swarm, Prefix: "t", Seed: 1,
-		Elapsed: a.elapsed, Record: func(history.Op) {},
+		Elapsed: a.rec.elapsed, Record: func(history.Op) {},
 	})
 	defer a.swarm.Stop()
 	var f waitgraph.Finding
 	var taken []history.Census
-	for a.elapsed() < 10*time.Second && !f.Proved {
+	for a.rec.elapsed() < 10*time.Second && !f.Proved {
 		time.Sleep(200 * time.Millisecond)
-		taken = append(taken, a.census(t.Context(), control.Sampler))
+		taken = append(taken, a.counter().census(t.Context(), control.Sampler))
 		if p := standstill.Decisive(standstill.Prover{Scenario: &sc}.Prove(taken), history.Span{From: 0, To: time.Minute}); p != nil {
 			f = p.Finding
 		}

@@ -17,42 +17,42 @@ import (
 // probe asks, when everything that counts is over, what the control arm alone can
 // answer: what the runbook's MONITOR command shows of the failure, and whether one
 // more slot would have moved it.
-func (a *armRun) probe(ctx context.Context) error {
+func probe(ctx context.Context, a *armRun) error {
 	length := a.sc.Watch.ProbeMS.Duration()
 	if length == 0 || a.remedy.Name != remedies.NoRemedy || a.sc.Trigger.Kind == triggers.None {
 		return nil
 	}
-	a.mark(history.PhaseMark, history.Probing, "")
+	a.rec.mark(history.PhaseMark, history.Probing, "")
 	a.watcher.Now(ctx)
 	before := a.swarm.Snapshot()
-	p := a.runbookMonitor(ctx, length)
-	p.Took = a.elapsed() - p.At
+	p := runbookMonitor(ctx, a, length)
+	p.Took = a.rec.elapsed() - p.At
 	// A refusal comes at once. The rest of the time shows what moves by itself.
 	if err := a.wait(ctx, length-p.Took); err != nil {
 		return err
 	}
 	idle := a.swarm.Snapshot()
 	p.Grants, p.Releases = idle.Grants-before.Grants, idle.Releases-before.Releases
-	a.recorder.Probe(p)
-	p = a.oneMoreSlot(ctx, length)
-	p.Took = a.elapsed() - p.At
-	a.recorder.Probe(p)
+	a.rec.recorder.Probe(p)
+	p = oneMoreSlot(ctx, a, length)
+	p.Took = a.rec.elapsed() - p.At
+	a.rec.recorder.Probe(p)
 	return ctx.Err()
 }
 
 // runbookMonitor runs `redis-cli monitor | grep "SET lock:"` as it is written. The
 // pattern has no special characters, so grep's work is done here: that tells what
 // redis-cli printed from what grep let through.
-func (a *armRun) runbookMonitor(ctx context.Context, length time.Duration) history.Probe {
-	p := history.Probe{At: a.elapsed(), Name: history.RunbookMonitor, Did: `redis-cli monitor | grep "SET lock:"`}
-	console, ok := a.server.(server.Console)
+func runbookMonitor(ctx context.Context, a *armRun, length time.Duration) history.Probe {
+	p := history.Probe{At: a.rec.elapsed(), Name: history.RunbookMonitor, Did: `redis-cli monitor | grep "SET lock:"`}
+	console, ok := a.host.server.(server.Console)
 	if !ok {
 		p.Error = server.ErrNoConsole.Error()
 		return p
 	}
 	bounded, cancel := context.WithTimeout(ctx, length)
 	defer cancel()
-	defer a.cutMonitors(ctx)
+	defer cutMonitors(ctx, a)
 	printed := &grep{pattern: []byte("SET lock:")}
 	typed, err := console.RedisCLI(bounded, printed, "monitor")
 	if err != nil {
@@ -70,19 +70,19 @@ func (a *armRun) runbookMonitor(ctx context.Context, length time.Duration) histo
 
 // cutMonitors ends a redis-cli that was left behind in a container, by its
 // connection. On somebody else's server a monitor may be somebody's.
-func (a *armRun) cutMonitors(ctx context.Context) {
+func cutMonitors(ctx context.Context, a *armRun) {
 	ctx, cancel := server.Within(ctx, askWithin)
 	defer cancel()
-	if a.server.Info().Kind != server.KindContainer {
+	if a.host.server.Info().Kind != server.KindContainer {
 		return
 	}
-	list, err := a.control.Admin.ClientList(ctx).Result()
+	list, err := a.host.control.Admin.ClientList(ctx).Result()
 	if err != nil {
 		return
 	}
 	for line := range strings.Lines(list) {
 		if clientField(line, "cmd") == "monitor" && clientField(line, "name") != server.MonitorName {
-			_ = a.control.Admin.ClientKillByFilter(ctx, "ID", clientField(line, "id")).Err()
+			_ = a.host.control.Admin.ClientKillByFilter(ctx, "ID", clientField(line, "id")).Err()
 		}
 	}
 }
@@ -90,24 +90,24 @@ func (a *armRun) cutMonitors(ctx context.Context) {
 // oneMoreSlot raises maxclients by one, sees whether anything is granted or
 // released, and sets it back. It is a question and no remedy: who gets the slot
 // is a matter of who dials first.
-func (a *armRun) oneMoreSlot(ctx context.Context, length time.Duration) history.Probe {
-	p := history.Probe{At: a.elapsed(), Name: history.OneMoreSlot}
-	if err := a.reconfigurable(); err != nil {
+func oneMoreSlot(ctx context.Context, a *armRun, length time.Duration) history.Probe {
+	p := history.Probe{At: a.rec.elapsed(), Name: history.OneMoreSlot}
+	if err := a.host.reconfigurable(); err != nil {
 		p.Error = err.Error()
 		return p
 	}
 	asking, cancel := server.Within(ctx, askWithin)
 	defer cancel()
-	limit, err := a.control.MaxClients(asking)
+	limit, err := a.host.control.MaxClients(asking)
 	if err != nil {
 		p.Error = err.Error()
 		return p
 	}
 	set := func(ctx context.Context, n int) error {
-		return a.control.Admin.ConfigSet(ctx, "maxclients", strconv.Itoa(n)).Err()
+		return a.host.control.Admin.ConfigSet(ctx, "maxclients", strconv.Itoa(n)).Err()
 	}
-	if a.attached() { // it may be cut short with the limit raised
-		a.undo = append(a.undo, func(ctx context.Context) error { return set(ctx, limit) })
+	if a.host.attached() { // it may be cut short with the limit raised
+		a.host.later(func(ctx context.Context) error { return set(ctx, limit) })
 	}
 	p.Did = fmt.Sprintf("CONFIG SET maxclients %d", limit+1)
 	before := a.swarm.Snapshot()

@@ -16,12 +16,12 @@ import (
 )
 
 // unsettled records an arm whose server does not have the settings that the scenario asks for.
-func (a *armRun) unsettled(differ []string) error {
+func unsettled(a *armRun, differ []string) error {
 	advice := "this version may not have it, or not with that value"
-	if a.attached() {
+	if a.host.attached() {
 		advice = "set it there (CONFIG SET), or let lockjam start a server"
 	}
-	return a.cannot("the server does not have the scenario's settings: " + strings.Join(differ, "; ") + ": " + advice)
+	return cannot(a, "the server does not have the scenario's settings: "+strings.Join(differ, "; ")+": "+advice)
 }
 
 // limitDiffers is a maxclients that is not what it should be, in words.
@@ -30,12 +30,12 @@ func limitDiffers(asked, has int) string {
 }
 
 // readBack compares the settings of every node with what was asked for. maxclients of the first has a check of its own.
-func (a *armRun) readBack(ctx context.Context, want server.Config) (differ, unread []string) {
+func readBack(ctx context.Context, a *armRun, want server.Config) (differ, unread []string) {
 	first := maps.Clone(want)
 	delete(first, "maxclients")
-	differing, unknown := server.ReadBack(ctx, a.control.Admin, first)
-	differ, unread = a.tell("", differing, unknown)
-	group, ok := a.server.(server.Group)
+	differing, unknown := server.ReadBack(ctx, a.host.control.Admin, first)
+	differ, unread = a.host.tell("", differing, unknown)
+	group, ok := a.host.server.(server.Group)
 	if !ok {
 		return differ, unread
 	}
@@ -51,7 +51,7 @@ func (a *armRun) readBack(ctx context.Context, want server.Config) (differ, unre
 		cutOff()
 		_ = client.Close()
 		_ = connection.Close()
-		moreDiffer, moreUnread := a.tell(" of the "+role, differing, unknown)
+		moreDiffer, moreUnread := a.host.tell(" of the "+role, differing, unknown)
 		differ, unread = append(differ, moreDiffer...), append(unread, moreUnread...)
 	}
 	return differ, unread
@@ -60,9 +60,9 @@ func (a *armRun) readBack(ctx context.Context, want server.Config) (differ, unre
 // tell puts settings into words. A server that lockjam did not start may have anything: what it
 // describes in other words than the scenario counts as something else there, and as the same on a
 // server that was started with it.
-func (a *armRun) tell(where string, differing, unknown []server.Setting) (differ, unread []string) {
+func (h *host) tell(where string, differing, unknown []server.Setting) (differ, unread []string) {
 	for _, s := range unknown {
-		if s.Has != "" && a.attached() {
+		if s.Has != "" && h.attached() {
 			s.Unread = ""
 			differing = append(differing, s)
 			continue
@@ -70,7 +70,7 @@ func (a *armRun) tell(where string, differing, unknown []server.Setting) (differ
 		unread = append(unread, s.String()+where)
 	}
 	for _, s := range differing {
-		if a.attached() && slices.Contains(persistence, s.Directive) {
+		if h.attached() && slices.Contains(persistence, s.Directive) {
 			unread = append(unread, s.String()+where+" (left as it is: this server is not restarted)")
 			continue
 		}
@@ -83,48 +83,48 @@ func (a *armRun) tell(where string, differing, unknown []server.Setting) (differ
 // did not start is never restarted: differences there are reported and decide nothing.
 var persistence = []string{"save", "appendonly", "appendfilename", "appenddirname", "dbfilename"}
 
-// restarted notes what a server that was restarted has not of the settings that it was restarted with. A limit that a
+// checkRestarted notes what a server that was restarted has not of the settings that it was restarted with. A limit that a
 // remedy has raised the remedy reads back itself, and is blocked by another.
-func (a *armRun) restarted(ctx context.Context, c server.Config) {
-	control := a.control
+func checkRestarted(ctx context.Context, a *armRun, c server.Config) {
+	control := a.host.control
 	defer context.AfterFunc(ctx, func() { _ = control.Close() })()
-	differ, _ := a.readBack(ctx, c)
+	differ, _ := readBack(ctx, a, c)
 	limit, err := control.MaxClients(ctx)
-	if want := a.sc.Server.MaxClients; err == nil && c["maxclients"] == a.config["maxclients"] && limit != want {
+	if want := a.sc.Server.MaxClients; err == nil && c["maxclients"] == a.host.config["maxclients"] && limit != want {
 		differ = append(differ, limitDiffers(want, limit))
 	}
 	if len(differ) > 0 && ctx.Err() == nil {
-		a.mark(history.NoteMark, "",
+		a.rec.mark(history.NoteMark, "",
 			"restarted, the server does not have the settings that were asked for: "+strings.Join(differ, "; "))
 	}
 }
 
 // holdsUpOthers returns an error where the swarm's handshakes, during which the server sleeps
 // (DEBUG SLEEP), would hold up other clients of a server that lockjam did not start.
-func (a *armRun) holdsUpOthers(ctx context.Context) error {
-	if !judge.SleepsInHandshakes(a.sc, a.arm) || !a.attached() {
+func holdsUpOthers(ctx context.Context, a *armRun) error {
+	if !judge.SleepsInHandshakes(a.sc, a.arm) || !a.host.attached() {
 		return nil
 	}
-	if err := a.reconfigurable(); err != nil {
+	if err := a.host.reconfigurable(); err != nil {
 		return err
 	}
-	return triggers.Foreign(ctx, a.control.Admin, a.ours())
+	return triggers.Foreign(ctx, a.host.control.Admin, a.host.ours())
 }
 
 // several records that the server that was asked for cannot be what the scenario needs. Nothing is wrong with either.
-func (a *armRun) several(err error) error {
+func several(a *armRun, err error) error {
 	if !errors.Is(err, server.ErrTopology) {
 		return err
 	}
-	return a.cannot("it cannot run here: " + err.Error())
+	return cannot(a, "it cannot run here: "+err.Error())
 }
 
 // cannot records why an arm cannot run on the server that there is: it is inconclusive and says so.
-func (a *armRun) cannot(why string) error {
+func cannot(a *armRun, why string) error {
 	if err := a.record(); err != nil {
 		return err
 	}
-	a.mark(history.NoteMark, "", why)
-	a.mark(history.PhaseMark, history.End, "there is no such server")
+	a.rec.mark(history.NoteMark, "", why)
+	a.rec.mark(history.PhaseMark, history.End, "there is no such server")
 	return errServerLost
 }

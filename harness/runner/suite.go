@@ -302,14 +302,13 @@ func (s *suite) runArm(ctx context.Context, t *task, attempt, look int, observe 
 		return nil, result.Server{}, rundir.Fault(err)
 	}
 	remedy, _ := remedies.Find(t.arm.Remedy)
-	a := &armRun{
+	a := newArm(job{
 		sc: t.sc.For(t.arm).Longer(look), arm: t.arm, image: t.image, on: t.on(), remedy: remedy, options: &s.options, folder: folder, observe: observe,
 		prefix: fmt.Sprintf("lj-%s-%d", s.run.ID, slices.Index(s.tasks, t)), seed: armSeed(s.run.Seed, t, attempt),
-	}
-	a.live = newLive(a.sc, a.arm, observe)
+	})
 	observe(result.Event{Kind: result.ArmStarted, Name: remedy.Name})
 	env, err := a.run(ctx)
-	if a.recorder == nil {
+	if a.rec.recorder == nil {
 		return nil, env, err
 	}
 	if errors.Is(err, errServerLost) {

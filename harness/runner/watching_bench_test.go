@@ -73,7 +73,7 @@ func BenchmarkWatchingCPU(b *testing.B) {
 
 // cpuSeconds is what Redis has used of its core.
 func cpuSeconds(b *testing.B, a *armRun) (sum float64) {
-	info, err := watch.ReadInfo(b.Context(), a.control.Admin, "cpu")
+	info, err := watch.ReadInfo(b.Context(), a.host.control.Admin, "cpu")
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -89,15 +89,15 @@ func cpuSeconds(b *testing.B, a *armRun) (sum float64) {
 
 func benchConfig(a *armRun) watch.Config {
 	return watch.Config{
-		Elapsed: a.elapsed, Record: func(history.Sample) {}, Swarm: a.swarm.Snapshot, LockPrefix: "lock:",
-		Census:       func(c *redis.Client) history.Census { return a.census(context.Background(), c) },
+		Elapsed: a.rec.elapsed, Record: func(history.Sample) {}, Swarm: a.swarm.Snapshot, LockPrefix: "lock:",
+		Census:       func(c *redis.Client) history.Census { return a.counter().census(context.Background(), c) },
 		RecordCensus: func(history.Census) {},
 	}
 }
 
 // startWatching watches until stop is called.
 func startWatching(a *armRun, c watch.Config) (stop func()) {
-	w := watch.New(c, a.connections())
+	w := watch.New(c, a.host.connections())
 	w.Count(c.LocksEvery > 0)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -140,25 +140,27 @@ func benchArm(b *testing.B, think time.Duration) *armRun {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = workspace.Close() })
-	a := &armRun{options: &Options{}, started: time.Now(), prefix: "lj-bench"}
-	a.sc = &scenario.Scenario{Server: scenario.Server{MaxClients: 64}}
-	a.server, err = server.StartProcess(b.Context(), server.Spec{
+	a := newArm(job{
+		options: &Options{}, prefix: "lj-bench", sc: &scenario.Scenario{Server: scenario.Server{MaxClients: 64}},
+	})
+	a.rec.started = time.Now()
+	a.host.server, err = server.StartProcess(b.Context(), server.Spec{
 		Config: server.Config{"maxclients": "64", "save": `""`}, Workspace: workspace, Name: "bench",
 	})
 	if err != nil {
 		b.Skipf("needs a redis-server on PATH: %v", err)
 	}
-	b.Cleanup(func() { _ = a.server.Stop(context.Background()) })
-	if a.control, err = server.OpenControl(b.Context(), a.server.Endpoint()); err != nil {
+	b.Cleanup(func() { _ = a.host.server.Stop(context.Background()) })
+	if a.host.control, err = server.OpenControl(b.Context(), a.host.server.Endpoint()); err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() { _ = a.control.Close() })
+	b.Cleanup(func() { _ = a.host.control.Close() })
 	settings := swarm.Defaults()
 	settings.Instances, settings.Lock.Tenants, settings.Lock.HoldMS = 32, 32, 0
 	settings.Arrivals.Tenant, settings.Arrivals.ThinkMS = swarm.TenantByWorker, swarm.Millis(think.Milliseconds())
 	a.swarm = swarm.Start(context.Background(), swarm.Config{
-		Target: swarm.Target{Addr: a.server.Endpoint().Addr}, Settings: settings, Prefix: a.prefix, Seed: 1,
-		Elapsed: a.elapsed, Record: func(history.Op) {},
+		Target: swarm.Target{Addr: a.host.server.Endpoint().Addr}, Settings: settings, Prefix: a.prefix, Seed: 1,
+		Elapsed: a.rec.elapsed, Record: func(history.Op) {},
 	})
 	b.Cleanup(a.swarm.Stop)
 	time.Sleep(200 * time.Millisecond) // connecting
