@@ -19,11 +19,11 @@ import (
 // progress shows a run while it goes on. Its methods are called from several
 // goroutines at once.
 type progress interface {
-	observe(result.Event)
-	// say prints a line of lockjam's own to stderr, between the others.
-	say(line string)
-	// close is the last call: the cursor is at the start of an empty line.
-	close()
+	Observe(result.Event)
+	// Say prints a line of lockjam's own to stderr, between the others.
+	Say(line string)
+	// Close is the last call: the cursor is at the start of an empty line.
+	Close()
 }
 
 // newProgress picks the renderer. One whose output is the result calls fail when
@@ -63,9 +63,9 @@ type stream struct {
 	fail   func(error)
 }
 
-func (s *stream) close() {}
+func (s *stream) Close() {}
 
-func (s *stream) observe(e result.Event) {
+func (s *stream) Observe(e result.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.failed {
@@ -77,7 +77,7 @@ func (s *stream) observe(e result.Event) {
 	}
 }
 
-func (s *stream) say(line string) {
+func (s *stream) Say(line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_, _ = fmt.Fprintln(s.err, "lockjam: "+printable(line))
@@ -127,18 +127,18 @@ func (p *plain) sumNow() {
 	}
 }
 
-func (p *plain) close() {
+func (p *plain) Close() {
 	close(p.stop)
 	<-p.stopped
 }
 
-func (p *plain) observe(e result.Event) {
+func (p *plain) Observe(e result.Event) {
 	if p.quiet {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.tally.observe(e)
+	p.tally.Observe(e)
 	if e.Kind == result.RunStarted {
 		p.begun = time.Now()
 	}
@@ -149,7 +149,7 @@ func (p *plain) observe(e result.Event) {
 	_, _ = fmt.Fprintln(p.w, stamped(time.Since(p.started), p.tally.titled(e, text)))
 }
 
-func (p *plain) say(line string) {
+func (p *plain) Say(line string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	_, _ = fmt.Fprintln(p.w, "lockjam: "+printable(line))

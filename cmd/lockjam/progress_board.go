@@ -64,7 +64,7 @@ type signalView struct {
 
 // update takes an event that came at now.
 func (b *board) update(now time.Duration, e result.Event) {
-	b.tally.observe(e)
+	b.tally.Observe(e)
 	switch e.Kind {
 	case result.RunStarted:
 		b.run, b.since = printable(e.Run.ID), now

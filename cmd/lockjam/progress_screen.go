@@ -71,7 +71,7 @@ func (s *screen) flush() {
 	s.rows, s.board.lines = nil, nil
 }
 
-func (s *screen) observe(e result.Event) {
+func (s *screen) Observe(e result.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.board.update(time.Since(s.started), e)
@@ -81,7 +81,7 @@ func (s *screen) observe(e result.Event) {
 }
 
 // say draws at once: it is for somebody who waits for an answer.
-func (s *screen) say(line string) {
+func (s *screen) Say(line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.board.lines = append(s.board.lines, "lockjam: "+printable(line))
@@ -93,7 +93,7 @@ func (s *screen) say(line string) {
 }
 
 // close leaves what has scrolled up and nothing of what moves.
-func (s *screen) close() {
+func (s *screen) Close() {
 	s.mu.Lock()
 	s.closing = true
 	s.mu.Unlock()

@@ -23,7 +23,7 @@ type tally struct {
 // started is when an arm was, in ms since the run's start.
 type started struct{ first, last float64 }
 
-func (t *tally) observe(e result.Event) {
+func (t *tally) Observe(e result.Event) {
 	switch e.Kind {
 	case result.RunStarted:
 		if e.Plan == nil {

@@ -100,7 +100,7 @@ func TestTally(t *testing.T) {
 		{begun("control", 2, 20000), "2 of 6 arms done, 1 FAILED, about 20s left"}, // an attempt that is made again
 		{finished("control", 2, 28000, result.Inconclusive), "3 of 6 arms done, 1 FAILED, 1 inconclusive, about 21s left"},
 	} {
-		c.observe(step.e)
+		c.Observe(step.e)
 		if got := c.sum(step.e.ElapsedMS); got != step.want {
 			t.Errorf("after %s of %s at %v ms: %q, want %q", step.e.Kind, label(step.e), step.e.ElapsedMS, got, step.want)
 		}
@@ -275,11 +275,11 @@ func TestLocale(t *testing.T) {
 func TestPlainSaysHowFarItIs(t *testing.T) {
 	var log bytes.Buffer
 	p := newPlain(&log, false)
-	p.observe(runBegun())
-	p.observe(finished("control", 1, 1000, result.Pass))
-	p.observe(finished("other", 1, 1000, result.Fail))
+	p.Observe(runBegun())
+	p.Observe(finished("control", 1, 1000, result.Pass))
+	p.Observe(finished("other", 1, 1000, result.Fail))
 	p.sumNow()
-	p.close()
+	p.Close()
 	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
 	for i, want := range []string{": 6 arms, 2 side by side", "[1/6] jam/control: pass", "[2/6] jam/other: FAIL: why", "2 of 6 arms done, 1 FAILED, about 10s left"} {
 		if i >= len(lines) || !strings.Contains(lines[i], want) {
@@ -292,8 +292,8 @@ func TestStreamStopsAtTheFirstErrorOfItsReader(t *testing.T) {
 	gone := errors.New("broken pipe")
 	var failures []error
 	s := newProgress(true, false, failing{gone}, &bytes.Buffer{}, func(err error) { failures = append(failures, err) })
-	s.observe(sampled(1, 1, 1))
-	s.observe(sampled(2, 2, 2))
+	s.Observe(sampled(1, 1, 1))
+	s.Observe(sampled(2, 2, 2))
 	if len(failures) != 1 || !errors.Is(failures[0], gone) {
 		t.Errorf("failures: %v, want one: %v", failures, gone)
 	}
@@ -320,15 +320,15 @@ func TestRenderersTakeEventsAtOnce(t *testing.T) {
 				e := event(result.NoteEvent, "", fmt.Sprint(k))
 				e.Arm = fmt.Sprint(i)
 				for _, r := range renderers {
-					r.observe(e)
-					r.observe(sampled(float64(k), int64(k), 1))
+					r.Observe(e)
+					r.Observe(sampled(float64(k), int64(k), 1))
 				}
 			}
 		})
 	}
 	wg.Wait()
 	for _, r := range renderers {
-		r.close()
+		r.Close()
 	}
 	if n := strings.Count(log.String(), "\n"); n != 400 {
 		t.Errorf("%d lines of 400 notes", n)

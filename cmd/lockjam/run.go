@@ -187,10 +187,10 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	ctx, fail := context.WithCancelCause(cmd.Context())
 	watch := newProgress(f.json, f.quiet, cmd.OutOrStdout(), cmd.ErrOrStderr(), fail)
-	defer onSignals(fail, watch.say)()
-	figures.announce(watch.say)
+	defer onSignals(fail, watch.Say)()
+	figures.announce(watch.Say)
 	r, folder, err := f.start(ctx, cmd, chosen, watch, figures)
-	watch.close()
+	watch.Close()
 	err = because(ctx, err)
 	if r == nil {
 		return err
@@ -200,7 +200,7 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 
 // start finds a server and runs the scenarios on it.
 func (f *runFlags) start(ctx context.Context, cmd *cobra.Command, chosen []*scenario.Scenario, watch progress, figures *exposition) (*result.Run, string, error) {
-	note := watch.say
+	note := watch.Say
 	if f.json || f.quiet {
 		note = func(string) {}
 	}
@@ -221,7 +221,7 @@ func (f *runFlags) start(ctx context.Context, cmd *cobra.Command, chosen []*scen
 	}
 	return runner.Run(ctx, runner.Options{
 		Scenarios: chosen, Arms: f.arms, Start: starter, Images: images, Parallel: f.parallel, Repeat: f.repeat,
-		Seed: f.seed, Out: f.out, AllowDestructive: f.allowDestructive, Observe: figures.beside(watch.observe),
+		Seed: f.seed, Out: f.out, AllowDestructive: f.allowDestructive, Observe: figures.beside(watch.Observe),
 	})
 }
 

@@ -125,7 +125,9 @@ func (f *watchFlags) run(cmd *cobra.Command, url string) error {
 	said := reasons{}
 	o.Observe = func(s observe.Reading) {
 		if !f.json {
-			broken = errors.Join(broken, said.explain(out, s))
+			if why := said.explain(s); why != "" {
+				broken = errors.Join(broken, put(out, []byte(printable(why))))
+			}
 		}
 		broken = errors.Join(broken, f.print(out, "sighting", s))
 		if broken != nil {
@@ -305,7 +307,7 @@ var digits = regexp.MustCompile(`[0-9.]+`)
 
 // explain says which signals say nothing, and why: first of all of them, and then
 // of those of which that has changed.
-func (r reasons) explain(out io.Writer, s observe.Reading) error {
+func (r reasons) explain(s observe.Reading) string {
 	first := len(r) == 0
 	var changed []observe.SignalReading
 	for _, x := range s.Signals {
@@ -352,10 +354,7 @@ func (r reasons) explain(out io.Writer, s observe.Reading) error {
 			}
 		}
 	}
-	if b.Len() == 0 {
-		return nil
-	}
-	return put(out, []byte(printable(b.String())))
+	return b.String()
 }
 
 // secondLine is a second on one line.
