@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lockjam/lockjam/harness/report"
 	"github.com/lockjam/lockjam/harness/scenario"
 )
 
@@ -43,7 +44,7 @@ func check(cmd *cobra.Command, args []string) error {
 		}
 		fmt.Fprintf(&good, "%s: ok: %s, %s\n", arg, sc.Name, count(len(sc.Arms), "arm"))
 	}
-	return errors.Join(append(errs, put(cmd.OutOrStdout(), []byte(printable(good.String()))))...)
+	return errors.Join(append(errs, put(cmd.OutOrStdout(), []byte(report.Printable(good.String()))))...)
 }
 
 // problemLines is how many problems of one file check spells out: more than anyone

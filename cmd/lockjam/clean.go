@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lockjam/lockjam/harness/report"
 	"github.com/lockjam/lockjam/harness/result"
 	"github.com/lockjam/lockjam/harness/server"
 )
@@ -27,7 +28,7 @@ func newClean() *cobra.Command {
 			ctx, fail := context.WithCancelCause(cmd.Context())
 			defer onSignals(fail, func(s string) { cmd.PrintErrln("lockjam: " + s) })()
 			var found bytes.Buffer
-			swept, err := server.Sweep(ctx, func(line string) { fmt.Fprintln(&found, printable(line)) })
+			swept, err := server.Sweep(ctx, func(line string) { fmt.Fprintln(&found, report.Printable(line)) })
 			switch {
 			case ctx.Err() != nil:
 				err = because(ctx, err)

@@ -158,11 +158,11 @@ func complaints(err error) []string {
 		case errors.As(e, &outcome):
 		case errors.As(e, &file):
 			// Bare FILE:LINE:COLUMN, which editors and CI logs turn into a link.
-			lines = append(lines, strings.Split(printable(file.Error()), "\n")...)
+			lines = append(lines, strings.Split(report.Printable(file.Error()), "\n")...)
 		case errors.As(e, &usage) && usage.command != "":
-			lines = append(lines, fmt.Sprintf("lockjam: %s; run `%s --help`", printable(usage.message), usage.command))
+			lines = append(lines, fmt.Sprintf("lockjam: %s; run `%s --help`", report.Printable(usage.message), usage.command))
 		default:
-			text := printable(e.Error())
+			text := report.Printable(e.Error())
 			for _, sentinel := range []error{result.ErrUsage, server.ErrUsage} {
 				text = strings.Replace(text, sentinel.Error()+": ", "", 1) // it is for errors.Is, not for people
 			}
@@ -200,4 +200,3 @@ func flatten(err error) []error {
 
 // printable is what a terminal may get to see: file names, answers of servers and
 // scenario files come from elsewhere. Line ends stay.
-func printable(s string) string { return report.Printable(s) }

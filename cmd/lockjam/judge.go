@@ -79,7 +79,7 @@ func judge(cmd *cobra.Command, folder string, margin int) error {
 		}
 	}
 	fmt.Fprintf(&b, "report: %s\n", path)
-	if err := put(cmd.OutOrStdout(), []byte(printable(b.String()))); err != nil {
+	if err := put(cmd.OutOrStdout(), []byte(report.Printable(b.String()))); err != nil {
 		return err
 	}
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lockjam/lockjam/harness/report"
 	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/scenarios"
 )
@@ -64,7 +65,7 @@ func startScenario(cmd *cobra.Command, name, from, output string) error {
 	if err := writeNew(output, text); err != nil {
 		return err
 	}
-	return put(cmd.OutOrStdout(), []byte(printable(nextSteps(output))))
+	return put(cmd.OutOrStdout(), []byte(report.Printable(nextSteps(output))))
 }
 
 // startingText is what the new file in a folder says.

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/report"
 	"github.com/lockjam/lockjam/harness/result"
 )
 
@@ -80,7 +81,7 @@ func (s *stream) Observe(e result.Event) {
 func (s *stream) Say(line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, _ = fmt.Fprintln(s.err, "lockjam: "+printable(line))
+	_, _ = fmt.Fprintln(s.err, "lockjam: "+report.Printable(line))
 }
 
 // sumEvery is how often a run that is told in lines says how far it is.
@@ -152,7 +153,7 @@ func (p *plain) Observe(e result.Event) {
 func (p *plain) Say(line string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_, _ = fmt.Fprintln(p.w, "lockjam: "+printable(line))
+	_, _ = fmt.Fprintln(p.w, "lockjam: "+report.Printable(line))
 }
 
 // stamped is a line of the log: seconds since lockjam was started, what happened.
@@ -203,7 +204,7 @@ func story(e result.Event) string {
 	case result.NoteEvent:
 		text = "note: " + join(e.Name, e.Detail)
 	}
-	return short(printable(strings.ReplaceAll(text, "\n", " ")))
+	return short(report.Printable(strings.ReplaceAll(text, "\n", " ")))
 }
 
 // phaseStory skips the end of the last phase, which the end of the arm tells of.

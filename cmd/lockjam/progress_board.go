@@ -11,6 +11,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/report"
 	"github.com/lockjam/lockjam/harness/result"
 )
 
@@ -67,13 +68,13 @@ func (b *board) update(now time.Duration, e result.Event) {
 	b.tally.Observe(e)
 	switch e.Kind {
 	case result.RunStarted:
-		b.run, b.since = printable(e.Run.ID), now
+		b.run, b.since = report.Printable(e.Run.ID), now
 		b.scroll(now, e, story(e))
 	case result.ArmRepeated, result.NoteEvent, result.DeadlockEvent:
 		b.scroll(now, e, story(e))
 	case result.ArmStarted:
 		b.forget(e)
-		b.arms = append(b.arms, &armView{label: printable(label(e)), phase: "starting", since: now})
+		b.arms = append(b.arms, &armView{label: report.Printable(label(e)), phase: "starting", since: now})
 	case result.ArmFinished:
 		b.forget(e)
 		b.scroll(now, e, b.ended(e))
@@ -87,7 +88,7 @@ func (b *board) update(now time.Duration, e result.Event) {
 		}
 	case result.SignalEvent:
 		if a := b.find(e); a != nil && e.Firing != nil {
-			a.signal(printable(e.Name), *e.Firing)
+			a.signal(report.Printable(e.Name), *e.Firing)
 		}
 	}
 }
@@ -97,14 +98,14 @@ func (b *board) scroll(now time.Duration, e result.Event, text string) {
 }
 
 func (b *board) find(e result.Event) *armView {
-	if i := slices.IndexFunc(b.arms, func(a *armView) bool { return a.label == printable(label(e)) }); i >= 0 {
+	if i := slices.IndexFunc(b.arms, func(a *armView) bool { return a.label == report.Printable(label(e)) }); i >= 0 {
 		return b.arms[i]
 	}
 	return nil
 }
 
 func (b *board) forget(e result.Event) {
-	b.arms = slices.DeleteFunc(b.arms, func(a *armView) bool { return a.label == printable(label(e)) })
+	b.arms = slices.DeleteFunc(b.arms, func(a *armView) bool { return a.label == report.Printable(label(e)) })
 }
 
 // ended is the end of an arm with its outcome in colour. The word says it too.
@@ -135,7 +136,7 @@ func (a *armView) enter(now time.Duration, e result.Event) {
 	if e.Name == history.Baseline {
 		return
 	}
-	a.phase, a.since, a.about = printable(e.Name), now, time.Duration(e.AboutMS*float64(time.Millisecond))
+	a.phase, a.since, a.about = report.Printable(e.Name), now, time.Duration(e.AboutMS*float64(time.Millisecond))
 	switch e.Name {
 	case history.Warmup:
 		a.phase = history.Baseline
@@ -300,7 +301,7 @@ func (b *board) header(now time.Duration, width int) []string {
 func (b *board) listed(title string, words []string, width int) string {
 	line := title
 	for i, word := range words {
-		next := line + " " + printable(word)
+		next := line + " " + report.Printable(word)
 		more := ""
 		if left := len(words) - i - 1; left > 0 {
 			more = fmt.Sprintf(" +%d", left)

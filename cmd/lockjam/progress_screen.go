@@ -10,6 +10,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 
+	"github.com/lockjam/lockjam/harness/report"
 	"github.com/lockjam/lockjam/harness/result"
 )
 
@@ -84,7 +85,7 @@ func (s *screen) Observe(e result.Event) {
 func (s *screen) Say(line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.board.lines = append(s.board.lines, "lockjam: "+printable(line))
+	s.board.lines = append(s.board.lines, "lockjam: "+report.Printable(line))
 	if s.closed {
 		s.flush()
 		return

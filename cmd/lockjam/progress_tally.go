@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/lockjam/lockjam/harness/report"
 	"github.com/lockjam/lockjam/harness/result"
 )
 
@@ -114,7 +115,7 @@ func (t *tally) sum(elapsedMS float64) string {
 // titled is what happened to an arm, with its name, and at its end with how many are over.
 func (t *tally) titled(e result.Event, text string) string {
 	if name := label(e); name != "" {
-		text = printable(name) + ": " + text
+		text = report.Printable(name) + ": " + text
 	}
 	if e.Kind == result.ArmFinished && t.plan != nil {
 		text = fmt.Sprintf("[%d/%d] %s", t.done, t.plan.Total, text)

@@ -250,7 +250,7 @@ func (f *runFlags) conclude(cmd *cobra.Command, r *result.Run, folder string, co
 			return err
 		}
 		fmt.Fprintf(&b, "seed: %d\nreport: %s\n", r.Seed, path)
-		if err := put(cmd.OutOrStdout(), []byte(printable(b.String()))); err != nil {
+		if err := put(cmd.OutOrStdout(), []byte(report.Printable(b.String()))); err != nil {
 			return err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lockjam/lockjam/harness/report"
 	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/server"
 	"github.com/lockjam/lockjam/harness/signals"
@@ -55,7 +56,7 @@ func newShow() *cobra.Command {
 			if source {
 				return put(cmd.OutOrStdout(), sc.Source)
 			}
-			return put(cmd.OutOrStdout(), []byte(printable(page(sc))))
+			return put(cmd.OutOrStdout(), []byte(report.Printable(page(sc))))
 		},
 	}
 	cmd.Flags().BoolVar(&source, "source", false, "print the YAML itself")

@@ -21,6 +21,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lockjam/lockjam/harness/observe"
+	"github.com/lockjam/lockjam/harness/report"
 	"github.com/lockjam/lockjam/harness/result"
 	"github.com/lockjam/lockjam/harness/server"
 	"github.com/lockjam/lockjam/harness/signals"
@@ -126,7 +127,7 @@ func (f *watchFlags) run(cmd *cobra.Command, url string) error {
 	o.Observe = func(s observe.Reading) {
 		if !f.json {
 			if why := said.explain(s); why != "" {
-				broken = errors.Join(broken, put(out, []byte(printable(why))))
+				broken = errors.Join(broken, put(out, []byte(report.Printable(why))))
 			}
 		}
 		broken = errors.Join(broken, f.print(out, "sighting", s))
@@ -152,7 +153,7 @@ func (f *watchFlags) finish(out io.Writer, last observe.Reading, wrong bool) err
 		if err := f.print(out, "watched", last); err != nil {
 			return err
 		}
-	} else if err := put(out, []byte(printable(firedTable(last)))); err != nil {
+	} else if err := put(out, []byte(report.Printable(firedTable(last)))); err != nil {
 		return err
 	}
 	if len(fired) > 0 {
@@ -287,7 +288,7 @@ func parameter(text string) (name, param string, value float64, err error) {
 // print writes one second.
 func (f *watchFlags) print(out io.Writer, event string, s observe.Reading) error {
 	if !f.json {
-		return put(out, []byte(printable(secondLine(s))+"\n"))
+		return put(out, []byte(report.Printable(secondLine(s))+"\n"))
 	}
 	line, err := json.Marshal(struct {
 		Event string `json:"event"`
