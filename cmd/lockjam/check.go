@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/lockjam/lockjam/harness/report"
 	"github.com/lockjam/lockjam/harness/scenario"
+	"github.com/lockjam/lockjam/harness/text"
 )
 
 const checkHelp = `Check scenario files without running them: everything that run would refuse, all
@@ -42,9 +42,9 @@ func check(cmd *cobra.Command, args []string) error {
 			errs = append(errs, oneByOne(err)...)
 			continue
 		}
-		fmt.Fprintf(&good, "%s: ok: %s, %s\n", arg, sc.Name, count(len(sc.Arms), "arm"))
+		fmt.Fprintf(&good, "%s: ok: %s, %s\n", arg, sc.Name, text.Plural(len(sc.Arms), "arm"))
 	}
-	return errors.Join(append(errs, put(cmd.OutOrStdout(), []byte(report.Printable(good.String()))))...)
+	return errors.Join(append(errs, put(cmd.OutOrStdout(), []byte(text.Printable(good.String()))))...)
 }
 
 // problemLines is how many problems of one file check spells out: more than anyone

@@ -7,9 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/lockjam/lockjam/harness/report"
 	"github.com/lockjam/lockjam/harness/result"
 	"github.com/lockjam/lockjam/harness/server"
+	"github.com/lockjam/lockjam/harness/text"
 )
 
 const cleanHelp = `Remove whatever lockjam runs left behind that were killed: Redis processes,
@@ -28,7 +28,7 @@ func newClean() *cobra.Command {
 			ctx, fail := context.WithCancelCause(cmd.Context())
 			defer onSignals(fail, func(s string) { cmd.PrintErrln("lockjam: " + s) })()
 			var found bytes.Buffer
-			swept, err := server.Sweep(ctx, func(line string) { fmt.Fprintln(&found, report.Printable(line)) })
+			swept, err := server.Sweep(ctx, func(line string) { fmt.Fprintln(&found, text.Printable(line)) })
 			switch {
 			case ctx.Err() != nil:
 				err = because(ctx, err)

@@ -9,10 +9,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lockjam/lockjam/harness/machine"
-	"github.com/lockjam/lockjam/harness/report"
 	"github.com/lockjam/lockjam/harness/result"
 	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/server"
+	"github.com/lockjam/lockjam/harness/text"
 )
 
 // exitCode is what the shell gets. The numbers are part of the contract; those
@@ -158,15 +158,15 @@ func complaints(err error) []string {
 		case errors.As(e, &outcome):
 		case errors.As(e, &file):
 			// Bare FILE:LINE:COLUMN, which editors and CI logs turn into a link.
-			lines = append(lines, strings.Split(report.Printable(file.Error()), "\n")...)
+			lines = append(lines, strings.Split(text.Printable(file.Error()), "\n")...)
 		case errors.As(e, &usage) && usage.command != "":
-			lines = append(lines, fmt.Sprintf("lockjam: %s; run `%s --help`", report.Printable(usage.message), usage.command))
+			lines = append(lines, fmt.Sprintf("lockjam: %s; run `%s --help`", text.Printable(usage.message), usage.command))
 		default:
-			text := report.Printable(e.Error())
+			said := text.Printable(e.Error())
 			for _, sentinel := range []error{result.ErrUsage, server.ErrUsage} {
-				text = strings.Replace(text, sentinel.Error()+": ", "", 1) // it is for errors.Is, not for people
+				said = strings.Replace(said, sentinel.Error()+": ", "", 1) // it is for errors.Is, not for people
 			}
-			for line := range strings.Lines(text) {
+			for line := range strings.Lines(said) {
 				lines = append(lines, "lockjam: "+strings.TrimSuffix(line, "\n"))
 			}
 		}
@@ -197,6 +197,3 @@ func flatten(err error) []error {
 	}
 	return flat
 }
-
-// printable is what a terminal may get to see: file names, answers of servers and
-// scenario files come from elsewhere. Line ends stay.

@@ -11,6 +11,7 @@ import (
 	"github.com/lockjam/lockjam/harness/report"
 	"github.com/lockjam/lockjam/harness/result"
 	"github.com/lockjam/lockjam/harness/runner"
+	"github.com/lockjam/lockjam/harness/text"
 )
 
 const judgeHelp = `Judge a recorded run again, from the scenarios and histories in its folder
@@ -79,7 +80,7 @@ func judge(cmd *cobra.Command, folder string, margin int) error {
 		}
 	}
 	fmt.Fprintf(&b, "report: %s\n", path)
-	if err := put(cmd.OutOrStdout(), []byte(report.Printable(b.String()))); err != nil {
+	if err := put(cmd.OutOrStdout(), []byte(text.Printable(b.String()))); err != nil {
 		return err
 	}
 	if err != nil {

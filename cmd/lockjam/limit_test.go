@@ -14,7 +14,7 @@ func TestWatchExplainsClientsBeyondTheLimit(t *testing.T) {
 		33: "clients 32/32 (100%) + 1 from before maxclients was lowered  ",
 	} {
 		limit, rejected := int64(32), 0.0
-		got := secondLine(observe.Reading{Connected: &connected, MaxClients: &limit, RejectedPerS: &rejected})
+		got := observe.SecondLine(observe.Reading{Connected: &connected, MaxClients: &limit, RejectedPerS: &rejected})
 		if !strings.Contains(got, want) {
 			t.Errorf("%d clients: %q, want %q", connected, got, want)
 		}

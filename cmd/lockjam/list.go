@@ -14,6 +14,7 @@ import (
 	"github.com/lockjam/lockjam/harness/remedies"
 	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/signals"
+	"github.com/lockjam/lockjam/harness/text"
 	"github.com/lockjam/lockjam/harness/triggers"
 	"github.com/lockjam/lockjam/scenarios"
 )
@@ -123,7 +124,7 @@ func listSignals() (list, error) {
 		for name, r := range s.Ranges {
 			ranges[name] = r.String()
 		}
-		l.add(entry{s.Name, s.Claim, s.Summary, s.Params, ranges}, s.Name, dash(s.Claim), s.Summary+parameters(s.Params))
+		l.add(entry{s.Name, s.Claim, s.Summary, s.Params, ranges}, s.Name, text.Dash(s.Claim), s.Summary+parameters(s.Params))
 	}
 	return l, nil
 }
@@ -153,7 +154,7 @@ func listRemedies() (list, error) {
 		if len(params) > 0 {
 			does += " (" + settings(params) + ")"
 		}
-		l.add(entry{r.Name, r.Claim, r.Summary, params}, r.Name, dash(r.Claim), does)
+		l.add(entry{r.Name, r.Claim, r.Summary, params}, r.Name, text.Dash(r.Claim), does)
 	}
 	return l, nil
 }
@@ -166,7 +167,7 @@ func listTriggers() (list, error) {
 	}
 	l := list{header: []string{"NAME", "SETTINGS", "WHAT IT DOES"}}
 	for _, t := range triggers.All() {
-		l.add(entry{t.Name, t.Summary, append([]string{}, t.Uses...)}, t.Name, dash(strings.Join(t.Uses, ", ")), t.Summary)
+		l.add(entry{t.Name, t.Summary, append([]string{}, t.Uses...)}, t.Name, text.Dash(strings.Join(t.Uses, ", ")), t.Summary)
 	}
 	return l, nil
 }
@@ -180,11 +181,4 @@ func settings(m map[string]string) string {
 		}
 	}
 	return strings.Join(all, ", ")
-}
-
-func dash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
 }

@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/lockjam/lockjam/harness/report"
 	"github.com/lockjam/lockjam/harness/scenario"
+	"github.com/lockjam/lockjam/harness/text"
 	"github.com/lockjam/lockjam/scenarios"
 )
 
@@ -55,17 +55,17 @@ func startScenario(cmd *cobra.Command, name, from, output string) error {
 	if output == "" {
 		output = name + ".yaml"
 	}
-	text, err := startingText(name, from, filepath.Dir(output))
+	source, err := startingText(name, from, filepath.Dir(output))
 	if err != nil {
 		return err
 	}
 	if output == "-" {
-		return put(cmd.OutOrStdout(), text)
+		return put(cmd.OutOrStdout(), source)
 	}
-	if err := writeNew(output, text); err != nil {
+	if err := writeNew(output, source); err != nil {
 		return err
 	}
-	return put(cmd.OutOrStdout(), []byte(report.Printable(nextSteps(output))))
+	return put(cmd.OutOrStdout(), []byte(text.Printable(nextSteps(output))))
 }
 
 // startingText is what the new file in a folder says.

@@ -10,12 +10,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lockjam/lockjam/harness/progress"
 	"github.com/lockjam/lockjam/harness/report"
 	"github.com/lockjam/lockjam/harness/result"
 	"github.com/lockjam/lockjam/harness/rundir"
 	"github.com/lockjam/lockjam/harness/runner"
 	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/server"
+	"github.com/lockjam/lockjam/harness/text"
 	"github.com/lockjam/lockjam/scenarios"
 )
 
@@ -186,7 +188,7 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 		return unwritable(origin(cmd, "out")+": cannot write results", err, cmd.CommandPath())
 	}
 	ctx, fail := context.WithCancelCause(cmd.Context())
-	watch := newProgress(f.json, f.quiet, cmd.OutOrStdout(), cmd.ErrOrStderr(), fail)
+	watch := progress.New(f.json, f.quiet, cmd.OutOrStdout(), cmd.ErrOrStderr(), fail)
 	defer onSignals(fail, watch.Say)()
 	figures.announce(watch.Say)
 	r, folder, err := f.start(ctx, cmd, chosen, watch, figures)
@@ -199,7 +201,7 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 }
 
 // start finds a server and runs the scenarios on it.
-func (f *runFlags) start(ctx context.Context, cmd *cobra.Command, chosen []*scenario.Scenario, watch progress, figures *exposition) (*result.Run, string, error) {
+func (f *runFlags) start(ctx context.Context, cmd *cobra.Command, chosen []*scenario.Scenario, watch progress.Progress, figures *exposition) (*result.Run, string, error) {
 	note := watch.Say
 	if f.json || f.quiet {
 		note = func(string) {}
@@ -230,8 +232,8 @@ func (f *runFlags) start(ctx context.Context, cmd *cobra.Command, chosen []*scen
 func (f *runFlags) sweep(ctx context.Context, note func(string)) {
 	swept, err := server.Sweep(ctx, func(string) {})
 	if swept != (server.Swept{}) {
-		note(fmt.Sprintf("removed what %s had left behind: %s, %s, %s", count(swept.Runs, "killed run"),
-			count(swept.Processes, "server process"), count(swept.Containers, "container"), count(swept.Folders, "folder")))
+		note(fmt.Sprintf("removed what %s had left behind: %s, %s, %s", text.Plural(swept.Runs, "killed run"),
+			text.Plural(swept.Processes, "server process"), text.Plural(swept.Containers, "container"), text.Plural(swept.Folders, "folder")))
 	}
 	if err != nil && ctx.Err() == nil {
 		note(fmt.Sprintf("a killed run left something behind that cannot be removed (lockjam clean says what): %v", err))
@@ -250,7 +252,7 @@ func (f *runFlags) conclude(cmd *cobra.Command, r *result.Run, folder string, co
 			return err
 		}
 		fmt.Fprintf(&b, "seed: %d\nreport: %s\n", r.Seed, path)
-		if err := put(cmd.OutOrStdout(), []byte(report.Printable(b.String()))); err != nil {
+		if err := put(cmd.OutOrStdout(), []byte(text.Printable(b.String()))); err != nil {
 			return err
 		}
 	}

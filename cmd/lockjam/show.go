@@ -11,11 +11,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/lockjam/lockjam/harness/report"
 	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/server"
 	"github.com/lockjam/lockjam/harness/signals"
 	"github.com/lockjam/lockjam/harness/swarm"
+	"github.com/lockjam/lockjam/harness/text"
 	"github.com/lockjam/lockjam/harness/triggers"
 	"github.com/lockjam/lockjam/scenarios"
 )
@@ -56,7 +56,7 @@ func newShow() *cobra.Command {
 			if source {
 				return put(cmd.OutOrStdout(), sc.Source)
 			}
-			return put(cmd.OutOrStdout(), []byte(report.Printable(page(sc))))
+			return put(cmd.OutOrStdout(), []byte(text.Printable(page(sc))))
 		},
 	}
 	cmd.Flags().BoolVar(&source, "source", false, "print the YAML itself")
@@ -64,13 +64,10 @@ func newShow() *cobra.Command {
 	return cmd
 }
 
-// pageWidth is what fits every terminal.
-const pageWidth = 80
-
 func page(sc *scenario.Scenario) string {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s\n%s (%s)\n", sc.Title, sc.Name, sc.Path)
-	if lines := wrap(sc.Summary, pageWidth); len(lines) > 0 {
+	if lines := text.Wrap(sc.Summary, text.PageWidth); len(lines) > 0 {
 		fmt.Fprintf(&b, "\n%s\n", strings.Join(lines, "\n"))
 	}
 	for _, note := range sc.Notes() {
@@ -103,7 +100,7 @@ func facts(b *bytes.Buffer, sc *scenario.Scenario) {
 	if len(sc.Server.Config) > 0 {
 		fmt.Fprintf(b, "         %s\n", settings(sc.Server.Config))
 	}
-	fmt.Fprintf(b, "Swarm    %s with %s and %s each\n", count(s.Instances, "instance"), count(s.WorkersPerInstance, "worker"), count(s.ClientsPerInstance, "client"))
+	fmt.Fprintf(b, "Swarm    %s with %s and %s each\n", text.Plural(s.Instances, "instance"), text.Plural(s.WorkersPerInstance, "worker"), text.Plural(s.ClientsPerInstance, "client"))
 	fmt.Fprintf(b, "         waiter %s, holder %s\n", s.Waiter, s.Holder)
 	fmt.Fprintf(b, "Locks    %d, %s, held for %v, tried every %v, backoff %s\n",
 		s.Lock.Tenants, orNot(s.Lock.TTLMS, "no TTL", "TTL %v"), s.Lock.HoldMS.Duration(), s.Lock.PollMS.Duration(), s.Lock.Backoff)
@@ -120,13 +117,13 @@ func expectedSignals(b *bytes.Buffer, sc *scenario.Scenario) {
 			want.Expect = scenario.Any
 		}
 		within := orNot(want.WithinMS, "-", "%v")
-		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", s.Name, dash(s.Claim), want.Expect, within)
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", s.Name, text.Dash(s.Claim), want.Expect, within)
 	}
 	_ = t.Flush()
 }
 
 func arms(b *bytes.Buffer, sc *scenario.Scenario) {
-	fmt.Fprintf(b, "\n%s, each on a fresh server:\n", count(len(sc.Arms), "arm"))
+	fmt.Fprintf(b, "\n%s, each on a fresh server:\n", text.Plural(len(sc.Arms), "arm"))
 	for _, a := range sc.Arms {
 		remedy := a.Remedy
 		if remedy == "" {
@@ -148,7 +145,7 @@ func arms(b *bytes.Buffer, sc *scenario.Scenario) {
 		}
 		fmt.Fprintf(b, "\n  %s\n    %s  %s\n", name, kind, what)
 		for _, own := range ownSettings(sc, a) {
-			for i, line := range wrap(own.is, pageWidth-14) {
+			for i, line := range text.Wrap(own.is, text.PageWidth-14) {
 				if i > 0 {
 					own.what = ""
 				}
@@ -156,7 +153,7 @@ func arms(b *bytes.Buffer, sc *scenario.Scenario) {
 			}
 		}
 		fmt.Fprintf(b, "    expected  %s\n", expectation(a.Expect))
-		for _, line := range wrap(a.Why, pageWidth-4) {
+		for _, line := range text.Wrap(a.Why, text.PageWidth-4) {
 			fmt.Fprintf(b, "    %s\n", line)
 		}
 	}
@@ -205,7 +202,7 @@ func expectation(e scenario.ArmExpect) string {
 	if e.Unsafe != nil {
 		all = append(all, map[bool]string{true: "unsafe", false: "safe"}[*e.Unsafe])
 	}
-	return dash(strings.Join(all, ", "))
+	return text.Dash(strings.Join(all, ", "))
 }
 
 // orNot words a duration of which 0 means that there is none.
@@ -214,35 +211,4 @@ func orNot(m swarm.Millis, none, format string) string {
 		return none
 	}
 	return fmt.Sprintf(format, m.Duration())
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	if strings.HasSuffix(what, "s") {
-		what += "e"
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
-// wrap breaks a paragraph into lines of at most width characters, where its
-// words are not longer.
-func wrap(s string, width int) []string {
-	var lines []string
-	line := ""
-	for _, word := range strings.Fields(s) {
-		if line != "" && len([]rune(line))+1+len([]rune(word)) > width {
-			lines = append(lines, line)
-			line = ""
-		}
-		if line != "" {
-			line += " "
-		}
-		line += word
-	}
-	if line != "" {
-		lines = append(lines, line)
-	}
-	return lines
 }

@@ -162,6 +162,6 @@ func cumulative(card *result.Claim, on []result.Scenario) {
 		}
 	}
 	if stuck > 0 {
-		card.Because += fmt.Sprintf(" Read as it stands, the counter was still over 0 at the end of %d of %s; only a restart clears it.", stuck, text.Plural(int64(cured), "cured arm"))
+		card.Because += fmt.Sprintf(" Read as it stands, the counter was still over 0 at the end of %d of %s; only a restart clears it.", stuck, text.Plural(cured, "cured arm"))
 	}
 }

@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/sampler"
 	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/triggers"
-	"github.com/lockjam/lockjam/harness/watch"
 )
 
 // An arm says something about a remedy only where nothing else acted on the server: a
@@ -74,7 +74,7 @@ func silences(e Evidence) []history.Span {
 		if s.At > e.Time.End {
 			break
 		}
-		if s.Server == nil && s.Error == watch.NoAnswer && answers(s) == answers(e.History.Samples[first]) {
+		if s.Server == nil && s.Error == sampler.NoAnswer && answers(s) == answers(e.History.Samples[first]) {
 			if samples++; i == len(e.History.Samples)-1 || e.History.Samples[i+1].At > e.Time.End {
 				end(i, e.Time.End, silentAtEnd)
 			}
@@ -127,7 +127,7 @@ func unexplained(e Evidence, s history.Span) history.Span {
 	if t.Silences == nil || e.Time.Trigger == history.Never {
 		return s
 	}
-	told := history.Span{From: e.Time.Trigger - watch.SampleEvery, To: e.Time.Trigger + t.Silences(e.Scenario.Trigger) + resuming}
+	told := history.Span{From: e.Time.Trigger - sampler.Every, To: e.Time.Trigger + t.Silences(e.Scenario.Trigger) + resuming}
 	before, after := history.Span{From: s.From, To: min(s.To, told.From)}, history.Span{From: max(s.From, told.To), To: s.To}
 	if before.To-before.From > after.To-after.From {
 		return before

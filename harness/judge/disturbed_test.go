@@ -7,7 +7,7 @@ import (
 
 	"github.com/lockjam/lockjam/harness/history"
 	"github.com/lockjam/lockjam/harness/result"
-	"github.com/lockjam/lockjam/harness/watch"
+	"github.com/lockjam/lockjam/harness/sampler"
 )
 
 // silenced takes the server's part out of the samples of a stretch, and has the server
@@ -18,12 +18,12 @@ func silenced(h *history.History, from, to time.Duration, busy float64) *history
 		s := &h.Samples[i]
 		silent := s.At >= from && s.At < to
 		if silent {
-			s.Server, s.Error = nil, watch.NoAnswer
-			spent += time.Duration(busy * float64(watch.SampleEvery))
+			s.Server, s.Error = nil, sampler.NoAnswer
+			spent += time.Duration(busy * float64(sampler.Every))
 		} else {
 			s.Swarm.Commands = int64(i)
 			s.Server.CPU = spent
-			spent += watch.SampleEvery / 2
+			spent += sampler.Every / 2
 		}
 		s.ServerCPU = spent
 	}

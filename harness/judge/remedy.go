@@ -118,7 +118,7 @@ func notRestored(e Evidence, out *ruling, after []float64, normal float64) {
 	case stalled && len(resumed) > 0 && grantsIn(e, stood) == 0 && ceased(e, resumed):
 		out.Verdict = result.Relapsed
 		out.Because = fmt.Sprintf("Work went on for %s and stood still again %.1f s after the remedy was begun.",
-			text.Plural(int64(len(resumed)), "grant"), (resumed[len(resumed)-1] - e.Time.remedyBegun).Seconds())
+			text.Plural(len(resumed), "grant"), (resumed[len(resumed)-1] - e.Time.remedyBegun).Seconds())
 	case !stalled && tooBusy(e, out, e.Time.recovery):
 	case !stalled && stats.Mean(after) > 2*math.Max(before, e.Scenario.Incident.GoodputRatio*normal):
 		out.Verdict = result.Partial
@@ -171,7 +171,7 @@ func longestGap(grants []time.Duration) (longest time.Duration) {
 // slowly is how far from the baseline goodput stayed.
 func slowly(e Evidence, out *ruling, grants []time.Duration) string {
 	followed := history.Span{From: e.Time.remedyBegun, To: e.Time.End}
-	said := fmt.Sprintf("%s in the %.1f s that followed", text.Plural(int64(len(grants)), "grant"), (followed.To - followed.From).Seconds())
+	said := fmt.Sprintf("%s in the %.1f s that followed", text.Plural(len(grants), "grant"), (followed.To - followed.From).Seconds())
 	if len(grants) == 0 {
 		return said + "."
 	}

@@ -7,10 +7,10 @@ import (
 
 	"github.com/lockjam/lockjam/harness/history"
 	"github.com/lockjam/lockjam/harness/result"
+	"github.com/lockjam/lockjam/harness/sampler"
 	"github.com/lockjam/lockjam/harness/signals"
 	"github.com/lockjam/lockjam/harness/stats"
 	"github.com/lockjam/lockjam/harness/text"
-	"github.com/lockjam/lockjam/harness/watch"
 )
 
 // timeline is what the marks of a history say about when what happened.
@@ -99,7 +99,7 @@ func ReadTimeline(marks []history.Mark, last time.Duration) timeline {
 // there, and what came later is not in it.
 func until(h *history.History, at time.Duration) *history.History {
 	cut := *h
-	cut.Samples = slices.DeleteFunc(slices.Clone(h.Samples), func(s history.Sample) bool { return s.At > at+watch.SampleEvery })
+	cut.Samples = slices.DeleteFunc(slices.Clone(h.Samples), func(s history.Sample) bool { return s.At > at+sampler.Every })
 	cut.Census = slices.DeleteFunc(slices.Clone(h.Census), func(c history.Census) bool { return c.At > at })
 	first, _ := slices.BinarySearchFunc(h.Ops, at+1, func(op history.Op, at time.Duration) int { return cmp.Compare(op.Ended, at) })
 	// Mostly there is nothing to change, and millions of operations need no copy.

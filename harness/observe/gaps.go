@@ -4,9 +4,9 @@ import (
 	"time"
 
 	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/sampler"
 	"github.com/lockjam/lockjam/harness/signals"
 	"github.com/lockjam/lockjam/harness/text"
-	"github.com/lockjam/lockjam/harness/watch"
 )
 
 // Gap is a stretch of time of which nothing is known, or nothing of what a signal reads.
@@ -37,7 +37,7 @@ func newGaps() *gaps { return &gaps{since: history.Never} }
 // fail notes that something was not known at a moment. The newest reason stands, but what
 // a server says is worth more than that it says nothing.
 func (g *gaps) fail(at time.Duration, why string, silent bool) {
-	mute := why == watch.NoAnswer || why == watch.NoConnection
+	mute := why == sampler.NoAnswer || why == sampler.NoConnection
 	if g.since == history.Never || g.mute || !mute {
 		g.why, g.mute = why, mute
 	}
@@ -142,7 +142,7 @@ func (a *account) enter(s history.Sample, why string) {
 
 // unsaid reports whether the server gave no answer at all, not even an error.
 func unsaid(s history.Sample) bool {
-	return s.Server == nil && (s.Error == watch.NoAnswer || s.Error == watch.NoConnection)
+	return s.Server == nil && (s.Error == sampler.NoAnswer || s.Error == sampler.NoConnection)
 }
 
 // of returns the gaps of a signal, and whether they are others than the server's; known is

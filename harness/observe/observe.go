@@ -9,10 +9,10 @@ import (
 	"time"
 
 	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/sampler"
 	"github.com/lockjam/lockjam/harness/server"
 	"github.com/lockjam/lockjam/harness/signals"
 	"github.com/lockjam/lockjam/harness/text"
-	"github.com/lockjam/lockjam/harness/watch"
 )
 
 // Options is which Redis to look at, and how.
@@ -66,14 +66,14 @@ func Run(ctx context.Context, o Options) (Reading, error) {
 		ctx, cancel = context.WithTimeout(ctx, o.For)
 		defer cancel()
 	}
-	c := watch.Config{Elapsed: l.elapsed, Record: l.record, LockPrefix: o.LockPrefix, LocksEvery: time.Second}
+	c := sampler.Config{Elapsed: l.elapsed, Record: l.record, LockPrefix: o.LockPrefix, LocksEvery: time.Second}
 	if o.Monitor {
 		c.MonitorEvery, c.MonitorFor = monitorEvery, monitorBurst
 	}
 	if o.Canary {
 		c.CanaryEvery = canaryEvery
 	}
-	w := watch.New(c, l.open.over)
+	w := sampler.New(c, l.open.over)
 	running, stop := context.WithCancel(ctx)
 	back := make(chan opened, 1) // of the one attempt that may be under way
 	defer func() {
@@ -170,7 +170,7 @@ func (r *role) enter(now string) {
 
 // opened are connections, and how to close them.
 type opened struct {
-	over  watch.Connections
+	over  sampler.Connections
 	close []func() error
 	err   error // why there are none: an ErrUnavailable
 	cause error // the same in the words of the server or of the network
@@ -203,20 +203,20 @@ func (l *observer) connect(ctx context.Context, limit time.Duration) (o opened) 
 			return opened{err: unreachable(e, err), cause: err}
 		}
 		o.close = append(o.close, monitor.Close)
-		o.over.Listener = watch.NewListener(monitor, e, "lockjam-watch-monitor")
+		o.over.Listener = sampler.NewListener(monitor, e, "lockjam-watch-monitor")
 	}
 	return o
 }
 
 // canary is the part of the connections that needs none to be open.
-func (l *observer) canary() watch.Connections {
+func (l *observer) canary() sampler.Connections {
 	switch e := l.o.Endpoint; {
 	case !l.o.Canary:
-		return watch.Connections{NoCanary: "nobody asked for one"}
+		return sampler.Connections{NoCanary: "nobody asked for one"}
 	case e.TLS != nil:
-		return watch.Connections{NoCanary: watch.NoCanaryOverTLS}
+		return sampler.Connections{NoCanary: sampler.NoCanaryOverTLS}
 	default:
-		return watch.Connections{Dial: e.Dial}
+		return sampler.Connections{Dial: e.Dial}
 	}
 }
 
@@ -236,7 +236,7 @@ const (
 
 // look reports once a second until the context ends. A connection that is lost is
 // opened again in the background, since a server in trouble takes its time.
-func (l *observer) look(ctx context.Context, w *watch.Watcher, back chan opened) (Reading, error) {
+func (l *observer) look(ctx context.Context, w *sampler.Sampler, back chan opened) (Reading, error) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	attempting := false

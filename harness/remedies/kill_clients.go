@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/lockjam/lockjam/harness/text"
 )
 
 // killClients frees slots by cutting connections, which is what is left to an
@@ -84,11 +86,11 @@ func killEach(ctx context.Context, in *Incident, chosen []connection, which stri
 			gone++
 		}
 	}
-	did := fmt.Sprintf("CLIENT KILL ID for each of %s, %s: %s", counted(len(chosen), "client"), which, listed(ids, " "))
+	did := fmt.Sprintf("CLIENT KILL ID for each of %s, %s: %s", text.Plural(len(chosen), "client"), which, text.FirstOf(ids, " ", mostListed))
 	answer := fmt.Sprintf("%d killed (answered 1), %d gone already (answered 0)", killed, gone)
 	if err != nil {
 		in.Step(did, fmt.Sprintf("%s; then %v", answer, err))
-		return blocked("CLIENT KILL ID for %s, of which %d were killed: %w", counted(len(chosen), "client"), killed, err)
+		return blocked("CLIENT KILL ID for %s, of which %d were killed: %w", text.Plural(len(chosen), "client"), killed, err)
 	}
 	in.Step(did, answer)
 	return nil
@@ -183,7 +185,7 @@ func sortOut(list, ours string) sorted {
 
 func (s sorted) String() string {
 	said := fmt.Sprintf("%s: %d may be killed, %d are lockjam's own instruments, %d are no normal clients",
-		counted(s.total, "client"), len(s.mayBeKilled), s.own, s.special)
+		text.Plural(s.total, "client"), len(s.mayBeKilled), s.own, s.special)
 	if s.ours != "" {
 		said += fmt.Sprintf(", %d are somebody else's", s.foreign)
 	}

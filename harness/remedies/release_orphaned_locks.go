@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/lockjam/lockjam/harness/text"
 )
 
 // releaseOrphanedLocks is what the runbook's option 1 could have been: it deletes
@@ -26,7 +28,7 @@ var releaseOrphanedLocks = Remedy{
 			return nil
 		}
 		locks := slices.Sorted(maps.Keys(tokens))
-		in.Step(did, counted(len(locks), "lock")+": "+listed(locks, ", "))
+		in.Step(did, text.Plural(len(locks), "lock")+": "+text.FirstOf(locks, ", ", mostListed))
 		return releaseEach(ctx, in, locks, tokens)
 	},
 }
@@ -56,7 +58,7 @@ func releaseEach(ctx context.Context, in *Incident, locks []string, tokens map[s
 		beyond, beyondDeleted = beyond+1, beyondDeleted+n
 	}
 	if beyond > 0 {
-		in.Step(fmt.Sprintf("the same with the other %s", counted(beyond, "lock")),
+		in.Step(fmt.Sprintf("the same with the other %s", text.Plural(beyond, "lock")),
 			fmt.Sprintf("%d deleted, %d left alone", beyondDeleted, beyond-beyondDeleted))
 	}
 	return nil

@@ -16,6 +16,7 @@ import (
 
 	"github.com/lockjam/lockjam/harness/resp"
 	"github.com/lockjam/lockjam/harness/server"
+	"github.com/lockjam/lockjam/harness/text"
 )
 
 // releaseStaleLocks is the runbook's option 1:
@@ -66,12 +67,12 @@ func scanAndDelete(ctx context.Context, in *Incident, c *redis.Client) error {
 		in.Step(did, "0 keys: nothing to delete")
 		return nil
 	}
-	in.Step(did, counted(len(found), "key"))
-	did = "DEL " + listed(found, " ")
+	in.Step(did, text.Plural(len(found), "key"))
+	did = "DEL " + text.FirstOf(found, " ", mostListed)
 	deleted, err := c.Del(ctx, found...).Result()
 	if err != nil {
 		in.Step(did, err.Error())
-		return blocked("DEL of %s: %w", counted(len(found), "key"), err)
+		return blocked("DEL of %s: %w", text.Plural(len(found), "key"), err)
 	}
 	in.Step(did, fmt.Sprintf("%d deleted", deleted))
 	return nil

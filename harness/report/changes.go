@@ -3,10 +3,10 @@ package report
 import (
 	"fmt"
 	"io"
-	"strings"
 	"text/tabwriter"
 
 	"github.com/lockjam/lockjam/harness/result"
+	"github.com/lockjam/lockjam/harness/text"
 )
 
 // Changes writes what a later judge says of a recorded run, and what was said before: a
@@ -27,7 +27,7 @@ func Changes(w io.Writer, changes []result.Change) error {
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	if n := len(turned) + len(figures); n > 0 {
-		_, _ = fmt.Fprintf(t, "changed: %d %s\n", n, plural(n, "arm"))
+		_, _ = fmt.Fprintf(t, "changed: %d %s\n", n, text.Noun(n, "arm"))
 	} else {
 		_, _ = fmt.Fprintln(t, "changed: nothing")
 	}
@@ -35,7 +35,7 @@ func Changes(w io.Writer, changes []result.Change) error {
 		_, _ = fmt.Fprintf(t, "%s\t%s -> %s\n", plain(c.Now.Folder), judgedAs(c.Was), judgedAs(c.Now))
 	}
 	if len(figures) > 0 {
-		_, _ = fmt.Fprintf(t, "in figures alone: %s\n", listed(figures, maxNames))
+		_, _ = fmt.Fprintf(t, "in figures alone: %s\n", text.FirstOf(figures, ", ", maxNames))
 	}
 	for _, c := range lost {
 		_, _ = fmt.Fprintf(t, "not judged again, still %s: %s: %s\n", judgedAs(c.Was), plain(c.Now.Folder), plain(c.Lost.Error()))
@@ -52,12 +52,4 @@ func judgedAs(a result.Arm) string {
 		words += ", UNSAFE"
 	}
 	return words
-}
-
-// listed names the first of them, and says how many more there are.
-func listed(names []string, most int) string {
-	if n := len(names); n > most {
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), n-most)
-	}
-	return strings.Join(names, ", ")
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/lockjam/lockjam/harness/compare"
 	"github.com/lockjam/lockjam/harness/result"
+	"github.com/lockjam/lockjam/harness/text"
 )
 
 // comparisons lists the formats of a comparison, sorted by name.
@@ -87,7 +88,7 @@ func gathered(rows []compare.Row) []compare.Row {
 		rows = rows[n:]
 		if n > 1 {
 			first.What = fmt.Sprintf("%d arms", n)
-			first.Arm = listed(names, namedArms)
+			first.Arm = text.FirstOf(names, ", ", namedArms)
 		}
 		some = append(some, first)
 	}

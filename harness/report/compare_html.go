@@ -2,13 +2,14 @@ package report
 
 import (
 	"bytes"
-	_ "embed" // the page's template and style
+	_ "embed"
 	"fmt"
 	"html/template"
 	"io"
 	"sync"
 
 	"github.com/lockjam/lockjam/harness/compare"
+	"github.com/lockjam/lockjam/harness/text"
 )
 
 var (
@@ -31,7 +32,7 @@ func compareHTML(w io.Writer, c *compare.Comparison) error {
 	if err := compareTemplate().Execute(&b, map[string]any{"C": c, "Style": template.CSS(baseCSS + compareCSS), "Policy": policy(baseCSS+compareCSS, "")}); err != nil {
 		return fmt.Errorf("compare: html: %w", err)
 	}
-	_, err := io.WriteString(w, Printable(b.String()))
+	_, err := io.WriteString(w, text.Printable(b.String()))
 	return err
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/lockjam/lockjam/harness/compare"
 	"github.com/lockjam/lockjam/harness/result"
 	"github.com/lockjam/lockjam/harness/rundir"
+	"github.com/lockjam/lockjam/harness/text"
 )
 
 const referenceRun = "../../results/reference"
@@ -174,8 +175,8 @@ func TestComparisonFitsInAComment(t *testing.T) {
 func TestComparisonIsHostileProof(t *testing.T) {
 	const evil = "</td></style><script>alert(1)</script>\x1b[31m\u009b\u202e\u061c|`x`[x](javascript:y)\n# owned"
 	c := comparison(t, evil)
-	text := written(t, "text", c)
-	if strings.ContainsAny(text, "\x1b\t") || strings.Contains(text, "\n# owned") {
+	plain := written(t, "text", c)
+	if strings.ContainsAny(plain, "\x1b\t") || strings.Contains(plain, "\n# owned") {
 		t.Error("the terminal acts upon it")
 	}
 	for line := range strings.Lines(written(t, "markdown", c)) {
@@ -188,7 +189,7 @@ func TestComparisonIsHostileProof(t *testing.T) {
 		t.Error("markup got through")
 	}
 	for _, format := range ComparisonFormats() {
-		if got := written(t, format, c); Printable(got) != got {
+		if got := written(t, format, c); text.Printable(got) != got {
 			t.Errorf("%s: what nobody sees got through", format)
 		}
 	}

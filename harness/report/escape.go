@@ -7,35 +7,19 @@ import (
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/lockjam/lockjam/harness/text"
 )
-
-// unseen says of a character that nobody sees it, and that it may act upon a terminal or
-// turn the direction of text: controls, format characters, and separators of lines.
-func unseen(r rune) bool {
-	return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029'
-}
-
-// Printable is a text for a terminal: line ends and tabs stay, every other character
-// that nobody sees is marked. File names, answers of servers and scenario files come
-// from elsewhere.
-func Printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unseen(r) && r != '\n' && r != '\t' {
-			return utf8.RuneError
-		}
-		return r
-	}, strings.ToValidUTF8(s, string(utf8.RuneError)))
-}
 
 // escapeUnseen writes the characters of a JSON text that nobody sees as JSON escapes
 // them: they stand in strings alone, and may come to a terminal.
-func escapeUnseen(text []byte) []byte {
-	hidden := func(r rune) bool { return unseen(r) && r != '\n' }
-	if !bytes.ContainsFunc(text, hidden) {
-		return text
+func escapeUnseen(data []byte) []byte {
+	hidden := func(r rune) bool { return text.Unseen(r) && r != '\n' }
+	if !bytes.ContainsFunc(data, hidden) {
+		return data
 	}
 	var b bytes.Buffer
-	for _, r := range string(text) {
+	for _, r := range string(data) {
 		if !hidden(r) {
 			b.WriteRune(r)
 			continue
@@ -103,7 +87,7 @@ func plain(s string) string {
 		switch {
 		case unicode.Is(unicode.Cf, r):
 			return utf8.RuneError
-		case unseen(r):
+		case text.Unseen(r):
 			return ' '
 		}
 		return r

@@ -11,6 +11,7 @@ import (
 	"github.com/joshdk/go-junit"
 
 	"github.com/lockjam/lockjam/harness/result"
+	"github.com/lockjam/lockjam/harness/text"
 )
 
 // Whatever a run says, every format of it is what it claims to be: JUnit is XML, an
@@ -34,7 +35,7 @@ func FuzzFormats(f *testing.F) {
 			if err := Write(&b, name, &r); err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
-			if Printable(b.String()) != b.String() {
+			if text.Printable(b.String()) != b.String() {
 				t.Errorf("%s: what nobody sees got through: %q", name, &b)
 			}
 			if name == "junit" {

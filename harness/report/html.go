@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/lockjam/lockjam/harness/result"
+	"github.com/lockjam/lockjam/harness/text"
 )
 
 var (
@@ -39,7 +40,7 @@ func HTML(w io.Writer, r *result.Run) error {
 	if err := pageTemplate().Execute(&b, p); err != nil {
 		return fmt.Errorf("report: html: %w", err)
 	}
-	_, err := w.Write([]byte(Printable(b.String())))
+	_, err := w.Write([]byte(text.Printable(b.String())))
 	return err
 }
 

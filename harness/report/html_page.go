@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/lockjam/lockjam/harness/result"
+	"github.com/lockjam/lockjam/harness/text"
 )
 
 // htmlPage is what page.gohtml shows, in its order.
@@ -273,7 +274,7 @@ func (b *builder) tallies(p *htmlPage) []tally {
 		tallies[0].Tone = "mid"
 	}
 	if open > 0 {
-		tallies = append(tallies, tally{fmt.Sprint(open), plural(open, "arm") + " not checked", "#scenarios", "mid"})
+		tallies = append(tallies, tally{fmt.Sprint(open), text.Noun(open, "arm") + " not checked", "#scenarios", "mid"})
 	}
 	counts := map[string]int{}
 	for _, c := range b.run.Claims {
@@ -281,15 +282,8 @@ func (b *builder) tallies(p *htmlPage) []tally {
 	}
 	for _, v := range []struct{ verdict, tone string }{{result.Confirmed, "good"}, {result.Conditional, "mid"}, {result.Refuted, "poor"}} {
 		if n := counts[v.verdict]; n > 0 {
-			tallies = append(tallies, tally{fmt.Sprint(n), plural(n, "claim") + " " + v.verdict, "#claims", v.tone})
+			tallies = append(tallies, tally{fmt.Sprint(n), text.Noun(n, "claim") + " " + v.verdict, "#claims", v.tone})
 		}
 	}
 	return tallies
-}
-
-func plural(n int, word string) string {
-	if n == 1 {
-		return word
-	}
-	return word + "s"
 }

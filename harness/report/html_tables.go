@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/lockjam/lockjam/harness/result"
+	"github.com/lockjam/lockjam/harness/text"
 )
 
 // Tones are classes of the style sheet: good, mid, poor and harm. Harm is for what
@@ -190,7 +191,7 @@ func (b *builder) shown(c result.Claim) field {
 	if len(items) == 0 {
 		return field{Text: "-"}
 	}
-	summary := fmt.Sprintf("%d %s", len(items), plural(len(items), "figure"))
+	summary := fmt.Sprintf("%d %s", len(items), text.Noun(len(items), "figure"))
 	return field{Sort: fmt.Sprint(len(items)), More: &more{Summary: summary, Items: items}}
 }
 

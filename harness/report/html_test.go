@@ -16,6 +16,7 @@ import (
 
 	"github.com/lockjam/lockjam/harness/result"
 	"github.com/lockjam/lockjam/harness/rundir"
+	"github.com/lockjam/lockjam/harness/text"
 )
 
 // pageOf is a run's page as a browser reads it, and as it was written.
@@ -79,11 +80,11 @@ func TestPageIsHostileProof(t *testing.T) {
 		`<script>alert(1)</script>`, `</script><img src=x onerror=alert(1)>`, `" onmouseover="alert(1)`, `javascript:alert(1)`,
 		`</style><style>*{display:none}`, `<!--`, "]]>", `{{.}}`, "\x1b[31m\x00\u202egnp", `'"&lt;`, "../../../etc/passwd", "`x`",
 	} {
-		root, text := pageOf(t, hostileRun(t, evil))
+		root, shown := pageOf(t, hostileRun(t, evil))
 		if got, want := shape(root), shape(plainRoot); got != want && evil != "`x`" { // backticks tell names from words
 			t.Errorf("%q changes the page's elements:\n%s\nwant\n%s", evil, got, want)
 		}
-		if Printable(text) != text {
+		if text.Printable(shown) != shown {
 			t.Errorf("%q: what nobody sees is in the page", evil)
 		}
 		for n := range root.Descendants() {
@@ -180,14 +181,14 @@ func TestPageReadsNothingOutsideOfItsFolder(t *testing.T) {
 
 // What the policy lets pass is what is in the page, and nothing else.
 func TestPolicyKnowsItsOwn(t *testing.T) {
-	_, text := pageOf(t, sample())
+	_, page := pageOf(t, sample())
 	for _, tag := range []string{"style", "script"} {
-		m := regexp.MustCompile(`(?s)<`+tag+`>(.*?)</`+tag+`>`).FindAllStringSubmatch(text, -1)
+		m := regexp.MustCompile(`(?s)<`+tag+`>(.*?)</`+tag+`>`).FindAllStringSubmatch(page, -1)
 		if len(m) != 1 || !strings.Contains(policy(pageStyle, pageScript), tag+"-src '"+sourceHash(m[0][1])+"'") {
 			t.Errorf("%d elements <%s>, and the policy does not know them", len(m), tag)
 		}
 	}
-	if own := pageStyle + pageScript + compareCSS; Printable(own) != own {
+	if own := pageStyle + pageScript + compareCSS; text.Printable(own) != own {
 		t.Error("something in the style or the script is replaced, and its hash is wrong")
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/lockjam/lockjam/harness/result"
+	"github.com/lockjam/lockjam/harness/text"
 )
 
 // on is how the image of an arm follows its name; nothing in a run on one.
@@ -219,7 +220,7 @@ func (r row) did(name string) did {
 		d.words += ", " + detect
 	}
 	if alarms > 0 {
-		d.words += fmt.Sprintf(", %d false %s before", alarms, plural(alarms, "alarm"))
+		d.words += fmt.Sprintf(", %d false %s before", alarms, text.Noun(alarms, "alarm"))
 	}
 	return d
 }

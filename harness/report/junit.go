@@ -10,6 +10,7 @@ import (
 
 	"github.com/lockjam/lockjam/harness/result"
 	"github.com/lockjam/lockjam/harness/scenario"
+	"github.com/lockjam/lockjam/harness/text"
 )
 
 // JUnit writes junit.xml, as CI servers read it (junit-10.xsd of Jenkins' xUnit plugin):
@@ -27,12 +28,12 @@ func JUnit(w io.Writer, r *result.Run) error {
 	if r.Status != result.Completed {
 		all.add(cutShort(r))
 	}
-	text, err := xml.MarshalIndent(all, "", "  ")
+	body, err := xml.MarshalIndent(all, "", "  ")
 	if err != nil {
 		return fmt.Errorf("report: junit: %w", err)
 	}
 	// The encoder marks what no XML may hold; this, what nobody sees.
-	_, err = io.WriteString(w, xml.Header+Printable(string(text))+"\n")
+	_, err = io.WriteString(w, xml.Header+text.Printable(string(body))+"\n")
 	return err
 }
 
@@ -155,11 +156,11 @@ func junitVerdict(a *result.Arm, class string, told map[string]bool) junitCase {
 }
 
 // settle makes a case a failure, or skips it where the arm proves nothing.
-func (c *junitCase) settle(a *result.Arm, why, text string) {
+func (c *junitCase) settle(a *result.Arm, why, body string) {
 	if why == "" {
 		why = cmp.Or(strings.Join(a.Reasons, "; "), "the arm's outcome is "+strings.TrimSpace(string(a.Outcome))+", and no reason is recorded")
 	}
-	verdict := &junitResult{Message: why, Text: text}
+	verdict := &junitResult{Message: why, Text: body}
 	if a.Outcome == result.Inconclusive {
 		c.Skipped = verdict
 		return

@@ -214,7 +214,7 @@ func inShort(arms []row) string {
 			}
 		}
 		if len(names) > 0 {
-			parts = append(parts, g.words+" "+listed(names, maxNames))
+			parts = append(parts, g.words+" "+text.FirstOf(names, ", ", maxNames))
 		}
 	}
 	return strings.Join(parts, "; ")
@@ -282,9 +282,9 @@ func company(a result.Arm) string {
 	}
 	var names []string
 	for _, f := range a.Foreign {
-		names = append(names, fmt.Sprintf("%v (%d %s)", f, f.Connections, plural(int(f.Connections), "connection")))
+		names = append(names, fmt.Sprintf("%v (%d %s)", f, f.Connections, text.Noun(int(f.Connections), "connection")))
 	}
-	return " Other clients were on the server: " + listed(names, maxNames) + "."
+	return " Other clients were on the server: " + text.FirstOf(names, ", ", maxNames) + "."
 }
 
 // standstills says of every scenario what its incident is, with a drawing of

@@ -200,7 +200,7 @@ func unchecked(r *result.Run, name func(row) string) string {
 	if len(open) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d %s not checked, for want of an `expect` in the scenario: %s", len(open), plural(len(open), "arm"), listed(open, maxNames))
+	return fmt.Sprintf("%d %s not checked, for want of an `expect` in the scenario: %s", len(open), text.Noun(len(open), "arm"), text.FirstOf(open, ", ", maxNames))
 }
 
 // live is a scenario's arms by which a signal is told: those with the failure, and those

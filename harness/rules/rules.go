@@ -14,6 +14,7 @@ import (
 
 	"github.com/lockjam/lockjam/harness/claims"
 	"github.com/lockjam/lockjam/harness/result"
+	"github.com/lockjam/lockjam/harness/text"
 )
 
 // Severity says what an alert is worth getting up for.
@@ -146,17 +147,17 @@ func (r Rule) measured() string {
 	if r.Verdict == "" {
 		return ""
 	}
-	text := fmt.Sprintf("%s (%q) is %s.", r.Claim, claims.WordsOf(r.Claim), r.Verdict)
+	said := fmt.Sprintf("%s (%q) is %s.", r.Claim, claims.WordsOf(r.Claim), r.Verdict)
 	if r.Metric != "" {
-		text += fmt.Sprintf(" So is its metric, %s (%q).", r.Metric, claims.WordsOf(r.Metric))
+		said += fmt.Sprintf(" So is its metric, %s (%q).", r.Metric, claims.WordsOf(r.Metric))
 	}
 	if len(r.Fires) > 0 {
-		text += " Read over a connection that was open before, it fires in " + list(r.Fires) + "."
+		said += " Read over a connection that was open before, it fires in " + text.List(r.Fires) + "."
 	}
 	if len(r.Silent) > 0 {
-		text += " It stays silent in " + list(r.Silent) + "."
+		said += " It stays silent in " + text.List(r.Silent) + "."
 	}
-	return text
+	return said
 }
 
 // instead is the scorecard's advice on what the rule stands for.
@@ -165,15 +166,6 @@ func (r Rule) instead() string {
 		return ""
 	}
 	return claims.InsteadOf(r.Claim)
-}
-
-// list joins names in their own order.
-func list(names []string) string {
-	if len(names) < 2 {
-		return strings.Join(names, "")
-	}
-	last := len(names) - 1
-	return strings.Join(names[:last], ", ") + " and " + names[last]
 }
 
 // promDuration writes a time as PromQL wants it: whole units, largest first.

@@ -16,12 +16,12 @@ import (
 	"github.com/lockjam/lockjam/harness/remedies"
 	"github.com/lockjam/lockjam/harness/result"
 	"github.com/lockjam/lockjam/harness/rundir"
+	"github.com/lockjam/lockjam/harness/sampler"
 	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/server"
 	"github.com/lockjam/lockjam/harness/signals"
 	"github.com/lockjam/lockjam/harness/swarm"
 	"github.com/lockjam/lockjam/harness/triggers"
-	"github.com/lockjam/lockjam/harness/watch"
 )
 
 // Bounds on what is not the scenario's to say.
@@ -54,7 +54,7 @@ type armRun struct {
 	job
 	rec     *recording
 	host    *host
-	watcher *watch.Watcher
+	watcher *sampler.Sampler
 	swarm   *swarm.Swarm
 
 	going       sync.WaitGroup     // what the trigger has begun
@@ -163,7 +163,7 @@ func (a *armRun) phases(ctx context.Context) (err error) {
 func (a *armRun) baseline(ctx context.Context) (history.Span, bool, error) {
 	length := a.sc.Phases.BaselineMS.Duration()
 	for end := a.rec.elapsed() + a.sc.Phases.BaselineMaxMS.Duration(); a.rec.elapsed() < end; {
-		if err := a.wait(ctx, watch.SampleEvery); err != nil {
+		if err := a.wait(ctx, sampler.Every); err != nil {
 			return history.Span{}, false, err
 		}
 		if s, ok := judge.SteadyStretch(a.rec.seen(), length, a.sc.Swarm.Lock.HoldMS.Duration()); ok {
@@ -276,7 +276,7 @@ func (a *armRun) orphans(ctx context.Context) (map[string]string, error) {
 	var looks [2]history.Census
 	for i := range looks {
 		if i > 0 {
-			if err := a.wait(ctx, watch.SampleEvery); err != nil {
+			if err := a.wait(ctx, sampler.Every); err != nil {
 				return nil, err
 			}
 		}
@@ -305,7 +305,7 @@ func (a *armRun) rollout(ctx context.Context, waves int, pause time.Duration) er
 func (a *armRun) restart(ctx context.Context, c server.Config) error {
 	a.swarm.Shut()
 	defer a.swarm.Open()
-	a.watcher.Use(watch.Connections{})
+	a.watcher.Use(sampler.Connections{})
 	_ = a.host.control.Close()
 	restarted := a.host.server.Restart(ctx, c)
 	control, err := server.OpenControl(ctx, a.host.server.Endpoint())

@@ -8,9 +8,9 @@ import (
 	"github.com/lockjam/lockjam/harness/history"
 	"github.com/lockjam/lockjam/harness/result"
 	"github.com/lockjam/lockjam/harness/rundir"
+	"github.com/lockjam/lockjam/harness/sampler"
 	"github.com/lockjam/lockjam/harness/server"
 	"github.com/lockjam/lockjam/harness/swarm"
-	"github.com/lockjam/lockjam/harness/watch"
 )
 
 // armEnvironment is environment.json: everything that an arm ran with.
@@ -25,7 +25,7 @@ type armEnvironment struct {
 
 // environment asks the server what it is and writes environment.json, with the settings that could not be read back.
 func environment(ctx context.Context, a *armRun, unread []string) (result.Server, error) {
-	info, err := watch.ReadInfo(ctx, a.host.control.Admin, "server")
+	info, err := sampler.ReadInfo(ctx, a.host.control.Admin, "server")
 	if err != nil {
 		return result.Server{}, err
 	}

@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/lockjam/lockjam/harness/result"
+	"github.com/lockjam/lockjam/harness/sampler"
 	"github.com/lockjam/lockjam/harness/server"
-	"github.com/lockjam/lockjam/harness/watch"
 )
 
 // failover makes the replica lag, kills the primary, and returns once the replica has
@@ -25,7 +25,7 @@ func failover(ctx context.Context, a *armRun, lag time.Duration) error {
 	if err := a.wait(ctx, lag); err != nil {
 		return err
 	}
-	a.watcher.Use(watch.Connections{})
+	a.watcher.Use(sampler.Connections{})
 	_ = a.host.control.Close()
 	a.rec.step("SIGKILL to the primary", "it is gone")
 	err := pair.FailOver(ctx)
@@ -63,7 +63,7 @@ func otherShards(ctx context.Context, a *armRun) {
 			}
 			defer connection.Close()
 			defer client.Close()
-			info, err := watch.ReadInfo(ctx, client, "clients", "stats")
+			info, err := sampler.ReadInfo(ctx, client, "clients", "stats")
 			if err != nil {
 				return err.Error()
 			}

@@ -5,9 +5,9 @@ import (
 	"fmt"
 
 	"github.com/lockjam/lockjam/harness/faults"
+	"github.com/lockjam/lockjam/harness/sampler"
 	"github.com/lockjam/lockjam/harness/server"
 	"github.com/lockjam/lockjam/harness/swarm"
-	"github.com/lockjam/lockjam/harness/watch"
 )
 
 // host is the server of an arm, and how it is reached.
@@ -42,13 +42,13 @@ func (h *host) reconfigurable() error {
 
 // connections are the ones that are watched over: the control connections, and a
 // canary that needs none.
-func (h *host) connections() watch.Connections {
+func (h *host) connections() sampler.Connections {
 	e := h.server.Endpoint()
-	over := watch.Connections{
-		Client: h.control.Sampler, Listener: watch.NewListener(h.control.Monitor, e, server.MonitorName), Dial: e.Dial,
+	over := sampler.Connections{
+		Client: h.control.Sampler, Listener: sampler.NewListener(h.control.Monitor, e, server.MonitorName), Dial: e.Dial,
 	}
 	if e.TLS != nil {
-		over.Dial, over.NoCanary = nil, watch.NoCanaryOverTLS
+		over.Dial, over.NoCanary = nil, sampler.NoCanaryOverTLS
 	}
 	return over
 }

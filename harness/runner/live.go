@@ -9,12 +9,12 @@ import (
 
 	"github.com/lockjam/lockjam/harness/history"
 	"github.com/lockjam/lockjam/harness/result"
+	"github.com/lockjam/lockjam/harness/sampler"
 	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/signals"
 	"github.com/lockjam/lockjam/harness/standstill"
 	"github.com/lockjam/lockjam/harness/text"
 	"github.com/lockjam/lockjam/harness/waitgraph"
-	"github.com/lockjam/lockjam/harness/watch"
 )
 
 const (
@@ -168,7 +168,7 @@ func (l *live) view() (v signals.View, incident history.Span) {
 	}
 	v.Samples, v.Census = slices.Clone(l.samples), slices.Clone(l.census)
 	if l.over != history.Never {
-		v.Samples = slices.DeleteFunc(v.Samples, func(s history.Sample) bool { return s.At > l.over+watch.SampleEvery })
+		v.Samples = slices.DeleteFunc(v.Samples, func(s history.Sample) bool { return s.At > l.over+sampler.Every })
 		v.Census = slices.DeleteFunc(v.Census, func(c history.Census) bool { return c.At > l.over })
 	}
 	if l.triggered {

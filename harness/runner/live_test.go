@@ -12,9 +12,9 @@ import (
 	"github.com/lockjam/lockjam/harness/judge"
 	"github.com/lockjam/lockjam/harness/result"
 	"github.com/lockjam/lockjam/harness/rundir"
+	"github.com/lockjam/lockjam/harness/sampler"
 	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/text"
-	"github.com/lockjam/lockjam/harness/watch"
 )
 
 // recorded is an arm of the reference run.
@@ -120,7 +120,7 @@ func TestLiveForgets(t *testing.T) {
 		goOn()
 		l.look()
 	}
-	if most := before + int(l.back/watch.SampleEvery) + 10; len(l.samples) > most || len(l.census) > most || len(l.findings) > most {
+	if most := before + int(l.back/sampler.Every) + 10; len(l.samples) > most || len(l.census) > most || len(l.findings) > most {
 		t.Errorf("%d samples, %d censuses and %d findings are kept of 100 seconds", len(l.samples), len(l.census), len(l.findings))
 	}
 }
@@ -170,7 +170,7 @@ func (l *live) again(h *history.History) func() {
 	grants, releases := count.After.Grants-before.After.Grants, count.After.Releases-before.After.Releases
 	return func() {
 		for range 2 {
-			at.At += watch.SampleEvery
+			at.At += sampler.Every
 			l.sample(at)
 			count.At = at.At
 			for _, p := range []*history.Progress{&count.Before, &count.After} {

@@ -14,10 +14,10 @@ import (
 	"github.com/lockjam/lockjam/harness/history"
 	"github.com/lockjam/lockjam/harness/result"
 	"github.com/lockjam/lockjam/harness/rundir"
+	"github.com/lockjam/lockjam/harness/sampler"
 	"github.com/lockjam/lockjam/harness/server"
 	"github.com/lockjam/lockjam/harness/swarm"
 	"github.com/lockjam/lockjam/harness/triggers"
-	"github.com/lockjam/lockjam/harness/watch"
 )
 
 // setUp starts the server, opens the control connections, and only then the swarm.
@@ -115,9 +115,9 @@ func forbidden(a *armRun) error {
 	return nil
 }
 
-func newWatcher(a *armRun) *watch.Watcher {
+func newWatcher(a *armRun) *sampler.Sampler {
 	w := a.sc.Watch
-	c := watch.Config{
+	c := sampler.Config{
 		Elapsed: a.rec.elapsed, Record: a.rec.sampled, Swarm: a.swarm.Snapshot, RecordCensus: a.rec.counted,
 		Census:     func(c *redis.Client) history.Census { return a.counter().census(context.Background(), c) },
 		LockPrefix: strings.TrimSuffix(a.host.lockPattern(), "*"),
@@ -127,7 +127,7 @@ func newWatcher(a *armRun) *watch.Watcher {
 	if timer, ok := a.host.server.(server.CPUTimer); ok {
 		c.ServerCPU = timer.CPUTime
 	}
-	return watch.New(c, a.host.connections())
+	return sampler.New(c, a.host.connections())
 }
 
 // takeDown closes what setUp opened, in the opposite order. It runs on a

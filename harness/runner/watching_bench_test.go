@@ -12,21 +12,21 @@ import (
 	"gonum.org/v1/gonum/stat"
 
 	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/sampler"
 	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/server"
 	"github.com/lockjam/lockjam/harness/swarm"
-	"github.com/lockjam/lockjam/harness/watch"
 )
 
 // parts of the watching, each with what it needs beside the counters.
 var watchingParts = []struct {
 	name string
-	set  func(*watch.Config)
+	set  func(*sampler.Config)
 }{
-	{"counters", func(*watch.Config) {}},
-	{"counters+locks+census", func(c *watch.Config) { c.LocksEvery = 500 * time.Millisecond }},
-	{"canary", func(c *watch.Config) { c.CanaryEvery = 200 * time.Millisecond }},
-	{"monitor", func(c *watch.Config) { c.MonitorEvery, c.MonitorFor = 10*time.Millisecond, time.Minute }},
+	{"counters", func(*sampler.Config) {}},
+	{"counters+locks+census", func(c *sampler.Config) { c.LocksEvery = 500 * time.Millisecond }},
+	{"canary", func(c *sampler.Config) { c.CanaryEvery = 200 * time.Millisecond }},
+	{"monitor", func(c *sampler.Config) { c.MonitorEvery, c.MonitorFor = 10*time.Millisecond, time.Minute }},
 }
 
 // What watching costs in goodput: that of a swarm which does nothing but ask Redis,
@@ -73,7 +73,7 @@ func BenchmarkWatchingCPU(b *testing.B) {
 
 // cpuSeconds is what Redis has used of its core.
 func cpuSeconds(b *testing.B, a *armRun) (sum float64) {
-	info, err := watch.ReadInfo(b.Context(), a.host.control.Admin, "cpu")
+	info, err := sampler.ReadInfo(b.Context(), a.host.control.Admin, "cpu")
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -87,8 +87,8 @@ func cpuSeconds(b *testing.B, a *armRun) (sum float64) {
 	return sum
 }
 
-func benchConfig(a *armRun) watch.Config {
-	return watch.Config{
+func benchConfig(a *armRun) sampler.Config {
+	return sampler.Config{
 		Elapsed: a.rec.elapsed, Record: func(history.Sample) {}, Swarm: a.swarm.Snapshot, LockPrefix: "lock:",
 		Census:       func(c *redis.Client) history.Census { return a.counter().census(context.Background(), c) },
 		RecordCensus: func(history.Census) {},
@@ -96,8 +96,8 @@ func benchConfig(a *armRun) watch.Config {
 }
 
 // startWatching watches until stop is called.
-func startWatching(a *armRun, c watch.Config) (stop func()) {
-	w := watch.New(c, a.host.connections())
+func startWatching(a *armRun, c sampler.Config) (stop func()) {
+	w := sampler.New(c, a.host.connections())
 	w.Count(c.LocksEvery > 0)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -105,7 +105,7 @@ func startWatching(a *armRun, c watch.Config) (stop func()) {
 	return func() { cancel(); <-done; w.Wait() }
 }
 
-func benchmarkWatching(b *testing.B, set func(*watch.Config)) {
+func benchmarkWatching(b *testing.B, set func(*sampler.Config)) {
 	a := benchArm(b, 0)
 	c := benchConfig(a)
 	set(&c)

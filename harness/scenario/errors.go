@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/lockjam/lockjam/harness/text"
 )
 
 // ErrUnknown says that no embedded scenario has the name that was asked for.
@@ -95,19 +97,11 @@ func hint(word string, known []string) string {
 	if len(known) == 0 {
 		return "there are none"
 	}
-	return "known: " + listed(known)
+	return "known: " + text.FirstOf(known, ", ", listedWords)
 }
 
 // listedWords is how many words of a list a message spells out.
 const listedWords = 30
-
-// listed puts the first words of a list into a message, and says how many more there are.
-func listed(words []string) string {
-	if more := len(words) - listedWords; more > 0 {
-		return fmt.Sprintf("%s and %d more", strings.Join(words[:listedWords], ", "), more)
-	}
-	return strings.Join(words, ", ")
-}
 
 // nearest finds the known word that a typo most probably stands for: about
 // one edit in three letters at most, where swapped letters are two. "" means that no word is so close.

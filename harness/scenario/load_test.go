@@ -290,19 +290,6 @@ x.yaml:9:59: arms[4].params.maxclients: want text, not a list`, "\n")
 	}
 }
 
-func TestListed(t *testing.T) {
-	var words []string
-	for i := range 3000 {
-		words = append(words, fmt.Sprint("w", i))
-	}
-	if got := listed(words); !strings.HasPrefix(got, "w0, w1, ") || !strings.HasSuffix(got, "w29 and 2970 more") || len(got) > 200 {
-		t.Error(got)
-	}
-	if got := listed(words[:30]); !strings.HasSuffix(got, "w28, w29") {
-		t.Error(got)
-	}
-}
-
 func TestParseReportsEverythingAtOnce(t *testing.T) {
 	_, err := parse("x.yaml", []byte(`name: Two Words
 titel: a typo is not also a missing title

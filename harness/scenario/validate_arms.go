@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/lockjam/lockjam/harness/text"
 )
 
 func remedied(a Arm) bool { return a.Remedy != "" && a.Remedy != noRemedy }
@@ -153,7 +155,7 @@ func (c *checker) verdict(key string, a *Arm) {
 	switch v := a.Expect.Verdict; {
 	case v == "" || slices.Contains(verdicts, v):
 	case slices.Contains(others, v):
-		c.fail(on(key+".expect.verdict"), "unknown verdict %s %s; known: %s", quote(v), mistaken, listed(verdicts))
+		c.fail(on(key+".expect.verdict"), "unknown verdict %s %s; known: %s", quote(v), mistaken, text.FirstOf(verdicts, ", ", listedWords))
 	default:
 		c.fail(on(key+".expect.verdict"), "unknown verdict %s; %s", quote(v), hint(v, verdicts))
 	}

@@ -35,11 +35,26 @@ func FirstLine(s string) string {
 	return strings.TrimSpace(line)
 }
 
-func Plural(n int64, what string) string {
-	if n == 1 {
-		return "1 " + what
+// Plural is a number of things: "1 lock", "2 locks", "3 processes".
+func Plural[N ~int | ~int64](n N, what string) string { return fmt.Sprintf("%d %s", n, Noun(n, what)) }
+
+// Noun is the word for so many things: "lock", "locks".
+func Noun[N ~int | ~int64](n N, what string) string {
+	switch {
+	case n == 1:
+		return what
+	case strings.HasSuffix(what, "s"):
+		return what + "es"
 	}
-	return fmt.Sprintf("%d %ss", n, what)
+	return what + "s"
+}
+
+// FirstOf joins the first words with sep, and says how many more there are.
+func FirstOf(words []string, sep string, most int) string {
+	if more := len(words) - most; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(words[:most], sep), more)
+	}
+	return strings.Join(words, sep)
 }
 
 // OneLine is an error's text without its line ends.
@@ -50,6 +65,13 @@ func Grouped(n int64) string {
 	s := strconv.FormatInt(n, 10)
 	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
 		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+func Dash(s string) string {
+	if s == "" {
+		return "-"
 	}
 	return s
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/lockjam/lockjam/harness/text"
 )
 
 // maxNodes is how many nodes a drawing has before whatever is alike is drawn
@@ -218,11 +220,11 @@ func (res *Residue) labelMembers(members []int) string {
 	word := roleWords[first.Role]
 	switch {
 	case first.Refused != "" && len(members) > 1:
-		return fmt.Sprintf("%s (refused: %s)", plural(len(members), word), first.Refused)
+		return fmt.Sprintf("%s (refused: %s)", text.Plural(len(members), word), first.Refused)
 	case first.Refused != "":
 		return fmt.Sprintf("%s (refused: %s)", first.Name, first.Refused)
 	case len(members) > 1:
-		return plural(len(members), word)
+		return text.Plural(len(members), word)
 	case first.Role == Worker:
 		return first.Name
 	}
@@ -236,13 +238,13 @@ func (res *Residue) labelResources(resources []int) string {
 	}
 	switch {
 	case first.Kind == Slot:
-		return plural(units, "client slot")
+		return text.Plural(units, "client slot")
 	case first.Kind == Turn && len(resources) == 1:
-		return fmt.Sprintf("pool %s: %s", first.Name, plural(units, "turn"))
+		return fmt.Sprintf("pool %s: %s", first.Name, text.Plural(units, "turn"))
 	case first.Kind == Turn:
-		return fmt.Sprintf("%d pools: %s", len(resources), plural(units, "turn"))
+		return fmt.Sprintf("%d pools: %s", len(resources), text.Plural(units, "turn"))
 	case len(resources) == 1:
 		return "lock " + first.Name
 	}
-	return plural(len(resources), "lock")
+	return text.Plural(len(resources), "lock")
 }

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/lockjam/lockjam/harness/text"
 )
 
 // tellEach is up to how many members a sentence tells of one by one.
@@ -19,7 +21,7 @@ func (j *judgement) sentence() string {
 	if f.Residue != nil {
 		stuck = f.Residue.sentence()
 	}
-	waits := plural(f.Waiting, "worker") + verb(f.Waiting, " waits", " wait")
+	waits := text.Plural(f.Waiting, "worker") + verb(f.Waiting, " waits", " wait")
 	switch f.Kind {
 	case Idle:
 		return "Nobody waits."
@@ -29,16 +31,16 @@ func (j *judgement) sentence() string {
 				waits, still, j.couldGoOn())
 		}
 		return fmt.Sprintf("%s, and %s and %s within %s: it moves.", waits,
-			plural(int(j.act.Grants), "grant"), plural(int(j.act.Releases), "release"), still)
+			text.Plural(int(j.act.Grants), "grant"), text.Plural(int(j.act.Releases), "release"), still)
 	case Starvation:
-		return fmt.Sprintf("%s within %s, yet %s.", plural(int(j.act.Grants), "grant"), still, j.starved(stuck))
+		return fmt.Sprintf("%s within %s, yet %s.", text.Plural(int(j.act.Grants), "grant"), still, j.starved(stuck))
 	case Livelock:
 		if j.act.InVain > 0 {
 			return fmt.Sprintf("%s, and %s within %s went for nothing: all was given back, and no request came to an end.",
-				waits, plural(int(j.act.Grants), "grant"), still)
+				waits, text.Plural(int(j.act.Grants), "grant"), still)
 		}
 		return fmt.Sprintf("%s, and %s within %s brought no grant, though what some of them wait for is free.",
-			waits, plural(int(j.act.Attempts), "attempt"), still)
+			waits, text.Plural(int(j.act.Attempts), "attempt"), still)
 	case Transient:
 		what := name(j.first.resource.Kind, j.first.resource.Name)
 		how := plain(j.first.process) + " loses " + what
@@ -53,7 +55,7 @@ func (j *judgement) sentence() string {
 	case Exhausted:
 		return "Exhausted: " + stuck + "."
 	case Refused:
-		return fmt.Sprintf("Refused: %s; %s within %s brought no grant.", stuck, plural(int(j.act.Attempts), "attempt"), still)
+		return fmt.Sprintf("Refused: %s; %s within %s brought no grant.", stuck, text.Plural(int(j.act.Attempts), "attempt"), still)
 	}
 	return fmt.Sprintf("%s, and nothing is proved: %s.", waits, strings.Join(f.Reasons, "; "))
 }
@@ -61,7 +63,7 @@ func (j *judgement) sentence() string {
 func (j *judgement) starved(stuck string) string {
 	var parts []string
 	if stuck != "" {
-		parts = append(parts, fmt.Sprintf("%s are stuck for good: %s", plural(j.f.Residue.Workers, "worker"), stuck))
+		parts = append(parts, fmt.Sprintf("%s are stuck for good: %s", text.Plural(j.f.Residue.Workers, "worker"), stuck))
 		if j.f.Residue.Workers == 1 {
 			parts[0] = "one worker is stuck for good: " + stuck
 		}
@@ -73,7 +75,7 @@ func (j *judgement) starved(stuck string) string {
 			who = plain(longest.Process) + " was passed by"
 		}
 		parts = append(parts, fmt.Sprintf("%s: it has waited %s for %s while others had %s",
-			who, seconds(time.Duration(longest.WaitedMS*float64(time.Millisecond))), name(longest.Kind, longest.Resource), plural(int(longest.Grants), "grant")))
+			who, seconds(time.Duration(longest.WaitedMS*float64(time.Millisecond))), name(longest.Kind, longest.Resource), text.Plural(int(longest.Grants), "grant")))
 	}
 	return strings.Join(parts, "; ")
 }
@@ -101,7 +103,7 @@ func (res *Residue) sentence() string {
 var roleWords = map[Role]string{Worker: "worker", Orphan: "dead owner", Outsider: "outsider", Foreigner: "foreign client"}
 
 func (g Group) clause(mentioned *[]int) string {
-	who := plural(g.Members, roleWords[g.Role])
+	who := text.Plural(g.Members, roleWords[g.Role])
 	if g.Members == 1 {
 		who = map[Role]string{Orphan: "the dead "}[g.Role] + plain(g.Names[0])
 	}
@@ -207,9 +209,9 @@ func (t Tally) share(noun string) string {
 	case t.Units == t.Total:
 		return fmt.Sprintf("all %d %ss", t.Total, noun)
 	case t.Units > t.Total: // the limit was lowered meanwhile
-		return fmt.Sprintf("all %s and %d more than there were at the start", plural(t.Total, noun), t.Units-t.Total)
+		return fmt.Sprintf("all %s and %d more than there were at the start", text.Plural(t.Total, noun), t.Units-t.Total)
 	}
-	return fmt.Sprintf("%d of %s", t.Units, plural(t.Total, noun))
+	return fmt.Sprintf("%d of %s", t.Units, text.Plural(t.Total, noun))
 }
 
 // waited is "a client slot", "2 turns each of their pools", "one of 4 locks".
@@ -227,7 +229,7 @@ func (t Tally) waited(members int, mentioned *[]int) string {
 	}
 	what := "a " + noun
 	if t.Each > 1 {
-		what = plural(t.Each, noun)
+		what = text.Plural(t.Each, noun)
 		if members > 1 {
 			what += " each"
 		}
@@ -250,7 +252,7 @@ func (t Tally) locks(mentioned *[]int) string {
 	if those {
 		return fmt.Sprintf("those %d locks", t.Resources)
 	}
-	return plural(t.Resources, "lock")
+	return text.Plural(t.Resources, "lock")
 }
 
 func join[T any](all []T, say func(T) string) string {
@@ -274,13 +276,6 @@ func name(kind ResourceKind, resource string) string {
 		return "a turn of pool " + plain(resource)
 	}
 	return "lock " + plain(resource)
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 func verb(n int, one, many string) string {

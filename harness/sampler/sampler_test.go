@@ -1,4 +1,4 @@
-package watch
+package sampler
 
 import (
 	"context"
@@ -16,7 +16,7 @@ import (
 
 // watching is a Watcher that runs, and what it has recorded.
 type watching struct {
-	*Watcher
+	*Sampler
 	mu      sync.Mutex
 	samples []history.Sample
 }
@@ -30,7 +30,7 @@ func watchOver(t *testing.T, c Config, over Connections) *watching {
 		defer w.mu.Unlock()
 		w.samples = append(w.samples, s)
 	}
-	w.Watcher = New(c, over)
+	w.Sampler = New(c, over)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { w.Run(ctx) })
@@ -62,7 +62,7 @@ func (w *watching) answered(t *testing.T, n int) (got []history.Server) {
 type slow struct{ net.Conn }
 
 func (c slow) Write(p []byte) (int, error) {
-	time.Sleep(patience + (SampleEvery-patience)/2)
+	time.Sleep(patience + (Every-patience)/2)
 	return c.Conn.Write(p)
 }
 

@@ -1,4 +1,4 @@
-package watch
+package sampler
 
 import (
 	"testing"
@@ -14,7 +14,7 @@ func TestErrorRepliesAreReadWithoutOurOwn(t *testing.T) {
 	s := startRedis(t, server.Config{})
 	control := openControl(t, s.Endpoint())
 	do(t, control.Admin, "CONFIG", "SET", "requirepass", "hunter2")
-	w := watchOver(t, Config{CanaryEvery: SampleEvery / 10}, Connections{Client: control.Sampler, Dial: s.Endpoint().Dial})
+	w := watchOver(t, Config{CanaryEvery: Every / 10}, Connections{Client: control.Sampler, Dial: s.Endpoint().Dial})
 	do(t, control.Admin, "SET", "text", "x")
 	for range 7 {
 		if err := control.Admin.LPush(t.Context(), "text", "y").Err(); err == nil {

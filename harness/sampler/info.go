@@ -1,4 +1,4 @@
-package watch
+package sampler
 
 import (
 	"context"
@@ -16,7 +16,7 @@ import (
 // readServer reads the server's counters. What it does not say (an old Redis, a
 // managed service that hides things, a user who may not run CONFIG) is missing in
 // the answer by name; the error is for a server that says nothing at all.
-func (w *Watcher) readServer(ctx context.Context, c *redis.Client) (*history.Server, error) {
+func (w *Sampler) readServer(ctx context.Context, c *redis.Client) (*history.Server, error) {
 	ours, opened := w.own.far()
 	sections := []string{"server", "clients", "stats", "commandstats", "cpu", "errorstats"}
 	standing := w.due(&w.standing, standingEvery)

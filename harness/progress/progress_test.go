@@ -1,4 +1,4 @@
-package main
+package progress
 
 import (
 	"bytes"
@@ -291,7 +291,7 @@ func TestPlainSaysHowFarItIs(t *testing.T) {
 func TestStreamStopsAtTheFirstErrorOfItsReader(t *testing.T) {
 	gone := errors.New("broken pipe")
 	var failures []error
-	s := newProgress(true, false, failing{gone}, &bytes.Buffer{}, func(err error) { failures = append(failures, err) })
+	s := New(true, false, failing{gone}, &bytes.Buffer{}, func(err error) { failures = append(failures, err) })
 	s.Observe(sampled(1, 1, 1))
 	s.Observe(sampled(2, 2, 2))
 	if len(failures) != 1 || !errors.Is(failures[0], gone) {
@@ -308,9 +308,9 @@ func (f failing) Write([]byte) (int, error) { return 0, f.err }
 func TestRenderersTakeEventsAtOnce(t *testing.T) {
 	var out, log, live bytes.Buffer
 	screen := newScreen(&live, look{color: true}, tea.WithWindowSize(80, 24))
-	renderers := []progress{
-		newProgress(true, false, &out, &bytes.Buffer{}, nil),
-		newProgress(false, false, &bytes.Buffer{}, &log, nil),
+	renderers := []Progress{
+		New(true, false, &out, &bytes.Buffer{}, nil),
+		New(false, false, &bytes.Buffer{}, &log, nil),
 		screen,
 	}
 	var wg sync.WaitGroup

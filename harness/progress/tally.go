@@ -1,12 +1,12 @@
-package main
+package progress
 
 import (
 	"fmt"
 	"slices"
 	"time"
 
-	"github.com/lockjam/lockjam/harness/report"
 	"github.com/lockjam/lockjam/harness/result"
+	"github.com/lockjam/lockjam/harness/text"
 )
 
 // tally counts the arms of a run: what is over, what failed, and about how long the
@@ -99,28 +99,28 @@ func (t *tally) sum(elapsedMS float64) string {
 	if t.plan == nil {
 		return ""
 	}
-	text := fmt.Sprintf("%d of %s done", t.done, count(t.plan.Total, "arm"))
+	line := fmt.Sprintf("%d of %s done", t.done, text.Plural(t.plan.Total, "arm"))
 	if n := len(t.failed); n > 0 {
-		text += fmt.Sprintf(", %d FAILED", n)
+		line += fmt.Sprintf(", %d FAILED", n)
 	}
 	if t.inconclusive > 0 {
-		text += fmt.Sprintf(", %d inconclusive", t.inconclusive)
+		line += fmt.Sprintf(", %d inconclusive", t.inconclusive)
 	}
 	if left, known := t.remaining(elapsedMS); known && t.done < t.plan.Total {
-		text += ", about " + span(left) + " left"
+		line += ", about " + span(left) + " left"
 	}
-	return text
+	return line
 }
 
 // titled is what happened to an arm, with its name, and at its end with how many are over.
-func (t *tally) titled(e result.Event, text string) string {
+func (t *tally) titled(e result.Event, line string) string {
 	if name := label(e); name != "" {
-		text = report.Printable(name) + ": " + text
+		line = text.Printable(name) + ": " + line
 	}
 	if e.Kind == result.ArmFinished && t.plan != nil {
-		text = fmt.Sprintf("[%d/%d] %s", t.done, t.plan.Total, text)
+		line = fmt.Sprintf("[%d/%d] %s", t.done, t.plan.Total, line)
 	}
-	return text
+	return line
 }
 
 // span is a length of time as a person says it, to the second.

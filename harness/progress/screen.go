@@ -1,4 +1,4 @@
-package main
+package progress
 
 import (
 	"fmt"
@@ -10,8 +10,8 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 
-	"github.com/lockjam/lockjam/harness/report"
 	"github.com/lockjam/lockjam/harness/result"
+	"github.com/lockjam/lockjam/harness/text"
 )
 
 // framesPerSecond are as many as the eye can follow figures. More would cost what is
@@ -85,7 +85,7 @@ func (s *screen) Observe(e result.Event) {
 func (s *screen) Say(line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.board.lines = append(s.board.lines, "lockjam: "+report.Printable(line))
+	s.board.lines = append(s.board.lines, "lockjam: "+text.Printable(line))
 	if s.closed {
 		s.flush()
 		return

@@ -1,4 +1,4 @@
-package main
+package progress
 
 import (
 	"cmp"
@@ -13,13 +13,13 @@ import (
 	"golang.org/x/term"
 
 	"github.com/lockjam/lockjam/harness/history"
-	"github.com/lockjam/lockjam/harness/report"
 	"github.com/lockjam/lockjam/harness/result"
+	"github.com/lockjam/lockjam/harness/text"
 )
 
 // progress shows a run while it goes on. Its methods are called from several
 // goroutines at once.
-type progress interface {
+type Progress interface {
 	Observe(result.Event)
 	// Say prints a line of lockjam's own to stderr, between the others.
 	Say(line string)
@@ -29,7 +29,7 @@ type progress interface {
 
 // newProgress picks the renderer. One whose output is the result calls fail when
 // it cannot write any more.
-func newProgress(asJSON, quiet bool, stdout, stderr io.Writer, fail func(error)) progress {
+func New(asJSON, quiet bool, stdout, stderr io.Writer, fail func(error)) Progress {
 	switch {
 	case asJSON:
 		return &stream{out: json.NewEncoder(stdout), err: stderr, fail: fail}
@@ -81,7 +81,7 @@ func (s *stream) Observe(e result.Event) {
 func (s *stream) Say(line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, _ = fmt.Fprintln(s.err, "lockjam: "+report.Printable(line))
+	_, _ = fmt.Fprintln(s.err, "lockjam: "+text.Printable(line))
 }
 
 // sumEvery is how often a run that is told in lines says how far it is.
@@ -123,8 +123,8 @@ func (p *plain) sum(every time.Duration) {
 func (p *plain) sumNow() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if text := p.tally.sum(float64(time.Since(p.begun).Milliseconds())); text != "" && !p.quiet {
-		_, _ = fmt.Fprintln(p.w, stamped(time.Since(p.started), text))
+	if line := p.tally.sum(float64(time.Since(p.begun).Milliseconds())); line != "" && !p.quiet {
+		_, _ = fmt.Fprintln(p.w, stamped(time.Since(p.started), line))
 	}
 }
 
@@ -143,22 +143,22 @@ func (p *plain) Observe(e result.Event) {
 	if e.Kind == result.RunStarted {
 		p.begun = time.Now()
 	}
-	text := story(e)
-	if text == "" {
+	line := story(e)
+	if line == "" {
 		return
 	}
-	_, _ = fmt.Fprintln(p.w, stamped(time.Since(p.started), p.tally.titled(e, text)))
+	_, _ = fmt.Fprintln(p.w, stamped(time.Since(p.started), p.tally.titled(e, line)))
 }
 
 func (p *plain) Say(line string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_, _ = fmt.Fprintln(p.w, "lockjam: "+report.Printable(line))
+	_, _ = fmt.Fprintln(p.w, "lockjam: "+text.Printable(line))
 }
 
 // stamped is a line of the log: seconds since lockjam was started, what happened.
-func stamped(at time.Duration, text string) string {
-	return fmt.Sprintf("%6.1fs  %s", at.Seconds(), text)
+func stamped(at time.Duration, line string) string {
+	return fmt.Sprintf("%6.1fs  %s", at.Seconds(), line)
 }
 
 // label names an arm as its folder does, but for the image, which has its whole name.
@@ -178,33 +178,33 @@ func label(e result.Event) string {
 
 // story tells an event in a line; "" has nothing to tell.
 func story(e result.Event) string {
-	text := ""
+	line := ""
 	switch e.Kind {
 	case result.RunStarted:
-		text = fmt.Sprintf("run %s, seed %d, in %s", e.Run.ID, e.Run.Seed, e.Folder)
+		line = fmt.Sprintf("run %s, seed %d, in %s", e.Run.ID, e.Run.Seed, e.Folder)
 		if e.Plan != nil {
-			text = fmt.Sprintf("%s: %s, %d side by side", text, count(e.Plan.Total, "arm"), e.Plan.Parallel)
+			line = fmt.Sprintf("%s: %s, %d side by side", line, text.Plural(e.Plan.Total, "arm"), e.Plan.Parallel)
 		}
 	case result.ArmStarted:
-		text = "starts a server"
+		line = "starts a server"
 	case result.ArmRepeated:
-		text = "once more: " + e.Detail
+		line = "once more: " + e.Detail
 	case result.ArmFinished:
-		text = ending(e.Result)
+		line = ending(e.Result)
 	case result.PhaseEvent:
-		text = phaseStory(e)
+		line = phaseStory(e)
 	case result.TriggerEvent:
-		text = "trigger " + join(e.Name, e.Detail)
+		line = "trigger " + join(e.Name, e.Detail)
 	case result.DeadlockEvent:
-		text = "proved " + join(e.Name, e.Detail)
+		line = "proved " + join(e.Name, e.Detail)
 	case result.RemedyEvent:
-		text = remedyStory(e)
+		line = remedyStory(e)
 	case result.StepEvent:
-		text = "step: " + join(e.Name, e.Detail)
+		line = "step: " + join(e.Name, e.Detail)
 	case result.NoteEvent:
-		text = "note: " + join(e.Name, e.Detail)
+		line = "note: " + join(e.Name, e.Detail)
 	}
-	return short(report.Printable(strings.ReplaceAll(text, "\n", " ")))
+	return short(text.Printable(strings.ReplaceAll(line, "\n", " ")))
 }
 
 // phaseStory skips the end of the last phase, which the end of the arm tells of.
@@ -229,23 +229,23 @@ func remedyStory(e result.Event) string {
 
 // ending is what came of an arm, in a line.
 func ending(r *result.Arm) string {
-	text := outcomeWord(r.Outcome)
+	line := outcomeWord(r.Outcome)
 	if r.Verdict != "" {
-		text += ", " + string(r.Verdict)
+		line += ", " + string(r.Verdict)
 	}
 	if r.Unsafe {
-		text += ", UNSAFE"
+		line += ", UNSAFE"
 	}
 	if open := r.NotChecked(); open != "" && r.Outcome == result.Pass {
-		text += ", " + open
+		line += ", " + open
 	}
 	switch {
 	case r.Outcome != result.Pass && len(r.Reasons) > 0:
-		text += ": " + strings.Join(r.Reasons, "; ")
+		line += ": " + strings.Join(r.Reasons, "; ")
 	case r.Because != "":
-		text += ": " + r.Because
+		line += ": " + r.Because
 	}
-	return text
+	return line
 }
 
 // outcomeWord lets what failed stand out among hundreds of lines.

@@ -2,7 +2,7 @@
 // lock keys, what MONITOR shows of them, and what it tells a client that comes to
 // a full house. It writes nothing, opens no connection of its own but the canary's,
 // and what it cannot read it says it could not.
-package watch
+package sampler
 
 import (
 	"context"
@@ -18,7 +18,7 @@ import (
 )
 
 // SampleEvery is how often the server's counters are read.
-const SampleEvery = 100 * time.Millisecond
+const Every = 100 * time.Millisecond
 
 // Config is what is watched, and where it goes.
 type Config struct {
@@ -49,7 +49,7 @@ type Connections struct {
 // Watcher takes the samples. A server that does not answer does not hold them up:
 // they come without the server's part until it does, since that is what an
 // incident looks like from outside.
-type Watcher struct {
+type Sampler struct {
 	config Config
 	canary *canary
 	lost   chan error // the server went away, and not by our doing
@@ -86,8 +86,8 @@ type reading struct {
 
 // New makes a Watcher that reads over the given connections. It does nothing until
 // Run or Now.
-func New(c Config, over Connections) *Watcher {
-	w := &Watcher{config: c, over: over, lost: make(chan error, 1), keys: newKeys(c.LockPrefix + "*")}
+func New(c Config, over Connections) *Sampler {
+	w := &Sampler{config: c, over: over, lost: make(chan error, 1), keys: newKeys(c.LockPrefix + "*")}
 	if c.CanaryEvery > 0 && over.Dial != nil {
 		w.canary = newCanary(w.dial, c.CanaryEvery)
 		w.canary.ran, w.canary.turnedDown = w.own.ran, w.own.refused
@@ -98,7 +98,7 @@ func New(c Config, over Connections) *Watcher {
 
 // Use directs the watcher to other connections; none stops its questions. Those
 // of before are closed by then.
-func (w *Watcher) Use(over Connections) {
+func (w *Sampler) Use(over Connections) {
 	w.own.reopened()
 	w.count(over)
 	w.mu.Lock()
@@ -109,7 +109,7 @@ func (w *Watcher) Use(over Connections) {
 }
 
 // count makes what is asked over the connections count as the watching's own.
-func (w *Watcher) count(over Connections) {
+func (w *Sampler) count(over Connections) {
 	w.own.counts(over.Client)
 	if over.Listener != nil {
 		over.Listener.ran = w.own.ran
@@ -118,11 +118,11 @@ func (w *Watcher) count(over Connections) {
 
 // Lost delivers the error with which the server went away, unless it was us who
 // closed the connection.
-func (w *Watcher) Lost() <-chan error { return w.lost }
+func (w *Sampler) Lost() <-chan error { return w.lost }
 
 // Wait returns when no query is under way. The owner of the connection closes it
 // to cut that short.
-func (w *Watcher) Wait() { w.queries.Wait() }
+func (w *Sampler) Wait() { w.queries.Wait() }
 
 // NoCanaryOverTLS is why a server that speaks TLS gets no canary: it turns a client
 // away before the handshake, and says nothing then (networking.c,
@@ -132,7 +132,7 @@ const NoCanaryOverTLS = "over TLS a full server hangs up without a word"
 var errAway = errors.New(NoConnection)
 
 // dial is the canary's.
-func (w *Watcher) dial(ctx context.Context) (net.Conn, error) {
+func (w *Sampler) dial(ctx context.Context) (net.Conn, error) {
 	w.mu.Lock()
 	dial := w.over.Dial
 	w.mu.Unlock()
@@ -144,7 +144,7 @@ func (w *Watcher) dial(ctx context.Context) (net.Conn, error) {
 
 // Run samples until the context ends. See Wait for the query that may be under
 // way then.
-func (w *Watcher) Run(ctx context.Context) {
+func (w *Sampler) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	if w.config.Swarm != nil {
@@ -156,7 +156,7 @@ func (w *Watcher) Run(ctx context.Context) {
 	if w.config.MonitorEvery > 0 {
 		wg.Go(func() { w.listen(ctx) })
 	}
-	tick := time.NewTicker(SampleEvery)
+	tick := time.NewTicker(Every)
 	defer tick.Stop()
 	for {
 		if r := w.ask(ctx); !errors.Is(r.err, errOver) { // else it is the end of the watching, and says nothing of the server
@@ -180,7 +180,7 @@ const (
 
 // watchClock adds up how late it is woken (as jHiccup does). Goodput that is
 // lost while lockjam itself does not run says nothing about Redis.
-func (w *Watcher) watchClock(ctx context.Context) {
+func (w *Sampler) watchClock(ctx context.Context) {
 	for ctx.Err() == nil {
 		begun := time.Now()
 		time.Sleep(nap)
@@ -191,7 +191,7 @@ func (w *Watcher) watchClock(ctx context.Context) {
 }
 
 // listen puts what MONITOR shows beside the samples.
-func (w *Watcher) listen(ctx context.Context) {
+func (w *Sampler) listen(ctx context.Context) {
 	tick := time.NewTicker(w.config.MonitorEvery)
 	defer tick.Stop()
 	for {
@@ -216,9 +216,9 @@ func (w *Watcher) listen(ctx context.Context) {
 }
 
 // Now takes one sample.
-func (w *Watcher) Now(ctx context.Context) history.Sample { return w.sample(w.ask(ctx)) }
+func (w *Sampler) Now(ctx context.Context) history.Sample { return w.sample(w.ask(ctx)) }
 
-func (w *Watcher) sample(r reading) history.Sample {
+func (w *Sampler) sample(r reading) history.Sample {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	sample := history.Sample{Took: r.took, Stolen: time.Duration(w.stolen.Swap(0)), Server: r.server, Locks: r.locks, Monitor: w.heard}
@@ -246,7 +246,7 @@ func (w *Watcher) sample(r reading) history.Sample {
 // patience is how long a sample waits for the server's part. An answer that comes later
 // is the next sample's, and its connection is never given up: a new one would need a
 // slot.
-const patience = SampleEvery * 8 / 10
+const patience = Every * 8 / 10
 
 var (
 	errNoAnswer = errors.New(NoAnswer)
@@ -259,7 +259,7 @@ const (
 	NoConnection = "there is no connection to the server at the moment"
 )
 
-func (w *Watcher) ask(ctx context.Context) reading {
+func (w *Sampler) ask(ctx context.Context) reading {
 	w.mu.Lock()
 	if w.over.Client == nil {
 		w.mu.Unlock()
@@ -267,7 +267,7 @@ func (w *Watcher) ask(ctx context.Context) reading {
 	}
 	// What nobody was waiting for any more when it came: a server that is slow to answer
 	// may do so once in seconds. It is as old as the time between two samples at most.
-	if w.late && w.config.Elapsed()-w.answered < SampleEvery {
+	if w.late && w.config.Elapsed()-w.answered < Every {
 		defer w.mu.Unlock()
 		return w.take()
 	}
@@ -295,13 +295,13 @@ func (w *Watcher) ask(ctx context.Context) reading {
 
 // take is the newest answer, which is nobody's but the caller's from then on, and those
 // who wait for it by then. It needs the watcher's mu.
-func (w *Watcher) take() reading {
+func (w *Sampler) take() reading {
 	w.late = false
 	return w.answer
 }
 
 // query asks the server for everything that is due, over the one connection.
-func (w *Watcher) query(c *redis.Client, done chan struct{}) {
+func (w *Sampler) query(c *redis.Client, done chan struct{}) {
 	ctx := context.Background()
 	begun := time.Now()
 	server, err := w.readServer(ctx, c)
@@ -366,13 +366,13 @@ func (p *pace) rest(now, took time.Duration) {
 	p.took = took
 }
 
-func (w *Watcher) due(p *pace, every time.Duration) bool {
+func (w *Sampler) due(p *pace, every time.Duration) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return p.due(w.config.Elapsed(), every)
 }
 
-func (w *Watcher) rest(p *pace, took time.Duration) {
+func (w *Sampler) rest(p *pace, took time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	p.rest(w.config.Elapsed(), took)
@@ -380,15 +380,15 @@ func (w *Watcher) rest(p *pace, took time.Duration) {
 
 // Count begins or ends the taking of censuses: one with every sample, as far as
 // their cost allows. None is recorded after it has ended.
-func (w *Watcher) Count(on bool) {
+func (w *Sampler) Count(on bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.counting = on
 }
 
-func (w *Watcher) censusDue() bool {
+func (w *Sampler) censusDue() bool {
 	w.mu.Lock()
 	counting := w.counting
 	w.mu.Unlock()
-	return counting && w.due(&w.census, SampleEvery/2)
+	return counting && w.due(&w.census, Every/2)
 }

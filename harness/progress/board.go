@@ -1,4 +1,4 @@
-package main
+package progress
 
 import (
 	"fmt"
@@ -11,8 +11,8 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"github.com/lockjam/lockjam/harness/history"
-	"github.com/lockjam/lockjam/harness/report"
 	"github.com/lockjam/lockjam/harness/result"
+	"github.com/lockjam/lockjam/harness/text"
 )
 
 const (
@@ -68,13 +68,13 @@ func (b *board) update(now time.Duration, e result.Event) {
 	b.tally.Observe(e)
 	switch e.Kind {
 	case result.RunStarted:
-		b.run, b.since = report.Printable(e.Run.ID), now
+		b.run, b.since = text.Printable(e.Run.ID), now
 		b.scroll(now, e, story(e))
 	case result.ArmRepeated, result.NoteEvent, result.DeadlockEvent:
 		b.scroll(now, e, story(e))
 	case result.ArmStarted:
 		b.forget(e)
-		b.arms = append(b.arms, &armView{label: report.Printable(label(e)), phase: "starting", since: now})
+		b.arms = append(b.arms, &armView{label: text.Printable(label(e)), phase: "starting", since: now})
 	case result.ArmFinished:
 		b.forget(e)
 		b.scroll(now, e, b.ended(e))
@@ -88,33 +88,33 @@ func (b *board) update(now time.Duration, e result.Event) {
 		}
 	case result.SignalEvent:
 		if a := b.find(e); a != nil && e.Firing != nil {
-			a.signal(report.Printable(e.Name), *e.Firing)
+			a.signal(text.Printable(e.Name), *e.Firing)
 		}
 	}
 }
 
-func (b *board) scroll(now time.Duration, e result.Event, text string) {
-	b.lines = append(b.lines, stamped(now, b.titled(e, text)))
+func (b *board) scroll(now time.Duration, e result.Event, line string) {
+	b.lines = append(b.lines, stamped(now, b.titled(e, line)))
 }
 
 func (b *board) find(e result.Event) *armView {
-	if i := slices.IndexFunc(b.arms, func(a *armView) bool { return a.label == report.Printable(label(e)) }); i >= 0 {
+	if i := slices.IndexFunc(b.arms, func(a *armView) bool { return a.label == text.Printable(label(e)) }); i >= 0 {
 		return b.arms[i]
 	}
 	return nil
 }
 
 func (b *board) forget(e result.Event) {
-	b.arms = slices.DeleteFunc(b.arms, func(a *armView) bool { return a.label == report.Printable(label(e)) })
+	b.arms = slices.DeleteFunc(b.arms, func(a *armView) bool { return a.label == text.Printable(label(e)) })
 }
 
 // ended is the end of an arm with its outcome in colour. The word says it too.
 func (b *board) ended(e result.Event) string {
-	text := story(e)
+	line := story(e)
 	outcome := outcomeWord(e.Result.Outcome)
-	rest, ok := strings.CutPrefix(text, outcome)
+	rest, ok := strings.CutPrefix(line, outcome)
 	if !ok {
-		return text
+		return line
 	}
 	return b.paint(outcomeColor[e.Result.Outcome], outcome) + rest
 }
@@ -123,11 +123,11 @@ var outcomeColor = map[result.Outcome]color.Color{
 	result.Pass: lipgloss.Green, result.Fail: lipgloss.Red, result.Inconclusive: lipgloss.Yellow,
 }
 
-func (b *board) paint(c color.Color, text string) string {
-	if !b.look.color || text == "" {
-		return text
+func (b *board) paint(c color.Color, line string) string {
+	if !b.look.color || line == "" {
+		return line
 	}
-	return lipgloss.NewStyle().Foreground(c).Render(text)
+	return lipgloss.NewStyle().Foreground(c).Render(line)
 }
 
 // enter begins a phase. The baseline is marked when it is over, and begins with the
@@ -136,7 +136,7 @@ func (a *armView) enter(now time.Duration, e result.Event) {
 	if e.Name == history.Baseline {
 		return
 	}
-	a.phase, a.since, a.about = report.Printable(e.Name), now, time.Duration(e.AboutMS*float64(time.Millisecond))
+	a.phase, a.since, a.about = text.Printable(e.Name), now, time.Duration(e.AboutMS*float64(time.Millisecond))
 	switch e.Name {
 	case history.Warmup:
 		a.phase = history.Baseline
@@ -259,7 +259,7 @@ func (b *board) view(now time.Duration, width, height int) []string {
 		rows = b.compact(now, width)
 	}
 	if n := len(rows) - room; n > 0 && room > 0 {
-		rows = append(rows[:room-1], "... and "+count(n+1, "arm")+" more")
+		rows = append(rows[:room-1], "... and "+text.Plural(n+1, "arm")+" more")
 	} else if room <= 0 {
 		rows = nil
 	}
@@ -301,7 +301,7 @@ func (b *board) header(now time.Duration, width int) []string {
 func (b *board) listed(title string, words []string, width int) string {
 	line := title
 	for i, word := range words {
-		next := line + " " + report.Printable(word)
+		next := line + " " + text.Printable(word)
 		more := ""
 		if left := len(words) - i - 1; left > 0 {
 			more = fmt.Sprintf(" +%d", left)
@@ -409,7 +409,7 @@ func (b *board) compact(now time.Duration, width int) []string {
 		}
 		rest := fmt.Sprintf("  %s %s  %s  %s", a.phase, a.left(now), a.goodput(), a.clients())
 		if firing > 0 {
-			rest += "  " + count(firing, "signal")
+			rest += "  " + text.Plural(firing, "signal")
 		}
 		lines = append(lines, b.squeezed(a.label, rest, width))
 	}
