@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/lockjam/lockjam/harness/server"
 	"github.com/lockjam/lockjam/harness/text"
 )
 
@@ -66,12 +67,12 @@ func killOnce(ctx context.Context, in *Incident) error {
 // killEach kills by id, all in one round trip: with one for each, the first victims
 // would have their slots back before the last are cut. A server never uses an id
 // twice, so nobody who came after the list is hit.
-func killEach(ctx context.Context, in *Incident, chosen []connection, which string) error {
+func killEach(ctx context.Context, in *Incident, chosen []server.Client, which string) error {
 	ids := make([]string, len(chosen))
 	answers := make([]*redis.IntCmd, len(chosen))
 	_, err := in.Admin().Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, c := range chosen {
-			ids[i] = strconv.FormatInt(c.id, 10)
+			ids[i] = strconv.FormatInt(c.ID, 10)
 			answers[i] = p.ClientKillByFilter(ctx, "ID", ids[i])
 		}
 		return nil
@@ -96,47 +97,6 @@ func killEach(ctx context.Context, in *Incident, chosen []connection, which stri
 	return nil
 }
 
-// connection is one line of CLIENT LIST. The server counts age and idle in whole
-// seconds.
-type connection struct {
-	id          int64
-	name, flags string
-	age, idle   time.Duration
-}
-
-func readConnection(line string) (connection, error) {
-	var c connection
-	var err error
-	seconds := func(v string) time.Duration {
-		var n int64
-		if n, err = strconv.ParseInt(v, 10, 64); err != nil {
-			return 0
-		}
-		return time.Duration(n) * time.Second
-	}
-	for f := range strings.FieldsSeq(line) {
-		switch field, v, _ := strings.Cut(f, "="); field {
-		case "id":
-			c.id, err = strconv.ParseInt(v, 10, 64)
-		case "name":
-			c.name = v
-		case "flags":
-			c.flags = v
-		case "age":
-			c.age = seconds(v)
-		case "idle":
-			c.idle = seconds(v)
-		}
-		if err != nil {
-			return c, fmt.Errorf("read %q in CLIENT LIST: %w", f, err)
-		}
-	}
-	if c.id == 0 || c.flags == "" {
-		return c, fmt.Errorf("read CLIENT LIST: no id or no flags in %q", strings.TrimSpace(line))
-	}
-	return c, nil
-}
-
 // normalFlags are the letters that the flags of a normal client may consist of:
 // N none, b blocked, x in MULTI, d dirty WATCH, u unblocked, t tracking, R and B
 // of tracking, c and A about to be closed, U by Unix socket, r readonly, e and T
@@ -149,7 +109,7 @@ const normalFlags = "NbxdutRBcAUreT"
 
 // sorted is who is connected, by whether they may be killed.
 type sorted struct {
-	mayBeKilled           []connection
+	mayBeKilled           []server.Client
 	total                 int
 	own, special, foreign int
 	unread                int
@@ -162,19 +122,16 @@ type sorted struct {
 // the server, and clients whose names do not begin so are foreign.
 func sortOut(list, ours string) sorted {
 	s := sorted{ours: ours}
-	for line := range strings.Lines(list) {
-		if strings.TrimSpace(line) == "" {
-			continue
-		}
+	for c, err := range server.Clients(list) {
 		s.total++
-		switch c, err := readConnection(line); {
+		switch {
 		case err != nil:
 			s.unread++
-		case strings.HasPrefix(c.name, "lockjam-control-"), strings.HasPrefix(c.name, "lockjam-watch"):
+		case c.Instrument():
 			s.own++
-		case strings.Trim(c.flags, normalFlags) != "":
+		case strings.Trim(c.Flags, normalFlags) != "":
 			s.special++
-		case !strings.HasPrefix(c.name, ours):
+		case !strings.HasPrefix(c.Name, ours):
 			s.foreign++
 		default:
 			s.mayBeKilled = append(s.mayBeKilled, c)
@@ -196,18 +153,18 @@ func (s sorted) String() string {
 }
 
 // choose returns who is to be killed, and who that is in words.
-func (s sorted) choose(which string, idle time.Duration, count int) ([]connection, string) {
+func (s sorted) choose(which string, idle time.Duration, count int) ([]server.Client, string) {
 	chosen := slices.Clone(s.mayBeKilled)
 	switch which {
 	case "idle":
 		// The server counts whole seconds, so 1.5 s is asked for as 2.
 		atLeast := (idle + time.Second - 1).Truncate(time.Second)
-		return slices.DeleteFunc(chosen, func(c connection) bool { return c.idle < atLeast }),
+		return slices.DeleteFunc(chosen, func(c server.Client) bool { return c.Idle < atLeast }),
 			fmt.Sprintf("those that have been idle for %.0f s or longer", atLeast.Seconds())
 	case "oldest-waiters":
 		// The server numbers its clients as they come, which tells apart those of the same second.
-		slices.SortFunc(chosen, func(a, b connection) int {
-			return cmp.Or(cmp.Compare(b.age, a.age), cmp.Compare(a.id, b.id))
+		slices.SortFunc(chosen, func(a, b server.Client) int {
+			return cmp.Or(cmp.Compare(b.Age, a.Age), cmp.Compare(a.ID, b.ID))
 		})
 		return chosen[:min(count, len(chosen))], fmt.Sprintf("the %d that have been connected longest", count)
 	}

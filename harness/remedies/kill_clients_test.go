@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/lockjam/lockjam/harness/server"
 )
 
 // client connects and says this, line by line; every line has one answer.
@@ -116,7 +118,7 @@ func TestKillIdleClients(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := sortOut(b.control.Admin.ClientList(t.Context()).Val(), "")
-		if i := slices.IndexFunc(s.mayBeKilled, func(c connection) bool { return c.name == "idle" }); i < 0 || s.mayBeKilled[i].idle >= 2*time.Second {
+		if i := slices.IndexFunc(s.mayBeKilled, func(c server.Client) bool { return c.Name == "idle" }); i < 0 || s.mayBeKilled[i].Idle >= 2*time.Second {
 			break
 		}
 	}
@@ -195,8 +197,8 @@ func TestKillClientsThatAreGoneAlready(t *testing.T) {
 	b.client("CLIENT SETNAME leaves")
 	b.control.Admin.AddHook(leaver{func() {
 		for _, c := range sortOut(b.control.Sampler.ClientList(t.Context()).Val(), "").mayBeKilled {
-			if c.name == "leaves" {
-				b.control.Sampler.ClientKillByFilter(t.Context(), "ID", fmt.Sprint(c.id))
+			if c.Name == "leaves" {
+				b.control.Sampler.ClientKillByFilter(t.Context(), "ID", fmt.Sprint(c.ID))
 			}
 		}
 	}})

@@ -5,8 +5,8 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strconv"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -59,45 +59,40 @@ func (c counter) askRedis(ctx context.Context, over *redis.Client, into *history
 	// Counted, and not by their names: a user may be allowed to list clients and not to
 	// name his own.
 	into.Slots = int64(c.maxClients - server.ControlConnections - server.BusLinks(len(c.host.shards())))
-	for line := range strings.Lines(list.Val()) {
-		if name := clientField(line, "name"); !strings.HasPrefix(name, "lockjam-control-") {
-			into.Clients[name]++
+	for client := range server.Clients(list.Val()) {
+		if !client.Control() {
+			into.Clients[client.Name]++
 		}
 	}
 	into.Foreign = foreignClients(list.Val(), c.host.clientName(), c.host.network != nil)
 	return nil
 }
 
-// settledAge is how old, in seconds, a connection is that is counted as a foreign
-// client's: the canary and redis-cli, which have no name, come and go in less.
-const settledAge = 2
+// settledAge is the least age of a connection that is counted as a foreign client's: the
+// canary and redis-cli, which have no name, come and go in less.
+const settledAge = 2 * time.Second
 
 // foreignNamed bounds how many foreign clients a census names; the rest are added up.
 const foreignNamed = 50
 
-// foreign lists the connections in the answer to CLIENT LIST that belong neither to the
-// run, whose swarm has this name, nor to the server's own topology. It is nil where there are none. Connections
-// without a name may be the swarm's own where its user may not name them, or where a
-// proxy keeps what the swarm has given up: proxied.
+// foreignClients lists the connections in the answer to CLIENT LIST that belong neither to
+// the run, whose swarm has this name, nor to the server's own topology; nil where there are
+// none. Connections without a name may be the swarm's own where its user may not name them,
+// or where a proxy keeps what the swarm has given up: proxied.
 func foreignClients(list, swarmName string, proxied bool) []history.Foreign {
 	named := !proxied && strings.Contains(list, " name=lockjam-control-")
 	var all []history.Foreign
-	for line := range strings.Lines(list) {
-		name, host := clientField(line, "name"), clientField(line, "addr")
-		age, err := strconv.Atoi(clientField(line, "age"))
-		if i := strings.LastIndex(host, ":"); i >= 0 {
-			host = host[:i]
-		}
-		if err != nil || age < settledAge || ownClient(swarmName, name) || name == "" && !named || strings.ContainsAny(clientField(line, "flags"), "SM") {
+	for c, err := range server.Clients(list) {
+		if err != nil || c.Age < settledAge || ownClient(swarmName, c) || c.Name == "" && !named || strings.ContainsAny(c.Flags, "SM") {
 			continue
 		}
-		i := slices.IndexFunc(all, func(f history.Foreign) bool { return f.Name == name && f.Host == host })
+		i := slices.IndexFunc(all, func(f history.Foreign) bool { return f.Name == c.Name && f.Host == c.Host })
 		if i < 0 && len(all) == foreignNamed {
 			i = foreignNamed - 1 // the rest count as the last that is named
 		}
 		if i < 0 {
 			i = len(all)
-			all = append(all, history.Foreign{Name: name, Host: host})
+			all = append(all, history.Foreign{Name: c.Name, Host: c.Host})
 		}
 		all[i].Connections++
 	}
@@ -108,8 +103,8 @@ func foreignClients(list, swarmName string, proxied bool) []history.Foreign {
 }
 
 // ownClient reports whether a client is the run's, or a Sentinel's that it started.
-func ownClient(swarmName, name string) bool {
-	return swarm.Owns(swarmName, name) || strings.HasPrefix(name, "lockjam-control-") || strings.HasPrefix(name, "sentinel-")
+func ownClient(swarmName string, c server.Client) bool {
+	return swarm.Owns(swarmName, c.Name) || c.Control() || strings.HasPrefix(c.Name, "sentinel-")
 }
 
 // askLocks asks who holds which lock, and in the same round trip whatever else is

@@ -80,9 +80,9 @@ func cutMonitors(ctx context.Context, a *armRun) {
 	if err != nil {
 		return
 	}
-	for line := range strings.Lines(list) {
-		if clientField(line, "cmd") == "monitor" && clientField(line, "name") != server.MonitorName {
-			_ = a.host.control.Admin.ClientKillByFilter(ctx, "ID", clientField(line, "id")).Err()
+	for c := range server.Clients(list) {
+		if c.Command == "monitor" && c.Name != server.MonitorName {
+			_ = a.host.control.Admin.ClientKillByFilter(ctx, "ID", strconv.FormatInt(c.ID, 10)).Err()
 		}
 	}
 }
@@ -164,14 +164,4 @@ func (g *grep) Write(p []byte) (int, error) {
 		g.rest = g.rest[:0]
 	}
 	return written, nil
-}
-
-// clientField reads a field of a line of CLIENT LIST.
-func clientField(line, field string) string {
-	for f := range strings.FieldsSeq(line) {
-		if name, value, _ := strings.Cut(f, "="); name == field {
-			return value
-		}
-	}
-	return ""
 }

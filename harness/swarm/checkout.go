@@ -3,8 +3,6 @@ package swarm
 import (
 	"context"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/lockjam/lockjam/harness/history"
 )
 
@@ -27,10 +25,10 @@ func (w *worker) checkOut(ctx context.Context, op *history.Op) bool {
 
 // checkOut takes a connection out of the pool and sees it answer.
 func (l *link) checkOut(ctx context.Context) history.Class {
-	conn := l.client.conn()
-	class := l.ask(conn, func(c redis.Cmdable) error { return c.Ping(ctx).Err() })
+	conn := l.client.lib.conn()
+	class := l.ask(conn.session(), func(s session) error { return s.ping(ctx) })
 	if class != history.None {
-		_ = conn.Close()
+		conn.close()
 		return class
 	}
 	l.outer = conn
@@ -41,6 +39,6 @@ func (l *link) checkOut(ctx context.Context) history.Class {
 // checkIn gives it back.
 func (l *link) checkIn() {
 	l.outerSince.Store(0)
-	_ = l.outer.Close()
-	l.outer = nil
+	l.outer.close()
+	l.outer = connection{}
 }

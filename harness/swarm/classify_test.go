@@ -8,14 +8,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/lockjam/lockjam/harness/history"
 	"github.com/lockjam/lockjam/harness/server"
 )
 
-func ping(ctx context.Context) func(redis.Cmdable) error {
-	return func(c redis.Cmdable) error { return c.Ping(ctx).Err() }
+func ping(ctx context.Context) func(session) error {
+	return func(s session) error { return s.ping(ctx) }
 }
 
 // go-redis never tells its caller that the server was full. The class must say
@@ -62,7 +60,7 @@ func TestTold(t *testing.T) {
 		"OOM command not allowed when used memory > 'maxmemory'.": 0,
 	} {
 		l := &link{client: &client{dial: &dialer{elapsed: func() time.Duration { return 0 }}}, tally: &tally{}}
-		class := l.do(func(redis.Cmdable) error { return fmt.Errorf("decide: %w", said(text)) })
+		class := l.do(func(session) error { return fmt.Errorf("decide: %w", said(text)) })
 		var sum history.Swarm
 		l.tally.addTo(&sum)
 		if sum.Told != want || class != history.Rejected || sum.Errors[class] != 1 {
@@ -75,14 +73,14 @@ func TestClassesOfOtherFailures(t *testing.T) {
 	t.Run("pool timeout", func(t *testing.T) {
 		b := newBench(t, 32)
 		l := b.oneLink(func(s *Settings) { s.Client.PoolTimeoutMS = 20 })
-		only := l.client.conn() // the pool's single connection
-		if err := only.Ping(t.Context()).Err(); err != nil {
+		only := l.client.lib.conn() // the pool's single connection
+		if err := only.session().ping(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if class := l.do(ping(t.Context())); class != history.PoolTimeout {
 			t.Errorf("%v, want pool timeout", class)
 		}
-		_ = only.Close()
+		only.close()
 	})
 	t.Run("deadline", func(t *testing.T) {
 		b := newBench(t, 32)
@@ -105,7 +103,7 @@ func TestClassesOfOtherFailures(t *testing.T) {
 		l := b.oneLink(nil)
 		classes := make(chan history.Class)
 		go func() {
-			classes <- l.do(func(c redis.Cmdable) error { return c.BLPop(context.Background(), 0, "nothing").Err() })
+			classes <- l.do(func(s session) error { return s.c.BLPop(context.Background(), 0, "nothing").Err() })
 		}()
 		b.eventually("a client blocks, and is cut off", func() bool { return killBlocked(t, b) })
 		if class := <-classes; class != history.Reset {
@@ -125,7 +123,7 @@ func TestClassesOfOtherFailures(t *testing.T) {
 	t.Run("rejected", func(t *testing.T) {
 		b := newBench(t, 32)
 		l := b.oneLink(nil)
-		if class := l.do(func(c redis.Cmdable) error { return c.Eval(t.Context(), "this is no Lua", nil).Err() }); class != history.Rejected {
+		if class := l.do(func(s session) error { return s.c.Eval(t.Context(), "this is no Lua", nil).Err() }); class != history.Rejected {
 			t.Errorf("%v, want rejected", class)
 		}
 	})

@@ -24,11 +24,11 @@ func (s *Swarm) Crowd(connections int, stay time.Duration) {
 	for range connections {
 		s.running.Go(func() {
 			for {
-				conn := c.conn()
-				if conn.Ping(life).Err() == nil {
+				conn := c.lib.conn()
+				if conn.session().ping(life) == nil {
 					<-life.Done()
 				}
-				_ = conn.Close()
+				conn.close()
 				if !sleep(life, crowdRedials) {
 					return
 				}
@@ -38,6 +38,6 @@ func (s *Swarm) Crowd(connections int, stay time.Duration) {
 	s.running.Go(func() {
 		<-life.Done() // which closes their connections
 		leave()
-		_ = c.rdb.Close()
+		c.lib.close()
 	})
 }

@@ -69,9 +69,9 @@ func (s *Swarm) leakOne(turn int, l Leak) bool {
 	}
 	c := s.leaking(in, l)
 	s.mu.Unlock()
-	conn := c.conn()
-	if conn.Ping(in.life).Err() != nil {
-		_ = conn.Close()
+	conn := c.lib.conn()
+	if conn.session().ping(in.life) != nil {
+		conn.close()
 		return false
 	}
 	// A connection that is collected as garbage is closed.

@@ -1,14 +1,10 @@
 package swarm
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/lockjam/lockjam/harness/history"
 )
@@ -30,16 +26,28 @@ func Patterns(prefix string) []string {
 	return []string{LockPattern(prefix), "fence:" + prefix + ":*", "count:" + prefix + ":*"}
 }
 
-// release deletes the lock if it still holds our token. Redis before 8.4 and
-// Valkey before 9.0 have no command for it, so it is a script everywhere.
-var release = redis.NewScript(`if redis.call("GET", KEYS[1]) == ARGV[1] then return redis.call("DEL", KEYS[1]) else return 0 end`)
+// progress is how far a worker came with a request, or with a step of it.
+type progress uint8
 
-// decide answers one request, in the way that the settings ask for. It returns
-// false when the worker is to end.
-func (w *worker) decide(ctx context.Context, op *history.Op) bool {
+const (
+	done   progress = iota // as far as it goes
+	gaveUp                 // the request is settled without it; the worker goes on with its next
+	cutOff                 // the worker ends: it crashed, or the run or its instance is over
+)
+
+// settled is how a request that got no further leaves its worker.
+func settled(op *history.Op) progress {
+	if op.Outcome == history.Unknown {
+		return cutOff
+	}
+	return gaveUp
+}
+
+// decide answers one request, in the way that the settings ask for.
+func (w *worker) decide(ctx context.Context, op *history.Op) progress {
 	if w.settings.Checkout == CheckoutNested {
 		if !w.checkOut(ctx, op) {
-			return op.Outcome != history.Unknown
+			return settled(op)
 		}
 		defer w.link.checkIn()
 	}
@@ -55,29 +63,32 @@ func (w *worker) decide(ctx context.Context, op *history.Op) bool {
 
 // underLock takes the tenant's lock, reads the window's counter, does the work,
 // writes the counter back, and releases.
-func (w *worker) underLock(ctx context.Context, op *history.Op) bool {
+func (w *worker) underLock(ctx context.Context, op *history.Op) progress {
 	if !w.acquire(ctx, op) {
-		return op.Outcome != history.Unknown
+		return settled(op)
 	}
 	w.tally.grants.Add(1)
 	w.stand(Holding, op.Tenant)
-	count, ok := w.enter(ctx, op)
-	if !ok || !w.work(ctx, op) {
-		return w.left
+	count, came := w.enter(ctx, op)
+	if came == done {
+		came = w.doWork(ctx, op)
+	}
+	if came != done {
+		return came
 	}
 	op.Admitted = count < w.settings.Limiter.Limit
 	if op.Admitted {
-		if !w.write(ctx, op, count+1) {
-			return w.left
+		if came := w.write(ctx, op, count+1); came != done {
+			return came
 		}
 		op.Count = count + 1
 	}
 	op.Worked = w.elapsed()
-	if !w.release(ctx, op) && !w.left {
-		return false
+	if w.release(ctx, op) == cutOff {
+		return cutOff
 	}
-	op.Outcome = history.OK // also of who could not release: its decision stands
-	return true
+	op.Outcome = history.OK // a decision stands even if its lock could not be released
+	return done
 }
 
 // acquire takes what locks the decision needs. It returns false where there is no
@@ -85,7 +96,7 @@ func (w *worker) underLock(ctx context.Context, op *history.Op) bool {
 func (w *worker) acquire(ctx context.Context, op *history.Op) bool {
 	w.seq++
 	w.token = fmt.Sprintf("%d:%d:%08x", w.id, w.seq, w.rng.Uint32())
-	w.left, w.other = false, other{}
+	w.other = other{}
 	w.link.keeps = w.settings.Waiter == WaiterKeeps
 	defer func() { w.endWait(op.Granted != history.Never) }()
 	t := trying{since: op.Begun}
@@ -118,8 +129,8 @@ func (w *worker) take(ctx context.Context, op *history.Op, t *trying, tenant int
 // try is one try at a tenant's lock.
 func (w *worker) try(ctx context.Context, op *history.Op, tenant int32) (granted bool, class history.Class) {
 	op.Tries++
-	class = w.link.do(func(c redis.Cmdable) (err error) {
-		granted, err = w.set(ctx, c, w.keys[tenant].lock)
+	class = w.link.do(func(s session) (err error) {
+		granted, err = s.acquire(ctx, w.keys[tenant].lock, w.token, &w.settings.Lock)
 		return err
 	})
 	if class == history.None && !granted && w.settings.Lock.Verify {
@@ -128,58 +139,13 @@ func (w *worker) try(ctx context.Context, op *history.Op, tenant int32) (granted
 	return granted, class
 }
 
-// set is SET NX. With WaitReplicas the lock counts once so many replicas have it,
-// and is given back where they do not say so in time. WAIT is about what its own
-// connection has written, so both go in one pipeline.
-func (w *worker) set(ctx context.Context, c redis.Cmdable, lock string) (granted bool, err error) {
-	l := w.settings.Lock
-	if l.WaitReplicas == 0 {
-		return c.SetNX(ctx, lock, w.token, l.TTLMS.Duration()).Result()
-	}
-	var set *redis.BoolCmd
-	var acknowledged *redis.Cmd
-	if _, err := c.Pipelined(ctx, func(p redis.Pipeliner) error {
-		set = p.SetNX(ctx, lock, w.token, l.TTLMS.Duration())
-		acknowledged = w.askReplicas(ctx, p)
-		return nil
-	}); err != nil || !set.Val() {
-		return false, err
-	}
-	if there, err := w.onReplicas(acknowledged); err != nil || there {
-		return there, err
-	}
-	return false, release.Run(ctx, c, []string{lock}, w.token).Err()
-}
-
 // ours says whether the lock has this worker's token, though nobody told it so.
 func (w *worker) ours(ctx context.Context, tenant int32) (ours bool, class history.Class) {
-	class = w.link.do(func(c redis.Cmdable) error {
-		token, err := c.Get(ctx, w.keys[tenant].lock).Result()
-		ours = err == nil && token == w.token
+	class = w.link.do(func(s session) (err error) {
+		ours, err = s.holds(ctx, w.keys[tenant].lock, w.token)
 		return err
 	})
 	return ours, class
-}
-
-// errUnacknowledged says that what was written is on too few replicas.
-var errUnacknowledged = errors.New("not acknowledged by the replicas in time")
-
-// askReplicas puts WAIT behind what the pipeline writes, where the settings ask for it.
-func (w *worker) askReplicas(ctx context.Context, p redis.Pipeliner) *redis.Cmd {
-	l := w.settings.Lock
-	if l.WaitReplicas == 0 {
-		return nil
-	}
-	return p.Do(ctx, "WAIT", l.WaitReplicas, l.WaitReplicasMS.Duration().Milliseconds())
-}
-
-// onReplicas says whether enough of them have acknowledged.
-func (w *worker) onReplicas(acknowledged *redis.Cmd) (bool, error) {
-	if acknowledged == nil {
-		return true, nil
-	}
-	n, err := acknowledged.Int()
-	return err == nil && n >= w.settings.Lock.WaitReplicas, err
 }
 
 // trying is a row of tries, at a lock or at a decision without one.
@@ -245,64 +211,50 @@ func (w *worker) endWait(granted bool) {
 }
 
 // enter takes the fencing token and reads the counter, in one round trip.
-func (w *worker) enter(ctx context.Context, op *history.Op) (count int64, ok bool) {
-	k := w.keys[op.Tenant]
-	ok = w.persist(ctx, op, func(c redis.Cmdable) error {
+func (w *worker) enter(ctx context.Context, op *history.Op) (count int64, came progress) {
+	came = w.persist(ctx, op, func(s session) (err error) {
 		op.Window = w.window()
-		var fence *redis.IntCmd
-		var read *redis.StringCmd
-		var acknowledged *redis.Cmd
-		_, err := c.Pipelined(ctx, func(p redis.Pipeliner) error {
-			fence = p.Incr(ctx, k.fence)
-			read = p.Get(ctx, w.counter(op))
-			acknowledged = w.askReplicas(ctx, p)
-			return nil
-		})
-		if err != nil && err != redis.Nil {
-			return err
+		var fence int64
+		if fence, count, err = s.enter(ctx, w.keys[op.Tenant].fence, w.counter(op), &w.settings.Lock); err == nil {
+			op.Fence = fence
 		}
-		// A token that a failover loses would be given out a second time.
-		if there, err := w.onReplicas(acknowledged); err != nil || !there {
-			return cmp.Or(err, errUnacknowledged)
-		}
-		op.Fence = fence.Val()
-		count, _ = read.Int64()
-		return nil
+		return err
 	})
-	return count, ok
+	return count, came
 }
 
-// work is what the lock protects. It needs no connection.
-func (w *worker) work(ctx context.Context, op *history.Op) bool {
+// doWork is what the lock protects. It needs no connection.
+func (w *worker) doWork(ctx context.Context, op *history.Op) progress {
 	if w.settings.Holder == HolderRedials {
 		w.link.hangUp()
 	}
-	return w.labour(ctx, op)
+	return w.simulateWork(ctx, op)
 }
 
-// labour takes HoldMS, unless a trigger says otherwise, without Redis. A worker whose
+// simulateWork takes HoldMS, unless a trigger says otherwise, without Redis. A worker whose
 // connection is to be cut loses it as it begins, when no command is under way; one that
 // was told to crash does so in the middle of it.
-func (w *worker) labour(ctx context.Context, op *history.Op) bool {
+func (w *worker) simulateWork(ctx context.Context, op *history.Op) progress {
 	if w.hook != nil {
 		w.hook(w.id)
 	}
 	if w.severs.take(op.Tenant) {
 		w.link.client.dial.sever()
 	}
-	alive := w.toil(ctx, op, w.slow.takes(op.Tenant, w.settings.Lock.HoldMS.Duration()))
-	if alive && w.crashes.take(op.Tenant) {
+	if !w.sleepRenewing(ctx, op, w.slow.takes(op.Tenant, w.settings.Lock.HoldMS.Duration())) {
+		return cutOff
+	}
+	if w.crashes.take(op.Tenant) {
 		w.tally.crashes.Add(1)
 		op.Class = history.Crashed
-		return false
+		return cutOff
 	}
-	return alive
+	return done
 }
 
-func (w *worker) write(ctx context.Context, op *history.Op, count int64) bool {
-	k := w.counter(op)
-	return w.persist(ctx, op, func(c redis.Cmdable) error {
-		return c.Set(ctx, k, count, w.settings.Limiter.keep()).Err()
+func (w *worker) write(ctx context.Context, op *history.Op, count int64) progress {
+	return w.persist(ctx, op, func(s session) error {
+		return s.store(ctx, w.counter(op), count, w.settings.Limiter.keep())
 	})
 }
 
@@ -325,81 +277,81 @@ func (l LimiterSettings) keep() time.Duration { return max(2*l.WindowMS.Duration
 // without looking learns of it only where there is nothing to delete. If a connection
 // broke meanwhile, it may as well be that an earlier try deleted it, of go-redis's or
 // of ours, and that its answer was lost.
-func (w *worker) release(ctx context.Context, op *history.Op) bool {
+func (w *worker) release(ctx context.Context, op *history.Op) progress {
 	if w.other.held {
-		if !w.unlock(ctx, op, op.Tenant, w.other.tenant) {
-			return false
+		if came := w.unlock(ctx, op, op.Tenant, w.other.tenant); came != done {
+			return came
 		}
 		w.other = other{}
 	}
-	if !w.unlock(ctx, op, op.Tenant, op.Tenant) {
-		return false
+	if came := w.unlock(ctx, op, op.Tenant, op.Tenant); came != done {
+		return came
 	}
 	op.Released = w.elapsed()
 	w.link.keeps = false
 	w.link.letGo()
-	return true
+	return done
 }
 
 // unlock deletes the lock of a tenant, while the worker holds that of another one or
 // the same. That it is not there any more proves nothing where an earlier try was not
 // answered: that one may have deleted it.
-func (w *worker) unlock(ctx context.Context, op *history.Op, holding, tenant int32) bool {
+func (w *worker) unlock(ctx context.Context, op *history.Op, holding, tenant int32) progress {
 	var deleted int64
 	brokenBefore := w.link.client.dial.broken.Load()
-	ok, lost := w.persistHolding(ctx, op, holding, func(c redis.Cmdable) (err error) {
+	came, lost := w.persistHolding(ctx, op, holding, func(s session) (err error) {
 		lock := w.keys[tenant].lock
 		if w.settings.Lock.Release == ReleaseBlind {
-			deleted, err = c.Del(ctx, lock).Result()
-			return err
+			deleted, err = s.releaseBlindly(ctx, lock)
+		} else {
+			deleted, err = s.release(ctx, lock, w.token)
 		}
-		deleted, err = release.Run(ctx, c, []string{lock}, w.token).Int64()
 		return err
 	})
-	if !ok {
-		return false
+	if came != done {
+		return came
 	}
 	w.tally.releases.Add(1)
 	if deleted == 0 && !lost && w.link.client.dial.broken.Load() == brokenBefore {
 		op.Class = history.Conflict
 		w.tally.errors[history.Conflict].Add(1)
 	}
-	return true
+	return done
 }
 
 // persist repeats a command of a lock holder until it is answered or the run
 // ends, or the holder gives up and leaves its lock behind.
-func (w *worker) persist(ctx context.Context, op *history.Op, send func(redis.Cmdable) error) bool {
-	ok, _ := w.persistHolding(ctx, op, op.Tenant, send)
-	return ok
+func (w *worker) persist(ctx context.Context, op *history.Op, send func(session) error) progress {
+	came, _ := w.persistHolding(ctx, op, op.Tenant, send)
+	return came
 }
 
 // persistHolding is persist for the holder of any tenant's lock. It says as well
 // whether some try was not answered, and may have taken effect.
-func (w *worker) persistHolding(ctx context.Context, op *history.Op, tenant int32, send func(redis.Cmdable) error) (ok, lost bool) {
+func (w *worker) persistHolding(ctx context.Context, op *history.Op, tenant int32, send func(session) error) (came progress, lost bool) {
 	timeout := w.settings.Lock.ReleaseTimeoutMS.Duration()
 	for begun := w.elapsed(); ; {
 		class := w.link.do(send)
 		if class == history.None {
 			w.stand(Holding, tenant)
-			return true, lost
+			return done, lost
 		}
 		op.Class, lost = class, lost || mayHaveRun(class)
 		w.stand(Dialing, tenant)
 		pause := w.redial()
 		if timeout > 0 && w.elapsed()+pause-begun > timeout {
 			w.leave(op, lost)
-			return false, lost
+			return gaveUp, lost
 		}
 		if !sleep(ctx, pause) {
-			return false, lost
+			return cutOff, lost
 		}
 	}
 }
 
 // leave settles a request whose holder has given up. The lock stays where it is.
 func (w *worker) leave(op *history.Op, lost bool) {
-	w.left, w.other = true, other{}
+	w.other = other{}
 	w.link.keeps = false
 	w.link.letGo()
 	if !lost {

@@ -6,17 +6,15 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/lockjam/lockjam/harness/history"
 )
 
-// client is one go-redis client of a service instance, and how it dials.
+// client is one client of a service instance, and how it dials.
 type client struct {
 	name string // in CLIENT LIST
-	rdb  redis.UniversalClient
+	lib  library
 	dial *dialer
-	open func() redis.UniversalClient
+	open func() library
 }
 
 // newClient makes a client that dials as its instance's settings say, and as long
@@ -25,19 +23,15 @@ func (s *Swarm) newClient(name string, o ClientOptions, life context.Context) *c
 	d := &dialer{gate: &s.gate, life: life, timeout: o.DialTimeoutMS.Duration(),
 		tls: s.target.TLS, dials: &s.dials, elapsed: s.config.Elapsed, beside: s.target.beside, short: s.fail,
 		shakes: newHandshake(s.target, o)}
-	open := func() redis.UniversalClient { return s.target.open(o, name, d) }
-	return &client{name: name, rdb: open(), dial: d, open: open}
+	open := func() library { return openLibrary(s.target, o, name, d) }
+	return &client{name: name, lib: open(), dial: d, open: open}
 }
-
-// conn takes one connection out of the pool. A cluster's client, which has several
-// pools, gives none away: scenarios that would ask it for one are refused.
-func (c *client) conn() *redis.Conn { return c.rdb.(interface{ Conn() *redis.Conn }).Conn() }
 
 // link is a worker's way to Redis: the client it shares or owns, and, while it
 // waits for a lock, the one connection that it may be keeping.
 type link struct {
 	client  *client
-	kept    *redis.Conn
+	kept    connection
 	tally   *tally
 	replies *replies // of all workers together; nil: not counted
 	keeps   bool
@@ -55,20 +49,20 @@ type link struct {
 
 	// outer is the connection that a nested checkout keeps for the whole decision, and
 	// outerSince is of it what keptSince is of kept.
-	outer      *redis.Conn
+	outer      connection
 	outerSince atomic.Int64
 }
 
 // do sends one command (or pipeline) and counts it. After an error the kept
 // connection is given up: a redis.Conn whose first handshake was refused
 // answers "Conn is in a bad state" for ever after.
-func (l *link) do(send func(redis.Cmdable) error) history.Class {
-	var over redis.Cmdable = l.client.rdb
+func (l *link) do(send func(session) error) history.Class {
+	over := l.client.lib.session()
 	if l.keeps {
-		if l.kept == nil {
-			l.kept = l.client.conn()
+		if l.kept.none() {
+			l.kept = l.client.lib.conn()
 		}
-		over = l.kept
+		over = l.kept.session()
 	}
 	class := l.ask(over, send)
 	if class != history.None {
@@ -81,7 +75,7 @@ func (l *link) do(send func(redis.Cmdable) error) history.Class {
 
 // ask sends one command (or pipeline) over a connection that the caller has
 // chosen, and counts it.
-func (l *link) ask(over redis.Cmdable, send func(redis.Cmdable) error) history.Class {
+func (l *link) ask(over session, send func(session) error) history.Class {
 	refusedBefore := l.client.dial.refused.Load()
 	begun := time.Now()
 	err := send(over)
@@ -126,10 +120,10 @@ func (l *link) note(class history.Class, err error) {
 
 // letGo returns the kept connection to the pool, which discards it if it broke.
 func (l *link) letGo() {
-	if l.kept != nil {
+	if !l.kept.none() {
 		l.keptSince.Store(0)
-		_ = l.kept.Close()
-		l.kept = nil
+		l.kept.close()
+		l.kept = connection{}
 	}
 }
 
@@ -137,8 +131,8 @@ func (l *link) letGo() {
 // Redis frees the slot when it reads the end of the stream.
 func (l *link) hangUp() {
 	l.letGo()
-	_ = l.client.rdb.Close()
-	l.client.rdb = l.client.open()
+	l.client.lib.close()
+	l.client.lib = l.client.open()
 }
 
 // tally is what one worker counts. It is read while the worker runs.

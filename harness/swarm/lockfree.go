@@ -2,9 +2,6 @@ package swarm
 
 import (
 	"context"
-	"errors"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/lockjam/lockjam/harness/history"
 )
@@ -19,7 +16,7 @@ import (
 
 // transact decides in a transaction, and begins again for as long as others write
 // the counter between its read and its EXEC.
-func (w *worker) transact(ctx context.Context, op *history.Op) bool {
+func (w *worker) transact(ctx context.Context, op *history.Op) progress {
 	w.token = ""
 	for t := (trying{since: op.Begun}); ; {
 		op.Tries++
@@ -27,12 +24,12 @@ func (w *worker) transact(ctx context.Context, op *history.Op) bool {
 		try := w.attempt(ctx, op)
 		switch {
 		case try.died:
-			return false
+			return cutOff
 		case try.decided:
 			return w.decided(op, try.count)
 		}
 		if !w.again(ctx, op, &t, try.class) {
-			return op.Outcome != history.Unknown
+			return settled(op)
 		}
 	}
 }
@@ -53,53 +50,44 @@ type tried struct {
 func (w *worker) attempt(ctx context.Context, op *history.Op) (try tried) {
 	op.Window = w.window()
 	key, limit := w.counter(op), w.settings.Limiter
-	_ = w.link.client.rdb.Watch(ctx, func(tx *redis.Tx) error {
-		if try.class = w.link.ask(tx, func(redis.Cmdable) error { return tx.Watch(ctx, key).Err() }); try.class != history.None {
-			return nil
+	w.link.client.lib.transact(ctx, func(tx transaction) {
+		if try.class = w.link.ask(tx.session(), func(session) error { return tx.watch(ctx, key) }); try.class != history.None {
+			return
 		}
 		var count int64
-		if try.class = w.link.ask(tx, func(redis.Cmdable) (err error) {
-			count, err = tx.Get(ctx, key).Int64()
+		if try.class = w.link.ask(tx.session(), func(session) (err error) {
+			count, err = tx.count(ctx, key)
 			return err
 		}); try.class != history.None {
-			return nil
+			return
 		}
 		w.stand(Holding, op.Tenant)
-		if try.died = !w.labour(ctx, op); try.died {
-			return nil
+		if try.died = w.simulateWork(ctx, op) == cutOff; try.died {
+			return
 		}
 		w.stand(Waiting, op.Tenant)
 		if count >= limit.Limit {
 			try.decided = true // a read needs no EXEC to be true
-			return nil
+			return
 		}
-		try.class = w.link.ask(tx, func(redis.Cmdable) error {
-			_, err := tx.TxPipelined(ctx, func(p redis.Pipeliner) error { return p.Set(ctx, key, count+1, limit.keep()).Err() })
-			if errors.Is(err, redis.TxFailedErr) {
-				return nil
+		try.class = w.link.ask(tx.session(), func(session) (err error) {
+			try.decided, err = tx.store(ctx, key, count+1, limit.keep())
+			if try.decided {
+				try.count = count + 1
 			}
-			try.decided, try.count = err == nil, count+1
 			return err
 		})
-		return nil
 	})
 	return try
 }
 
-// admit reads, compares and writes where nobody comes in between. It returns the
-// count that it wrote, or 0.
-var admit = redis.NewScript(`local n = tonumber(redis.call("GET", KEYS[1]) or "0")
-if n >= tonumber(ARGV[1]) then return 0 end
-redis.call("SET", KEYS[1], n + 1, "PX", ARGV[2])
-return n + 1`)
-
 // evaluate works first, while it holds nothing that anybody waits for, and then
 // decides by one script.
-func (w *worker) evaluate(ctx context.Context, op *history.Op) bool {
+func (w *worker) evaluate(ctx context.Context, op *history.Op) progress {
 	w.token = ""
 	w.stand(Holding, op.Tenant)
-	if !w.work(ctx, op) {
-		return false
+	if came := w.doWork(ctx, op); came != done {
+		return came
 	}
 	w.stand(Waiting, op.Tenant)
 	limit := w.settings.Limiter
@@ -107,25 +95,25 @@ func (w *worker) evaluate(ctx context.Context, op *history.Op) bool {
 		op.Tries++
 		op.Window = w.window()
 		var count int64
-		class := w.link.do(func(c redis.Cmdable) (err error) {
-			count, err = admit.Run(ctx, c, []string{w.counter(op)}, limit.Limit, limit.keep().Milliseconds()).Int64()
+		class := w.link.do(func(s session) (err error) {
+			count, err = s.admit(ctx, w.counter(op), limit.Limit, limit.keep())
 			return err
 		})
 		if class == history.None {
 			return w.decided(op, count)
 		}
 		if !w.again(ctx, op, &t, class) {
-			return op.Outcome != history.Unknown
+			return settled(op)
 		}
 	}
 }
 
 // decided notes a decision that stands, and the count that it wrote, 0 for none.
-func (w *worker) decided(op *history.Op, count int64) bool {
+func (w *worker) decided(op *history.Op, count int64) progress {
 	w.tally.grants.Add(1)
 	w.tally.releases.Add(1)
 	op.Worked = w.elapsed()
 	op.Admitted, op.Count = count > 0, count
 	op.Outcome = history.OK
-	return true
+	return done
 }

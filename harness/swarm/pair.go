@@ -33,7 +33,7 @@ func (w *worker) takeBoth(ctx context.Context, op *history.Op, t *trying, partne
 			return true
 		}
 		w.other = other{}
-		if !w.unlock(ctx, op, first, first) || !more {
+		if w.unlock(ctx, op, first, first) != done || !more {
 			return false
 		}
 		if !w.pauseBetween(ctx, op, t, round) {

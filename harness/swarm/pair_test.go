@@ -5,8 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/lockjam/lockjam/harness/history"
 	"github.com/lockjam/lockjam/harness/server"
 )
@@ -143,11 +141,11 @@ func TestReleaseWithoutAnAnswer(t *testing.T) {
 	set := Defaults()
 	set.RedialMS = 5
 	w := &worker{settings: set, keys: []keys{Target{}.keys("t", 0)}, link: l, rng: rand.New(rand.NewPCG(1, 1)), elapsed: b.elapsed, token: "1:1:a"}
-	if err := release.Load(t.Context(), b.control.Admin).Err(); err != nil {
+	if err := releaseScript.Load(t.Context(), b.control.Admin).Err(); err != nil {
 		t.Fatal(err)
 	}
 	b.control.Admin.Set(t.Context(), "lock:t:0", "1:1:a", 0)
-	if class := l.ask(l.client.rdb, func(c redis.Cmdable) error { return c.Ping(t.Context()).Err() }); class != history.None {
+	if class := l.ask(l.client.lib.session(), ping(t.Context())); class != history.None {
 		t.Fatal(class)
 	}
 	if err := b.server.Pause(t.Context()); err != nil {
@@ -155,14 +153,14 @@ func TestReleaseWithoutAnAnswer(t *testing.T) {
 	}
 	time.AfterFunc(250*time.Millisecond, func() { _ = b.server.Resume(t.Context()) })
 	op := history.Op{}
-	if !w.unlock(t.Context(), &op, 0, 0) || op.Class != history.Deadline || w.tally.errors[history.Conflict].Load() != 0 {
+	if w.unlock(t.Context(), &op, 0, 0) != done || op.Class != history.Deadline || w.tally.errors[history.Conflict].Load() != 0 {
 		t.Errorf("%+v: want a deadline, and no conflict", op)
 	}
 	if n := b.control.Admin.Exists(t.Context(), "lock:t:0").Val(); n != 0 {
 		t.Error("the lock is still there")
 	}
 	// Where every try was answered it is one.
-	if !w.unlock(t.Context(), &op, 0, 0) || op.Class != history.Conflict {
+	if w.unlock(t.Context(), &op, 0, 0) != done || op.Class != history.Conflict {
 		t.Errorf("%+v: want a conflict", op)
 	}
 }

@@ -127,7 +127,7 @@ func (b *bench) oneLink(change func(*Settings)) *link {
 	l := &link{client: s.newClient("test", set.Client, s.life), tally: &tally{}}
 	b.t.Cleanup(func() {
 		l.letGo()
-		_ = l.client.rdb.Close()
+		_ = l.client.lib.rdb.Close()
 		s.Stop()
 	})
 	return l

@@ -46,7 +46,7 @@ func TestHandshake(t *testing.T) {
 	defer s.Stop()
 	connect := func(o ClientOptions) *link {
 		l := &link{client: s.newClient("test", o, s.life), tally: &tally{}}
-		t.Cleanup(func() { _ = l.client.rdb.Close() })
+		t.Cleanup(func() { _ = l.client.lib.rdb.Close() })
 		return l
 	}
 	patient := connect(set.Client)

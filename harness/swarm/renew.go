@@ -4,18 +4,13 @@ import (
 	"context"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/lockjam/lockjam/harness/history"
 )
 
-// renew extends the lock's TTL if the lock still holds our token.
-var renew = redis.NewScript(`if redis.call("GET", KEYS[1]) == ARGV[1] then return redis.call("PEXPIRE", KEYS[1], ARGV[2]) else return 0 end`)
-
-// toil lets the time pass that the work takes, and renews the lock meanwhile, if it is
+// sleepRenewing lets the time pass that the work takes, and renews the lock meanwhile, if it is
 // to be renewed. What becomes of the renewals does not change the work: it is another
 // thread's. It is false if the context ended first.
-func (w *worker) toil(ctx context.Context, op *history.Op, takes time.Duration) bool {
+func (w *worker) sleepRenewing(ctx context.Context, op *history.Op, takes time.Duration) bool {
 	next := w.settings.Lock.RenewMS.Duration()
 	if w.token == "" { // a decision without a lock
 		next = 0
@@ -35,9 +30,9 @@ func (w *worker) toil(ctx context.Context, op *history.Op, takes time.Duration) 
 // renew is one try. It returns when to try next, 0 for never: the lock is gone.
 func (w *worker) renew(ctx context.Context, op *history.Op) time.Duration {
 	l := w.settings.Lock
-	var extended int64
-	class := w.link.do(func(c redis.Cmdable) (err error) {
-		extended, err = renew.Run(ctx, c, []string{w.keys[op.Tenant].lock}, w.token, l.TTLMS.Duration().Milliseconds()).Int64()
+	var extended bool
+	class := w.link.do(func(s session) (err error) {
+		extended, err = s.extend(ctx, w.keys[op.Tenant].lock, w.token, l.TTLMS.Duration())
 		return err
 	})
 	if class != history.None {
@@ -47,7 +42,7 @@ func (w *worker) renew(ctx context.Context, op *history.Op) time.Duration {
 	if w.settings.Holder == HolderRedials {
 		w.link.hangUp()
 	}
-	if extended == 0 {
+	if !extended {
 		return 0
 	}
 	return l.RenewMS.Duration()

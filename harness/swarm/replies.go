@@ -1,12 +1,9 @@
 package swarm
 
 import (
-	"errors"
 	"maps"
 	"strings"
 	"sync"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/lockjam/lockjam/harness/history"
 )
@@ -24,11 +21,10 @@ type replies struct {
 
 // add counts an error that holds an error reply. Without replies it does nothing.
 func (r *replies) add(err error) {
-	var answer redis.Error
-	if r == nil || !errors.As(err, &answer) {
+	text, ok := errorReplyText(err)
+	if r == nil || !ok {
 		return
 	}
-	text := answer.Error()
 	prefix := history.ReplyPrefix(text)
 	if r.secret != "" {
 		text = strings.ReplaceAll(text, r.secret, "***")
@@ -50,4 +46,17 @@ func (r *replies) counted() history.Replies {
 		return history.Replies{}
 	}
 	return maps.Clone(r.all)
+}
+
+// replyOf is the first word of an error reply: OOM, MISCONF, READONLY; ERR where it has
+// none of that form (RESP, "Simple errors").
+func replyOf(err error) string {
+	answer, ok := errorReplyText(err)
+	if !ok {
+		return "ERR"
+	}
+	if prefix := history.ReplyPrefix(answer); prefix != history.OtherReplies {
+		return prefix
+	}
+	return "ERR"
 }

@@ -1,8 +1,6 @@
 package swarm
 
-import (
-	"time"
-)
+import "time"
 
 // Millis is a duration in milliseconds, as scenario files write it.
 type Millis float64

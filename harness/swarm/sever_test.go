@@ -86,7 +86,7 @@ func TestSeverHoldersGivesUpOnIdleLocks(t *testing.T) {
 func TestSever(t *testing.T) {
 	b := newBench(t, 32)
 	l := b.oneLink(nil)
-	if err := l.client.rdb.Ping(t.Context()).Err(); err != nil {
+	if err := l.client.lib.rdb.Ping(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
 	d := l.client.dial
@@ -101,7 +101,7 @@ func TestSever(t *testing.T) {
 		list, _ := b.control.Admin.ClientList(t.Context()).Result()
 		return !strings.Contains(list, "name=test")
 	})
-	if err := l.client.rdb.Ping(t.Context()).Err(); err != nil {
+	if err := l.client.lib.rdb.Ping(t.Context()).Err(); err != nil {
 		t.Errorf("the next command does not dial again: %v", err)
 	}
 }

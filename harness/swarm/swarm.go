@@ -12,8 +12,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/lockjam/lockjam/harness/history"
 )
 
@@ -68,7 +66,7 @@ type instance struct {
 	terminate  context.CancelFunc
 	clients    []*client // under Swarm.mu
 	leaks      *client   // under Swarm.mu, as is what it has leaked; nil: nothing
-	leaked     []*redis.Conn
+	leaked     []connection
 	working    sync.WaitGroup
 }
 
@@ -308,6 +306,6 @@ func (s *Swarm) Stop() {
 // closeClients needs s.mu, and that no worker of the instance runs.
 func (in *instance) closeClients() {
 	for _, c := range in.clients {
-		_ = c.rdb.Close()
+		c.lib.close()
 	}
 }

@@ -48,7 +48,6 @@ type worker struct {
 	tally    tally
 	seq      int
 	token    string
-	left     bool          // it gave up as a holder, and left its lock behind
 	other    other         // lock that it holds beside the one that it stands for
 	intended time.Duration // when the request in hand was meant to start
 
@@ -103,7 +102,7 @@ func (w *worker) run(ctx context.Context, next func(context.Context, *worker) (r
 		w.stand(Gone, 0)
 		w.link.letGo()
 		if w.owns {
-			_ = w.link.client.rdb.Close()
+			w.link.client.lib.close()
 		}
 	}()
 	for {
@@ -117,7 +116,7 @@ func (w *worker) run(ctx context.Context, next func(context.Context, *worker) (r
 			Begun: w.elapsed(), Granted: history.Never, Worked: history.Never, Released: history.Never,
 		}
 		w.intended = req.intended
-		goOn := w.decide(ctx, &op)
+		came := w.decide(ctx, &op)
 		if op.Outcome == history.Unknown && context.Cause(ctx) == errKilled {
 			w.die(&op)
 		}
@@ -132,7 +131,7 @@ func (w *worker) run(ctx context.Context, next func(context.Context, *worker) (r
 		case history.Fail:
 			w.tally.failed.Add(1)
 		}
-		if !goOn {
+		if came == cutOff {
 			return op.Class == history.Crashed, nil
 		}
 	}

@@ -7,7 +7,6 @@ package triggers
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -130,10 +129,8 @@ func Foreign(ctx context.Context, c *redis.Client, ours string) error {
 		return fmt.Errorf("it is not known whether other applications use the server: CLIENT LIST: %w", err)
 	}
 	others := 0
-	for line := range strings.Lines(list) {
-		_, name, _ := strings.Cut(line, " name=")
-		own := func(prefix string) bool { return strings.HasPrefix(name, prefix) }
-		if !slices.ContainsFunc([]string{ours, "lockjam-control-", "lockjam-watch"}, own) {
+	for client := range server.Clients(list) {
+		if !client.Instrument() && !strings.HasPrefix(client.Name, ours) {
 			others++
 		}
 	}
