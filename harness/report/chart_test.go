@@ -273,7 +273,7 @@ type drawn struct {
 
 // reference draws the recorded run once for all tests.
 var reference = sync.OnceValues(func() ([]drawn, error) {
-	const folder = "../../results/reference"
+	const folder = "../testdata/golden"
 	r, err := rundir.Load(folder)
 	if err != nil {
 		return nil, err

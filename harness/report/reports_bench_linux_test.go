@@ -92,8 +92,8 @@ func BenchmarkReports(b *testing.B) {
 	measure(b, folder)
 }
 
-// BenchmarkReportsReference makes those of the recorded run of the whole catalogue.
-func BenchmarkReportsReference(b *testing.B) { measure(b, "../../results/reference") }
+// BenchmarkReportsGolden makes those of a few recorded arms, charts and all.
+func BenchmarkReportsGolden(b *testing.B) { measure(b, "../testdata/golden") }
 
 // measure reports on a run in a process of its own.
 func measure(b *testing.B, folder string) {

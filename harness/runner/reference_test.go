@@ -2,6 +2,7 @@ package runner
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -9,53 +10,87 @@ import (
 
 	"github.com/lockjam/lockjam/harness/result"
 	"github.com/lockjam/lockjam/harness/rundir"
+	"github.com/lockjam/lockjam/harness/scenario"
+	"github.com/lockjam/lockjam/harness/waitgraph"
 )
 
-// The run that README shows is judged again: a judge that comes to other
-// verdicts on the same history has changed its mind, and must say so in
-// CHANGELOG. A journal or scenario that it cannot read any more breaks the
-// promise that recorded runs stay readable.
-func TestReferenceRunIsJudgedAsBefore(t *testing.T) {
-	const reference = "../../results/reference"
+// golden is a run folder of a few recorded arms, one at least for every kind of verdict and
+// proof. It is made anew only when the journal's format changes.
+const golden = "../testdata/golden"
+
+// A recorded run is judged again: a judge that comes to other verdicts on the same history
+// has changed its mind, and must say so in CHANGELOG. A journal or scenario that it cannot
+// read any more breaks the promise that recorded runs stay readable.
+func TestGoldenRunIsJudgedAsBefore(t *testing.T) {
 	folder := t.TempDir()
-	if err := os.CopyFS(folder, os.DirFS(reference)); err != nil {
+	if err := os.CopyFS(folder, os.DirFS(golden)); err != nil {
 		t.Fatal(err)
 	}
-	r, changes, err := Rejudge(folder)
+	_, changes, err := Rejudge(folder)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range changes {
-		t.Errorf("changed: %s, %s, %s", c.Now.Folder, c.Now.Outcome, c.Now.Verdict)
+		t.Errorf("changed: %s, %s, %s (%v)", c.Was.Folder, c.Now.Outcome, c.Now.Verdict, c.Lost)
 	}
-	if r.Outcome != result.Pass {
-		t.Errorf("outcome %s", r.Outcome)
-	}
-	files, err := filepath.Glob(filepath.Join(reference, "*", "*", rundir.VerdictFile))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no verdicts: %v", err)
-	}
-	for _, path := range append(files, filepath.Join(reference, rundir.RunFile)) {
-		within, _ := filepath.Rel(reference, path)
-		before, err := os.ReadFile(path)
+	compact := func(folder string) []byte {
+		data, err := os.ReadFile(filepath.Join(folder, rundir.RunFile))
 		if err != nil {
 			t.Fatal(err)
 		}
-		after, err := os.ReadFile(filepath.Join(folder, within))
-		if err != nil || !bytes.Equal(before, after) {
-			t.Errorf("%s is not the same to the byte: %v", within, err)
+		var b bytes.Buffer
+		if err := json.Compact(&b, data); err != nil {
+			t.Fatal(err)
+		}
+		return bytes.TrimSpace(b.Bytes())
+	}
+	if before, after := compact(golden), compact(folder); !bytes.Equal(before, after) {
+		t.Errorf("%s is not the same to the byte", rundir.RunFile)
+	}
+}
+
+// The golden run covers what the judge can say: a kind that it lacks is judged by no
+// recording.
+func TestGoldenRunCoversEveryKind(t *testing.T) {
+	r, err := rundir.Load(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	has := map[string]bool{}
+	for _, sc := range r.Scenarios {
+		for _, a := range sc.Arms {
+			has[string(a.Outcome)], has[string(a.Verdict)] = true, true
+			if a.Unsafe {
+				has["unsafe"] = true
+			}
+			if a.Deadlock != nil {
+				has[a.Deadlock.Kind] = true
+			}
+		}
+	}
+	want := []string{
+		"pass", "fail", "inconclusive", "unsafe",
+		"cured", "relapsed", "partial", "no-effect", "blocked", "prevented", "mitigated", "not-prevented",
+		string(waitgraph.Livelock), string(waitgraph.Slowness), string(waitgraph.Unproved),
+	}
+	for _, kind := range scenario.Kinds {
+		want = append(want, string(kind))
+	}
+	for _, kind := range want {
+		if !has[kind] {
+			t.Errorf("no arm of %s is %s", golden, kind)
 		}
 	}
 }
 
 // What turned is told apart from what only has other figures.
 func TestRejudgeSaysWhatTurned(t *testing.T) {
-	const reference, only = "../../results/reference", "healthy"
+	const only = "healthy"
 	folder := t.TempDir()
-	if err := os.CopyFS(filepath.Join(folder, only), os.DirFS(filepath.Join(reference, only))); err != nil {
+	if err := os.CopyFS(filepath.Join(folder, only), os.DirFS(filepath.Join(golden, only))); err != nil {
 		t.Fatal(err)
 	}
-	r, err := rundir.Load(reference)
+	r, err := rundir.Load(golden)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func TestRejudgeStaysInItsFolder(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := os.CopyFS(filepath.Join(folder, arm), os.DirFS("../../results/reference/"+arm)); err != nil {
+		if err := os.CopyFS(filepath.Join(folder, arm), os.DirFS(filepath.Join(golden, arm))); err != nil {
 			t.Fatal(err)
 		}
 		if err := history.WriteFile(filepath.Join(folder, rundir.RunFile), []byte(text)); err != nil {
@@ -54,7 +54,7 @@ func TestRejudgeWithoutARecording(t *testing.T) {
 	text := `{"schema": "lockjam/run/v1", "status": "completed", "outcome": "pass", "scenarios": [`
 	for i, name := range []string{"healthy", "near-limit"} {
 		arm := name + "/control"
-		if err := os.CopyFS(filepath.Join(folder, arm), os.DirFS("../../results/reference/"+arm)); err != nil {
+		if err := os.CopyFS(filepath.Join(folder, arm), os.DirFS(filepath.Join(golden, arm))); err != nil {
 			t.Fatal(err)
 		}
 		if i > 0 {
@@ -124,7 +124,7 @@ func TestRejudgeOfFilesThatAreNone(t *testing.T) {
 		} {
 			folder := t.TempDir()
 			text := `{"schema": "lockjam/run/v1", "status": "completed", "scenarios": [{"name": "healthy", "arms": [{"name": "control", "folder": "` + arm + `"}]}]}`
-			err := errors.Join(os.CopyFS(filepath.Join(folder, arm), os.DirFS("../../results/reference/"+arm)),
+			err := errors.Join(os.CopyFS(filepath.Join(folder, arm), os.DirFS(filepath.Join(golden, arm))),
 				history.WriteFile(filepath.Join(folder, rundir.RunFile), []byte(text)),
 				os.RemoveAll(filepath.Join(folder, name)), put(filepath.Join(folder, name)))
 			if err != nil {
