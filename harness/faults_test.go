@@ -10,6 +10,7 @@ import (
 	"github.com/lockjam/lockjam/harness/history"
 	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/server"
+	"github.com/lockjam/lockjam/harness/server/process"
 	"github.com/lockjam/lockjam/harness/waitgraph"
 )
 
@@ -119,7 +120,7 @@ func TestConfigIfKnown(t *testing.T) {
 		MaxClients: 16, Config: map[string]string{"save": `""`},
 		ConfigIfKnown: map[string]string{"no-such-directive": "1", "maxmemory": "64mb", "nor-this": "yes"},
 	}}
-	a := &armRun{sc: sc, options: &Options{Start: server.StartProcess, workspace: ws}, folder: "x/y"}
+	a := &armRun{sc: sc, options: &Options{Start: process.Start, workspace: ws}, folder: "x/y"}
 	if err := a.start(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,11 @@ var allowed = map[string][]string{
 	"harness/report":    {"harness", "harness/compare", "harness/history", "harness/remedies", "harness/scenario", "harness/signals", "harness/triggers"},
 	"harness/rules":     {"harness"},
 	"harness/schema":    {"harness", "harness/remedies", "harness/scenario", "harness/server", "harness/signals", "harness/triggers", "scenarios"},
-	"cmd/lockjam":       {"harness", "harness/history", "harness/machine", "harness/server", "harness/swarm", "harness/signals", "harness/remedies", "harness/triggers", "harness/scenario", "harness/compare", "harness/metrics", "harness/report", "harness/rules", "harness/waitgraph", "scenarios"},
+	"cmd/lockjam":       {"harness", "harness/history", "harness/machine", "harness/server", "harness/server/container", "harness/swarm", "harness/signals", "harness/remedies", "harness/triggers", "harness/scenario", "harness/compare", "harness/metrics", "harness/report", "harness/rules", "harness/waitgraph", "scenarios"},
+
+	"harness/server/node":      {"harness/resp", "harness/server"},
+	"harness/server/process":   {"harness/server", "harness/server/node"},
+	"harness/server/container": {"harness/server", "harness/server/node", "harness/server/process"},
 }
 
 func TestImportsGoOneWay(t *testing.T) {
@@ -51,6 +55,9 @@ func TestImportsGoOneWay(t *testing.T) {
 			ours, isOurs := strings.CutPrefix(imported, module)
 			if isOurs && !slices.Contains(may, ours) {
 				t.Errorf("%s imports %s, which it must not", pkg, ours)
+			}
+			if strings.HasPrefix(imported, "github.com/moby/") && pkg != "harness/server/container" {
+				t.Errorf("%s imports %s: only harness/server/container depends on Docker", pkg, imported)
 			}
 			if imported == "testing" {
 				t.Errorf("%s imports testing outside of tests", pkg)

@@ -8,6 +8,7 @@ import (
 	"github.com/lockjam/lockjam/harness/history"
 	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/server"
+	"github.com/lockjam/lockjam/harness/server/process"
 )
 
 // manyUnsteady is ten thousand workers, each with a client of its own, whose goodput is
@@ -39,7 +40,7 @@ func BenchmarkUnsteady(b *testing.B) {
 	for b.Loop() {
 		var begun, ended time.Time
 		r, _, err := RunSuite(b.Context(), Options{
-			Scenarios: []*scenario.Scenario{sc}, Start: server.StartProcess, Out: b.TempDir(), Seed: 1,
+			Scenarios: []*scenario.Scenario{sc}, Start: process.Start, Out: b.TempDir(), Seed: 1,
 			Observe: func(e Event) {
 				switch {
 				case e.Kind == ArmStarted:

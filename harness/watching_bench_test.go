@@ -14,6 +14,7 @@ import (
 	"github.com/lockjam/lockjam/harness/history"
 	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/server"
+	"github.com/lockjam/lockjam/harness/server/process"
 	"github.com/lockjam/lockjam/harness/swarm"
 	"github.com/lockjam/lockjam/harness/watch"
 )
@@ -142,7 +143,7 @@ func benchArm(b *testing.B, think time.Duration) *armRun {
 	b.Cleanup(func() { _ = workspace.Close() })
 	a := &armRun{options: &Options{}, started: time.Now(), prefix: "lj-bench"}
 	a.sc = &scenario.Scenario{Server: scenario.Server{MaxClients: 64}}
-	a.server, err = server.StartProcess(b.Context(), server.Spec{
+	a.server, err = process.Start(b.Context(), server.Spec{
 		Config: server.Config{"maxclients": "64", "save": `""`}, Workspace: workspace, Name: "bench",
 	})
 	if err != nil {

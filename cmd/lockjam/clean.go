@@ -9,6 +9,7 @@ import (
 
 	"github.com/lockjam/lockjam/harness"
 	"github.com/lockjam/lockjam/harness/server"
+	"github.com/lockjam/lockjam/harness/server/container"
 )
 
 const cleanHelp = `Remove whatever lockjam runs left behind that were killed: Redis processes,
@@ -27,7 +28,7 @@ func newClean() *cobra.Command {
 			ctx, fail := context.WithCancelCause(cmd.Context())
 			defer onSignals(fail, func(s string) { cmd.PrintErrln("lockjam: " + s) })()
 			var found bytes.Buffer
-			swept, err := server.Sweep(ctx, func(line string) { fmt.Fprintln(&found, printable(line)) })
+			swept, err := server.Sweep(ctx, container.Leftovers, func(line string) { fmt.Fprintln(&found, printable(line)) })
 			switch {
 			case ctx.Err() != nil:
 				err = because(ctx, err)

@@ -22,6 +22,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/lockjam/lockjam/harness/server"
+	"github.com/lockjam/lockjam/harness/server/process"
 )
 
 // silent keeps go-redis from logging failures that the tests make on purpose.
@@ -60,7 +61,7 @@ func newBench(t *testing.T, c server.Config) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := server.StartProcess(t.Context(), server.Spec{Workspace: ws, Name: "redis", Config: server.Config{"save": `""`}.With(c)})
+	s, err := process.Start(t.Context(), server.Spec{Workspace: ws, Name: "redis", Config: server.Config{"save": `""`}.With(c)})
 	if errors.Is(err, server.ErrUnavailable) {
 		t.Skipf("these tests need a redis-server or valkey-server on PATH; scripts/setup.sh --tests installs one: %v", err)
 	}

@@ -1,0 +1,184 @@
+package container_test
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/lockjam/lockjam/harness/server"
+	"github.com/lockjam/lockjam/harness/server/container"
+)
+
+func TestMissingImage(t *testing.T) {
+	needImage(t)
+	const image = "127.0.0.1:9/lockjam/no-such-image:1" // a registry that refuses at once, and is never left for another
+	var said []string
+	say := func(s string) { said = append(said, s) }
+	_, _, err := container.Choose(t.Context(), server.KindContainer, image, say)
+	oneLine(t, err, image, "cannot be pulled", "refused")
+	if !errors.Is(err, server.ErrUnavailable) {
+		t.Errorf("not ErrUnavailable: %v", err)
+	}
+	if len(said) != 1 || !strings.Contains(said[0], "pulling image "+image) {
+		t.Errorf("said %q", said)
+	}
+	w := newWorkspace(t)
+	_, err = container.Start(t.Context(), server.Spec{Config: small, Image: image, Workspace: w, Name: "missing"})
+	oneLine(t, err, image)
+	nothingLeft(t, w)
+}
+
+func TestUnknownKind(t *testing.T) {
+	for kind, words := range map[string][]string{
+		"":                                  {"unknown kind", "auto, container, process"},
+		"podman":                            {`"podman"`},
+		"redis://127.0.0.1:port":            {"redis://"},
+		"redis://127.0.0.1:6379/0?bogus=1":  {"bogus"},
+		"redis://u:secret@127.0.0.1:port":   {"not repeated"},
+		"redis://u:secret@h:1/x?read_time=": {"not repeated"},
+
+		// What is special in a password belongs percent-encoded.
+		"redis://:sec/secret@h:1":       {"%2F", "not repeated"},
+		"redis://:secret?x@h:1":         {"%3F", "not repeated"},
+		"redis://:secret#x@h:1":         {"%23", "not repeated"},
+		"redis://u:6379#secret@h:1":     {"%23", "not repeated"},
+		"redis://u:12/secret@h:1":       {"%2F", "not repeated"},
+		"redis://:secret%x@h:1":         {"%25", "not repeated"},
+		"redis://:secret x@h:1":         {"percent-encode"},
+		"redis://:a@secret/x@h:1":       {"percent-encode"},
+		"u:secret@h:1":                  {"redis://HOST:PORT"},
+		"unix:///run/redis.sock":        {"Unix sockets", "redis://HOST:PORT"},
+		"unix://u:secret@/x.sock":       {"Unix sockets"},
+		"valkey://u:secret@h:1":         {`"valkey"`, "write redis://"},
+		"valkeys://h:1":                 {`"valkeys"`, "write rediss://"},
+		"https://h:1":                   {`"https"`, "write rediss://"},
+		"redis-sentinel://u:secret@h:1": {"write redis://"},
+		"redis://h:1/-1":                {"no database has the number -1"},
+		"redis://h:99999":               {"no port has the number 99999"},
+		"redis://h:0":                   {"no port has the number 0"},
+	} {
+		_, _, err := container.Choose(t.Context(), kind, "", nil)
+		oneLine(t, err, words...)
+		if !errors.Is(err, server.ErrUsage) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%q: %v", kind, err)
+		}
+	}
+}
+
+func TestAddressWithoutServer(t *testing.T) {
+	starter, image, err := container.Choose(t.Context(), "redis://127.0.0.1:9", "", nil)
+	if err != nil || image != "" {
+		t.Fatal(image, err)
+	}
+	_, err = starter(t.Context(), server.Spec{})
+	oneLine(t, err, "127.0.0.1:9", "refused")
+	if !errors.Is(err, server.ErrUnavailable) {
+		t.Errorf("not ErrUnavailable: %v", err)
+	}
+}
+
+func TestWithoutDocker(t *testing.T) {
+	for name, host := range map[string]string{
+		"gone":            "unix:///nonexistent/docker.sock",
+		"another machine": "tcp://192.0.2.1:2375", // never dialled
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("DOCKER_HOST", host)
+			_, _, err := container.Choose(t.Context(), server.KindContainer, "", nil)
+			oneLine(t, err, host)
+			if !errors.Is(err, server.ErrUnavailable) {
+				t.Errorf("not ErrUnavailable: %v", err)
+			}
+			_, err = container.Start(t.Context(), server.Spec{Config: small, Workspace: newWorkspace(t), Name: "no-docker"})
+			oneLine(t, err, host)
+
+			t.Run("auto is a process", func(t *testing.T) {
+				needProcess(t)
+				var said []string
+				starter, image, err := container.Choose(t.Context(), server.KindAuto, "", func(s string) { said = append(said, s) })
+				if err != nil || image != "" {
+					t.Fatal(image, err)
+				}
+				s := start(t, starter, server.Spec{Config: small, Workspace: newWorkspace(t), Name: "auto"})
+				if s.Info().Kind != server.KindProcess {
+					t.Errorf("auto has started %+v", s.Info())
+				}
+				if len(said) != 1 || !strings.Contains(said[0], host) {
+					t.Errorf("said %q", said)
+				}
+			})
+			t.Run("auto without a server on PATH", func(t *testing.T) {
+				onlyOnPath(t, "", "")
+				for _, kind := range []string{server.KindAuto, server.KindProcess} {
+					_, _, err := container.Choose(t.Context(), kind, "", nil)
+					oneLine(t, err, "apt-get install redis-server", "brew install redis", "on PATH")
+					if !errors.Is(err, server.ErrUnavailable) {
+						t.Errorf("not ErrUnavailable: %v", err)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestAutoIsAContainer(t *testing.T) {
+	image := needImage(t)
+	_, got, err := container.Choose(t.Context(), server.KindAuto, os.Getenv("LOCKJAM_REDIS_IMAGE"), nil)
+	if err != nil || got != image {
+		t.Errorf("auto takes image %q instead of %q: %v", got, image, err)
+	}
+}
+
+// Every image that is missing is named, each on a line of its own; one that is there is not.
+func TestMissingImages(t *testing.T) {
+	there := needImage(t)
+	const one, other = "127.0.0.1:9/lockjam/no-such-image:1", "127.0.0.1:9/lockjam/no-such-image:2"
+	for _, kind := range []string{server.KindContainer, server.KindAuto} {
+		_, _, err := container.ChooseAll(t.Context(), kind, []string{one, there, other}, nil)
+		if err == nil || !errors.Is(err, server.ErrUnavailable) {
+			t.Fatalf("not ErrUnavailable: %v", err)
+		}
+		lines := strings.Split(err.Error(), "\n")
+		if len(lines) != 2 || !strings.Contains(lines[0], one) || !strings.Contains(lines[1], other) {
+			t.Errorf("%q", lines)
+		}
+	}
+	t.Setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
+	_, _, err := container.ChooseAll(t.Context(), server.KindAuto, []string{one, other}, nil)
+	oneLine(t, err, "/nonexistent/docker.sock")
+}
+
+// Several images are for containers. Other kinds have none, and a single one is chosen as ever.
+func TestChooseAll(t *testing.T) {
+	_, images, err := container.ChooseAll(t.Context(), "redis://127.0.0.1:9", []string{"redis:7", "redis:8"}, nil)
+	if err != nil || !slices.Equal(images, []string{""}) {
+		t.Errorf("an address has images %q: %v", images, err)
+	}
+	there := needImage(t)
+	for _, asked := range [][]string{nil, {there}} {
+		_, images, err := container.ChooseAll(t.Context(), server.KindContainer, asked, nil)
+		if err != nil || len(images) != 1 || images[0] == "" {
+			t.Errorf("%q: %q, %v", asked, images, err)
+		}
+	}
+}
+
+func TestTwice(t *testing.T) {
+	for _, c := range []struct {
+		images []string
+		want   string
+	}{
+		{nil, ""},
+		{[]string{"redis:7", "redis:8", "valkey/valkey:8", "mirror.example/redis:7"}, ""},
+		{[]string{"redis:7", "redis:8", "redis:7"}, "redis:7"},
+		{[]string{"redis", "docker.io/library/redis:latest"}, "docker.io/library/redis:latest"},
+		// No name of an image, and the same twice all the same.
+		{[]string{"No!", "No!"}, "No!"},
+	} {
+		if got := container.FirstDuplicate(c.images); got != c.want {
+			t.Errorf("%q: got %q, want %q", c.images, got, c.want)
+		}
+	}
+}
