@@ -28,7 +28,8 @@ func TestCommandEndsWithItsContext(t *testing.T) {
 	time.Sleep(50 * time.Millisecond) // until the command is under way
 	behind, done := server.Within(t.Context(), 50*time.Millisecond)
 	defer done()
-	if err := control.Admin.Get(behind, "late").Err(); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, server.ErrControlLost) ||
+	err := control.Admin.Get(behind, "late").Err()
+	if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, server.ErrControlLost) ||
 		!strings.Contains(err.Error(), "no answer to GET: none within 50ms") {
 		t.Errorf("a command that waits for its turn: %v", err)
 	}

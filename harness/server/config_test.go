@@ -31,7 +31,8 @@ func TestConfigWords(t *testing.T) {
 // reads.
 func TestLinesOfRedisConf(t *testing.T) {
 	c := server.Config{
-		"save": "3600 1 300 100", "client-output-buffer-limit": "normal 0 0 0 pubsub 1 1 1", "user": "a on\nb off", "hz": "10",
+		"save": "3600 1 300 100", "client-output-buffer-limit": "normal 0 0 0 pubsub 1 1 1",
+		"user": "a on\nb off", "hz": "10",
 	}
 	const want = `client-output-buffer-limit normal 0 0 0
 client-output-buffer-limit pubsub 1 1 1

@@ -47,7 +47,8 @@ func TestCloseEndsPendingCalls(t *testing.T) {
 func TestControlWithoutAName(t *testing.T) {
 	s := startProcess(t, "nameless", nil)
 	admin := openControl(t, s).Admin
-	if err := admin.Do(t.Context(), "ACL", "SETUSER", "looker", "on", ">secret", "~*", "+ping", "+info").Err(); err != nil {
+	user := []any{"ACL", "SETUSER", "looker", "on", ">secret", "~*", "+ping", "+info"}
+	if err := admin.Do(t.Context(), user...).Err(); err != nil {
 		t.Fatal(err)
 	}
 	e := server.Endpoint{Addr: s.Endpoint().Addr, Username: "looker", Password: "secret"}

@@ -12,9 +12,9 @@ import (
 type Feature struct {
 	Name    string `json:"name"`
 	Asked   string `json:"asked"`             // the command that the answer comes from
-	Has     *bool  `json:"has"`               // null: the server does not tell
+	Has     *bool  `json:"has"`               // null: the server would not say
 	Value   string `json:"value,omitempty"`   // of a setting
-	Unknown string `json:"unknown,omitempty"` // why it does not tell
+	Unknown string `json:"unknown,omitempty"` // why it would not say
 }
 
 // The features that AskFeatures asks for.

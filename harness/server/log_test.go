@@ -6,23 +6,32 @@ import (
 	"testing"
 )
 
+// at is how a line of a log begins, before its level.
+const at = "7:M 01 Dec 2026 02:00:00.000 "
+
 func TestLastWords(t *testing.T) {
 	const (
-		overcommit = "7:C 01 Dec 2026 02:00:00.000 # WARNING Memory overcommit must be enabled! Without it, a background save or replication may fail under low memory condition.\n"
-		starting   = "7:C 01 Dec 2026 02:00:00.000 # oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo\n" +
-			"7:C 01 Dec 2026 02:00:00.000 # Redis version=7.0.15, bits=64, commit=00000000, modified=0, pid=7, just started\n" +
-			"7:C 01 Dec 2026 02:00:00.000 # Configuration loaded\n"
+		overcommit = at + "# WARNING Memory overcommit must be enabled! Without it, a background save or replication " +
+			"may fail under low memory condition.\n"
+		starting = at + "# oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo\n" +
+			at + "# Redis version=7.0.15, bits=64, commit=00000000, modified=0, pid=7, just started\n" +
+			at + "# Configuration loaded\n"
+		noTLS = at + "# No tls-cert-file configured!\n" +
+			at + "# Failed to configure TLS. Check logs for more info.\n"
+		badDirective = "\n*** FATAL CONFIG FILE ERROR (Redis 7.0.15) ***\nReading the configuration file, at line 2\n" +
+			">>> 'maxmemory-policy nonsense'\nargument(s) must be one of the following: x\n"
 	)
 	for _, c := range []struct{ name, output, want string }{
-		{"the overcommit warning says nothing of the end",
-			overcommit + starting + "7:M 01 Dec 2026 02:00:00.000 # No tls-cert-file configured!\n7:M 01 Dec 2026 02:00:00.000 # Failed to configure TLS. Check logs for more info.\n",
+		{"the overcommit warning is not the reason", overcommit + starting + noTLS,
 			"No tls-cert-file configured!; Failed to configure TLS. Check logs for more info."},
-		{"nor does it where it comes last", starting + "7:M 01 Dec 2026 02:00:00.000 # Bind failed\n" + overcommit, "Bind failed"},
-		{"a complaint about redis.conf", starting + overcommit + "\n*** FATAL CONFIG FILE ERROR (Redis 7.0.15) ***\nReading the configuration file, at line 2\n>>> 'maxmemory-policy nonsense'\nargument(s) must be one of the following: x\n",
-			"Reading the configuration file, at line 2: >>> 'maxmemory-policy nonsense': argument(s) must be one of the following: x"},
-		{"nothing but what stands in every log", starting + overcommit + "7:M 01 Dec 2026 02:00:00.000 * Running mode=standalone, port=1.\n", "Running mode=standalone, port=1."},
-		{"no log of Redis's", "exec: no such file\n", "exec: no such file"},
-		{"nothing", "", "it said nothing"},
+		{"not even as the last line", starting + at + "# Bind failed\n" + overcommit, "Bind failed"},
+		{"an error about redis.conf", starting + overcommit + badDirective,
+			"Reading the configuration file, at line 2: >>> 'maxmemory-policy nonsense': " +
+				"argument(s) must be one of the following: x"},
+		{"only lines that are in every log", starting + overcommit + at + "* Running mode=standalone, port=1.\n",
+			"Running mode=standalone, port=1."},
+		{"not a log of Redis", "exec: no such file\n", "exec: no such file"},
+		{"no output", "", "it said nothing"},
 	} {
 		if got := LastWords([]byte(c.output)); got != c.want {
 			t.Errorf("%s:\n got %q\nwant %q", c.name, got, c.want)
@@ -31,10 +40,13 @@ func TestLastWords(t *testing.T) {
 }
 
 func TestDirective(t *testing.T) {
+	const where = "Reading the configuration file, at line 2: >>> "
 	for words, want := range map[string][2]string{
-		"Reading the configuration file, at line 2: >>> 'maxmemory-policy nonsense': argument(s) must be": {"maxmemory-policy", "'maxmemory-policy nonsense': argument(s) must be"},
-		">>> 'slaveof': wrong number of arguments":                                                        {"slaveof", "'slaveof': wrong number of arguments"},
-		"No tls-cert-file configured!":                                                                    {"", ""},
+		where + "'maxmemory-policy nonsense': argument(s) must be": {
+			"maxmemory-policy", "'maxmemory-policy nonsense': argument(s) must be",
+		},
+		">>> 'slaveof': wrong number of arguments": {"slaveof", "'slaveof': wrong number of arguments"},
+		"No tls-cert-file configured!":             {"", ""},
 	} {
 		if name, why := (&Ended{Words: words}).Directive(); name != want[0] || why != want[1] {
 			t.Errorf("%s: %q, %q", words, name, why)
@@ -43,11 +55,13 @@ func TestDirective(t *testing.T) {
 }
 
 func TestRefusalToStop(t *testing.T) {
+	const (
+		normal  = at + "# User requested shutdown...\n" + at + "* Saving the final RDB snapshot before exiting.\n"
+		refused = at + "# Error trying to save the DB, can't exit.\n" + at + "# Errors trying to shut down"
+		forced  = at + "# Error trying to save the DB. Exit anyway.\n"
+	)
 	for output, want := range map[string]string{
-		"": "",
-		"7:M 01 Dec 2026 02:00:00.000 # User requested shutdown...\n7:M 01 Dec 2026 02:00:00.000 * Saving the final RDB snapshot before exiting.\n": "",
-		"7:M 01 Dec 2026 02:00:00.000 # Error trying to save the DB, can't exit.\n7:M 01 Dec 2026 02:00:00.000 # Errors trying to shut down":        "Error trying to save the DB, can't exit",
-		"7:M 01 Dec 2026 02:00:00.000 # Error trying to save the DB. Exit anyway.\n":                                                                "",
+		"": "", normal: "", refused: "Error trying to save the DB, can't exit", forced: "",
 	} {
 		if got := RefusalToStop([]byte(output)); got != want {
 			t.Errorf("%q: %q, want %q", output, got, want)

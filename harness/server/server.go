@@ -40,7 +40,7 @@ type Info struct {
 	Binary string `json:"binary,omitempty"` // process only: the path of the server program
 	Addr   string `json:"addr,omitempty"`   // host:port
 
-	// Network is, of a container, shared with this machine or published through Docker's proxy.
+	// container only: shared with this machine, or published through Docker's proxy
 	Network string `json:"network,omitempty"`
 
 	Topology Topology `json:"topology,omitempty"` // where there is more than one node

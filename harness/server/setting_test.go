@@ -44,7 +44,8 @@ func TestSettingsThatCannotBeReadBack(t *testing.T) {
 	want := server.Config{"save": `""`, "rename-command": `FLUSHALL ""`}
 	c := openControl(t, startProcess(t, "unread", want)).Admin
 	differ, unread := server.ReadBack(t.Context(), c, want)
-	if len(differ) != 0 || len(unread) != 1 || unread[0].String() != `rename-command FLUSHALL "" (CONFIG GET answers nothing for it)` {
+	const renamed = `rename-command FLUSHALL "" (CONFIG GET answers nothing for it)`
+	if len(differ) != 0 || len(unread) != 1 || unread[0].String() != renamed {
 		t.Errorf("differ: %v, unread: %v", differ, unread)
 	}
 	if err := c.ACLSetUser(t.Context(), "default", "-config").Err(); err != nil {

@@ -18,12 +18,13 @@ import (
 func TestSweepOfForgedWorkspaces(t *testing.T) {
 	noContainers := func(context.Context) (server.Containers, error) { return nil, errors.New("no Docker") }
 	const owner = "lockjam workspace v1\nrun forged\n"
+	folder := func(path string) error { return os.Mkdir(path, 0o700) }
 	pipe := func(path string) error { return syscall.Mkfifo(path, 0o600) }
 	write := func(text string) func(string) error {
 		return func(path string) error { return os.WriteFile(path, []byte(text), 0o600) }
 	}
 	link := func(to string) func(string) error { return func(path string) error { return os.Symlink(to, path) } }
-	large := func(path string) error { // sparse: it takes no room
+	large := func(path string) error { // sparse: it takes no space on disk
 		return errors.Join(os.WriteFile(path, []byte(owner), 0o600), os.Truncate(path, 1<<40))
 	}
 	for _, c := range []struct {
@@ -34,11 +35,11 @@ func TestSweepOfForgedWorkspaces(t *testing.T) {
 	}{
 		{"owner is a pipe", pipe, nil, false, ""},
 		{"owner is a device", link("/dev/zero"), nil, false, ""},
-		{"owner is a folder", func(path string) error { return os.Mkdir(path, 0o700) }, nil, false, ""},
+		{"owner is a folder", folder, nil, false, ""},
 		{"owner is huge", large, nil, true, ""},
 		{"started is a pipe", write(owner), pipe, false, "is no plain file"},
 		{"started is a device", write(owner), link("/dev/zero"), false, "too many levels of symbolic links"},
-		{"started is a folder", write(owner), func(path string) error { return os.Mkdir(path, 0o700) }, false, "is no plain file"},
+		{"started is a folder", write(owner), folder, false, "is no plain file"},
 		{"started is huge", write(owner), large, false, "token too long"},
 		{"nothing but an owner", write(owner), nil, true, ""},
 	} {

@@ -11,9 +11,9 @@ import (
 	"github.com/lockjam/lockjam/harness/server/container"
 )
 
-// BenchmarkLife is what a server costs that comes up, is asked nothing, and is stopped: by the
-// clock, and in CPU time of this whole machine, since most of a container's is Docker's. Run it
-// with nothing beside it.
+// BenchmarkLife measures the start and stop of an idle server: the time, and the CPU time of the
+// whole machine, since most of a container's is used by Docker. Run it on an otherwise idle
+// machine.
 func BenchmarkLife(b *testing.B) {
 	for _, kind := range []string{server.KindProcess, server.KindContainer} {
 		b.Run(kind, func(b *testing.B) {
@@ -43,7 +43,7 @@ func BenchmarkLife(b *testing.B) {
 	}
 }
 
-// busy is the CPU time in ms that all of this machine has used since it was started (proc(5),
+// busy returns the CPU time in ms that the machine has used since it was started (proc(5),
 // /proc/stat: user, nice, system, idle, iowait, irq and softirq in hundredths of a second).
 func busy(b *testing.B) float64 {
 	b.Helper()

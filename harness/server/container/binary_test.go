@@ -12,7 +12,7 @@ import (
 	"github.com/lockjam/lockjam/harness/server/container"
 )
 
-// programs makes a folder with programs of these names, each of which is the real server.
+// programs creates a folder with programs of these names, each of which runs the real server.
 func programs(t *testing.T, names ...string) string {
 	t.Helper()
 	real := ""
@@ -30,20 +30,22 @@ func programs(t *testing.T, names ...string) string {
 	return dir
 }
 
-// binaryOf starts a server of a kind and returns the program that it is.
+// binaryOf starts a server of a kind and returns the path of its program.
 func binaryOf(t *testing.T, kind string, topology server.Topology) string {
 	t.Helper()
 	starter, _, err := container.Choose(t.Context(), kind, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return start(t, starter, server.Spec{Config: small, Workspace: newWorkspace(t), Name: "chosen", Topology: topology}).Info().Binary
+	spec := server.Spec{Config: small, Workspace: newWorkspace(t), Name: "chosen", Topology: topology}
+	return start(t, starter, spec).Info().Binary
 }
 
-// The first on PATH is taken, whichever of the two it is.
+// The first server on PATH is taken, be it Redis or Valkey.
 func TestProcessIsTheFirstOnPath(t *testing.T) {
 	needProcess(t)
-	valkey, redis, both, none := programs(t, "valkey-server"), programs(t, "redis-server"), programs(t, "valkey-server", "redis-server"), t.TempDir()
+	valkey, redis := programs(t, "valkey-server"), programs(t, "redis-server")
+	both, none := programs(t, "valkey-server", "redis-server"), t.TempDir()
 	if err := os.WriteFile(filepath.Join(none, "redis-server"), []byte("not executable"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -64,8 +66,8 @@ func TestProcessIsTheFirstOnPath(t *testing.T) {
 	}
 }
 
-// A program that is named is used for every node, whatever is on PATH.
-func TestProcessThatIsNamed(t *testing.T) {
+// A named program is used for every node, whatever is on PATH.
+func TestNamedProgram(t *testing.T) {
 	needProcess(t)
 	named := filepath.Join(programs(t, "my-server"), "my-server")
 	t.Setenv("PATH", "/nonexistent:/bin:/usr/bin")
@@ -76,7 +78,7 @@ func TestProcessThatIsNamed(t *testing.T) {
 	}
 }
 
-func TestProcessThatIsNoServer(t *testing.T) {
+func TestNamedProgramThatIsNoServer(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
@@ -93,7 +95,7 @@ func TestProcessThatIsNoServer(t *testing.T) {
 		if !errors.Is(err, server.ErrUnavailable) {
 			t.Errorf("%s: not ErrUnavailable: %v", kind, err)
 		}
-		oneLine(t, err, words)
+		wantOneLine(t, err, words)
 	}
 	if _, _, err := container.Choose(t.Context(), "process:", "", nil); !errors.Is(err, server.ErrUsage) {
 		t.Errorf("no program: %v", err)

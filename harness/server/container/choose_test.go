@@ -13,11 +13,12 @@ import (
 
 func TestMissingImage(t *testing.T) {
 	needImage(t)
-	const image = "127.0.0.1:9/lockjam/no-such-image:1" // a registry that refuses at once, and is never left for another
+	// This registry refuses at once, and Docker does not replace it by another.
+	const image = "127.0.0.1:9/lockjam/no-such-image:1"
 	var said []string
 	say := func(s string) { said = append(said, s) }
 	_, _, err := container.Choose(t.Context(), server.KindContainer, image, say)
-	oneLine(t, err, image, "cannot be pulled", "refused")
+	wantOneLine(t, err, image, "cannot be pulled", "refused")
 	if !errors.Is(err, server.ErrUnavailable) {
 		t.Errorf("not ErrUnavailable: %v", err)
 	}
@@ -26,7 +27,7 @@ func TestMissingImage(t *testing.T) {
 	}
 	w := newWorkspace(t)
 	_, err = container.Start(t.Context(), server.Spec{Config: small, Image: image, Workspace: w, Name: "missing"})
-	oneLine(t, err, image)
+	wantOneLine(t, err, image)
 	nothingLeft(t, w)
 }
 
@@ -39,7 +40,7 @@ func TestUnknownKind(t *testing.T) {
 		"redis://u:secret@127.0.0.1:port":   {"not repeated"},
 		"redis://u:secret@h:1/x?read_time=": {"not repeated"},
 
-		// What is special in a password belongs percent-encoded.
+		// Special characters in a password must be percent-encoded.
 		"redis://:sec/secret@h:1":       {"%2F", "not repeated"},
 		"redis://:secret?x@h:1":         {"%3F", "not repeated"},
 		"redis://:secret#x@h:1":         {"%23", "not repeated"},
@@ -60,7 +61,7 @@ func TestUnknownKind(t *testing.T) {
 		"redis://h:0":                   {"no port has the number 0"},
 	} {
 		_, _, err := container.Choose(t.Context(), kind, "", nil)
-		oneLine(t, err, words...)
+		wantOneLine(t, err, words...)
 		if !errors.Is(err, server.ErrUsage) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: %v", kind, err)
 		}
@@ -73,7 +74,7 @@ func TestAddressWithoutServer(t *testing.T) {
 		t.Fatal(image, err)
 	}
 	_, err = starter(t.Context(), server.Spec{})
-	oneLine(t, err, "127.0.0.1:9", "refused")
+	wantOneLine(t, err, "127.0.0.1:9", "refused")
 	if !errors.Is(err, server.ErrUnavailable) {
 		t.Errorf("not ErrUnavailable: %v", err)
 	}
@@ -87,12 +88,12 @@ func TestWithoutDocker(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("DOCKER_HOST", host)
 			_, _, err := container.Choose(t.Context(), server.KindContainer, "", nil)
-			oneLine(t, err, host)
+			wantOneLine(t, err, host)
 			if !errors.Is(err, server.ErrUnavailable) {
 				t.Errorf("not ErrUnavailable: %v", err)
 			}
 			_, err = container.Start(t.Context(), server.Spec{Config: small, Workspace: newWorkspace(t), Name: "no-docker"})
-			oneLine(t, err, host)
+			wantOneLine(t, err, host)
 
 			t.Run("auto is a process", func(t *testing.T) {
 				needProcess(t)
@@ -113,7 +114,7 @@ func TestWithoutDocker(t *testing.T) {
 				onlyOnPath(t, "", "")
 				for _, kind := range []string{server.KindAuto, server.KindProcess} {
 					_, _, err := container.Choose(t.Context(), kind, "", nil)
-					oneLine(t, err, "apt-get install redis-server", "brew install redis", "on PATH")
+					wantOneLine(t, err, "apt-get install redis-server", "brew install redis", "on PATH")
 					if !errors.Is(err, server.ErrUnavailable) {
 						t.Errorf("not ErrUnavailable: %v", err)
 					}
@@ -131,7 +132,7 @@ func TestAutoIsAContainer(t *testing.T) {
 	}
 }
 
-// Every image that is missing is named, each on a line of its own; one that is there is not.
+// The error names every missing image, each on a line of its own, and no other image.
 func TestMissingImages(t *testing.T) {
 	there := needImage(t)
 	const one, other = "127.0.0.1:9/lockjam/no-such-image:1", "127.0.0.1:9/lockjam/no-such-image:2"
@@ -147,10 +148,10 @@ func TestMissingImages(t *testing.T) {
 	}
 	t.Setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
 	_, _, err := container.ChooseAll(t.Context(), server.KindAuto, []string{one, other}, nil)
-	oneLine(t, err, "/nonexistent/docker.sock")
+	wantOneLine(t, err, "/nonexistent/docker.sock")
 }
 
-// Several images are for containers. Other kinds have none, and a single one is chosen as ever.
+// Only containers have images. A single image is chosen as Choose does.
 func TestChooseAll(t *testing.T) {
 	_, images, err := container.ChooseAll(t.Context(), "redis://127.0.0.1:9", []string{"redis:7", "redis:8"}, nil)
 	if err != nil || !slices.Equal(images, []string{""}) {
@@ -165,7 +166,7 @@ func TestChooseAll(t *testing.T) {
 	}
 }
 
-func TestTwice(t *testing.T) {
+func TestFirstDuplicate(t *testing.T) {
 	for _, c := range []struct {
 		images []string
 		want   string
@@ -174,7 +175,7 @@ func TestTwice(t *testing.T) {
 		{[]string{"redis:7", "redis:8", "valkey/valkey:8", "mirror.example/redis:7"}, ""},
 		{[]string{"redis:7", "redis:8", "redis:7"}, "redis:7"},
 		{[]string{"redis", "docker.io/library/redis:latest"}, "docker.io/library/redis:latest"},
-		// No name of an image, and the same twice all the same.
+		// Not a valid name of an image, but still a duplicate.
 		{[]string{"No!", "No!"}, "No!"},
 	} {
 		if got := container.FirstDuplicate(c.images); got != c.want {

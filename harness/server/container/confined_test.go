@@ -13,19 +13,22 @@ import (
 	"github.com/lockjam/lockjam/harness/server/container"
 )
 
-// likeOfficial makes an image as the official ones are: the data belong to a user of the image's,
-// to which the entrypoint becomes. Without its capabilities that entrypoint fails, so a server that
-// starts has been started without it.
+// likeOfficial makes an image like the official ones: the data belong to a user of the image, to
+// which the entrypoint switches. Without capabilities that entrypoint fails, so a server that
+// starts was started without it.
 func likeOfficial(t *testing.T, image string, changes ...string) string {
 	t.Helper()
 	d := docker(t)
-	made, err := d.ContainerCreate(t.Context(), client.ContainerCreateOptions{Config: &dockercontainer.Config{Image: image, Cmd: []string{"none"}}})
+	made, err := d.ContainerCreate(t.Context(), client.ContainerCreateOptions{
+		Config: &dockercontainer.Config{Image: image, Cmd: []string{"none"}},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _, _ = d.ContainerRemove(t.Context(), made.ID, client.ContainerRemoveOptions{}) }()
 	ref := "lockjam-test-" + strings.ToLower(t.Name()[strings.LastIndex(t.Name(), "/")+1:]) + ":1"
-	if _, err := d.ContainerCommit(t.Context(), made.ID, client.ContainerCommitOptions{Reference: ref, Changes: changes}); err != nil {
+	commit := client.ContainerCommitOptions{Reference: ref, Changes: changes}
+	if _, err := d.ContainerCommit(t.Context(), made.ID, commit); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -36,8 +39,8 @@ func likeOfficial(t *testing.T, image string, changes ...string) string {
 	return ref
 }
 
-// A container has none of root's capabilities, and its server does all the same what one does: it
-// saves, rewrites its redis.conf, and keeps its data over a restart.
+// A container has no capabilities, and its server still works: it saves, rewrites its redis.conf,
+// and keeps its data across a restart.
 func TestContainersAreConfined(t *testing.T) {
 	plain := needImage(t)
 	for _, c := range []struct {
@@ -52,8 +55,9 @@ func TestContainersAreConfined(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			config := small.With(server.Config{"save": "3600 1"})
-			s := start(t, container.Start, server.Spec{Config: config, Image: c.image(t), Workspace: newWorkspace(t), Name: "confined"})
-			confined(t)
+			spec := server.Spec{Config: config, Image: c.image(t), Workspace: newWorkspace(t), Name: "confined"}
+			s := start(t, container.Start, spec)
+			checkConfined(t)
 			control := openControl(t, s)
 			if err := control.Admin.Set(t.Context(), "lock:a", "1", 0).Err(); err != nil {
 				t.Fatal(err)
@@ -74,11 +78,12 @@ func TestContainersAreConfined(t *testing.T) {
 	}
 }
 
-// confined looks at the one container of this test.
-func confined(t *testing.T) {
+// checkConfined inspects the container of this test.
+func checkConfined(t *testing.T) {
 	t.Helper()
 	d := docker(t)
-	found, err := d.ContainerList(t.Context(), client.ContainerListOptions{Filters: client.Filters{}.Add("label", "dev.lockjam.run=test").Add("name", "confined")})
+	filters := client.Filters{}.Add("label", "dev.lockjam.run=test").Add("name", "confined")
+	found, err := d.ContainerList(t.Context(), client.ContainerListOptions{Filters: filters})
 	if err != nil || len(found.Items) == 0 {
 		t.Fatal(len(found.Items), err)
 	}
@@ -88,7 +93,8 @@ func confined(t *testing.T) {
 			t.Fatal(err)
 		}
 		host := answer.Container.HostConfig
-		if !slices.Equal(host.CapDrop, []string{"ALL"}) || len(host.CapAdd) > 0 || !slices.Contains(host.SecurityOpt, "no-new-privileges") || host.Privileged {
+		if !slices.Equal(host.CapDrop, []string{"ALL"}) || len(host.CapAdd) > 0 || host.Privileged ||
+			!slices.Contains(host.SecurityOpt, "no-new-privileges") {
 			t.Errorf("capabilities -%q +%q, %q", host.CapDrop, host.CapAdd, host.SecurityOpt)
 		}
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/lockjam/lockjam/harness/server/process"
 )
 
-// subject is one kind of server under the contract.
+// subject is a server that is held to the contract.
 type subject struct {
 	server.Server
 	ours      bool // lockjam started it, so it may be killed
@@ -25,12 +25,13 @@ type subject struct {
 	pid       int // 0: unknown
 }
 
-// TestContract holds every kind of server to the same promises. Its steps build on each other.
+// TestContract checks the same contract for every kind of server. Its steps build on each other.
 func TestContract(t *testing.T) {
 	inContainer := func(starter server.Starter) func(t *testing.T) *subject {
 		return func(t *testing.T) *subject {
 			image, w := needImage(t), newWorkspace(t)
-			return &subject{start(t, starter, server.Spec{Config: small, Image: image, Workspace: w, Name: "contract"}), true, w, 0}
+			spec := server.Spec{Config: small, Image: image, Workspace: w, Name: "contract"}
+			return &subject{start(t, starter, spec), true, w, 0}
 		}
 	}
 	kinds := []struct {
@@ -40,8 +41,8 @@ func TestContract(t *testing.T) {
 		{"process", server.KindProcess, startProcess},
 		{"container", server.KindContainer, inContainer(container.Start)},
 		{"container with published ports", server.KindContainer, inContainer(container.StartPublished)},
-		// Attached to a process that the test starts: everything that needs an owner is refused,
-		// the rest holds.
+		// Attached to a process that the test starts: actions of an owner are refused, the rest
+		// holds.
 		{"address", server.KindAddress, func(t *testing.T) *subject {
 			under := startProcess(t)
 			s := start(t, server.Attach("redis://"+under.Endpoint().Addr), server.Spec{})
@@ -94,13 +95,15 @@ func (s *subject) configuration(t *testing.T) {
 		t.Errorf("a wrong maxclients passes: %v", err)
 	}
 	list, err := control.Sampler.ClientList(t.Context()).Result()
-	if err != nil || !strings.Contains(list, "name=lockjam-control-sampler") || !strings.Contains(list, "name=lockjam-control-admin") {
-		t.Errorf("control connections in CLIENT LIST: %v\n%s", err, list)
+	for _, name := range []string{"name=lockjam-control-sampler", "name=lockjam-control-admin"} {
+		if err != nil || !strings.Contains(list, name) {
+			t.Errorf("%s is not in CLIENT LIST: %v\n%s", name, err, list)
+		}
 	}
 }
 
-// console runs redis-cli as an operator would: on a server with room, on a full one, and for a
-// command that does not end.
+// console runs redis-cli as an operator would: on a server with free slots, on a full one, and with
+// a command that does not end.
 func (s *subject) console(t *testing.T) {
 	shell, ok := s.Server.(server.Console)
 	if !ok {
@@ -124,7 +127,7 @@ func (s *subject) console(t *testing.T) {
 		t.Errorf("monitor, after %v: %q", time.Since(begun), said)
 	}
 	control := openControl(t, s)
-	// In a container that redis-cli is still there; it goes with its connection.
+	// In a container that redis-cli is still running; it ends with its connection.
 	if err := control.Admin.Do(t.Context(), "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes").Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -146,13 +149,14 @@ func (s *subject) fullServer(t *testing.T) {
 	if !strings.Contains(refusal, "max number of clients") {
 		t.Errorf("one connection more is answered with %q", refusal)
 	}
-	if _, err := server.OpenControl(t.Context(), server.Endpoint{Addr: s.Endpoint().Addr}); !errors.Is(err, server.ErrRefused) {
+	_, err := server.OpenControl(t.Context(), server.Endpoint{Addr: s.Endpoint().Addr})
+	if !errors.Is(err, server.ErrRefused) {
 		t.Errorf("a second control on a full server: %v", err)
 	}
-	// A context that is over, and a pipeline, must not cost the connection.
-	over, cancel := context.WithCancel(t.Context())
+	// Neither a context that has ended nor a pipeline may lose the connection.
+	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	_ = control.Sampler.Ping(over).Err()
+	_ = control.Sampler.Ping(ended).Err()
 	pipe := control.Sampler.Pipeline()
 	pipe.Ping(t.Context())
 	pipe.Ping(t.Context())
@@ -180,8 +184,8 @@ func (s *subject) killAndRestart(t *testing.T) {
 	if connection, err := net.Dial("tcp", addr); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("dial after kill: %v, %v", connection, err)
 	}
-	// The first call may see how the connection went, every later one says that it is lost, and
-	// none dials.
+	// The first call may report how the connection was lost; every later one answers
+	// ErrControlLost, and none dials.
 	for range 3 {
 		if err := control.Admin.Ping(ctx).Err(); err == nil {
 			t.Error("a control client answers after the server was killed")
@@ -250,8 +254,8 @@ func (s *subject) persistence(t *testing.T) {
 		{small, 0},  // the server before it did not save
 		{saving, 0}, // set now, to be saved at the next restart
 		{saving, 1}, // and again
-		{small, 1},  // read at the start; not saved any more
-		{small, 1},  // the file of last time is still there
+		{small, 1},  // read at the start; no longer saved
+		{small, 1},  // the file of the last save is still there
 	} {
 		if err := s.Restart(ctx, step.config); err != nil {
 			t.Fatal(err)
@@ -269,17 +273,19 @@ func (s *subject) persistence(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if lost, err := control.Admin.Exists(ctx, "lost").Result(); err != nil || (lost == 1) != (step.config["save"] == `""`) {
+		lost, err := control.Admin.Exists(ctx, "lost").Result()
+		if err != nil || (lost == 1) != (step.config["save"] == `""`) {
 			t.Errorf("save %s: the key that is never saved exists %d times: %v", step.config["save"], lost, err)
 		}
 	}
 }
 
-// swarmAtRestart has far more workers than slots dial as fast as they can while the server comes
-// back.
+// swarmAtRestart lets far more workers than there are slots dial as fast as they can while the
+// server restarts.
 func (s *subject) swarmAtRestart(t *testing.T) {
 	if !s.hasGate(t) {
-		t.Skip("this server cannot change its port while it runs (Redis before 7.0): there is no gate, and the swarm may be faster")
+		t.Skip("this server cannot change its port while it runs (Redis before 7.0): " +
+			"there is no gate, and the swarm may be faster")
 	}
 	ctx := within(t, 20*time.Second)
 	stop := make(chan struct{})
@@ -293,7 +299,7 @@ func (s *subject) swarmAtRestart(t *testing.T) {
 		if err := s.Restart(ctx, small); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(20 * time.Millisecond) // the swarm has long taken the rest
+		time.Sleep(20 * time.Millisecond) // the swarm has taken the rest by then
 		control, err := server.OpenControl(ctx, s.Endpoint())
 		if err != nil {
 			t.Fatal(err)
@@ -304,7 +310,7 @@ func (s *subject) swarmAtRestart(t *testing.T) {
 	}
 }
 
-// hasGate asks whether the server can change its port while it runs.
+// hasGate reports whether the server can change its port while it runs.
 func (s *subject) hasGate(t *testing.T) bool {
 	t.Helper()
 	admin := openControl(t, s).Admin
@@ -336,7 +342,7 @@ func (s *subject) everyLife(t *testing.T) {
 	// One at the start and one per restart above.
 	lives := 1 + 1 + 1 + 5 + 3 + 2
 	if !s.hasGate(t) {
-		lives += 1 - 3 // one that was to move from its gate and could not; those with a swarm were left out
+		lives += 1 - 3 // one that could not move from its gate; those with a swarm were skipped
 	}
 	if got := bytes.Count(log, []byte("Ready to accept connections")); got != lives {
 		t.Errorf("the log has %d lives instead of %d", got, lives)
@@ -364,9 +370,11 @@ func (s *subject) stop(t *testing.T) {
 	if after, err := s.Log(ctx); err != nil || !bytes.HasPrefix(after, log) {
 		t.Errorf("the log after stop does not begin with the log before: %v", err)
 	}
-	for name, call := range map[string]error{"kill": s.Kill(ctx), "pause": s.Pause(ctx), "restart": s.Restart(ctx, small)} {
-		if call == nil {
-			t.Errorf("%s works after stop", name)
+	for verb, err := range map[string]error{
+		"kill": s.Kill(ctx), "pause": s.Pause(ctx), "restart": s.Restart(ctx, small),
+	} {
+		if err == nil {
+			t.Errorf("%s works after stop", verb)
 		}
 	}
 	folderIsEmpty(t, s.workspace)
@@ -399,8 +407,8 @@ func (s *subject) notOurs(t *testing.T) {
 	}
 }
 
-// openControl opens a control that is closed at the end of the step. The slots of connections that
-// were closed just before may not be free yet, so it tries for a while.
+// openControl opens a control and closes it at the end of the step. It retries for about a second,
+// because the slots of connections that were just closed may not be free yet.
 func openControl(t *testing.T, s server.Server) *server.Control {
 	t.Helper()
 	control, err := server.OpenControl(t.Context(), s.Endpoint())
@@ -419,7 +427,7 @@ func openControl(t *testing.T, s server.Server) *server.Control {
 	return control
 }
 
-// processID asks the server for its pid.
+// processID returns the server's pid.
 func processID(t *testing.T, s server.Server) int {
 	t.Helper()
 	control, err := server.OpenControl(t.Context(), s.Endpoint())
@@ -434,7 +442,7 @@ func processID(t *testing.T, s server.Server) int {
 	return atoi(t, info["Server"]["process_id"])
 }
 
-// ask dials, sends PING, and returns the connection with the first line that comes back.
+// ask dials, sends PING, and returns the connection and the first line of the answer.
 func ask(t *testing.T, addr string) (net.Conn, string) {
 	t.Helper()
 	connection, err := net.Dial("tcp", addr)
@@ -443,7 +451,7 @@ func ask(t *testing.T, addr string) (net.Conn, string) {
 	}
 	t.Cleanup(func() { connection.Close() })
 	connection.SetDeadline(time.Now().Add(5 * time.Second))
-	connection.Write([]byte("PING\r\n")) // a server that refuses may have closed already; its text is there all the same
+	connection.Write([]byte("PING\r\n")) // may fail on a full server, whose answer can be read all the same
 	answer, err := bufio.NewReader(connection).ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
@@ -451,7 +459,7 @@ func ask(t *testing.T, addr string) (net.Conn, string) {
 	return connection, strings.TrimSpace(answer)
 }
 
-// fill takes n slots. It tries for a while, as openControl does.
+// fill takes n slots. It retries, as openControl does.
 func fill(t *testing.T, addr string, n int) []net.Conn {
 	t.Helper()
 	var taken []net.Conn
@@ -469,7 +477,7 @@ func fill(t *testing.T, addr string, n int) []net.Conn {
 	return taken
 }
 
-// occupy takes a slot and keeps it; it dials again, every 2 ms, as long as it has none.
+// occupy takes a slot and keeps it until stop is closed. It redials every 2 ms while it has none.
 func occupy(addr string, stop <-chan struct{}) {
 	for {
 		if connection, err := net.Dial("tcp", addr); err == nil {
@@ -481,7 +489,7 @@ func occupy(addr string, stop <-chan struct{}) {
 				}
 				connection.Close()
 			}()
-			// A slot is there for good, a refusal ends with an error.
+			// A slot is kept until then; a refused connection ends with an error.
 			buffer := make([]byte, 64)
 			for err == nil {
 				_, err = connection.Read(buffer)

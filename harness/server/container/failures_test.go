@@ -18,8 +18,8 @@ import (
 	"github.com/lockjam/lockjam/harness/server/process"
 )
 
-// oneLine checks that an error is one line and says all that it has to.
-func oneLine(t *testing.T, err error, words ...string) {
+// wantOneLine checks that an error is one line and contains all of the words.
+func wantOneLine(t *testing.T, err error, words ...string) {
 	t.Helper()
 	if err == nil {
 		t.Fatalf("no error; it should say %q", words)
@@ -34,8 +34,8 @@ func oneLine(t *testing.T, err error, words ...string) {
 	}
 }
 
-// starters are the kinds that start something, with what they need to do so.
-func starters(t *testing.T, test func(t *testing.T, starter server.Starter, spec server.Spec)) {
+// forEachKind runs a test on each kind of server that lockjam starts.
+func forEachKind(t *testing.T, test func(t *testing.T, starter server.Starter, spec server.Spec)) {
 	t.Run(server.KindProcess, func(t *testing.T) {
 		needProcess(t)
 		test(t, process.Start, server.Spec{Config: small, Workspace: newWorkspace(t), Name: "failures"})
@@ -46,7 +46,7 @@ func starters(t *testing.T, test func(t *testing.T, starter server.Starter, spec
 	})
 }
 
-// nothingLeft checks that a failed start has cleaned up after itself.
+// nothingLeft checks that a failed start has removed everything.
 func nothingLeft(t *testing.T, w *server.Workspace) {
 	t.Helper()
 	folderIsEmpty(t, w)
@@ -58,7 +58,7 @@ func nothingLeft(t *testing.T, w *server.Workspace) {
 }
 
 func TestPortInUse(t *testing.T) {
-	starters(t, func(t *testing.T, starter server.Starter, spec server.Spec) {
+	forEachKind(t, func(t *testing.T, starter server.Starter, spec server.Spec) {
 		taken, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
@@ -66,15 +66,15 @@ func TestPortInUse(t *testing.T) {
 		defer taken.Close()
 		spec.Port = taken.Addr().(*net.TCPAddr).Port
 		_, err = starter(t.Context(), spec)
-		oneLine(t, err, fmt.Sprintf("port %d on 127.0.0.1", spec.Port), "already in use")
+		wantOneLine(t, err, fmt.Sprintf("port %d on 127.0.0.1", spec.Port), "already in use")
 		nothingLeft(t, spec.Workspace)
 	})
 }
 
-// A Redis of somebody else answers on the port: it must not be taken for ours, which would be
-// flushed in the end.
+// Another program's Redis answers on the port: it must not be mistaken for ours, which may be
+// flushed.
 func TestPortOfAnotherRedis(t *testing.T) {
-	starters(t, func(t *testing.T, starter server.Starter, spec server.Spec) {
+	forEachKind(t, func(t *testing.T, starter server.Starter, spec server.Spec) {
 		needProcess(t)
 		theirs := start(t, process.Start, server.Spec{Config: small, Workspace: newWorkspace(t), Name: "theirs"})
 		_, port, err := net.SplitHostPort(theirs.Endpoint().Addr)
@@ -85,13 +85,13 @@ func TestPortOfAnotherRedis(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = starter(t.Context(), spec)
-		oneLine(t, err, fmt.Sprintf("port %d on 127.0.0.1", spec.Port), "already in use")
+		wantOneLine(t, err, fmt.Sprintf("port %d on 127.0.0.1", spec.Port), "already in use")
 		nothingLeft(t, spec.Workspace)
 	})
 }
 
 func TestGivenPort(t *testing.T) {
-	starters(t, func(t *testing.T, starter server.Starter, spec server.Spec) {
+	forEachKind(t, func(t *testing.T, starter server.Starter, spec server.Spec) {
 		spec.Port = 19379
 		if s := start(t, starter, spec); s.Endpoint().Addr != "127.0.0.1:19379" {
 			t.Errorf("it listens on %s", s.Endpoint().Addr)
@@ -100,26 +100,25 @@ func TestGivenPort(t *testing.T) {
 }
 
 func TestBadDirective(t *testing.T) {
-	starters(t, func(t *testing.T, starter server.Starter, spec server.Spec) {
+	forEachKind(t, func(t *testing.T, starter server.Starter, spec server.Spec) {
 		spec.Config = small.With(server.Config{"no-such-directive": "1"})
 		_, err := starter(t.Context(), spec)
-		oneLine(t, err, "no-such-directive", "Bad directive")
+		wantOneLine(t, err, "no-such-directive", "Bad directive")
 		nothingLeft(t, spec.Workspace)
 	})
 }
 
-// A restart that fails leaves a server that is down, and that another restart brings back. What
-// ends at once is heard as well where several start side by side: Docker notes late then that they
-// have started.
-func TestBadDirectiveSideBySide(t *testing.T) {
-	starters(t, func(t *testing.T, starter server.Starter, spec server.Spec) {
+// The reason of a server that ends at once is also found when several start concurrently: Docker
+// then notes late that they have started.
+func TestBadDirectiveConcurrently(t *testing.T) {
+	forEachKind(t, func(t *testing.T, starter server.Starter, spec server.Spec) {
 		spec.Config = small.With(server.Config{"no-such-directive": "1"})
 		var wg sync.WaitGroup
 		for range 6 {
 			wg.Go(func() {
 				for range 2 {
 					if _, err := starter(t.Context(), spec); err == nil || !strings.Contains(err.Error(), "no-such-directive") {
-						t.Errorf("it does not say what it does not take: %v", err)
+						t.Errorf("the error does not name the directive: %v", err)
 					}
 				}
 			})
@@ -128,10 +127,12 @@ func TestBadDirectiveSideBySide(t *testing.T) {
 	})
 }
 
+// After a failed restart the server is down, and another restart brings it back.
 func TestRestartAfterBadDirective(t *testing.T) {
-	starters(t, func(t *testing.T, starter server.Starter, spec server.Spec) {
+	forEachKind(t, func(t *testing.T, starter server.Starter, spec server.Spec) {
 		s := start(t, starter, spec)
-		oneLine(t, s.Restart(t.Context(), small.With(server.Config{"no-such-directive": "1"})), "no-such-directive", "Bad directive")
+		err := s.Restart(t.Context(), small.With(server.Config{"no-such-directive": "1"}))
+		wantOneLine(t, err, "no-such-directive", "Bad directive")
 		if err := s.Pause(t.Context()); err == nil {
 			t.Error("a server that is down can be paused")
 		}
@@ -142,10 +143,10 @@ func TestRestartAfterBadDirective(t *testing.T) {
 	})
 }
 
-// Redis before 7.0 cannot change its port while it runs, and no Redis can without CONFIG: then the
-// restart has no gate.
+// Redis before 7.0 cannot change its port while it runs, and no Redis can without CONFIG. A restart
+// then has no gate.
 func TestRestartWithoutGate(t *testing.T) {
-	starters(t, func(t *testing.T, starter server.Starter, spec server.Spec) {
+	forEachKind(t, func(t *testing.T, starter server.Starter, spec server.Spec) {
 		spec.Config = small.With(server.Config{"rename-command": `CONFIG ""`})
 		s := start(t, starter, spec)
 		for range 2 {
@@ -158,7 +159,7 @@ func TestRestartWithoutGate(t *testing.T) {
 }
 
 func TestPassword(t *testing.T) {
-	starters(t, func(t *testing.T, starter server.Starter, spec server.Spec) {
+	forEachKind(t, func(t *testing.T, starter server.Starter, spec server.Spec) {
 		spec.Config = small.With(server.Config{"requirepass": `"first secret"`})
 		s := start(t, starter, spec)
 		openControl(t, s)
@@ -175,12 +176,13 @@ func TestPassword(t *testing.T) {
 	})
 }
 
-// The swarm's largest scenario has 10,000 slots, which takes 10,032 file descriptors. The soft
-// limit is often 1,024: Redis raises it by itself, up to the hard limit.
+// The largest scenario has 10,000 slots, which need 10,032 file descriptors. The soft limit is
+// often 1,024: Redis raises it itself, up to the hard limit.
 func TestTenThousandSlots(t *testing.T) {
-	starters(t, func(t *testing.T, starter server.Starter, spec server.Spec) {
+	forEachKind(t, func(t *testing.T, starter server.Starter, spec server.Spec) {
 		spec.Config = small.With(server.Config{"maxclients": "10000"})
-		if err := server.VerifyMaxClients(t.Context(), openControl(t, start(t, starter, spec)), 10000); err != nil {
+		control := openControl(t, start(t, starter, spec))
+		if err := server.VerifyMaxClients(t.Context(), control, 10000); err != nil {
 			t.Error(err)
 		}
 	})
@@ -191,8 +193,9 @@ func TestTooFewFileDescriptors(t *testing.T) {
 	real := lookPath(t, "redis-server")
 	wrapper := "ulimit -n 200\nexec " + real
 	if os.Getuid() == 0 {
-		// Root may raise the hard limit again, unless it has lost that capability.
-		wrapper = "ulimit -n 200\nexec " + lookPath(t, "setpriv") + " --bounding-set=-sys_resource --inh-caps=-sys_resource " + real
+		// Root could raise the hard limit again, unless it lacks that capability.
+		wrapper = "ulimit -n 200\nexec " + lookPath(t, "setpriv") +
+			" --bounding-set=-sys_resource --inh-caps=-sys_resource " + real
 	}
 	onlyOnPath(t, "redis-server", wrapper)
 	s := start(t, process.Start, server.Spec{
@@ -202,7 +205,8 @@ func TestTooFewFileDescriptors(t *testing.T) {
 	if got, err := control.MaxClients(t.Context()); err != nil || got != 200-32 {
 		t.Errorf("maxclients is %d, %v", got, err)
 	}
-	oneLine(t, server.VerifyMaxClients(t.Context(), control, 1000), "168 instead of 1000", "1032 file descriptors", "ulimit")
+	err := server.VerifyMaxClients(t.Context(), control, 1000)
+	wantOneLine(t, err, "168 instead of 1000", "1032 file descriptors", "ulimit")
 }
 
 // onlyOnPath makes a shell script the only program on PATH.
@@ -217,20 +221,23 @@ func onlyOnPath(t *testing.T, name, script string) {
 	t.Setenv("PATH", dir)
 }
 
-// Docker that ends in the middle of a run: the test puts a door in front of it, and shuts it.
-func TestDockerGoneInMidRun(t *testing.T) {
+// Docker stops answering in the middle of a run: the test puts a socket in front of Docker's and
+// closes it.
+func TestDockerLostInMidRun(t *testing.T) {
 	image := needImage(t)
 	door := openDoor(t)
 	t.Setenv("DOCKER_HOST", "unix://"+door.path)
-	s, err := container.Start(t.Context(), server.Spec{Config: small, Image: image, Workspace: newWorkspace(t), Name: "gone"})
+	spec := server.Spec{Config: small, Image: image, Workspace: newWorkspace(t), Name: "gone"}
+	s, err := container.Start(t.Context(), spec)
 	if err != nil {
 		t.Fatal(err)
 	}
 	door.shut()
 	for verb, err := range map[string]error{
-		"kill": s.Kill(t.Context()), "pause": s.Pause(t.Context()), "restart": s.Restart(t.Context(), small), "remove": s.Stop(t.Context()),
+		"kill": s.Kill(t.Context()), "pause": s.Pause(t.Context()),
+		"restart": s.Restart(t.Context(), small), "remove": s.Stop(t.Context()),
 	} {
-		oneLine(t, err, verb+" container lockjam-test-gone-", "Docker does not answer any more")
+		wantOneLine(t, err, verb+" container lockjam-test-gone-", "Docker does not answer any more")
 	}
 	door.open(t)
 	defer door.shut()
@@ -239,15 +246,16 @@ func TestDockerGoneInMidRun(t *testing.T) {
 	}
 }
 
-// A start that is cancelled half-way leaves nothing, wherever it was.
+// A start that is cancelled at any point leaves nothing behind.
 func TestCancelledStart(t *testing.T) {
-	starters(t, func(t *testing.T, starter server.Starter, spec server.Spec) {
-		for _, after := range []time.Duration{0, 2 * time.Millisecond, 20 * time.Millisecond, 100 * time.Millisecond, 250 * time.Millisecond} {
+	forEachKind(t, func(t *testing.T, starter server.Starter, spec server.Spec) {
+		for _, milliseconds := range []int{0, 2, 20, 100, 250} {
+			after := time.Duration(milliseconds) * time.Millisecond
 			ctx, cancel := context.WithTimeout(t.Context(), after)
 			s, err := starter(ctx, spec)
 			cancel()
 			if err == nil {
-				err = s.Stop(context.Background()) // it was faster
+				err = s.Stop(context.Background()) // the start was faster
 			} else if !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("cancelled after %v: %v", after, err)
 			} else {

@@ -10,12 +10,11 @@ import (
 	"github.com/lockjam/lockjam/harness/server/process"
 )
 
-// What a server says that it has is what it can do, whatever its version: a command that it does
-// not know is answered with an error that says so, and a setting that it does not have cannot be
-// set.
+// The reported features are those that the server has, whatever its version: it answers an unknown
+// command with an error that says so, and a setting that it lacks cannot be set.
 func TestFeaturesAreWhatTheServerHas(t *testing.T) {
-	starters(t, func(t *testing.T, starter server.Starter, spec server.Spec) {
-		c := control(t, start(t, starter, spec).Endpoint()).Admin
+	forEachKind(t, func(t *testing.T, starter server.Starter, spec server.Spec) {
+		c := openControl(t, start(t, starter, spec)).Admin
 		got := features(t, c)
 		for name, try := range map[string][]any{
 			server.FeatureDelex:   {"DELEX", "no-such-key", "IFEQ", "x"},
@@ -34,23 +33,30 @@ func TestFeaturesAreWhatTheServerHas(t *testing.T) {
 			t.Errorf("%+v, and setting it is answered with %v", reserved, err)
 		}
 		info, err := c.Info(t.Context(), "clients").Result()
-		if f := got[server.FeatureInfoLimit]; err != nil || f.Has == nil || *f.Has != strings.Contains(info, "maxclients:20") {
+		f := got[server.FeatureInfoLimit]
+		if err != nil || f.Has == nil || *f.Has != strings.Contains(info, "maxclients:20") {
 			t.Errorf("%+v, %v, INFO clients:\n%s", f, err, info)
 		}
 	})
 }
 
-// Who may not ask learns nothing, and is told why.
-func TestFeaturesThatMayNotBeAskedFor(t *testing.T) {
+// A feature that the user may not ask for is unknown, with the reason.
+func TestFeaturesThatAreForbidden(t *testing.T) {
 	needProcess(t)
 	s := start(t, process.Start, server.Spec{Config: small, Workspace: newWorkspace(t), Name: "features"})
-	admin := control(t, s.Endpoint()).Admin
-	if err := admin.Do(t.Context(), "ACL", "SETUSER", "guest", "on", ">x", "~*", "+@all", "-command", "-config", "-info").Err(); err != nil {
+	admin := openControl(t, s).Admin
+	user := []any{"ACL", "SETUSER", "guest", "on", ">x", "~*", "+@all", "-command", "-config", "-info"}
+	if err := admin.Do(t.Context(), user...).Err(); err != nil {
 		t.Skipf("this server has no users: %v", err)
 	}
 	guest := s.Endpoint()
 	guest.Username, guest.Password = "guest", "x"
-	for name, f := range features(t, control(t, guest).Admin) {
+	control, err := server.OpenControl(t.Context(), guest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer control.Close()
+	for name, f := range features(t, control.Admin) {
 		if f.Has != nil || !strings.Contains(f.Unknown, "NOPERM") || f.Asked == "" {
 			t.Errorf("%s: %+v", name, f)
 		}
@@ -67,18 +73,4 @@ func features(t *testing.T, c *redis.Client) map[string]server.Feature {
 		t.Fatalf("got %+v", got)
 	}
 	return got
-}
-
-func control(t *testing.T, e server.Endpoint) *server.Control {
-	t.Helper()
-	c, err := server.OpenControl(t.Context(), e)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return c
 }

@@ -15,9 +15,10 @@ import (
 
 	"github.com/lockjam/lockjam/harness/server"
 	"github.com/lockjam/lockjam/harness/server/container"
+	"github.com/lockjam/lockjam/harness/server/process"
 )
 
-// helperVariable turns the test binary into the run that the sweep test kills.
+// helperVariable makes the test binary act as the run that the sweep test kills.
 const helperVariable = "LOCKJAM_TEST_HELPER"
 
 func TestMain(m *testing.M) {
@@ -28,11 +29,11 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// small is a configuration that shows: few slots, nothing saved, and a value that no default has.
+// small is a recognisable configuration: few slots, nothing saved, and a value that is no default.
 var small = server.Config{"maxclients": "20", "save": `""`, "slowlog-max-len": "77"}
 
-// newWorkspace makes a workspace that the test closes: that proves that nothing in it runs any
-// more.
+// newWorkspace creates a workspace and closes it at the end of the test, which proves that no
+// server in it is running.
 func newWorkspace(t *testing.T) *server.Workspace {
 	t.Helper()
 	w, err := server.NewWorkspace("test")
@@ -47,7 +48,7 @@ func newWorkspace(t *testing.T) *server.Workspace {
 	return w
 }
 
-// start starts a server that is stopped at the end of the test, unless the test does so itself.
+// start starts a server and stops it at the end of the test, unless the test has done so.
 func start(t *testing.T, starter server.Starter, spec server.Spec) server.Server {
 	t.Helper()
 	s, err := starter(t.Context(), spec)
@@ -62,16 +63,15 @@ func start(t *testing.T, starter server.Starter, spec server.Spec) server.Server
 	return s
 }
 
-// needProcess skips the test where no server is on PATH.
+// needProcess skips the test if no server is on PATH.
 func needProcess(t *testing.T) {
 	t.Helper()
-	if _, _, err := container.Choose(t.Context(), server.KindProcess, "", nil); err != nil {
+	if _, err := process.Find(); err != nil {
 		t.Skip(err)
 	}
 }
 
-// needImage skips the test where there is no image to start a container from, and returns the
-// image.
+// needImage returns the image to start containers from, and skips the test if there is none.
 func needImage(t *testing.T) string {
 	t.Helper()
 	_, image, err := container.Choose(t.Context(), server.KindContainer, os.Getenv("LOCKJAM_REDIS_IMAGE"), nil)
@@ -84,7 +84,7 @@ func needImage(t *testing.T) string {
 	return image
 }
 
-// docker is a client of the test's own, to look at what the package has left behind.
+// docker returns a client with which a test inspects what the package has left behind.
 func docker(t *testing.T) *client.Client {
 	t.Helper()
 	c, err := client.New(client.FromEnv)
@@ -95,17 +95,18 @@ func docker(t *testing.T) *client.Client {
 	return c
 }
 
-// containers counts the containers, running or not, with a label.
+// containers returns the number of containers, running or not, with a label.
 func containers(t *testing.T, label string) int {
 	t.Helper()
-	found, err := docker(t).ContainerList(t.Context(), client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("label", label)})
+	options := client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("label", label)}
+	found, err := docker(t).ContainerList(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return len(found.Items)
 }
 
-// within is a context that ends a test step which hangs.
+// within returns a context that ends a step if it hangs.
 func within(t *testing.T, limit time.Duration) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeoutCause(t.Context(), limit, fmt.Errorf("the test gave it %v", limit))
@@ -113,7 +114,7 @@ func within(t *testing.T, limit time.Duration) context.Context {
 	return ctx
 }
 
-// folderIsEmpty checks that a server has removed what it made in the workspace.
+// folderIsEmpty checks that a server has removed its folder from the workspace.
 func folderIsEmpty(t *testing.T, w *server.Workspace) {
 	t.Helper()
 	entries, err := os.ReadDir(w.Dir())
@@ -127,7 +128,7 @@ func folderIsEmpty(t *testing.T, w *server.Workspace) {
 	}
 }
 
-// lookPath skips the test where a program that it is built on is missing.
+// lookPath returns the path of a program, and skips the test if it is missing.
 func lookPath(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)

@@ -10,7 +10,10 @@ import (
 )
 
 func TestNetworkOfAContainer(t *testing.T) {
-	here := system.Info{Name: "box", KernelVersion: "6.1.0-13-amd64", SecurityOptions: []string{"name=seccomp,profile=builtin", "name=cgroupns"}}
+	here := system.Info{
+		Name: "box", KernelVersion: "6.1.0-13-amd64",
+		SecurityOptions: []string{"name=seccomp,profile=builtin", "name=cgroupns"},
+	}
 	for _, c := range []struct {
 		name   string
 		change func(*system.Info)

@@ -26,7 +26,7 @@ import (
 
 var pingOptions = client.PingOptions{NegotiateAPIVersion: true}
 
-// runHelper is a run that never ends by itself: it starts what it can, says so, and waits to be
+// runHelper acts as a run: it starts the requested servers, prints their addresses, and waits to be
 // killed.
 func runHelper() {
 	ctx := context.Background()
@@ -41,7 +41,9 @@ func runHelper() {
 		starter, image, err := container.Choose(ctx, kind, os.Getenv("LOCKJAM_REDIS_IMAGE"), nil)
 		var s server.Server
 		if err == nil {
-			s, err = starter(ctx, server.Spec{Config: small, Image: image, Workspace: w, Name: kind, Topology: server.Topology(topology)})
+			s, err = starter(ctx, server.Spec{
+				Config: small, Image: image, Workspace: w, Name: kind, Topology: server.Topology(topology),
+			})
 		}
 		if err == nil && kind == server.KindProcess {
 			err = s.Pause(ctx) // a stopped process ignores every signal but SIGKILL
@@ -56,8 +58,7 @@ func runHelper() {
 	select {}
 }
 
-// deadRun starts a helper, kills it, and returns its workspace and the addresses of what it has
-// left behind.
+// deadRun starts a helper, kills it, and returns its workspace and the addresses of its servers.
 func deadRun(t *testing.T, kinds ...string) (dir string, addrs []string) {
 	t.Helper()
 	helper := exec.Command(os.Args[0])
@@ -91,11 +92,12 @@ func deadRun(t *testing.T, kinds ...string) (dir string, addrs []string) {
 
 func TestSweep(t *testing.T) {
 	needProcess(t)
-	// A folder of its own for temporary files: no other run on this machine is touched, and the
-	// counts are exact.
+	// With a TMPDIR of its own the test touches no other run on this machine, and the counts are
+	// exact.
 	t.Setenv("TMPDIR", t.TempDir())
 	kinds, withDocker := []string{server.KindProcess}, false
-	if _, _, err := container.Choose(t.Context(), server.KindContainer, os.Getenv("LOCKJAM_REDIS_IMAGE"), nil); err == nil {
+	image := os.Getenv("LOCKJAM_REDIS_IMAGE")
+	if _, _, err := container.Choose(t.Context(), server.KindContainer, image, nil); err == nil {
 		kinds, withDocker = append(kinds, server.KindContainer), true
 	}
 	dir, addrs := deadRun(t, kinds...)
@@ -128,38 +130,40 @@ func TestSweep(t *testing.T) {
 	for _, unharmed := range bystanders {
 		unharmed()
 	}
-	if got, err := server.Sweep(t.Context(), container.Leftovers, nil); err != nil || got != (server.Swept{}) {
-		t.Errorf("a second sweep finds %+v, %v", got, err)
+	wantSwept(t, server.Swept{}) // nothing is left for a second sweep
+}
+
+// wantSwept sweeps, and checks what was removed.
+func wantSwept(t *testing.T, want server.Swept) {
+	t.Helper()
+	if got, err := server.Sweep(t.Context(), container.Leftovers, nil); err != nil || got != want {
+		t.Errorf("swept %+v instead of %+v: %v", got, want, err)
 	}
 }
 
-// A run that was killed between the start of a server and the record of it, and one whose record
-// the clock has overtaken.
+// A run may be killed between the start of a server and its record, or its record may be wrong
+// because the clock was set.
 func TestSweepWithoutRecord(t *testing.T) {
 	needProcess(t)
 	t.Setenv("TMPDIR", t.TempDir())
-	t.Setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock") // it used no Docker, so that is no error
+	t.Setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock") // no error, because the run used no Docker
 	dir, addrs := deadRun(t, server.KindProcess)
 	if err := os.Remove(filepath.Join(dir, "started")); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := server.Sweep(t.Context(), container.Leftovers, nil); err != nil || got != (server.Swept{Runs: 1, Processes: 1, Folders: 1}) {
-		t.Errorf("swept %+v, %v", got, err)
-	}
+	wantSwept(t, server.Swept{Runs: 1, Processes: 1, Folders: 1})
 	if _, err := net.Dial("tcp", addrs[0]); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("the server is still there: %v", err)
 	}
 }
 
-// Every process of a topology is on record, and swept.
+// Every process of a topology is recorded, and swept.
 func TestSweepOfTopologies(t *testing.T) {
 	needProcess(t)
 	t.Setenv("TMPDIR", t.TempDir())
 	t.Setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
 	_, addrs := deadRun(t, server.KindProcess+"+"+string(server.Sentinel), server.KindProcess+"+"+string(server.Cluster))
-	if got, err := server.Sweep(t.Context(), container.Leftovers, nil); err != nil || got != (server.Swept{Runs: 1, Processes: 6, Folders: 1}) {
-		t.Errorf("swept %+v, %v", got, err)
-	}
+	wantSwept(t, server.Swept{Runs: 1, Processes: 6, Folders: 1})
 	for _, addr := range addrs {
 		if _, err := net.Dial("tcp", addr); !errors.Is(err, syscall.ECONNREFUSED) {
 			t.Errorf("%s is still there: %v", addr, err)
@@ -167,7 +171,8 @@ func TestSweepOfTopologies(t *testing.T) {
 	}
 }
 
-// A dead run that has used Docker cannot be swept without it: its folder stays for a later sweep.
+// A dead run that has used Docker cannot be swept without Docker: its folder stays for a later
+// sweep.
 func TestSweepWithDockerGone(t *testing.T) {
 	needImage(t)
 	t.Setenv("TMPDIR", t.TempDir())
@@ -175,19 +180,17 @@ func TestSweepWithDockerGone(t *testing.T) {
 	t.Run("gone", func(t *testing.T) {
 		t.Setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
 		got, err := server.Sweep(t.Context(), container.Leftovers, nil)
-		oneLine(t, err, dir, "containers cannot be removed", "/nonexistent/docker.sock")
+		wantOneLine(t, err, dir, "containers cannot be removed", "/nonexistent/docker.sock")
 		if got != (server.Swept{}) {
 			t.Errorf("swept %+v", got)
 		}
 	})
-	if got, err := server.Sweep(t.Context(), container.Leftovers, nil); err != nil || got != (server.Swept{Runs: 1, Containers: 1, Folders: 1}) {
-		t.Errorf("swept %+v, %v", got, err)
-	}
+	wantSwept(t, server.Swept{Runs: 1, Containers: 1, Folders: 1})
 }
 
-// The folder of a dead run may be cleared away, by a reboot or a cleaner. Its containers are still
-// known by their label. But the folder of a live run may lie in a /tmp of its own: only age tells
-// the two apart.
+// The folder of a dead run may be removed by a reboot or a cleaner, and its containers are then
+// found by their label. But the folder of a live run may lie in a /tmp of its own: only age
+// distinguishes the two.
 func TestSweepWithFolderGone(t *testing.T) {
 	needImage(t)
 	t.Setenv("TMPDIR", t.TempDir())
@@ -195,16 +198,12 @@ func TestSweepWithFolderGone(t *testing.T) {
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := server.Sweep(t.Context(), container.Leftovers, nil); err != nil || got != (server.Swept{}) {
-		t.Errorf("a young container was swept: %+v, %v", got, err)
-	}
+	wantSwept(t, server.Swept{}) // the container is too young
 	defer container.SetStrayAge(0)()
-	if got, err := server.Sweep(t.Context(), container.Leftovers, nil); err != nil || got != (server.Swept{Runs: 1, Containers: 1}) {
-		t.Errorf("swept %+v, %v", got, err)
-	}
+	wantSwept(t, server.Swept{Runs: 1, Containers: 1})
 }
 
-// foreignFolder is called like a workspace, and even has an owner file, but not with our first
+// foreignFolder creates a folder with the name of a workspace and an owner file without our first
 // line.
 func foreignFolder(t *testing.T) (unharmed func()) {
 	dir := filepath.Join(os.TempDir(), "lockjam-recipes")
@@ -223,7 +222,8 @@ func foreignFolder(t *testing.T) (unharmed func()) {
 		if err := os.Mkdir(stranger, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(stranger, "owner"), []byte("lockjam workspace v1\nrun stranger\n"), 0o600); err != nil {
+		owned := []byte("lockjam workspace v1\nrun stranger\n")
+		if err := os.WriteFile(filepath.Join(stranger, "owner"), owned, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.Chown(stranger, 65534, 65534); err != nil {
@@ -240,7 +240,8 @@ func foreignFolder(t *testing.T) (unharmed func()) {
 	}
 }
 
-// foreignServer is somebody's redis-server, in a folder whose name begins like a workspace.
+// foreignServer starts a redis-server that is not lockjam's, in a folder whose name begins like
+// that of a workspace.
 func foreignServer(t *testing.T) (unharmed func()) {
 	foreign := exec.Command(lookPath(t, "redis-server"), "--port", "0", "--unixsocket", "redis.sock", "--save", "")
 	foreign.Dir = filepath.Join(os.TempDir(), "lockjam-bare")
@@ -253,26 +254,26 @@ func foreignServer(t *testing.T) (unharmed func()) {
 	})
 	return func() {
 		if err := foreign.Process.Signal(syscall.Signal(0)); err != nil {
-			t.Errorf("somebody's redis-server: %v", err)
+			t.Errorf("the foreign redis-server: %v", err)
 		}
 	}
 }
 
-// liveRun is a run of this very process.
+// liveRun starts a server in a workspace of this very process.
 func liveRun(t *testing.T) (unharmed func()) {
 	w := newWorkspace(t)
 	s := start(t, process.Start, server.Spec{Config: small, Workspace: w, Name: "live"})
 	return func() { openControl(t, s) }
 }
 
-// foreignContainers are one of no label, and one of a run on another machine that shares this
-// Docker.
+// foreignContainers creates one container without labels, and one of a run on another machine that
+// shares this Docker.
 func foreignContainers(t *testing.T) (unharmed func()) {
 	image, c := needImage(t), docker(t)
 	var ids []string
 	for _, labels := range []map[string]string{
 		nil,
-		{"dev.lockjam.run": "far", "dev.lockjam.host": "another.example", "dev.lockjam.workspace": "/nonexistent"},
+		{"dev.lockjam.run": "remote", "dev.lockjam.host": "another.example", "dev.lockjam.workspace": "/nonexistent"},
 	} {
 		created, err := c.ContainerCreate(t.Context(), client.ContainerCreateOptions{
 			Config: &dockercontainer.Config{Image: image, Cmd: []string{"redis-server"}, Labels: labels},
@@ -294,7 +295,7 @@ func foreignContainers(t *testing.T) (unharmed func()) {
 	}
 }
 
-// door is a socket in front of Docker's that can be shut.
+// door is a socket in front of Docker's that can be closed.
 type door struct {
 	path, docker string
 	listener     net.Listener
@@ -350,7 +351,7 @@ func (d *door) open(t *testing.T) {
 	}()
 }
 
-// shut ends what goes through the door, too.
+// shut closes the socket and every connection through it.
 func (d *door) shut() {
 	d.listener.Close()
 	for {
