@@ -70,14 +70,14 @@ func TestPeersThatAreNoRedis(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := peer(t, does)
-			begun := time.Now()
+			started := time.Now()
 			control, err := server.OpenControl(t.Context(), e)
 			if err == nil {
 				t.Error(errors.Join(errors.New("it is taken for a Redis"), control.Close()))
 			}
 			silent := errors.Is(err, context.DeadlineExceeded)
 			wantSilent := name == "answers one PING and nothing more"
-			took := time.Since(begun)
+			took := time.Since(started)
 			if took > 11*time.Second || silent != wantSilent || !silent && !errors.Is(err, resp.ErrTooLong) {
 				t.Errorf("%v after %v", err, took)
 			}

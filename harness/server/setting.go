@@ -68,12 +68,12 @@ func ReadBack(ctx context.Context, c *redis.Client, want Config) (differ, unread
 // otherwise.
 func (s *Setting) compare(want Config, answer *redis.MapStringStringCmd) bool {
 	values, err := answer.Result()
-	has, there := values[s.Directive]
+	has, present := values[s.Directive]
 	switch {
 	case err != nil:
 		s.Unread = "CONFIG GET: " + OneLine(err).Error()
 		return false
-	case !there:
+	case !present:
 		s.Unread = "CONFIG GET answers nothing for it"
 		return false
 	case equal(s.Directive, want.words(s.Directive), has):
@@ -204,11 +204,11 @@ func (s *Setting) compareUsers(lines []string, answer *redis.Cmd) bool {
 	}
 	for _, line := range lines {
 		name, want := readUser(line)
-		found, there := has[name]
+		found, present := has[name]
 		switch {
 		case strings.Contains(line, "("):
 			s.Unread = "selectors are not compared"
-		case !there:
+		case !present:
 			s.Has, s.Unread = "no user "+name, ""
 			return false
 		case !maps.Equal(want.access, found.access):

@@ -31,7 +31,7 @@ func TestSweepOfForgedWorkspaces(t *testing.T) {
 		name           string
 		owner, started func(string) error
 		removed        bool
-		said           string
+		wantErr        string
 	}{
 		{"owner is a pipe", pipe, nil, false, ""},
 		{"owner is a device", link("/dev/zero"), nil, false, ""},
@@ -61,8 +61,8 @@ func TestSweepOfForgedWorkspaces(t *testing.T) {
 			case <-time.After(5 * time.Second):
 				t.Fatal("it hangs")
 			}
-			if (err == nil) != (c.said == "") || err != nil && !strings.Contains(err.Error(), c.said) {
-				t.Errorf("%v; want to be told %q", err, c.said)
+			if (err == nil) != (c.wantErr == "") || err != nil && !strings.Contains(err.Error(), c.wantErr) {
+				t.Errorf("%v; want %q", err, c.wantErr)
 			}
 			if _, err := os.Lstat(dir); errors.Is(err, os.ErrNotExist) != c.removed {
 				t.Errorf("the folder: %v; want it removed: %v", err, c.removed)

@@ -272,13 +272,13 @@ func (b *box) exec(ctx context.Context, w io.Writer, env, command []string) erro
 // mistaken for the output of redis-cli.
 type programOutput struct {
 	w       io.Writer
-	begun   bool
+	started bool
 	missing bool
 }
 
 func (o *programOutput) Write(p []byte) (int, error) {
-	if !o.begun {
-		o.begun = true
+	if !o.started {
+		o.started = true
 		o.missing = bytes.HasPrefix(p, []byte("OCI runtime exec failed")) &&
 			bytes.Contains(p, []byte("executable file not found"))
 	}

@@ -15,15 +15,15 @@ func TestMissingImage(t *testing.T) {
 	needImage(t)
 	// This registry refuses at once, and Docker does not replace it by another.
 	const image = "127.0.0.1:9/lockjam/no-such-image:1"
-	var said []string
-	say := func(s string) { said = append(said, s) }
+	var notes []string
+	say := func(s string) { notes = append(notes, s) }
 	_, _, err := container.Choose(t.Context(), server.KindContainer, image, say)
 	wantOneLine(t, err, image, "cannot be pulled", "refused")
 	if !errors.Is(err, server.ErrUnavailable) {
 		t.Errorf("not ErrUnavailable: %v", err)
 	}
-	if len(said) != 1 || !strings.Contains(said[0], "pulling image "+image) {
-		t.Errorf("said %q", said)
+	if len(notes) != 1 || !strings.Contains(notes[0], "pulling image "+image) {
+		t.Errorf("notes %q", notes)
 	}
 	w := newWorkspace(t)
 	_, err = container.Start(t.Context(), server.Spec{Config: small, Image: image, Workspace: w, Name: "missing"})
@@ -97,8 +97,8 @@ func TestWithoutDocker(t *testing.T) {
 
 			t.Run("auto is a process", func(t *testing.T) {
 				needProcess(t)
-				var said []string
-				starter, image, err := container.Choose(t.Context(), server.KindAuto, "", func(s string) { said = append(said, s) })
+				var notes []string
+				starter, image, err := container.Choose(t.Context(), server.KindAuto, "", func(s string) { notes = append(notes, s) })
 				if err != nil || image != "" {
 					t.Fatal(image, err)
 				}
@@ -106,8 +106,8 @@ func TestWithoutDocker(t *testing.T) {
 				if s.Info().Kind != server.KindProcess {
 					t.Errorf("auto has started %+v", s.Info())
 				}
-				if len(said) != 1 || !strings.Contains(said[0], host) {
-					t.Errorf("said %q", said)
+				if len(notes) != 1 || !strings.Contains(notes[0], host) {
+					t.Errorf("notes %q", notes)
 				}
 			})
 			t.Run("auto without a server on PATH", func(t *testing.T) {
@@ -134,10 +134,10 @@ func TestAutoIsAContainer(t *testing.T) {
 
 // The error names every missing image, each on a line of its own, and no other image.
 func TestMissingImages(t *testing.T) {
-	there := needImage(t)
+	present := needImage(t)
 	const one, other = "127.0.0.1:9/lockjam/no-such-image:1", "127.0.0.1:9/lockjam/no-such-image:2"
 	for _, kind := range []string{server.KindContainer, server.KindAuto} {
-		_, _, err := container.ChooseAll(t.Context(), kind, []string{one, there, other}, nil)
+		_, _, err := container.ChooseAll(t.Context(), kind, []string{one, present, other}, nil)
 		if err == nil || !errors.Is(err, server.ErrUnavailable) {
 			t.Fatalf("not ErrUnavailable: %v", err)
 		}
@@ -157,8 +157,8 @@ func TestChooseAll(t *testing.T) {
 	if err != nil || !slices.Equal(images, []string{""}) {
 		t.Errorf("an address has images %q: %v", images, err)
 	}
-	there := needImage(t)
-	for _, asked := range [][]string{nil, {there}} {
+	present := needImage(t)
+	for _, asked := range [][]string{nil, {present}} {
 		_, images, err := container.ChooseAll(t.Context(), server.KindContainer, asked, nil)
 		if err != nil || len(images) != 1 || images[0] == "" {
 			t.Errorf("%q: %q, %v", asked, images, err)

@@ -117,14 +117,14 @@ func (s *subject) console(t *testing.T) {
 		}
 		return strings.TrimSpace(out.String())
 	}
-	if said := run(t.Context(), "ping"); said != "PONG" {
-		t.Errorf("ping: %q", said)
+	if printed := run(t.Context(), "ping"); printed != "PONG" {
+		t.Errorf("ping: %q", printed)
 	}
 	bounded, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
-	begun := time.Now()
-	if said := run(bounded, "monitor"); !strings.HasPrefix(said, "OK") || time.Since(begun) > 5*time.Second {
-		t.Errorf("monitor, after %v: %q", time.Since(begun), said)
+	started := time.Now()
+	if printed := run(bounded, "monitor"); !strings.HasPrefix(printed, "OK") || time.Since(started) > 5*time.Second {
+		t.Errorf("monitor, after %v: %q", time.Since(started), printed)
 	}
 	control := openControl(t, s)
 	// In a container that redis-cli is still running; it ends with its connection.
@@ -134,8 +134,8 @@ func (s *subject) console(t *testing.T) {
 	_ = control.Close()
 	openControl(t, s)
 	swarm := fill(t, s.Endpoint().Addr, 20-server.ControlConnections)
-	if said := run(t.Context(), "ping"); !strings.Contains(said, "max number of clients reached") {
-		t.Errorf("ping on a full server: %q", said)
+	if printed := run(t.Context(), "ping"); !strings.Contains(printed, "max number of clients reached") {
+		t.Errorf("ping on a full server: %q", printed)
 	}
 	for _, c := range swarm {
 		_ = c.Close()

@@ -29,10 +29,10 @@ func TestRefusedRestart(t *testing.T) {
 		if err := c.Admin.Set(t.Context(), "k", "v", 0).Err(); err != nil {
 			t.Fatal(err)
 		}
-		begun := time.Now()
+		started := time.Now()
 		err = s.Restart(within(t, 20*time.Second), spec.Config)
 		if !errors.Is(err, server.ErrWillNotStop) {
-			t.Fatalf("after %v: %v", time.Since(begun), err)
+			t.Fatalf("after %v: %v", time.Since(started), err)
 		}
 		wantOneLine(t, err, "Error trying to save the DB, can't exit")
 		// It keeps running, with all of its connections.

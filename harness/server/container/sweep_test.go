@@ -108,16 +108,16 @@ func TestSweep(t *testing.T) {
 		bystanders = append(bystanders, foreignContainers(t))
 	}
 
-	var said bytes.Buffer
-	got, err := server.Sweep(t.Context(), container.Leftovers, func(s string) { fmt.Fprintln(&said, s) })
+	var notes bytes.Buffer
+	got, err := server.Sweep(t.Context(), container.Leftovers, func(s string) { fmt.Fprintln(&notes, s) })
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got != want {
-		t.Errorf("swept %+v instead of %+v:\n%s", got, want, &said)
+		t.Errorf("swept %+v instead of %+v:\n%s", got, want, &notes)
 	}
-	if lines := strings.Count(said.String(), "\n"); lines != want.Processes+want.Containers+want.Folders {
-		t.Errorf("said:\n%s", &said)
+	if lines := strings.Count(notes.String(), "\n"); lines != want.Processes+want.Containers+want.Folders {
+		t.Errorf("notes:\n%s", &notes)
 	}
 	for _, addr := range addrs {
 		if _, err := net.DialTimeout("tcp", addr, time.Second); !errors.Is(err, syscall.ECONNREFUSED) {

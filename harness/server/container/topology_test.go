@@ -145,8 +145,8 @@ func clusterIsWhole(t *testing.T, kind string, starter server.Starter, spec serv
 	if held > want || held < want-2 { // closed clients may still hold slots
 		t.Errorf("%d connections fit beside control and bus, want %d", held, want)
 	}
-	if said := refusal(t, s.Endpoint().Addr); said != "-ERR max number of clients + cluster connections reached" {
-		t.Errorf("refused with %q", said)
+	if got := refusal(t, s.Endpoint().Addr); got != "-ERR max number of clients + cluster connections reached" {
+		t.Errorf("refused with %q", got)
 	}
 	everyNode(t, s, spec.Workspace, "shard-1", "shard-2", "shard-3")
 }
