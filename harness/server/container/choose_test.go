@@ -98,7 +98,8 @@ func TestWithoutDocker(t *testing.T) {
 			t.Run("auto is a process", func(t *testing.T) {
 				needProcess(t)
 				var notes []string
-				starter, image, err := container.Choose(t.Context(), server.KindAuto, "", func(s string) { notes = append(notes, s) })
+				say := func(s string) { notes = append(notes, s) }
+				starter, image, err := container.Choose(t.Context(), server.KindAuto, "", say)
 				if err != nil || image != "" {
 					t.Fatal(image, err)
 				}
