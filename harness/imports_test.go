@@ -81,6 +81,8 @@ func TestImportsGoOneWay(t *testing.T) {
 		for _, imported := range imports {
 			ours, isOurs := strings.CutPrefix(imported, module)
 			switch {
+			case strings.HasPrefix(imported, "github.com/moby/") && pkg != "harness/server/container":
+				t.Errorf("%s imports %s: only harness/server/container depends on Docker", pkg, imported)
 			case imported == "testing":
 				t.Errorf("%s imports testing outside of tests", pkg)
 			case !isOurs:

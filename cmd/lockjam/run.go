@@ -17,6 +17,7 @@ import (
 	"github.com/lockjam/lockjam/harness/runner"
 	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/server"
+	"github.com/lockjam/lockjam/harness/server/container"
 	"github.com/lockjam/lockjam/harness/text"
 	"github.com/lockjam/lockjam/scenarios"
 )
@@ -135,7 +136,7 @@ func (f *runFlags) check(cmd *cobra.Command) error {
 }
 
 func (f *runFlags) checkImages(cmd *cobra.Command) error {
-	if f.attached() || f.server == server.KindProcess || server.NamesBinary(f.server) {
+	if f.attached() || f.server == server.KindProcess || container.NamesBinary(f.server) {
 		// From the environment it may be there for docker-compose alone.
 		if cmd.Flags().Changed("image") {
 			return badUsage(cmd, "--image: a server of kind %s has no image", map[bool]string{true: "address", false: f.server}[f.attached()])
@@ -147,7 +148,7 @@ func (f *runFlags) checkImages(cmd *cobra.Command) error {
 			return badUsage(cmd, "%s: want the name of an image", origin(cmd, "image"))
 		}
 	}
-	if image := server.Twice(f.images); image != "" {
+	if image := container.FirstDuplicate(f.images); image != "" {
 		return badUsage(cmd, "%s: %s is there twice", origin(cmd, "image"), image)
 	}
 	return nil
@@ -213,7 +214,7 @@ func (f *runFlags) start(ctx context.Context, cmd *cobra.Command, chosen []*scen
 		}
 		f.parallel = 1
 	}
-	starter, images, err := server.ChooseAll(ctx, f.server, f.images, note)
+	starter, images, err := container.ChooseAll(ctx, f.server, f.images, note)
 	if err != nil {
 		return nil, "", err
 	}
@@ -230,7 +231,7 @@ func (f *runFlags) start(ctx context.Context, cmd *cobra.Command, chosen []*scen
 // sweep removes what runs left behind that were killed. That it could not is
 // no reason not to run.
 func (f *runFlags) sweep(ctx context.Context, note func(string)) {
-	swept, err := server.Sweep(ctx, func(string) {})
+	swept, err := server.Sweep(ctx, container.Leftovers, func(string) {})
 	if swept != (server.Swept{}) {
 		note(fmt.Sprintf("removed what %s had left behind: %s, %s, %s", text.Plural(swept.Runs, "killed run"),
 			text.Plural(swept.Processes, "server process"), text.Plural(swept.Containers, "container"), text.Plural(swept.Folders, "folder")))

@@ -1,29 +1,25 @@
-// Package faults is what a network does to the traffic between a swarm and its
-// server: replies that vanish or come late, connections that are cut. It stands
-// between the two as a proxy, on loopback, where a scenario asks for it. What it
-// does it undoes with Heal, and all of it is gone with Stop.
+// Package faults injects network faults between a swarm and its server: replies that are lost or
+// delayed, and connections that are cut. It is a proxy on loopback between the two, in scenarios
+// that ask for it. Heal ends the faults, and Stop removes the proxy.
 package faults
 
 import "time"
 
-// Network is what a trigger may do to the traffic. Faults are in force for every
-// connection, those that stand and those to come, until Heal; they add up.
+// Network injects faults. They apply to all open and new connections until Heal, and add up.
 type Network interface {
-	// DropReplies lets everything through to the server and nothing back: what was
-	// asked is done, and nobody is told. A connection that has lost a reply is cut
-	// by Heal, for what comes after a gap would be taken for the answer to
-	// something else.
+	// DropReplies passes requests to the server and drops all replies: commands are executed, but
+	// the client does not learn of it. Heal cuts every connection that has lost a reply, because
+	// the next reply would be taken for the answer to another request.
 	DropReplies()
 
-	// DelayReplies lets every reply come later by so much. Replies of one connection
-	// stay in order, and wait together.
+	// DelayReplies delays every reply. Replies of one connection stay in order, and wait
+	// concurrently.
 	DelayReplies(by time.Duration)
 
-	// Cut closes all connections that stand, on both sides, once. Whoever dials
-	// again is let through.
+	// Cut closes all open connections once, on both sides. New connections pass.
 	Cut()
 
-	// Heal ends what was begun.
+	// Heal ends all faults.
 	Heal()
 }
 

@@ -22,9 +22,10 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/lockjam/lockjam/harness/server"
+	"github.com/lockjam/lockjam/harness/server/process"
 )
 
-// silent keeps go-redis from logging failures that the tests make on purpose.
+// silent keeps go-redis from logging the failures that the tests cause.
 type silent struct{}
 
 func (silent) Printf(context.Context, string, ...any) {}
@@ -32,8 +33,8 @@ func (silent) Printf(context.Context, string, ...any) {}
 func TestMain(m *testing.M) {
 	redis.SetLogger(silent{})
 	code := m.Run()
-	// A go-redis pool that could not dial sleeps for a second in a goroutine of
-	// its own before it notices that it was closed.
+	// A go-redis pool that could not dial sleeps for a second in a goroutine of its own before it
+	// notices that it was closed.
 	var leak error
 	for deadline := time.Now().Add(3 * time.Second); time.Now().Before(deadline); {
 		if leak = goleak.Find(); leak == nil {
@@ -47,7 +48,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// bench is a real server behind a proxy, and a connection that is not.
+// bench is a real server behind a proxy, and control connections that bypass the proxy.
 type bench struct {
 	*testing.T
 	proxy   *Proxy
@@ -60,7 +61,8 @@ func newBench(t *testing.T, c server.Config) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := server.StartProcess(t.Context(), server.Spec{Workspace: ws, Name: "redis", Config: server.Config{"save": `""`}.With(c)})
+	spec := server.Spec{Workspace: ws, Name: "redis", Config: server.Config{"save": `""`}.With(c)}
+	s, err := process.Start(t.Context(), spec)
 	if errors.Is(err, server.ErrUnavailable) {
 		t.Skipf("these tests need a redis-server or valkey-server on PATH; scripts/setup.sh --tests installs one: %v", err)
 	}
@@ -84,29 +86,30 @@ func newBench(t *testing.T, c server.Config) *bench {
 	return b
 }
 
-// client has one connection through the proxy, and tries everything once.
-func (b *bench) client(password string, patience time.Duration) *redis.Client {
+// client returns a client with one connection through the proxy and without retries.
+func (b *bench) client(password string, readTimeout time.Duration) *redis.Client {
 	c := redis.NewClient(&redis.Options{
-		Addr: b.proxy.Addr(), Password: password, Protocol: 2, DisableIdentity: true, PoolSize: 1, MaxRetries: -1, DialerRetries: 1,
-		DialTimeout: time.Second, ReadTimeout: patience, WriteTimeout: time.Second,
+		Addr: b.proxy.Addr(), Password: password, Protocol: 2, DisableIdentity: true,
+		PoolSize: 1, MaxRetries: -1, DialerRetries: 1,
+		DialTimeout: time.Second, ReadTimeout: readTimeout, WriteTimeout: time.Second,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	})
 	b.Cleanup(func() { _ = c.Close() })
 	return c
 }
 
-// eventually waits for something that takes the server a moment.
-func (b *bench) eventually(what string, ok func() bool) {
+// eventually waits for at most 10 s until the condition holds.
+func (b *bench) eventually(condition string, holds func() bool) {
 	b.Helper()
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		if ok() {
+		if holds() {
 			return
 		}
 	}
-	b.Fatalf("not within 10 s: %s", what)
+	b.Fatalf("not within 10 s: %s", condition)
 }
 
-// clients counts who is connected to the server beside the control connections.
+// clients returns the number of connections to the server besides the control connections.
 func (b *bench) clients() int {
 	b.Helper()
 	list, err := b.control.Admin.ClientList(b.Context()).Result()
@@ -122,9 +125,8 @@ func (b *bench) clients() int {
 	return n
 }
 
-// Without a fault it is as if nothing stood in between: passwords go through, and so
-// do many commands at once.
-func TestProxyPassesOn(t *testing.T) {
+// Without a fault the proxy is transparent: to passwords, and to many concurrent commands.
+func TestTransparency(t *testing.T) {
 	b := newBench(t, server.Config{"requirepass": "secret"})
 	var all sync.WaitGroup
 	for range 8 {
@@ -147,8 +149,8 @@ func TestProxyPassesOn(t *testing.T) {
 	}
 }
 
-// What is asked is done, and nobody is told. The connection that has lost an answer
-// never gets another one: it would be taken for the answer to the question before.
+// Commands are executed although their replies are dropped. A connection that has lost a reply
+// never gets another: it would be taken for the answer to the earlier command.
 func TestDropReplies(t *testing.T) {
 	b := newBench(t, nil)
 	raw, err := net.Dial("tcp", b.proxy.Addr())
@@ -173,7 +175,7 @@ func TestDropReplies(t *testing.T) {
 	ask("PING", "+PONG\r\n")
 	b.proxy.DropReplies()
 	ask("SET a 1", "")
-	b.eventually("what was asked is done", func() bool { return b.control.Admin.Get(t.Context(), "a").Val() == "1" })
+	b.eventually("the command is executed", func() bool { return b.control.Admin.Get(t.Context(), "a").Val() == "1" })
 	_ = raw.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
 	if n, err := raw.Read(make([]byte, 8)); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("%d bytes came through: %v", n, err)
@@ -181,13 +183,13 @@ func TestDropReplies(t *testing.T) {
 	b.proxy.Heal()
 	_ = raw.SetReadDeadline(time.Now().Add(5 * time.Second))
 	if n, err := raw.Read(make([]byte, 8)); !errors.Is(err, io.EOF) {
-		t.Errorf("after a gap: %d bytes, %v; want the end", n, err)
+		t.Errorf("after a lost reply: %d bytes, %v; want EOF", n, err)
 	}
 	b.eventually("the server's side is closed", func() bool { return b.clients() == 0 })
 }
 
-// A connection that was not used while replies were dropped has no gap.
-func TestDropRepliesSparesTheIdle(t *testing.T) {
+// A connection that was idle while replies were dropped stays open.
+func TestDropRepliesKeepsIdleConnections(t *testing.T) {
 	b := newBench(t, nil)
 	idle, used := b.client("", time.Second), b.client("", 50*time.Millisecond)
 	for _, c := range []*redis.Client{idle, used} {
@@ -221,8 +223,8 @@ func TestDelayReplies(t *testing.T) {
 	}
 	const by = 60 * time.Millisecond
 	b.proxy.DelayReplies(by)
-	begun := time.Now()
-	// A pipeline is answered at once: its replies wait together.
+	started := time.Now()
+	// The replies to a pipeline arrive together, so they are delayed once.
 	if _, err := c.Pipelined(t.Context(), func(p redis.Pipeliner) error {
 		for range 50 {
 			p.Incr(t.Context(), "n")
@@ -231,17 +233,17 @@ func TestDelayReplies(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(begun); took < by || took > 20*by {
-		t.Errorf("replies that come %v later took %v", by, took)
+	if took := time.Since(started); took < by || took > 20*by {
+		t.Errorf("replies delayed by %v took %v", by, took)
 	}
-	// Who waits already is let go when it is over.
+	// Heal also releases a reply that is already waiting.
 	b.proxy.DelayReplies(time.Hour)
 	answered := make(chan error, 1)
 	go func() { answered <- c.Incr(t.Context(), "n").Err() }()
 	b.eventually("the server has answered", func() bool { return b.control.Admin.Get(t.Context(), "n").Val() == "51" })
 	b.proxy.Heal()
 	if err := <-answered; err != nil {
-		t.Errorf("an answer that was held back: %v", err)
+		t.Errorf("a delayed reply: %v", err)
 	}
 }
 
@@ -254,21 +256,21 @@ func TestCut(t *testing.T) {
 	before := c.ClientID(t.Context()).Val()
 	b.proxy.Cut()
 	b.eventually("the server's side is closed", func() bool { return b.clients() == 0 })
-	// go-redis finds out by itself that an idle connection was closed.
+	// go-redis itself detects that an idle connection was closed.
 	after, err := c.ClientID(t.Context()).Result()
 	if err != nil || after == before {
 		t.Errorf("connection %d became %d: %v", before, after, err)
 	}
 }
 
-// A server that is not there is, behind a proxy, one that hangs up.
-func TestProxyOfNobody(t *testing.T) {
-	nobody, err := net.Listen("tcp", "127.0.0.1:0")
+// Behind a proxy, a server that does not listen looks like one that closes every connection.
+func TestProxyWithoutServer(t *testing.T) {
+	unused, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := nobody.Addr().String()
-	_ = nobody.Close()
+	addr := unused.Addr().String()
+	_ = unused.Close()
 	p, err := Start(addr)
 	if err != nil {
 		t.Fatal(err)
@@ -285,8 +287,8 @@ func TestProxyOfNobody(t *testing.T) {
 	}
 }
 
-// Stop ends everything at any moment: replies that are held back or thrown away,
-// clients that talk, and such as are gone. TestMain sees that no goroutine is left.
+// Stop works at any moment: with delayed or dropped replies, with busy clients, and with closed
+// ones. TestMain checks that no goroutine is left.
 func TestStopWhileBusy(t *testing.T) {
 	for name, begin := range map[string]func(*Proxy){
 		"healthy": func(*Proxy) {}, "dropping": (*Proxy).DropReplies,
@@ -310,7 +312,10 @@ func TestStopWhileBusy(t *testing.T) {
 					}
 				})
 			}
-			b.eventually("work", func() bool { n, _ := b.control.Admin.Get(t.Context(), "n").Int(); return n > 1000 })
+			b.eventually("work", func() bool {
+				n, _ := b.control.Admin.Get(t.Context(), "n").Int()
+				return n > 1000
+			})
 			begin(b.proxy)
 			before := tries.Load()
 			b.eventually("more tries", func() bool { return tries.Load() > before+3*16 })
@@ -327,8 +332,7 @@ func TestStopWhileBusy(t *testing.T) {
 	}
 }
 
-// A proxy has no certificate and needs none: what a client and its server agree on
-// goes through as it is.
+// The proxy needs no certificate: a TLS connection between client and server passes unchanged.
 func TestTLSPassesThrough(t *testing.T) {
 	certificate, roots := selfSigned(t)
 	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate}})

@@ -8,28 +8,28 @@ import (
 	"github.com/Shopify/toxiproxy/v2/toxics"
 )
 
-// setting is what is done to replies at one moment.
+// setting is the set of faults in force.
 type setting struct {
 	drop  bool
 	delay time.Duration
-	cuts  int // connections that were opened before the last of them are to close
-	heals int // and those that have lost something before the last of these
+	cuts  int // calls of Cut: connections opened before the last of them must close
+	heals int // calls of Heal: connections that lost a reply before the last of them must close
 }
 
-// state is a setting that many connections follow.
+// state is the setting that all connections of a proxy share.
 type state struct {
 	mu      sync.Mutex
 	now     setting
-	changed chan struct{} // closed with every change, and replaced
+	changed chan struct{} // closed and replaced at every change
 	stopped chan struct{}
-	open    sync.WaitGroup // of valves
+	open    sync.WaitGroup // valves that have not ended
 }
 
 func newState() *state {
 	return &state{changed: make(chan struct{}), stopped: make(chan struct{})}
 }
 
-// get returns the setting in force and what is closed when it changes.
+// get returns the setting in force and a channel that is closed when it changes.
 func (s *state) get() (setting, <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -44,89 +44,89 @@ func (s *state) set(change func(*setting)) {
 	s.changed = make(chan struct{})
 }
 
-// stop ends every valve. The connections are closed by then, and none is opened.
+// stop ends every valve. The caller has closed the connections, and no more are opened.
 func (s *state) stop() {
 	close(s.stopped)
 	s.open.Wait()
 }
 
-// valve stands in both ways of every connection, from the beginning. It is the only
-// toxic there is, and stays: to add toxiproxy's own ones to connections that stand,
-// and to remove them, can leave a goroutine behind that waits for ever to pass on its
-// last piece (v2.12.0, link.go, RemoveToxic of a toxic that cleans up).
+// valve is a toxic in both directions of every connection, from its start to its end. toxiproxy's
+// own toxics are not used: adding one to an open connection and removing it can leave a goroutine
+// behind that waits forever to pass on its last chunk (v2.12.0, link.go, RemoveToxic of a toxic
+// that cleans up).
 type valve struct {
 	*state
-	replies bool // it is the server's answers that come through here
+	replies bool // the direction from the server to the client
 }
 
-// GetBufferSize is of toxics.BufferedToxic: how many pieces may wait for their time,
-// each read from the server when it came.
+// GetBufferSize implements toxics.BufferedToxic. It returns how many chunks may wait for their
+// delay, which starts when the chunk is read from the server.
 func (*valve) GetBufferSize() int { return 1024 }
 
-// NewState is of toxics.StatefulToxic. toxiproxy calls it once for every connection,
-// before anything can come through: from here on Stop waits for its valve.
+// NewState implements toxics.StatefulToxic. toxiproxy calls it once for every connection, before
+// any data can arrive: from here on Stop waits for this valve.
 func (v *valve) NewState() any {
 	v.open.Add(1)
 	now, _ := v.get()
 	return &passage{cuts: now.cuts, gap: noGap}
 }
 
-// passage is one connection's way through a valve.
+// passage is one connection's state in a valve.
 type passage struct {
-	cuts int  // before it was opened
-	gap  int  // heals before the last loss, or noGap
-	shut bool // nothing goes through any more
+	cuts int  // calls of Cut before the connection was opened
+	gap  int  // calls of Heal before the last lost reply, or noGap
+	shut bool // the connection is closed
 }
 
 const noGap = -1
 
-// Pipe is of toxics.Toxic. It returns when the side that the pieces come from is
-// closed, or the proxy is stopped.
+// Pipe implements toxics.Toxic. It returns when the source of the chunks is closed or the proxy is
+// stopped.
 func (v *valve) Pipe(stub *toxics.ToxicStub) {
 	defer v.open.Done()
 	p := stub.State.(*passage)
 	for {
 		now, changed := v.get()
-		if p.over(now) {
+		if p.mustClose(now) {
 			p.close(stub)
 		}
 		select {
-		case piece := <-stub.Input:
-			if piece == nil {
+		case chunk := <-stub.Input:
+			if chunk == nil {
 				p.close(stub)
 				return
 			}
-			v.pass(stub, p, piece)
+			v.pass(stub, p, chunk)
 		case <-changed:
 		case <-v.stopped:
 			p.close(stub)
-			for range stub.Input { // whoever passes pieces on to here waits for each to be taken
+			for range stub.Input { // the sender waits until each chunk is received
 			}
 			return
 		}
 	}
 }
 
-// over says whether the connection is to be cut.
-func (p *passage) over(now setting) bool {
+// mustClose reports whether a cut or a lost reply requires that the connection be closed.
+func (p *passage) mustClose(now setting) bool {
 	return p.cuts != now.cuts || p.gap != noGap && p.gap != now.heals
 }
 
-// close ends the side that the pieces go to, and with it the other.
+// close closes the destination of the chunks, and with it the source.
 func (p *passage) close(stub *toxics.ToxicStub) {
 	p.shut = true
 	stub.Close()
 }
 
-// pass gives one piece to the other side, when its time has come, or to nobody.
-func (v *valve) pass(stub *toxics.ToxicStub, p *passage, piece *stream.StreamChunk) {
-	if !v.due(p, piece) {
+// pass sends one chunk to the destination after its delay, or drops it.
+func (v *valve) pass(stub *toxics.ToxicStub, p *passage, chunk *stream.StreamChunk) {
+	if !v.awaitDelay(p, chunk) {
 		return
 	}
 	for {
 		now, changed := v.get()
 		switch {
-		case p.over(now):
+		case p.mustClose(now):
 			p.close(stub)
 			return
 		case now.drop && v.replies:
@@ -134,22 +134,22 @@ func (v *valve) pass(stub *toxics.ToxicStub, p *passage, piece *stream.StreamChu
 			return
 		}
 		select {
-		case stub.Output <- piece:
+		case stub.Output <- chunk:
 			return
 		case <-changed:
-		case <-v.stopped: // who is gone takes nothing
+		case <-v.stopped: // the destination may no longer receive
 			return
 		}
 	}
 }
 
-// due waits until a piece has been held back for as long as is asked by then. False
-// is that nobody waits for it any more.
-func (v *valve) due(p *passage, piece *stream.StreamChunk) bool {
+// awaitDelay waits until a chunk has been held back for the delay in force, which may change
+// meanwhile. It returns false if the connection is closed or the proxy is stopped.
+func (v *valve) awaitDelay(p *passage, chunk *stream.StreamChunk) bool {
 	for !p.shut {
 		now, changed := v.get()
-		left := time.Until(piece.Timestamp.Add(now.delay))
-		if !v.replies || now.delay == 0 || left <= 0 || now.drop || p.over(now) {
+		left := time.Until(chunk.Timestamp.Add(now.delay))
+		if !v.replies || now.delay == 0 || left <= 0 || now.drop || p.mustClose(now) {
 			return true
 		}
 		timer := time.NewTimer(left)

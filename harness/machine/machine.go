@@ -1,5 +1,5 @@
-// Package machine tells errors of the operating system from others: a disk that is full, a limit
-// that is reached, a network that does not answer are no fault of the program that meets them.
+// Package machine distinguishes errors of the operating system from others: a full disk, a reached
+// limit or an unreachable network are not the program's mistake.
 package machine
 
 import (
@@ -10,7 +10,7 @@ import (
 	"syscall"
 )
 
-// Says reports whether an error is the operating system's answer to a call, on a file, a process or a connection.
+// Says reports whether an error comes from a system call, on a file, a process or a connection.
 func Says(err error) bool {
 	var (
 		path  *fs.PathError
@@ -19,10 +19,11 @@ func Says(err error) bool {
 		errno syscall.Errno
 		dial  *net.OpError
 	)
-	return errors.As(err, &path) || errors.As(err, &link) || errors.As(err, &call) || errors.As(err, &errno) || errors.As(err, &dial)
+	return errors.As(err, &path) || errors.As(err, &link) || errors.As(err, &call) ||
+		errors.As(err, &errno) || errors.As(err, &dial)
 }
 
-// shortages are the errors of a machine that has run out of something, with what to do about each.
+// shortages lists the errors of a machine that has run out of a resource, with advice for each.
 var shortages = []struct {
 	errno  syscall.Errno
 	advice string
@@ -37,13 +38,13 @@ var shortages = []struct {
 	{syscall.ENOMEM, "make room in memory"},
 }
 
-// Short reports whether an error says that this machine has run out of something that a run takes.
+// Short reports whether an error means that this machine has run out of a resource.
 func Short(err error) bool {
 	_, short := find(err)
 	return short
 }
 
-// Advice says what to do about such a shortage; "" where the error is none.
+// Advice returns what to do about a shortage; "" if the error is not one.
 func Advice(err error) string {
 	advice, _ := find(err)
 	return advice

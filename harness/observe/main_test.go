@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/lockjam/lockjam/harness/server"
+	"github.com/lockjam/lockjam/harness/server/process"
 )
 
 type silent struct{}
@@ -49,7 +50,7 @@ func nothingLeft(t *testing.T) {
 
 func needRedis(t *testing.T) {
 	t.Helper()
-	if _, _, err := server.Choose(t.Context(), "process", "", func(string) {}); err != nil {
+	if _, err := process.Find(); err != nil {
 		t.Skipf("this test needs a redis-server or valkey-server on PATH; scripts/setup.sh --tests installs one: %v", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lockjam/lockjam/harness/server"
+	"github.com/lockjam/lockjam/harness/server/process"
 )
 
 // A server that is killed, in the middle of everything that can be watched, and a
@@ -37,7 +38,7 @@ func TestLookoutLeavesNothing(t *testing.T) {
 		t.Run(c.why, func(t *testing.T) {
 			needRedis(t)
 			nothingLeft(t)
-			s := startedElsewhere(t, server.StartProcess, server.Config{"save": `""`})
+			s := startedElsewhere(t, process.Start, server.Config{"save": `""`})
 			ctx, interrupt := context.WithCancel(t.Context())
 			defer interrupt()
 			time.AfterFunc(1200*time.Millisecond, func() { c.trial(t, s, interrupt) })

@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/lockjam/lockjam/harness/server"
+	"github.com/lockjam/lockjam/harness/server/process"
 )
 
 // A watch of a server whose clients are others' tells which errors they are answered
@@ -16,7 +17,7 @@ import (
 func TestLookoutSeesCommandsRefused(t *testing.T) {
 	needRedis(t)
 	nothingLeft(t)
-	s := startedElsewhere(t, server.StartProcess, server.Config{"save": `""`})
+	s := startedElsewhere(t, process.Start, server.Config{"save": `""`})
 	ctx, stop := context.WithCancel(context.Background())
 	client := redis.NewClient(&redis.Options{Addr: s.Endpoint().Addr, PoolSize: 1})
 	done := make(chan struct{})

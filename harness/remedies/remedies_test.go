@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/lockjam/lockjam/harness/server"
+	"github.com/lockjam/lockjam/harness/server/process"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -39,7 +40,7 @@ func newBench(t *testing.T, c server.Config) *bench {
 	b := &bench{T: t}
 	b.Config = server.Config{"maxclients": "12", "save": `""`}.With(c)
 	b.Pattern = "lock:*"
-	b.Server, err = server.StartProcess(t.Context(), server.Spec{Workspace: ws, Name: "redis", Config: b.Config})
+	b.Server, err = process.Start(t.Context(), server.Spec{Workspace: ws, Name: "redis", Config: b.Config})
 	if errors.Is(err, server.ErrUnavailable) {
 		t.Skipf("these tests need a redis-server or valkey-server on PATH; scripts/setup.sh --tests installs one: %v", err)
 	}

@@ -7,24 +7,24 @@ import (
 	"sync/atomic"
 )
 
-// Meter follows a stream of replies, in whatever pieces it comes, and finds what exceeds the bounds. The zero value is
-// ready for use. Renew may be called beside Look.
+// Meter parses a stream of replies, split in any way, and detects a reply that exceeds the bounds.
+// The zero value is ready for use. Renew may be called concurrently with Look.
 type Meter struct {
 	renewed         atomic.Bool
 	bytes, elements int    // since Renew, as announced
-	skip            int    // bytes that are left of the present bulk string, its line end among them
-	line            []byte // the beginning of a line that came in pieces
-	open            []int  // of each array that has begun, the elements that are still to come
+	skip            int    // bytes left of the current bulk string, including its line end
+	line            []byte // the beginning of an incomplete line
+	open            []int  // for each open array, the number of elements still to come
 	err             error
 }
 
-// headerMax is as much of a line as has to be read to know what it announces.
+// headerMax is the number of bytes of a line that suffice to parse it as a header.
 const headerMax = 32
 
-// Renew begins a new request: what is answered to it is counted anew.
+// Renew begins a new request, and with it a new count.
 func (m *Meter) Renew() { m.renewed.Store(true) }
 
-// Look takes in what has been read. After an error it returns the same ever after.
+// Look parses the next data. After an error it always returns that error.
 func (m *Meter) Look(p []byte) error {
 	if m.renewed.CompareAndSwap(true, false) {
 		m.bytes, m.elements = 0, 0
@@ -34,22 +34,22 @@ func (m *Meter) Look(p []byte) error {
 			n := min(m.skip, len(p))
 			m.skip, p = m.skip-n, p[n:]
 			if m.skip == 0 {
-				m.ended()
+				m.endElement()
 			}
 			continue
 		}
 		line, rest, whole := bytes.Cut(p, []byte{'\n'})
 		p = rest
-		m.begun(line)
+		m.addToLine(line)
 		if whole {
-			m.header()
+			m.endLine()
 		}
 	}
 	return m.err
 }
 
-// begun takes in a part of a line.
-func (m *Meter) begun(part []byte) {
+// addToLine appends a part of a line.
+func (m *Meter) addToLine(part []byte) {
 	m.bytes += len(part)
 	m.line = append(m.line, part...)
 	switch {
@@ -60,12 +60,13 @@ func (m *Meter) begun(part []byte) {
 	}
 }
 
-// header takes in a line that is whole. A library reads what RESP3 announces over RESP2 as well.
-func (m *Meter) header() {
+// endLine parses a complete line. It includes the headers of RESP3, because client libraries accept
+// them over RESP2 as well.
+func (m *Meter) endLine() {
 	line := bytes.TrimRight(m.line[:min(len(m.line), headerMax)], "\r")
 	m.line = m.line[:0]
 	if len(line) == 0 || !bytes.ContainsRune([]byte("$=!*~>%|"), rune(line[0])) {
-		m.ended()
+		m.endElement()
 		return
 	}
 	n, err := strconv.ParseInt(string(line[1:]), 10, 64)
@@ -73,20 +74,21 @@ func (m *Meter) header() {
 	case err != nil || n < -1:
 		m.err = fmt.Errorf("%w: its header is %q", ErrTooLong, line)
 	case n == -1:
-		m.ended()
+		m.endElement()
 	case bytes.ContainsRune([]byte("$=!"), rune(line[0])):
 		m.bulk(n)
 	case n > MaxElements:
 		m.err = fmt.Errorf("%w: an array of %d elements", ErrTooLong, n)
 	case line[0] == '%':
 		m.array(2 * n)
-	case line[0] == '|': // the reply follows
+	case line[0] == '|': // an attribute; the reply itself follows as one more element
 		m.array(2*n + 1)
 	default:
 		m.array(n)
 	}
 }
 
+// bulk begins a bulk string of n bytes.
 func (m *Meter) bulk(n int64) {
 	if n > int64(MaxReply-min(m.bytes, MaxReply)) {
 		m.err = fmt.Errorf("%w: more than %d MiB, of which a string of %d bytes", ErrTooLong, MaxReply>>20, n)
@@ -96,6 +98,7 @@ func (m *Meter) bulk(n int64) {
 	m.skip = int(n) + len("\r\n")
 }
 
+// array begins an array of n elements.
 func (m *Meter) array(n int64) {
 	switch {
 	case n > int64(MaxElements-m.elements):
@@ -103,15 +106,15 @@ func (m *Meter) array(n int64) {
 	case len(m.open) == MaxDepth:
 		m.err = fmt.Errorf("%w: arrays that are nested more than %d deep", ErrTooLong, MaxDepth)
 	case n == 0:
-		m.ended()
+		m.endElement()
 	default:
 		m.elements += int(n)
 		m.open = append(m.open, int(n))
 	}
 }
 
-// ended is the end of one element, with which the arrays around it may end.
-func (m *Meter) ended() {
+// endElement ends one element, and with it the arrays of which it is the last.
+func (m *Meter) endElement() {
 	for len(m.open) > 0 {
 		last := len(m.open) - 1
 		if m.open[last]--; m.open[last] > 0 {

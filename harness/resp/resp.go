@@ -1,6 +1,6 @@
-// Package resp bounds what a peer that speaks Redis's protocol (RESP2) may answer. A client library allocates what the
-// header of a reply announces, and reads a line to its end however long that is: a peer that is broken, or no Redis at
-// all, would take all memory within seconds.
+// Package resp bounds the replies of a peer that speaks Redis's protocol (RESP2). A client library
+// allocates the length that the header of a reply announces, and reads a line to its end, however
+// long: a peer that is broken, or not a Redis at all, would use up all memory within seconds.
 package resp
 
 import (
@@ -13,21 +13,20 @@ import (
 	"syscall"
 )
 
-// The bounds on what is answered to one request, be it a pipeline. CLIENT LIST of 25,000 clients takes 9 MB, MGET of as
-// many locks 25,000 elements, and COMMAND INFO is nested 7 deep.
+// The bounds on the answer to one request, which may be a pipeline. CLIENT LIST of 25,000 clients
+// takes 9 MB, MGET of as many locks 25,000 elements, and COMMAND INFO is nested 7 deep.
 const (
 	MaxLine     = 64 << 10 // bytes of a line: a status, an error, a number, or the header of a longer reply
-	MaxReply    = 64 << 20 // bytes of all
-	MaxElements = 1 << 20  // of all arrays
-	MaxDepth    = 32       // of arrays in arrays
+	MaxReply    = 64 << 20 // bytes of the whole answer
+	MaxElements = 1 << 20  // of all arrays together
+	MaxDepth    = 32       // of nested arrays
 )
 
-// ErrTooLong says that a peer answers with more than lockjam reads: more than MaxLine, MaxReply,
-// MaxElements or MaxDepth.
+// ErrTooLong reports an answer that exceeds MaxLine, MaxReply, MaxElements or MaxDepth.
 var ErrTooLong = errors.New("the answer is longer than any that lockjam reads")
 
-// Line reads one line, without its end, of at most MaxLine bytes. What follows it may be lost: it is for connections on
-// which nothing is to follow until the next request.
+// Line reads one line of at most MaxLine bytes, and returns it without its end. Data after the line
+// may be lost, so it is only for connections on which none follow before the next request.
 func Line(r io.Reader) (string, error) {
 	line, err := bufio.NewReader(io.LimitReader(r, MaxLine)).ReadString('\n')
 	if err == io.EOF && len(line) == MaxLine {
@@ -36,9 +35,9 @@ func Line(r io.Reader) (string, error) {
 	return strings.TrimSpace(line), err
 }
 
-// Limit returns a connection on which a reply that exceeds the bounds is an error of Read that
-// wraps [ErrTooLong], before the reader has seen its header. The connection is closed then. What
-// the kernel tells of a connection (syscall.Conn) stays available.
+// Limit returns a connection whose Read fails with [ErrTooLong] on a reply that exceeds the bounds,
+// before the reader has seen the reply's header, and then closes the connection. If conn implements
+// syscall.Conn, so does the result.
 func Limit(conn net.Conn) net.Conn {
 	limited := &limitedConn{Conn: conn}
 	if raw, ok := conn.(syscall.Conn); ok {
@@ -50,7 +49,7 @@ func Limit(conn net.Conn) net.Conn {
 	return limited
 }
 
-// limitedConn counts anew with every Write, which begins a request.
+// limitedConn restarts its counts at every Write, which begins a request.
 type limitedConn struct {
 	net.Conn
 	replies Meter

@@ -6,6 +6,7 @@ import (
 
 	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/server"
+	"github.com/lockjam/lockjam/harness/server/process"
 )
 
 // How long after the rules first allow it the deadlock is declared: that takes the
@@ -22,7 +23,7 @@ func BenchmarkDeclared(b *testing.B) {
 	for b.Loop() {
 		seed++
 		r, _, err := Run(b.Context(), Options{
-			Scenarios: []*scenario.Scenario{sc}, Arms: []string{"control"}, Start: server.StartProcess, Out: b.TempDir(), Seed: seed,
+			Scenarios: []*scenario.Scenario{sc}, Arms: []string{"control"}, Start: process.Start, Out: b.TempDir(), Seed: seed,
 		})
 		if errors.Is(err, server.ErrUnavailable) {
 			b.Skipf("needs a redis-server on PATH: %v", err)

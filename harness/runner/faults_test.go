@@ -12,6 +12,7 @@ import (
 	"github.com/lockjam/lockjam/harness/rundir"
 	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/server"
+	"github.com/lockjam/lockjam/harness/server/process"
 	"github.com/lockjam/lockjam/harness/waitgraph"
 )
 
@@ -121,7 +122,7 @@ func TestConfigIfKnown(t *testing.T) {
 		MaxClients: 16, Config: map[string]string{"save": `""`},
 		ConfigIfKnown: map[string]string{"no-such-directive": "1", "maxmemory": "64mb", "nor-this": "yes"},
 	}}
-	options := &Options{Start: server.StartProcess, workspace: ws}
+	options := &Options{Start: process.Start, workspace: ws}
 	s, config, err := starter{job{sc: sc, options: options, folder: "x/y"}}.start(t.Context())
 	if err != nil {
 		t.Fatal(err)

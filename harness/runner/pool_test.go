@@ -12,6 +12,7 @@ import (
 	"github.com/lockjam/lockjam/harness/rundir"
 	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/server"
+	"github.com/lockjam/lockjam/harness/server/process"
 	"github.com/lockjam/lockjam/harness/standstill"
 	"github.com/lockjam/lockjam/harness/swarm"
 	"github.com/lockjam/lockjam/harness/waitgraph"
@@ -27,7 +28,7 @@ func TestRealPoolDeadlockIsProved(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = ws.Close() }()
-	redis, err := server.StartProcess(t.Context(), server.Spec{Workspace: ws, Name: "redis", Config: server.Config{"maxclients": "1000"}})
+	redis, err := process.Start(t.Context(), server.Spec{Workspace: ws, Name: "redis", Config: server.Config{"maxclients": "1000"}})
 	if err != nil {
 		t.Fatal(err)
 	}

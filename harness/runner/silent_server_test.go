@@ -12,6 +12,7 @@ import (
 	"github.com/lockjam/lockjam/harness/result"
 	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/server"
+	"github.com/lockjam/lockjam/harness/server/container"
 )
 
 // silence stops an arm's server at some event, and notes when.
@@ -42,10 +43,10 @@ func (s *silence) start(start server.Starter) server.Starter {
 	}
 }
 
-// container starts servers of the image that scripts/setup.sh builds.
-func container(t *testing.T) server.Starter {
+// inContainers starts servers of the image that scripts/setup.sh builds.
+func inContainers(t *testing.T) server.Starter {
 	image := os.Getenv("LOCKJAM_REDIS_IMAGE")
-	start, resolved, err := server.Choose(t.Context(), server.KindContainer, image, nil)
+	start, resolved, err := container.Choose(t.Context(), server.KindContainer, image, nil)
 	if err != nil {
 		t.Skipf("this test needs Docker and an image; scripts/setup.sh builds one: %v", err)
 	}
@@ -92,7 +93,7 @@ func TestInterruptWhileTheServerIsSilent(t *testing.T) {
 			}
 			o.Scenarios, o.Arms = []*scenario.Scenario{sc}, []string{c.arm}
 			if c.container {
-				o.Start = container(t)
+				o.Start = inContainers(t)
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()

@@ -21,6 +21,7 @@ import (
 	"github.com/lockjam/lockjam/harness/rundir"
 	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/server"
+	"github.com/lockjam/lockjam/harness/server/process"
 )
 
 type silent struct{}
@@ -85,7 +86,7 @@ func quickOptions(t *testing.T, verdict string) Options {
 		t.Fatal(err)
 	}
 	start := func(ctx context.Context, spec server.Spec) (server.Server, error) {
-		s, err := server.StartProcess(ctx, spec)
+		s, err := process.Start(ctx, spec)
 		if errors.Is(err, server.ErrUnavailable) {
 			t.Skipf("this test needs a redis-server or valkey-server on PATH; scripts/setup.sh --tests installs one: %v", err)
 		}
@@ -96,7 +97,7 @@ func quickOptions(t *testing.T, verdict string) Options {
 
 func needRedis(t *testing.T) {
 	t.Helper()
-	if _, _, err := server.Choose(t.Context(), "process", "", func(string) {}); err != nil {
+	if _, err := process.Find(); err != nil {
 		t.Skipf("this test needs a redis-server or valkey-server on PATH; scripts/setup.sh --tests installs one: %v", err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/lockjam/lockjam/harness/result"
 	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/server"
+	"github.com/lockjam/lockjam/harness/server/process"
 )
 
 // manyUnsteady is ten thousand workers, each with a client of its own, whose goodput is
@@ -40,7 +41,7 @@ func BenchmarkUnsteady(b *testing.B) {
 	for b.Loop() {
 		var begun, ended time.Time
 		r, _, err := Run(b.Context(), Options{
-			Scenarios: []*scenario.Scenario{sc}, Start: server.StartProcess, Out: b.TempDir(), Seed: 1,
+			Scenarios: []*scenario.Scenario{sc}, Start: process.Start, Out: b.TempDir(), Seed: 1,
 			Observe: func(e result.Event) {
 				switch {
 				case e.Kind == result.ArmStarted:

@@ -15,6 +15,7 @@ import (
 	"github.com/lockjam/lockjam/harness/sampler"
 	"github.com/lockjam/lockjam/harness/scenario"
 	"github.com/lockjam/lockjam/harness/server"
+	"github.com/lockjam/lockjam/harness/server/process"
 	"github.com/lockjam/lockjam/harness/swarm"
 )
 
@@ -144,7 +145,7 @@ func benchArm(b *testing.B, think time.Duration) *armRun {
 		options: &Options{}, prefix: "lj-bench", sc: &scenario.Scenario{Server: scenario.Server{MaxClients: 64}},
 	})
 	a.rec.started = time.Now()
-	a.host.server, err = server.StartProcess(b.Context(), server.Spec{
+	a.host.server, err = process.Start(b.Context(), server.Spec{
 		Config: server.Config{"maxclients": "64", "save": `""`}, Workspace: workspace, Name: "bench",
 	})
 	if err != nil {

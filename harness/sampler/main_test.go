@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/lockjam/lockjam/harness/server"
+	"github.com/lockjam/lockjam/harness/server/process"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -30,7 +31,7 @@ func startRedis(t testing.TB, c server.Config) server.Server {
 			t.Error(err)
 		}
 	})
-	s, err := server.StartProcess(t.Context(), server.Spec{
+	s, err := process.Start(t.Context(), server.Spec{
 		Config: server.Config{"save": `""`}.With(c), Workspace: w, Name: "watch",
 	})
 	if errors.Is(err, server.ErrUnavailable) {

@@ -13,40 +13,41 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// addressServer is a server that runs already and belongs to somebody else. It is dialled and nothing more.
+// addressServer is a server that runs already and is not lockjam's. It is only dialled.
 type addressServer struct{ endpoint Endpoint }
 
-// Attach returns a starter that starts nothing: it makes sure that the server at the URL answers a PING. The URL is
-// redis://[user:password@]host[:port][/database], or rediss:// for TLS, as go-redis reads it. Of the options after a question
-// mark only db and skip_verify are taken; the others would set up a client.
+// Attach returns a starter that starts nothing: it checks that the server at the URL answers a
+// PING. The URL is redis://[user:password@]host[:port][/database], or rediss:// for TLS, as
+// go-redis reads it. Of the options after a question mark only db and skip_verify are accepted; the
+// others configure a client.
 func Attach(rawURL string) Starter {
 	return func(ctx context.Context, spec Spec) (Server, error) {
 		if spec.Topology.Several() {
-			return nil, spec.Topology.refuse("what is at an address is one")
+			return nil, spec.Topology.Refuse("what is at an address is one")
 		}
-		endpoint, err := parseURL(rawURL)
+		endpoint, err := ParseURL(rawURL)
 		if err != nil {
 			return nil, err
 		}
-		connection, err := endpoint.ping(ctx, readyLimit)
+		connection, err := endpoint.Connect(ctx, ReadyLimit)
 		if err != nil {
-			return nil, unavailable(ctx, "no answer to PING from the server at %s: %w", endpoint.Addr, endpoint.explain(ctx, err))
+			err = endpoint.explain(ctx, err)
+			return nil, Unavailable(ctx, "no answer to PING from the server at %s: %w", endpoint.Addr, err)
 		}
 		return &addressServer{endpoint}, connection.Close()
 	}
 }
 
-// ParseURL reads the URL of a server that runs already, as Attach does. Its error wraps ErrUsage.
-func ParseURL(raw string) (Endpoint, error) { return parseURL(raw) }
-
-// parseURL never repeats the URL in an error where it may hold a password.
-func parseURL(raw string) (Endpoint, error) {
+// ParseURL reads the URL of a server that runs already; see Attach. Its error wraps ErrUsage, and
+// does not repeat a URL that may contain a password.
+func ParseURL(raw string) (Endpoint, error) {
 	secret := strings.Contains(raw, "@")
 	usage := func(cause error) (Endpoint, error) {
 		if secret && !errors.Is(cause, errScheme) {
 			cause = errEncoding
 		}
-		return Endpoint{}, fmt.Errorf("%w: the URL of a server is redis://[user:password@]host[:port][/database]: %w", ErrUsage, cause)
+		return Endpoint{}, fmt.Errorf("%w: the URL of a server is redis://[user:password@]host[:port][/database]: %w",
+			ErrUsage, cause)
 	}
 	if err := checkScheme(raw); err != nil {
 		return usage(err)
@@ -79,19 +80,24 @@ func parseURL(raw string) (Endpoint, error) {
 	}, nil
 }
 
-// errScheme is said of what is no redis:// or rediss://, with what to write instead.
+// errScheme reports a scheme other than redis:// or rediss://. The message says what to write
+// instead.
 var errScheme = errors.New("the scheme is not known")
 
-// errEncoding is said of a URL that cannot be read and holds a password. The URL is not repeated.
+// errEncoding reports a URL that cannot be read and may contain a password. It does not repeat the
+// URL.
 var errEncoding = errors.New("it cannot be read (and is not repeated here, since it may hold a password): " +
 	"percent-encode what is special in a user or password: @ is %40, / is %2F, : is %3A, # is %23, ? is %3F, % is %25")
 
-// checkScheme refuses what is no redis:// or rediss://, with what to write instead. It repeats nothing but the scheme.
+// checkScheme returns an errScheme unless the scheme is redis:// or rediss://. Of a URL that may
+// contain a password it repeats only the scheme.
 func checkScheme(raw string) error {
 	scheme, _, found := strings.Cut(raw, "://")
 	switch lower := strings.ToLower(scheme); {
-	case !found && strings.HasPrefix(raw, "/"), lower == "unix", lower == "redis+unix", lower == "redis-socket", lower == "redis+socket":
-		return fmt.Errorf("%w: lockjam does not speak over Unix sockets: let the server listen on a port, and write redis://HOST:PORT", errScheme)
+	case !found && strings.HasPrefix(raw, "/"),
+		slices.Contains([]string{"unix", "redis+unix", "redis-socket", "redis+socket"}, lower):
+		return fmt.Errorf("%w: lockjam does not speak over Unix sockets: "+
+			"let the server listen on a port, and write redis://HOST:PORT", errScheme)
 	case !found && !strings.Contains(raw, "@"):
 		return fmt.Errorf("%.100q: %w: write redis://HOST:PORT, or rediss://HOST:PORT for TLS", raw, errScheme)
 	case !found:
@@ -104,7 +110,7 @@ func checkScheme(raw string) error {
 	return fmt.Errorf("%.40q: %w: write redis://, or rediss:// for TLS", scheme, errScheme)
 }
 
-// checkOptions refuses what go-redis takes and no server has.
+// checkOptions rejects options that go-redis accepts although no server has them.
 func checkOptions(o *redis.Options) error {
 	if o.DB < 0 {
 		return fmt.Errorf("no database has the number %d", o.DB)
@@ -130,7 +136,7 @@ func (s *addressServer) Restart(context.Context, Config) error { return s.notOur
 // Stop leaves the server as it is.
 func (s *addressServer) Stop(context.Context) error { return nil }
 
-// Log has nothing to return: Redis does not give its log to clients.
+// Log returns nothing: Redis does not give its log to clients.
 func (s *addressServer) Log(context.Context) ([]byte, error) { return nil, nil }
 
 func (s *addressServer) notOurs(verb string) error {

@@ -12,41 +12,41 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Within bounds a question to a server. Its cause says after how long the answer was given up, and is a
+// Within bounds a request to a server. The context's cause names the limit, and is a
 // context.DeadlineExceeded.
 func Within(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, limit, late(limit))
+	return context.WithTimeoutCause(ctx, limit, overdue(limit))
 }
 
-// late says that there was no answer within that time.
-type late time.Duration
+// overdue reports that there was no answer within that time.
+type overdue time.Duration
 
-func (l late) Error() string        { return fmt.Sprintf("none within %v", time.Duration(l)) }
-func (l late) Is(target error) bool { return target == context.DeadlineExceeded }
+func (o overdue) Error() string        { return fmt.Sprintf("none within %v", time.Duration(o)) }
+func (o overdue) Is(target error) bool { return target == context.DeadlineExceeded }
 
-// answerLimit bounds a command of the Admin whose context has no deadline. Callers that wait for a
-// server which is silent on purpose set a longer one.
+// answerLimit bounds a command on Admin whose context has no deadline. Callers that expect the
+// server to be silent for longer set a deadline of their own.
 const answerLimit = 30 * time.Second
 
-// bounded is a hook of a client with one connection and without timeouts: a command ends with its context, and then the
-// connection is closed, since a late answer would be taken for that to the next command. What waits for its turn behind
-// another command ends without harm.
+// bounded is a hook for a client with one connection and without timeouts. A command ends with its
+// context, and the connection is then closed, because a late answer would be taken for the answer
+// to the next command. A command that still waits for its turn ends without closing the connection.
 type bounded struct {
 	connection net.Conn
 	limit      time.Duration // of commands whose context has no deadline; 0: none
-	turn       chan struct{} // has room for the one command under way
+	turn       chan struct{} // capacity 1: held by the command in flight
 }
 
-// EndWithContext is for a client with the one connection that is given: its commands end with their context, and the
-// connection with them.
+// EndWithContext returns a hook for a client that has only this connection: a command ends with its
+// context, and the connection with it.
 func EndWithContext(connection net.Conn) redis.Hook { return newBounded(connection, 0) }
 
 func newBounded(connection net.Conn, limit time.Duration) *bounded {
 	return &bounded{connection: connection, limit: limit, turn: make(chan struct{}, 1)}
 }
 
-// inTurn marks the context of a command whose turn it is: go-redis sends the handshake of a connection in the course of
-// the first command, through the same hooks.
+// inTurn marks the context of the command in flight: go-redis sends a connection's handshake as
+// part of the first command, through the same hooks.
 type inTurn struct{}
 
 func (b *bounded) DialHook(next redis.DialHook) redis.DialHook { return next }
@@ -77,7 +77,7 @@ func (b *bounded) do(ctx context.Context, cmds []redis.Cmder, send func(context.
 		defer func() { <-b.turn }()
 	case <-ctx.Done():
 	}
-	if ctx.Err() != nil { // both may be possible at once
+	if ctx.Err() != nil { // select may have taken the turn although the context has ended
 		err := unanswered(ctx, cmds)
 		for _, cmd := range cmds {
 			cmd.SetErr(err)
@@ -99,15 +99,15 @@ func (b *bounded) do(ctx context.Context, cmds []redis.Cmder, send func(context.
 	return err
 }
 
-// unanswered says of which command the answer did not come, and why it is not waited for any more.
+// unanswered returns the error of a command whose answer is no longer waited for.
 func unanswered(ctx context.Context, cmds []redis.Cmder) error {
 	return fmt.Errorf("no answer to %s: %w", commandName(cmds[0]), context.Cause(ctx))
 }
 
-// withSubcommand are the commands whose name has two words.
+// withSubcommand lists the commands whose name has two words.
 var withSubcommand = []string{"acl", "client", "command", "config", "object", "sentinel"}
 
-// commandName leaves out the arguments, which may be secret.
+// commandName returns the command without its arguments, which may be secret.
 func commandName(cmd redis.Cmder) string {
 	name := cmd.Name()
 	if args := cmd.Args(); len(args) > 1 && slices.Contains(withSubcommand, name) {

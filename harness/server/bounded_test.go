@@ -13,12 +13,11 @@ import (
 	"github.com/lockjam/lockjam/harness/server"
 )
 
-// A command ends with its context and takes the connection with it, so that no late
-// answer is taken for that to the next command. What waits behind it for its turn ends
-// with its own context, and harms nothing.
+// A command ends with its context and closes the connection, so that a late answer cannot be taken
+// for the answer to the next command. A command that waits for its turn ends with its own context,
+// without closing the connection.
 func TestCommandEndsWithItsContext(t *testing.T) {
-	needProcess(t)
-	s := start(t, server.StartProcess, server.Spec{Config: small, Workspace: newWorkspace(t), Name: "silent"})
+	s := startProcess(t, "silent", nil)
 	control := openControl(t, s)
 	if err := s.Pause(t.Context()); err != nil {
 		t.Fatal(err)
@@ -26,10 +25,11 @@ func TestCommandEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	first := make(chan error, 1)
 	go func() { first <- control.Admin.Set(ctx, "late", "1", 0).Err() }()
-	time.Sleep(50 * time.Millisecond) // it is under way; if it is not, it has no turn, and the next one has
+	time.Sleep(50 * time.Millisecond) // until the command is under way
 	behind, done := server.Within(t.Context(), 50*time.Millisecond)
 	defer done()
-	if err := control.Admin.Get(behind, "late").Err(); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, server.ErrControlLost) ||
+	err := control.Admin.Get(behind, "late").Err()
+	if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, server.ErrControlLost) ||
 		!strings.Contains(err.Error(), "no answer to GET: none within 50ms") {
 		t.Errorf("a command that waits for its turn: %v", err)
 	}
@@ -53,8 +53,7 @@ func TestCommandEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// Whatever a peer does, or leaves undone, the opening of connections ends within its
-// limit, and takes little memory.
+// OpenControl ends within its limit and uses little memory, however the peer behaves.
 func TestPeersThatAreNoRedis(t *testing.T) {
 	for name, does := range map[string]func(net.Conn, string) bool{
 		"answers one PING and nothing more": func(c net.Conn, words string) bool {
@@ -71,22 +70,24 @@ func TestPeersThatAreNoRedis(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := peer(t, does)
-			begun := time.Now()
+			started := time.Now()
 			control, err := server.OpenControl(t.Context(), e)
 			if err == nil {
 				t.Error(errors.Join(errors.New("it is taken for a Redis"), control.Close()))
 			}
 			silent := errors.Is(err, context.DeadlineExceeded)
-			if took := time.Since(begun); took > 11*time.Second || silent != (name == "answers one PING and nothing more") || !silent && !errors.Is(err, resp.ErrTooLong) {
+			wantSilent := name == "answers one PING and nothing more"
+			took := time.Since(started)
+			if took > 11*time.Second || silent != wantSilent || !silent && !errors.Is(err, resp.ErrTooLong) {
 				t.Errorf("%v after %v", err, took)
 			}
-			oneLine(t, err, e.Addr)
+			wantOneLine(t, err, e.Addr)
 		})
 	}
 }
 
-// likeRedisUpTo answers raw commands as Redis does, and go-redis's first one with something else.
-func likeRedisUpTo(said string) func(net.Conn, string) bool {
+// likeRedisUpTo answers raw commands as Redis does, and go-redis's first command with reply.
+func likeRedisUpTo(reply string) func(net.Conn, string) bool {
 	return func(c net.Conn, words string) bool {
 		switch {
 		case strings.Contains(words, "PING"):
@@ -94,21 +95,21 @@ func likeRedisUpTo(said string) func(net.Conn, string) bool {
 		case strings.Contains(words, "SETNAME"):
 			_, _ = io.WriteString(c, "+OK\r\n")
 		default:
-			_, _ = io.WriteString(c, said)
+			_, _ = io.WriteString(c, reply)
 		}
 		return true
 	}
 }
 
-func flood(c net.Conn, said string) bool {
+func flood(c net.Conn, reply string) bool {
 	for {
-		if _, err := io.WriteString(c, said); err != nil {
+		if _, err := io.WriteString(c, reply); err != nil {
 			return false
 		}
 	}
 }
 
-// peer listens on loopback and does something for whatever it reads, until that says no.
+// peer listens on loopback and calls does with each read, until that returns false.
 func peer(t *testing.T, does func(c net.Conn, words string) bool) server.Endpoint {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Config is redis.conf: directive to value, as it stands in the file ("save": `""`, "maxclients": "32"). A directive
-// that the file has several times has one value a line.
+// Config is redis.conf: directive to value, as written in the file ("save": `""`, "maxclients":
+// "32"). A directive that the file repeats has one value per line.
 type Config map[string]string
 
 // With returns a copy of c in which the entries of over replace those of the same name.
@@ -20,12 +20,13 @@ func (c Config) With(over Config) Config {
 	return merged
 }
 
-// wordsPerLine are the directives of which a line has so many words and no more in Redis before 7.0. Those servers pass
-// over a longer line without a complaint, or refuse it; newer ones take any number of lines as well.
+// wordsPerLine is the number of words that a line of these directives may have in Redis before 7.0.
+// Those servers ignore a longer line silently, or reject it; newer ones accept several lines as
+// well.
 var wordsPerLine = map[string]int{"save": 2, "client-output-buffer-limit": 4}
 
-// lines returns the values of a directive, one for each line of redis.conf, as every version from 5.0 on understands
-// them.
+// lines returns the values of a directive, one for each line of redis.conf, in the form that every
+// version from 5.0 on understands.
 func (c Config) lines(directive string) []string {
 	var all []string
 	for value := range strings.SplitSeq(c[directive], "\n") {
@@ -52,8 +53,8 @@ func (c Config) words(directive string) []string {
 	return all
 }
 
-// file returns redis.conf, sorted by directive, so that equal configurations are equal files.
-func (c Config) file() []byte {
+// File returns redis.conf, sorted by directive, so that equal configurations are equal files.
+func (c Config) File() []byte {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(c)) {
 		for _, line := range c.lines(name) {
@@ -63,11 +64,11 @@ func (c Config) file() []byte {
 	return []byte(b.String())
 }
 
-// password returns the value of requirepass as clients send it.
-func (c Config) password() string { return strings.Join(c.words("requirepass"), " ") }
+// Password returns the value of requirepass as clients send it.
+func (c Config) Password() string { return strings.Join(c.words("requirepass"), " ") }
 
-// ConfigWords splits a line of redis.conf into words as Redis does (sds.c, sdssplitargs). It reports false where the
-// quotes do not match, and Redis would not start.
+// ConfigWords splits a line of redis.conf into words as Redis does (sds.c, sdssplitargs). ok is
+// false if the quotes do not match; Redis would not start then.
 func ConfigWords(line string) (words []string, ok bool) {
 	for {
 		line = strings.TrimLeft(line, " \t\r\n\v\f")
@@ -82,7 +83,7 @@ func ConfigWords(line string) (words []string, ok bool) {
 	}
 }
 
-// configWord cuts the first word off a line that begins with one.
+// configWord cuts the first word off a line that does not begin with a blank.
 func configWord(line string) (word, rest string, ok bool) {
 	var b strings.Builder
 	for len(line) > 0 && !blank(line[0]) {
@@ -92,7 +93,7 @@ func configWord(line string) (word, rest string, ok bool) {
 			continue
 		}
 		part, after, ok := configQuoted(line)
-		if !ok || len(after) > 0 && !blank(after[0]) { // a closing quote is followed by a space or by nothing
+		if !ok || len(after) > 0 && !blank(after[0]) { // a closing quote must be followed by a blank or by nothing
 			return "", "", false
 		}
 		b.WriteString(part)
@@ -103,10 +104,11 @@ func configWord(line string) (word, rest string, ok bool) {
 
 func blank(c byte) bool { return strings.IndexByte(" \t\r\n\v\f", c) >= 0 }
 
-// escapes are those of a word in double quotes; what else follows a backslash stands for itself.
+// escapes are the escapes in double quotes; any other character after a backslash stands for
+// itself.
 var escapes = map[byte]byte{'n': '\n', 'r': '\r', 't': '\t', 'b': '\b', 'a': '\a'}
 
-// configQuoted reads what stands in quotes at the beginning of a line.
+// configQuoted parses the quoted text at the beginning of a line.
 func configQuoted(line string) (text, rest string, ok bool) {
 	var b strings.Builder
 	quote := line[0]
@@ -136,7 +138,7 @@ func configQuoted(line string) (text, rest string, ok bool) {
 	return "", "", false
 }
 
-// hexEscape is the number of an escape such as x2f; "" of any other.
+// hexEscape returns the digits of an escape such as x2f; "" for any other.
 func hexEscape(after string) string {
 	if len(after) < len("xNN") || after[0] != 'x' {
 		return ""

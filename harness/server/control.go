@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -17,34 +16,37 @@ import (
 	"github.com/lockjam/lockjam/harness/resp"
 )
 
-// ControlConnections is how many of the server's slots a Control takes.
+// ControlConnections is the number of the server's slots that a Control takes.
 const ControlConnections = 3
 
-// ErrControlLost is what a control client answers once its connection is gone: it never dials again, since the slot that a
-// new connection needs is the swarm's by then, and every refused attempt would count as one of the swarm's.
+// ErrControlLost is the answer of a control client whose connection is lost. The client never
+// redials: by then the swarm has the slot that a new connection needs, and every refused attempt
+// would count as one of the swarm's.
 var ErrControlLost = errors.New("control connection lost")
 
-// Control holds the connections that are opened before the swarm and kept: they work when every slot is taken.
+// Control holds the connections that are opened before the swarm and kept: they work when every
+// slot is taken.
 //
-// A call ends with its context, and takes its connection with it: a late answer would be taken for
-// that to the next call. So the context of a call is to leave the server the time that it may need,
-// and a connection that was given up answers ErrControlLost. A call on Admin whose context has no
-// deadline ends after 30 s. One on Sampler waits for as long as the server takes, for samples go on
+// A call ends with its context, which also closes its connection: a late answer would be taken for
+// the answer to the next call. So the context of a call must allow the server the time that it may
+// need; a closed connection answers ErrControlLost. A call on Admin whose context has no deadline
+// ends after 30 s. A call on Sampler waits as long as the server takes, because sampling continues
 // without it. [Control.Close] ends every wait.
 type Control struct {
 	Sampler *redis.Client // reads INFO, CLIENT LIST and the like, at short intervals
-	Admin   *redis.Client // applies remedies and undoes them
-	Monitor net.Conn      // authenticated and idle: what MONITOR says is no answer that a client library could read
+	Admin   *redis.Client // applies and reverts remedies
+	Monitor net.Conn      // authenticated and idle, and raw: a client library cannot read the output of MONITOR
 
 	connections [ControlConnections]net.Conn
 }
 
-// MonitorName is what the Monitor connection calls itself in CLIENT LIST.
+// MonitorName is the name of the Monitor connection in CLIENT LIST.
 const MonitorName = "lockjam-control-monitor"
 
-// OpenControl dials all connections now and sees a PING answered on each. They call themselves lockjam-control-sampler,
-// lockjam-control-admin and lockjam-control-monitor in CLIENT LIST. After a Restart of the server the old Control is to be closed and a new one opened;
-// the endpoint of the restarted server holds connections for it that were made before the swarm could take every slot.
+// OpenControl dials all connections and waits for the answer to a PING on each. Their names in
+// CLIENT LIST are lockjam-control-sampler, lockjam-control-admin and lockjam-control-monitor. After
+// a Restart of the server, close the old Control and open a new one: the endpoint of the restarted
+// server holds connections for it that were made before the swarm could take every slot.
 func OpenControl(ctx context.Context, e Endpoint) (*Control, error) {
 	ctx, cancel := Within(ctx, openLimit)
 	defer cancel()
@@ -70,31 +72,36 @@ func OpenControl(ctx context.Context, e Endpoint) (*Control, error) {
 			err = open[i](connection)
 		}
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("open control connection %d of %d to %s: %w", i+1, ControlConnections, e.Addr, err), c.Close())
+			err = fmt.Errorf("open control connection %d of %d to %s: %w", i+1, ControlConnections, e.Addr, err)
+			return nil, errors.Join(err, c.Close())
 		}
 	}
 	return c, nil
 }
 
-// openLimit is how long a server may take to answer what opens connections to it: a few commands, that take no time.
+// openLimit bounds the few quick commands with which connections are opened.
 const openLimit = 10 * time.Second
 
-// nameConnection names a raw connection in CLIENT LIST. A user who may not do that does without.
+// nameConnection names a raw connection in CLIENT LIST. A user without that right gets a connection
+// without a name.
 func nameConnection(ctx context.Context, name string, connection net.Conn) error {
 	stop := context.AfterFunc(ctx, func() { connection.Close() })
-	err := command(connection, "+OK", "CLIENT", "SETNAME", name)
+	err := Command(connection, "+OK", "CLIENT", "SETNAME", name)
 	if !stop() {
 		return fmt.Errorf("no answer to CLIENT SETNAME: %w", context.Cause(ctx))
 	}
-	if errors.Is(err, errAnswer) {
+	if errors.Is(err, ErrAnswer) {
 		return nil
 	}
 	return err
 }
 
-// openControlClient names and wraps one connection, which it closes where it fails. The name is not go-redis's to set: its
-// handshake fails for a user without that right. A command without a deadline ends after the limit; 0: never.
-func openControlClient(ctx context.Context, e Endpoint, name string, connection net.Conn, limit time.Duration) (*redis.Client, error) {
+// openControlClient names and wraps one connection, and closes it after an error. It does not let
+// go-redis set the name, because go-redis's handshake fails for a user without that right. A
+// command without a deadline ends after the limit; 0: never.
+func openControlClient(
+	ctx context.Context, e Endpoint, name string, connection net.Conn, limit time.Duration,
+) (*redis.Client, error) {
 	client := redis.NewClient(controlOptions(e, resp.Limit(connection)))
 	client.AddHook(newBounded(connection, limit))
 	err := nameConnection(ctx, name, connection)
@@ -109,9 +116,9 @@ func openControlClient(ctx context.Context, e Endpoint, name string, connection 
 	return nil, errors.Join(err, client.Close(), ignoreClosed(connection.Close()))
 }
 
-// controlOptions sets every option that go-redis would otherwise choose. Two things matter: no
-// timeout of its own may make it drop the connection (see bounded), and it may never open another
-// one (a pipeline has a pool of its own unless PipelinePoolSize is negative).
+// controlOptions sets every option that go-redis would otherwise choose. Two of them matter:
+// go-redis must not drop the connection because of a timeout of its own (see bounded), and must
+// never open another one (a pipeline has a pool of its own unless PipelinePoolSize is negative).
 func controlOptions(e Endpoint, connection net.Conn) *redis.Options {
 	return &redis.Options{
 		Network:    "tcp",
@@ -126,7 +133,7 @@ func controlOptions(e Endpoint, connection net.Conn) *redis.Options {
 		MaxRetries:         -1,
 		MinRetryBackoff:    -1,
 		MaxRetryBackoff:    -1,
-		DialTimeout:        5 * time.Second, // of no effect: the connection is there
+		DialTimeout:        5 * time.Second, // no effect: the connection is open already
 		DialerRetries:      1,               // 0 would mean 5
 		DialerRetryTimeout: time.Millisecond,
 
@@ -140,7 +147,7 @@ func controlOptions(e Endpoint, connection net.Conn) *redis.Options {
 		PoolSize:           1,
 		MaxConcurrentDials: 1,
 		MaxActiveConns:     1,
-		PoolTimeout:        time.Hour, // waiting for a turn; the caller's context ends it earlier without harm
+		PoolTimeout:        time.Hour, // for the wait for a turn; the caller's context ends it earlier
 		MinIdleConns:       0,
 		MaxIdleConns:       1,
 		PipelinePoolSize:   -1,
@@ -154,8 +161,9 @@ func controlOptions(e Endpoint, connection net.Conn) *redis.Options {
 	}
 }
 
-// dialOnce is a dialer that hands out one connection. From then on it hands out a connection that answers ErrControlLost
-// instead of failing: after a failure go-redis would go on dialling in a goroutine that Close does not wait for.
+// dialOnce returns a dialer that hands out one connection. Every later dial succeeds with a
+// connection that answers ErrControlLost: after a failed dial go-redis would keep dialling in a
+// goroutine that Close does not wait for.
 func dialOnce(connection net.Conn) func(context.Context, string, string) (net.Conn, error) {
 	var taken atomic.Bool
 	return func(context.Context, string, string) (net.Conn, error) {
@@ -166,24 +174,25 @@ func dialOnce(connection net.Conn) func(context.Context, string, string) (net.Co
 	}
 }
 
-// lostConn stands for a connection that is gone. It keeps the addresses of the one that it stands for.
-type lostConn struct{ gone net.Conn }
+// lostConn takes the place of a lost connection, and has its addresses.
+type lostConn struct{ lost net.Conn }
 
 func (lostConn) Read([]byte) (int, error)         { return 0, ErrControlLost }
 func (lostConn) Write([]byte) (int, error)        { return 0, ErrControlLost }
 func (lostConn) Close() error                     { return nil }
-func (c lostConn) LocalAddr() net.Addr            { return c.gone.LocalAddr() }
-func (c lostConn) RemoteAddr() net.Addr           { return c.gone.RemoteAddr() }
+func (c lostConn) LocalAddr() net.Addr            { return c.lost.LocalAddr() }
+func (c lostConn) RemoteAddr() net.Addr           { return c.lost.RemoteAddr() }
 func (lostConn) SetDeadline(time.Time) error      { return nil }
 func (lostConn) SetReadDeadline(time.Time) error  { return nil }
 func (lostConn) SetWriteDeadline(time.Time) error { return nil }
 
-// Close closes all connections and ends every call that still waits on them.
+// Close closes all connections and ends every pending call on them.
 func (c *Control) Close() error {
 	var errs []error
 	for _, connection := range c.connections {
 		if connection != nil {
-			// Before the clients: a call in flight holds the client's only connection until it ends.
+			// Before the clients: a call in flight holds the client's only connection until it
+			// ends.
 			errs = append(errs, ignoreClosed(connection.Close()))
 		}
 	}
@@ -195,7 +204,8 @@ func (c *Control) Close() error {
 	return errors.Join(errs...)
 }
 
-// ignoreClosed is for a close that may come second: both the Control and its clients close the connections.
+// ignoreClosed ignores that a connection is closed already: both the Control and its clients close
+// it.
 func ignoreClosed(err error) error {
 	if errors.Is(err, net.ErrClosed) || errors.Is(err, redis.ErrClosed) {
 		return nil
@@ -206,7 +216,8 @@ func ignoreClosed(err error) error {
 // MaxClients returns the maxclients that is in force on the server.
 func (c *Control) MaxClients(ctx context.Context) (int, error) {
 	values, err := c.Admin.ConfigGet(ctx, "maxclients").Result()
-	if _, answered := err.(redis.Error); answered { // managed services forbid CONFIG; INFO has it from Redis 6.2 on
+	if _, answered := err.(redis.Error); answered {
+		// Managed services forbid CONFIG; INFO has maxclients from Redis 6.2 on.
 		if limit, ok := c.infoLimit(ctx); ok {
 			return limit, nil
 		}
@@ -216,12 +227,13 @@ func (c *Control) MaxClients(ctx context.Context) (int, error) {
 	}
 	limit, err := strconv.Atoi(values["maxclients"])
 	if err != nil {
-		return 0, fmt.Errorf("ask %s for CONFIG GET maxclients: the answer %q is not a number", c.Admin.Options().Addr, values["maxclients"])
+		return 0, fmt.Errorf("ask %s for CONFIG GET maxclients: the answer %q is not a number",
+			c.Admin.Options().Addr, values["maxclients"])
 	}
 	return limit, nil
 }
 
-// infoLimit is maxclients as INFO tells it, if it does.
+// infoLimit returns maxclients from INFO, which not every version contains.
 func (c *Control) infoLimit(ctx context.Context) (limit int, ok bool) {
 	info, err := c.Admin.Info(ctx, "clients").Result()
 	if err != nil {
@@ -236,11 +248,13 @@ func (c *Control) infoLimit(ctx context.Context) (limit int, ok bool) {
 	return 0, false
 }
 
-// reservedDescriptors is what Redis needs besides those of its clients (CONFIG_MIN_RESERVED_FDS in its server.h).
+// reservedDescriptors is the number of file descriptors that Redis needs besides those of its
+// clients (server.h, CONFIG_MIN_RESERVED_FDS).
 const reservedDescriptors = 32
 
-// VerifyMaxClients returns an error unless maxclients is what the caller wants. Redis lowers it silently at the start where
-// it may not open enough files, and every conclusion about a full server would be about another limit.
+// VerifyMaxClients returns an error unless maxclients has the wanted value. Redis lowers it
+// silently at the start if it may not open enough files, and every conclusion about a full server
+// would then be about another limit.
 func VerifyMaxClients(ctx context.Context, c *Control, want int) error {
 	got, err := c.MaxClients(ctx)
 	if err != nil || got == want {
@@ -248,19 +262,21 @@ func VerifyMaxClients(ctx context.Context, c *Control, want int) error {
 	}
 	addr := c.Admin.Options().Addr
 	if got < want {
-		return fmt.Errorf("the server at %s runs with maxclients %d instead of %d: Redis lowers it where it may open too few files; "+
-			"it needs %d file descriptors: raise the hard limit (ulimit -Hn; for a container: --ulimit nofile) or ask for fewer clients",
+		return fmt.Errorf("the server at %s runs with maxclients %d instead of %d: "+
+			"Redis lowers it where it may open too few files; it needs %d file descriptors: "+
+			"raise the hard limit (ulimit -Hn; for a container: --ulimit nofile) or ask for fewer clients",
 			addr, got, want, want+reservedDescriptors)
 	}
-	return fmt.Errorf("the server at %s runs with maxclients %d instead of %d: somebody set it since the start", addr, got, want)
+	return fmt.Errorf("the server at %s runs with maxclients %d instead of %d: somebody set it since the start",
+		addr, got, want)
 }
 
-// OpenWatch dials one connection as OpenControl's sampler has, for who only looks. It calls itself lockjam-watch. A server that
-// is full answers ErrRefused.
+// OpenWatch dials one connection like that of OpenControl's Sampler, for observing only. Its name
+// in CLIENT LIST is lockjam-watch. It returns ErrRefused if the server is full.
 func OpenWatch(ctx context.Context, e Endpoint) (*redis.Client, net.Conn, error) {
 	ctx, cancel := Within(ctx, openLimit)
 	defer cancel()
-	connection, err := e.ping(ctx, 5*time.Second)
+	connection, err := e.Connect(ctx, dialLimit)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open a connection to %s: %w", e.Addr, e.explain(ctx, err))
 	}
@@ -272,16 +288,17 @@ func OpenWatch(ctx context.Context, e Endpoint) (*redis.Client, net.Conn, error)
 	return client, connection, nil
 }
 
-// unchecked hides that a connection is one of the kernel's. go-redis looks at those before it uses them, and drops one that has
-// been closed without a word of why; through this it finds out by reading, and the error says what became of the connection.
+// unchecked hides the file descriptor of a connection. go-redis checks a connection that has one
+// before it uses it, and drops a closed one without reporting why. Through unchecked it reads
+// instead, and the error says how the connection was lost.
 type unchecked struct{ net.Conn }
 
-// OpenRaw dials one connection, authenticates and names it, and leaves it to the caller. A server that is full answers
-// ErrRefused.
+// OpenRaw dials one connection, authenticates and names it; the caller closes it. It returns
+// ErrRefused if the server is full.
 func OpenRaw(ctx context.Context, e Endpoint, name string) (net.Conn, error) {
 	ctx, cancel := Within(ctx, openLimit)
 	defer cancel()
-	connection, err := e.ping(ctx, 5*time.Second)
+	connection, err := e.Connect(ctx, dialLimit)
 	if err == nil {
 		if err = nameConnection(ctx, name, connection); err == nil {
 			return connection, nil
@@ -289,13 +306,4 @@ func OpenRaw(ctx context.Context, e Endpoint, name string) (net.Conn, error) {
 		connection.Close()
 	}
 	return nil, fmt.Errorf("open a connection to %s: %w", e.Addr, err)
-}
-
-// Dial opens one raw connection to the endpoint and says nothing over it. The context bounds the dial alone.
-func (e Endpoint) Dial(ctx context.Context) (net.Conn, error) {
-	dialer := net.Dialer{Timeout: 5 * time.Second}
-	if e.TLS == nil {
-		return dialer.DialContext(ctx, "tcp", e.Addr)
-	}
-	return (&tls.Dialer{NetDialer: &dialer, Config: e.TLS}).DialContext(ctx, "tcp", e.Addr)
 }

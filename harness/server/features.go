@@ -7,8 +7,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Feature is something that some servers have and others have not. The server is asked for it: a version says nothing of
-// forks, of what a build leaves out, and of what a provider has taken away.
+// Feature is a capability that not every server has. lockjam asks the server for it: the version
+// does not tell what a fork, a build or a provider has removed.
 type Feature struct {
 	Name    string `json:"name"`
 	Asked   string `json:"asked"`             // the command that the answer comes from
@@ -17,27 +17,32 @@ type Feature struct {
 	Unknown string `json:"unknown,omitempty"` // why it would not say
 }
 
-// The features that are asked for.
+// The features that AskFeatures asks for.
 const (
-	// FeatureDelex is DELEX key IFEQ value, which deletes a lock in one step if it is still one's own (Redis 8.4).
+	// FeatureDelex is DELEX key IFEQ value, which deletes a lock atomically if its value still
+	// matches (Redis 8.4).
 	FeatureDelex = "DELEX"
 
 	// FeatureDelifeq is DELIFEQ key value, which does the same (Valkey 9.0).
 	FeatureDelifeq = "DELIFEQ"
 
-	// FeatureReset is RESET, with which a client library cleans a connection that it takes back into its pool (Redis 6.2).
+	// FeatureReset is RESET, with which a client library resets a connection that returns to its
+	// pool (Redis 6.2).
 	FeatureReset = "RESET"
 
-	// FeatureReserved is the setting that keeps slots within maxclients for chosen clients (valkey-io/valkey#4005; KeyDB has
-	// one of the same name): with it an operator gets in where everybody else is refused. 0 reserves none.
+	// FeatureReserved is the setting that reserves slots within maxclients for chosen clients
+	// (valkey-io/valkey#4005; KeyDB has one of the same name): with it an operator can still
+	// connect when all others are refused. 0 reserves none.
 	FeatureReserved = "maxclients-reserved"
 
-	// FeatureInfoLimit is maxclients in INFO clients: without it the limit is known only to who may run CONFIG GET.
+	// FeatureInfoLimit is maxclients in INFO clients: without it only users who may run CONFIG GET
+	// learn the limit.
 	FeatureInfoLimit = "maxclients in INFO"
 )
 
-// AskFeatures asks a server what it has, over a connection that is open. What it does not answer is unknown, and the feature
-// says why: it is no error, for a managed service may forbid any of the questions.
+// AskFeatures asks a server for its features over an open connection. A refused question is no
+// error, because a managed service may forbid any of them: that feature is unknown, with the
+// reason.
 func AskFeatures(ctx context.Context, c *redis.Client) []Feature {
 	return []Feature{
 		askCommand(ctx, c, FeatureDelex), askCommand(ctx, c, FeatureDelifeq), askCommand(ctx, c, FeatureReset),
@@ -45,17 +50,18 @@ func AskFeatures(ctx context.Context, c *redis.Client) []Feature {
 	}
 }
 
-// answer finishes a feature with what was found out, or with why nothing was.
+// answer returns the feature with the server's answer, or with the error as the reason why it is
+// unknown.
 func (f Feature) answer(has bool, err error) Feature {
 	if err != nil {
-		f.Unknown = oneLine(err).Error()
+		f.Unknown = OneLine(err).Error()
 		return f
 	}
 	f.Has = &has
 	return f
 }
 
-// askCommand: of a command that the server does not know, COMMAND INFO says nothing (nil, or no entry at all).
+// askCommand asks for a command. For an unknown one COMMAND INFO returns nil, or no entry at all.
 func askCommand(ctx context.Context, c *redis.Client, name string) Feature {
 	f := Feature{Name: name, Asked: "COMMAND INFO " + name}
 	entries, err := c.Do(ctx, "COMMAND", "INFO", name).Slice()

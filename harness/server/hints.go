@@ -10,12 +10,11 @@ import (
 	"time"
 )
 
-// probeLimit bounds a look at whether a server speaks TLS.
+// probeLimit bounds the check whether a server speaks TLS.
 const probeLimit = 2 * time.Second
 
-// explain adds to the error of the first contact with a server that runs already what to try
-// instead, where that can be found out. It dials the endpoint once more where the two may not agree
-// on TLS, and sends it no password.
+// explain adds advice to the error of the first connection to a server that runs already, if there
+// is any. It dials the endpoint again if the two may disagree about TLS, and sends no password.
 func (e Endpoint) explain(ctx context.Context, err error) error {
 	if hint := e.hint(ctx, err); hint != "" {
 		return fmt.Errorf("%w: %s", err, hint)
@@ -31,8 +30,8 @@ func (e Endpoint) hint(ctx context.Context, err error) string {
 	switch {
 	case ctx.Err() != nil, errors.Is(err, ErrRefused):
 		return ""
-	case errors.Is(err, errAnswer):
-		return hintOf(err.Error())
+	case errors.Is(err, ErrAnswer):
+		return hintForAnswer(err.Error())
 	case errors.As(err, &certificate):
 		return "name the certificate of its authority in SSL_CERT_FILE, or leave it unchecked with ?skip_verify=true"
 	case strings.Contains(err.Error(), "tls: certificate required"):
@@ -47,12 +46,14 @@ func (e Endpoint) hint(ctx context.Context, err error) string {
 	return ""
 }
 
-// hintOf is what to do about what a server answered.
-func hintOf(answer string) string {
+// hintForAnswer returns advice about a server's answer; "" if there is none.
+func hintForAnswer(answer string) string {
 	for _, known := range []struct{ words, hint string }{
 		{"NOAUTH", "name a user and password in the URL: redis://user:password@host:port"},
-		{"WRONGPASS", "check user and password; in a URL what is special in them is percent-encoded (@ is %40, / is %2F, % is %25)"},
-		{"invalid password", "check the password; in a URL what is special in it is percent-encoded (@ is %40, / is %2F, % is %25)"},
+		{"WRONGPASS", "check user and password; " +
+			"in a URL what is special in them is percent-encoded (@ is %40, / is %2F, % is %25)"},
+		{"invalid password", "check the password; " +
+			"in a URL what is special in it is percent-encoded (@ is %40, / is %2F, % is %25)"},
 		{"DB index", "it has no database of that number: name another one at the end of the URL, or none"},
 		{"NOPERM", "allow this user the command"},
 		{"AUTH <password> called without any password configured", "leave the password out of the URL"},
@@ -65,7 +66,8 @@ func hintOf(answer string) string {
 	return ""
 }
 
-// speaksTLS reports whether the peer answers the beginning of a TLS handshake with TLS, whatever its certificate.
+// speaksTLS reports whether the peer answers the beginning of a TLS handshake with TLS. It does not
+// check the certificate.
 func (e Endpoint) speaksTLS(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()
@@ -77,7 +79,7 @@ func (e Endpoint) speaksTLS(ctx context.Context) bool {
 	return err == nil || errors.As(err, &alert) || strings.Contains(err.Error(), "remote error: tls:")
 }
 
-// speaksPlain reports whether the peer answers a PING without TLS, be it with an error.
+// speaksPlain reports whether the peer answers a PING without TLS, even if with an error.
 func (e Endpoint) speaksPlain(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()

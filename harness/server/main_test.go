@@ -2,37 +2,24 @@ package server_test
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"os"
-	"os/exec"
-	"strconv"
+	"strings"
 	"testing"
-	"time"
 
-	"github.com/moby/moby/client"
 	"go.uber.org/goleak"
 
 	"github.com/lockjam/lockjam/harness/server"
+	"github.com/lockjam/lockjam/harness/server/process"
 )
 
-// helperVariable turns the test binary into the run that the sweep test kills.
-const helperVariable = "LOCKJAM_TEST_HELPER"
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestMain(m *testing.M) {
-	if os.Getenv(helperVariable) != "" {
-		runHelper()
-		return
-	}
-	goleak.VerifyTestMain(m)
-}
-
-// small is a configuration that shows: few slots, nothing saved, and a value that no default has.
-var small = server.Config{"maxclients": "20", "save": `""`, "slowlog-max-len": "77"}
-
-// newWorkspace makes a workspace that the test closes: that proves that nothing in it runs any more.
-func newWorkspace(t *testing.T) *server.Workspace {
+// startProcess starts a server in a workspace of its own, and stops it at the end of the test. It
+// skips the test if no server is on PATH.
+func startProcess(t *testing.T, name string, c server.Config) server.Server {
 	t.Helper()
+	if _, err := process.Find(); err != nil {
+		t.Skip(err)
+	}
 	w, err := server.NewWorkspace("test")
 	if err != nil {
 		t.Fatal(err)
@@ -42,13 +29,7 @@ func newWorkspace(t *testing.T) *server.Workspace {
 			t.Error(err)
 		}
 	})
-	return w
-}
-
-// start starts a server that is stopped at the end of the test, unless the test does so itself.
-func start(t *testing.T, starter server.Starter, spec server.Spec) server.Server {
-	t.Helper()
-	s, err := starter(t.Context(), spec)
+	s, err := process.Start(t.Context(), server.Spec{Config: c, Workspace: w, Name: name})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,85 +41,33 @@ func start(t *testing.T, starter server.Starter, spec server.Spec) server.Server
 	return s
 }
 
-// needProcess skips the test where no server is on PATH.
-func needProcess(t *testing.T) {
+// openControl opens a control that is closed at the end of the test.
+func openControl(t *testing.T, s server.Server) *server.Control {
 	t.Helper()
-	if _, _, err := server.Choose(t.Context(), server.KindProcess, "", nil); err != nil {
-		t.Skip(err)
-	}
-}
-
-// needImage skips the test where there is no image to start a container from, and returns the image.
-func needImage(t *testing.T) string {
-	t.Helper()
-	_, image, err := server.Choose(t.Context(), server.KindContainer, os.Getenv("LOCKJAM_REDIS_IMAGE"), nil)
-	if errors.Is(err, server.ErrUnavailable) {
-		t.Skip(err)
-	}
+	control, err := server.OpenControl(t.Context(), s.Endpoint())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return image
+	t.Cleanup(func() {
+		if err := control.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return control
 }
 
-// docker is a client of the test's own, to look at what the package has left behind.
-func docker(t *testing.T) *client.Client {
+// wantOneLine checks that an error is one line and contains all of the words.
+func wantOneLine(t *testing.T, err error, words ...string) {
 	t.Helper()
-	c, err := client.New(client.FromEnv)
-	if err != nil {
-		t.Fatal(err)
+	if err == nil {
+		t.Fatalf("no error; it should say %q", words)
 	}
-	t.Cleanup(func() { c.Close() })
-	return c
-}
-
-// containers counts the containers, running or not, with a label.
-func containers(t *testing.T, label string) int {
-	t.Helper()
-	found, err := docker(t).ContainerList(t.Context(), client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("label", label)})
-	if err != nil {
-		t.Fatal(err)
+	if strings.Contains(err.Error(), "\n") {
+		t.Errorf("more than one line: %v", err)
 	}
-	return len(found.Items)
-}
-
-// within is a context that ends a test step which hangs.
-func within(t *testing.T, limit time.Duration) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeoutCause(t.Context(), limit, fmt.Errorf("the test gave it %v", limit))
-	t.Cleanup(cancel)
-	return ctx
-}
-
-// folderIsEmpty checks that a server has removed what it made in the workspace.
-func folderIsEmpty(t *testing.T, w *server.Workspace) {
-	t.Helper()
-	entries, err := os.ReadDir(w.Dir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, entry := range entries {
-		if entry.IsDir() {
-			t.Errorf("%s is left in the workspace", entry.Name())
+	for _, word := range words {
+		if !strings.Contains(err.Error(), word) {
+			t.Errorf("the error does not say %q: %v", word, err)
 		}
 	}
-}
-
-// lookPath skips the test where a program that it is built on is missing.
-func lookPath(t *testing.T, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		t.Skip(err)
-	}
-	return path
-}
-
-func atoi(t *testing.T, s string) int {
-	t.Helper()
-	n, err := strconv.Atoi(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
 }

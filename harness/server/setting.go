@@ -14,12 +14,12 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Setting is a directive that was asked for, and what the server has instead, or why that is not known.
+// Setting is a requested directive, and the server's different value, or why the value is unknown.
 type Setting struct {
 	Directive string `json:"directive"`
-	Asked     string `json:"asked"`            // on one line; secrets are not shown
-	Has       string `json:"has,omitempty"`    // the same of the server
-	Unread    string `json:"unread,omitempty"` // why it is not known whether the two are the same
+	Asked     string `json:"asked"`            // the requested value on one line; secrets are not shown
+	Has       string `json:"has,omitempty"`    // the server's value, likewise
+	Unread    string `json:"unread,omitempty"` // why it is unknown whether the two are the same
 }
 
 func (s Setting) String() string {
@@ -29,14 +29,14 @@ func (s Setting) String() string {
 	return fmt.Sprintf("%s: %s was asked for, and the server has %s", s.Directive, s.Asked, s.Has)
 }
 
-// ReadBack asks a server for its settings, over a connection that is open, and returns those that are not as they
-// were asked for, and those of which that is not known. Redis may pass over a line of redis.conf without a complaint,
-// or take another value than it was given. What the server does not answer is no error: it is in unread, with the
-// reason.
+// ReadBack asks a server for its settings over an open connection. It returns those that differ
+// from the requested ones, and those that could not be read, each with the reason; the latter are
+// no error. Redis may ignore a line of redis.conf without reporting it, or use another value than
+// the given one.
 func ReadBack(ctx context.Context, c *redis.Client, want Config) (differ, unread []Setting) {
 	names := slices.Sorted(maps.Keys(want))
 	answers := make([]redis.Cmder, len(names))
-	_, _ = c.Pipelined(ctx, func(p redis.Pipeliner) error { // each answer has its own error
+	_, _ = c.Pipelined(ctx, func(p redis.Pipeliner) error { // each answer holds its own error
 		for i, name := range names {
 			if answers[i] = p.ConfigGet(ctx, name); name == userDirective {
 				answers[i] = p.Do(ctx, "ACL", "LIST")
@@ -64,15 +64,16 @@ func ReadBack(ctx context.Context, c *redis.Client, want Config) (differ, unread
 	return differ, unread
 }
 
-// compare reports whether the answer to CONFIG GET is what was asked for, and notes it where it is not.
+// compare reports whether the answer to CONFIG GET is the requested value, and records it
+// otherwise.
 func (s *Setting) compare(want Config, answer *redis.MapStringStringCmd) bool {
 	values, err := answer.Result()
-	has, there := values[s.Directive]
+	has, present := values[s.Directive]
 	switch {
 	case err != nil:
-		s.Unread = "CONFIG GET: " + oneLine(err).Error()
+		s.Unread = "CONFIG GET: " + OneLine(err).Error()
 		return false
-	case !there:
+	case !present:
 		s.Unread = "CONFIG GET answers nothing for it"
 		return false
 	case equal(s.Directive, want.words(s.Directive), has):
@@ -84,9 +85,10 @@ func (s *Setting) compare(want Config, answer *redis.MapStringStringCmd) bool {
 	return false
 }
 
-// secret are the directives whose values are not shown.
+// secret lists the directives whose values are not shown.
 var secret = []string{"requirepass"}
 
+// shown returns a value without its secrets.
 func shown(directive, value string) string {
 	switch {
 	case slices.Contains(secret, directive) && value != "" && value != `""`:
@@ -103,30 +105,31 @@ func shown(directive, value string) string {
 	return strings.Join(rules, " ")
 }
 
-// verbatim are the directives in whose values upper and lower case differ.
-var verbatim = []string{"requirepass", "dbfilename", "appendfilename", "appenddirname"}
+// caseSensitive lists the directives whose values are case-sensitive.
+var caseSensitive = []string{"requirepass", "dbfilename", "appendfilename", "appenddirname"}
 
-// equal compares the words of redis.conf with an answer to CONFIG GET, which writes sizes in bytes and has no quotes.
+// equal compares the words of redis.conf with an answer to CONFIG GET, which has sizes in bytes and
+// no quotes.
 func equal(directive string, asked []string, has string) bool {
 	if strings.Join(asked, " ") == has {
 		return true
 	}
 	switch words := strings.Fields(has); directive {
 	case "save":
-		asked = slices.DeleteFunc(asked, func(w string) bool { return w == "" }) // of save "", before which there is nothing
+		asked = slices.DeleteFunc(asked, func(w string) bool { return w == "" }) // save "" yields an empty word
 		return slices.Equal(sorted(asked, 2), sorted(words, 2))
 	case "client-output-buffer-limit":
-		return withinClasses(asked, words)
+		return equalLimits(asked, words)
 	case "notify-keyspace-events":
 		return slices.Equal(eventClasses(strings.Join(asked, "")), eventClasses(has))
 	default:
 		return slices.EqualFunc(asked, words, func(a, b string) bool {
-			return a == b || !slices.Contains(verbatim, directive) && sameWord(a, b)
+			return a == b || !slices.Contains(caseSensitive, directive) && sameWord(a, b)
 		})
 	}
 }
 
-// sorted puts groups of n words in an order of their own: that in which they are written means nothing.
+// sorted sorts groups of n words, for directives in which the order of groups has no meaning.
 func sorted(words []string, n int) []string {
 	var groups []string
 	for group := range slices.Chunk(words, n) {
@@ -136,14 +139,15 @@ func sorted(words []string, n int) []string {
 	return groups
 }
 
-// withinClasses compares limits of output buffers, class by class; of a class that was not asked for any limit will do.
-func withinClasses(asked, has []string) bool {
+// equalLimits compares limits of output buffers, class by class. A class that was not requested may
+// have any limit.
+func equalLimits(asked, has []string) bool {
 	limits := map[string][]string{}
 	class := func(name string) string { return strings.Replace(strings.ToLower(name), "slave", "replica", 1) }
 	for group := range slices.Chunk(has, 4) {
 		limits[class(group[0])] = group[1:]
 	}
-	wanted := map[string][]string{} // the last line of a class is in force
+	wanted := map[string][]string{} // the last line of a class takes effect
 	for group := range slices.Chunk(asked, 4) {
 		wanted[class(group[0])] = group[1:]
 	}
@@ -155,24 +159,26 @@ func withinClasses(asked, has []string) bool {
 	return true
 }
 
-// eventClasses are the letters of notify-keyspace-events, of which A stands for most (notify.c).
+// eventClasses returns the letters of notify-keyspace-events, with A, which stands for most,
+// expanded (notify.c).
 func eventClasses(letters string) []rune {
 	all := []rune(strings.ReplaceAll(letters, "A", "g$lshzxetd"))
 	slices.Sort(all)
 	return slices.Compact(all)
 }
 
-// sameWord reports whether two words mean the same to Redis: case does not matter, and 2500kb is 2560000.
+// sameWord reports whether two words mean the same to Redis: case is ignored, and 2500kb is
+// 2560000.
 func sameWord(a, b string) bool {
 	x, isX := size(a)
 	y, isY := size(b)
 	return strings.EqualFold(a, b) || isX && isY && x == y
 }
 
-// units are those of memory in redis.conf, in bytes (util.c, memtoull).
+// units are the units of memory in redis.conf, in bytes (util.c, memtoull).
 var units = map[string]float64{"": 1, "b": 1, "k": 1e3, "kb": 1 << 10, "m": 1e6, "mb": 1 << 20, "g": 1e9, "gb": 1 << 30}
 
-// size reads a number with or without a unit.
+// size parses a number with or without a unit.
 func size(word string) (bytes float64, ok bool) {
 	digits := strings.TrimRight(strings.ToLower(word), "bkmg")
 	unit, known := units[strings.ToLower(word[len(digits):])]
@@ -180,14 +186,15 @@ func size(word string) (bytes float64, ok bool) {
 	return n * unit, known && err == nil && !math.IsNaN(n)
 }
 
-// userDirective has a user of the server's and the rules for it.
+// userDirective defines a user of the server by a name and rules.
 const userDirective = "user"
 
-// compareUsers reports whether ACL LIST has the users that were asked for.
+// compareUsers reports whether ACL LIST has the requested users, and records the difference
+// otherwise.
 func (s *Setting) compareUsers(lines []string, answer *redis.Cmd) bool {
 	list, err := answer.StringSlice()
 	if err != nil {
-		s.Unread = "ACL LIST: " + oneLine(err).Error()
+		s.Unread = "ACL LIST: " + OneLine(err).Error()
 		return false
 	}
 	has := map[string]user{}
@@ -197,18 +204,19 @@ func (s *Setting) compareUsers(lines []string, answer *redis.Cmd) bool {
 	}
 	for _, line := range lines {
 		name, want := readUser(line)
-		found, there := has[name]
+		found, present := has[name]
 		switch {
 		case strings.Contains(line, "("):
 			s.Unread = "selectors are not compared"
-		case !there:
+		case !present:
 			s.Has, s.Unread = "no user "+name, ""
 			return false
 		case !maps.Equal(want.access, found.access):
 			s.Has, s.Unread = shown(userDirective, name+" "+found.line), ""
 			return false
 		case !slices.Equal(want.rules(), found.rules()):
-			// Servers before 7.0 describe the same rules in words of their own (acl.c, ACLDescribeUserCommandRules).
+			// Servers before 7.0 may describe the same rules differently (acl.c,
+			// ACLDescribeUserCommandRules).
 			s.Has = shown(userDirective, name+" "+found.line)
 			s.Unread = "ACL LIST has " + s.Has + ": the same in other words, or not"
 		}
@@ -216,15 +224,15 @@ func (s *Setting) compareUsers(lines []string, answer *redis.Cmd) bool {
 	return s.Unread == ""
 }
 
-// user is what the rules of an ACL come to.
+// user is the result of a user's ACL rules.
 type user struct {
 	line     string          // the rules as they were read
 	access   map[string]bool // on, nopass, passwords as #SHA-256, keys
-	commands []string        // the rules for commands that are in force, in their order
+	commands []string        // the effective rules for commands, in their order
 }
 
-// rules are those for commands. Their order matters only among categories and subcommands, and a
-// server may have another.
+// rules returns the rules for commands, sorted if their order has no meaning: it matters only among
+// categories and subcommands, and a server may return another order.
 func (u user) rules() []string {
 	overlap := func(rule string) bool { return rule != "+@all" && strings.ContainsAny(rule, "@|") }
 	if slices.ContainsFunc(u.commands, overlap) {
@@ -233,25 +241,26 @@ func (u user) rules() []string {
 	return slices.Sorted(slices.Values(u.commands))
 }
 
-// ruleNames are other names of rules.
-var ruleNames = map[string]string{
+// ruleAliases maps other names of rules to the names in ACL LIST.
+var ruleAliases = map[string]string{
 	"allkeys": "~*", "allchannels": "&*", "allcommands": "+@all", "nocommands": "-@all", "%rw~*": "~*",
 }
 
-// readUser reads a name and its rules, which add to a user that may do nothing.
+// readUser parses a name and its rules, which start from a user without any rights.
 func readUser(line string) (name string, u user) {
 	name, u.line, _ = strings.Cut(strings.TrimSpace(line), " ")
 	u.access = map[string]bool{}
 	for _, rule := range strings.Fields(u.line) {
-		if lower := strings.ToLower(rule); ruleNames[lower] != "" {
-			rule = ruleNames[lower]
+		if lower := strings.ToLower(rule); ruleAliases[lower] != "" {
+			rule = ruleAliases[lower]
 		}
 		u.apply(rule)
 	}
 	return name, u
 }
 
-// apply adds one rule. Channels are passed over, which a user has or has not by default, depending on the version.
+// apply adds one rule. Rules for channels are ignored: whether a user has access to all by default
+// depends on the version.
 func (u *user) apply(rule string) {
 	drop := func(prefix string) {
 		maps.DeleteFunc(u.access, func(known string, _ bool) bool { return strings.HasPrefix(known, prefix) })

@@ -16,40 +16,56 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/moby/moby/client"
 	"github.com/shirou/gopsutil/v4/process"
 	"golang.org/x/sys/unix"
 )
 
+// KillGrace bounds the time that the kernel may take to end a process after SIGKILL.
+const KillGrace = 5 * time.Second
+
 // Swept counts what a sweep has removed.
 type Swept struct{ Runs, Processes, Containers, Folders int }
 
-// errOwned says that a workspace's owner lives, or that another sweep is at it.
+// Containers removes the containers of dead runs. Package container implements it, so that this
+// package does not depend on Docker. Both methods call removed for each container, with its name
+// and run.
+type Containers interface {
+	// RemoveOf removes the containers of one workspace.
+	RemoveOf(ctx context.Context, workspace string, removed func(name, run string)) error
+
+	// RemoveStrays removes the containers whose workspace no longer exists.
+	RemoveStrays(ctx context.Context, removed func(name, run string)) error
+
+	Close() error
+}
+
+// errOwned reports that a workspace's owner is alive, or that another sweep has locked the
+// workspace.
 var errOwned = errors.New("owned")
 
-// Sweep removes what runs left behind whose process is dead: their servers, containers and folders, and nothing else. A run
-// is dead when the lock on its workspace can be taken. Folders of other users are left alone, and so are containers of other
-// machines. Containers are passed over where Docker does not answer; that is an error only if a dead run had used Docker, and
-// then its folder stays, for the next sweep.
+// Sweep removes what dead runs left behind: their servers, containers and folders, and nothing
+// else. A run is dead if the lock on its workspace can be taken. Folders of other users and
+// containers of other machines are left alone. If open fails, because Docker does not answer,
+// containers are skipped. That is an error only if a dead run had used Docker; its folder then
+// stays for the next sweep.
 //
-// say is told of each thing that is removed; it may be nil. The counts hold what was removed even with an error.
-func Sweep(ctx context.Context, say func(string)) (Swept, error) {
+// Sweep reports each removal to say, which may be nil. The counts are correct even with an error.
+func Sweep(ctx context.Context, open func(context.Context) (Containers, error), say func(string)) (Swept, error) {
 	if say == nil {
 		say = func(string) {}
 	}
 	s := &sweep{say: say, runs: map[string]bool{}}
-	if docker, err := dialDocker(ctx); err == nil {
-		defer docker.Close()
-		s.docker = docker
-	} else {
-		s.noDocker = err
+	if s.containers, s.noContainers = open(ctx); s.noContainers == nil {
+		defer s.containers.Close()
 	}
 	folders, err := filepath.Glob(filepath.Join(os.TempDir(), workspacePrefix+"*"))
 	errs := []error{err}
 	for _, folder := range folders {
 		errs = append(errs, s.folder(ctx, folder))
 	}
-	errs = append(errs, s.strayContainers(ctx))
+	if s.noContainers == nil {
+		errs = append(errs, s.containers.RemoveStrays(ctx, s.removedContainer))
+	}
 	s.swept.Runs = len(s.runs)
 	if err := errors.Join(errs...); err != nil {
 		return s.swept, fmt.Errorf("sweep: %w", err)
@@ -57,27 +73,28 @@ func Sweep(ctx context.Context, say func(string)) (Swept, error) {
 	return s.swept, nil
 }
 
-// sweep is one sweep under way.
+// sweep is the state of one sweep.
 type sweep struct {
-	say      func(string)
-	docker   *client.Client // nil: Docker does not answer
-	noDocker error
-	runs     map[string]bool // the runs of which something was removed
-	swept    Swept
+	say          func(string)
+	containers   Containers
+	noContainers error           // why containers cannot be removed
+	runs         map[string]bool // the runs of which something was removed
+	swept        Swept
 }
 
 // folder sweeps one folder if it is a workspace whose owner is dead.
 func (s *sweep) folder(ctx context.Context, dir string) error {
 	owner, run, err := takeOver(dir)
 	if err != nil {
-		return nil // not ours, another user's, or its owner lives
+		return nil // not a workspace, another user's, or its owner is alive
 	}
-	defer owner.Close() // only now may another sweep look at it
+	defer owner.Close() // keeps other sweeps out until the end
 	record, err := readStarted(dir)
 	if err != nil {
 		return fmt.Errorf("%s: %w", dir, err)
 	}
-	if err := errors.Join(s.processes(ctx, dir, record.processes), s.containersOf(ctx, dir, record.containers)); err != nil {
+	err = errors.Join(s.processes(ctx, dir, record.processes), s.containersOf(ctx, dir, record.containers))
+	if err != nil {
 		return fmt.Errorf("%s: %w", dir, err)
 	}
 	if err := os.RemoveAll(dir); err != nil {
@@ -89,13 +106,14 @@ func (s *sweep) folder(ctx context.Context, dir string) error {
 	return nil
 }
 
-// takeOver takes the lock of a workspace whose owner is dead and returns its run. It fails with errOwned where the owner
-// lives, and with another error where the folder is no workspace or not ours to read.
+// takeOver takes the lock of a workspace whose owner is dead and returns its run. It fails with
+// errOwned if the owner is alive, and with another error if the folder is not a workspace of this
+// user.
 func takeOver(dir string) (*os.File, string, error) {
-	if err := oursAlone(dir); err != nil {
+	if err := ownedByUser(dir); err != nil {
 		return nil, "", err
 	}
-	owner, err := openPlain(filepath.Join(dir, ownerFile), os.O_RDWR)
+	owner, err := openRegular(filepath.Join(dir, ownerFile), os.O_RDWR)
 	if err != nil {
 		return nil, "", err
 	}
@@ -104,7 +122,7 @@ func takeOver(dir string) (*os.File, string, error) {
 		err = errOwned
 	}
 	if err == nil {
-		err = stillThere(owner)
+		err = checkNotRemoved(owner)
 	}
 	if err != nil {
 		owner.Close()
@@ -113,9 +131,9 @@ func takeOver(dir string) (*os.File, string, error) {
 	return owner, run, nil
 }
 
-// oursAlone makes sure that the folder is this user's. What stands in another user's folder names processes to be killed, and
-// root would kill them.
-func oursAlone(dir string) error {
+// ownedByUser checks that the folder belongs to this user: another user's folder could name any
+// process, and root would kill it.
+func ownedByUser(dir string) error {
 	info, err := os.Lstat(dir)
 	if err != nil {
 		return err
@@ -126,9 +144,9 @@ func oursAlone(dir string) error {
 	return nil
 }
 
-// openPlain opens a file that lockjam has written. What stands under its name in a folder for temporary files may be
-// anything: a pipe would keep its reader waiting, and a link lead elsewhere.
-func openPlain(path string, flag int) (*os.File, error) {
+// openRegular opens a file that lockjam has written. In a folder for temporary files its name may
+// belong to anything: a pipe would block its reader, and a link would lead elsewhere.
+func openRegular(path string, flag int) (*os.File, error) {
 	f, err := os.OpenFile(path, flag|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
@@ -143,7 +161,7 @@ func openPlain(path string, flag int) (*os.File, error) {
 	return f, nil
 }
 
-// maxOwner bounds what is read of an owner file, in bytes: three short lines.
+// maxOwner bounds how much of an owner file is read, in bytes. It has three short lines.
 const maxOwner = 64 << 10
 
 // readOwner returns the run that an owner file names.
@@ -161,8 +179,9 @@ func readOwner(owner *os.File) (string, error) {
 	return run, lines.Err()
 }
 
-// stillThere guards against a sweep that was faster: the lock of a file that is removed can be taken, and means nothing.
-func stillThere(owner *os.File) error {
+// checkNotRemoved guards against a faster sweep: the lock of a removed file can still be taken, and
+// means nothing.
+func checkNotRemoved(owner *os.File) error {
 	held, err := owner.Stat()
 	if err != nil {
 		return err
@@ -177,9 +196,9 @@ func stillThere(owner *os.File) error {
 	return nil
 }
 
-// processes kills what the workspace has started. The record names each process beyond doubt. It may lack one, if the run
-// was killed between start and record, and its times may be off, if the clock was set since: so a server whose working
-// folder lies in the workspace is one of its processes as well.
+// processes kills the processes that the workspace has started. The record identifies each process.
+// It lacks one if the run was killed between start and record, and its times are wrong if the clock
+// was set since. So every server whose working folder lies in the workspace counts as well.
 func (s *sweep) processes(ctx context.Context, dir string, recorded []startedProcess) error {
 	pids := map[int32]bool{}
 	for _, p := range recorded {
@@ -192,7 +211,7 @@ func (s *sweep) processes(ctx context.Context, dir string, recorded []startedPro
 	}
 	var errs []error
 	for pid := range pids {
-		// SIGKILL ends a process that is stopped, too.
+		// SIGKILL also ends a stopped process.
 		if err := unix.Kill(int(pid), unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
 			errs = append(errs, fmt.Errorf("kill process %d: %w", pid, err))
 			continue
@@ -207,12 +226,14 @@ func (s *sweep) processes(ctx context.Context, dir string, recorded []startedPro
 	return errors.Join(errs...)
 }
 
-// serversBelow returns the Redis and Valkey servers that work in a folder below dir. What it may not look into is left out.
+// serversBelow returns the Redis and Valkey servers whose working folder lies below dir. Processes
+// that it may not inspect are left out.
 func serversBelow(ctx context.Context, dir string) []int32 {
 	resolved, err := filepath.EvalSymlinks(dir)
 	if err != nil {
 		return nil
 	}
+	below := resolved + string(filepath.Separator)
 	all, err := process.ProcessesWithContext(ctx)
 	if err != nil {
 		return nil
@@ -220,21 +241,21 @@ func serversBelow(ctx context.Context, dir string) []int32 {
 	var pids []int32
 	for _, p := range all {
 		name, err := p.NameWithContext(ctx)
-		if err != nil || !slices.Contains(serverBinaries, name) {
+		if err != nil || !slices.Contains(Binaries, name) {
 			continue
 		}
-		if folder, err := p.CwdWithContext(ctx); err == nil && strings.HasPrefix(folder, resolved+string(filepath.Separator)) {
+		if folder, err := p.CwdWithContext(ctx); err == nil && strings.HasPrefix(folder, below) {
 			pids = append(pids, p.Pid)
 		}
 	}
 	return pids
 }
 
-// awaitEnd waits until a process is gone.
+// awaitEnd waits until a process has ended.
 func awaitEnd(ctx context.Context, pid int32) error {
-	deadline := time.Now().Add(killGrace)
+	deadline := time.Now().Add(KillGrace)
 	for time.Now().Before(deadline) {
-		if over(ctx, pid) {
+		if hasEnded(ctx, pid) {
 			return nil
 		}
 		select {
@@ -243,12 +264,12 @@ func awaitEnd(ctx context.Context, pid int32) error {
 			return context.Cause(ctx)
 		}
 	}
-	return fmt.Errorf("process %d is still there %v after SIGKILL", pid, killGrace)
+	return fmt.Errorf("process %d is still there %v after SIGKILL", pid, KillGrace)
 }
 
-// over reports whether a process is gone, or only waits for its parent to take note. Its port is free by then: the last of
-// its threads closes it, and the first one may have ended before.
-func over(ctx context.Context, pid int32) bool {
+// hasEnded reports whether a process has ended, waited for by its parent or not. Its port is free
+// by then: the last of its threads closes it, and the first one may have ended before.
+func hasEnded(ctx context.Context, pid int32) bool {
 	found, err := process.NewProcessWithContext(ctx, pid)
 	if err != nil {
 		return errors.Is(err, process.ErrorProcessNotRunning)
@@ -261,59 +282,19 @@ func over(ctx context.Context, pid int32) bool {
 	return slices.Contains(states, process.Zombie) && (err != nil || threads <= 1)
 }
 
-// containersOf removes the containers of one workspace.
+// containersOf removes the containers of one workspace. used is whether its run has used Docker.
 func (s *sweep) containersOf(ctx context.Context, dir string, used bool) error {
-	if s.docker == nil {
-		if used {
-			return fmt.Errorf("its containers cannot be removed: %w", s.noDocker)
-		}
-		return nil
+	switch {
+	case s.noContainers == nil:
+		return s.containers.RemoveOf(ctx, dir, s.removedContainer)
+	case used:
+		return fmt.Errorf("its containers cannot be removed: %w", s.noContainers)
 	}
-	return s.containers(ctx, client.Filters{}.Add("label", labelWorkspace+"="+dir), func(string, time.Time) bool { return true })
+	return nil
 }
 
-// strayContainers removes the containers whose workspace is gone, folder and all.
-func (s *sweep) strayContainers(ctx context.Context) error {
-	if s.docker == nil {
-		return nil
-	}
-	return s.containers(ctx, client.Filters{}.Add("label", labelWorkspace), func(workspace string, created time.Time) bool {
-		_, err := os.Lstat(workspace)
-		return errors.Is(err, fs.ErrNotExist) && time.Since(created) > strayAge
-	})
-}
-
-// strayAge is how old a container has to be before the lack of its workspace
-// says that its run is dead. A run may live in a /tmp of its own, as services
-// with PrivateTmp do, and use the same Docker: its workspace is not to be seen
-// from here. Runs take minutes.
-var strayAge = 24 * time.Hour // a variable for the tests alone
-
-// containers removes the containers of this host that pass the filters and whose workspace is dead.
-func (s *sweep) containers(ctx context.Context, filters client.Filters, dead func(workspace string, created time.Time) bool) error {
-	host, err := os.Hostname()
-	if err != nil {
-		return err
-	}
-	filters = filters.Add("label", labelHost+"="+host).Add("label", labelRun)
-	asking, cancel := Within(ctx, cleanupLimit)
-	defer cancel()
-	found, err := s.docker.ContainerList(asking, client.ContainerListOptions{All: true, Filters: filters})
-	if err != nil {
-		return fmt.Errorf("list containers: %w", oneLine(err))
-	}
-	var errs []error
-	for _, c := range found.Items {
-		if !dead(c.Labels[labelWorkspace], time.Unix(c.Created, 0)) {
-			continue
-		}
-		if err := removeContainer(ctx, s.docker, c.ID); err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		s.runs[c.Labels[labelRun]] = true
-		s.swept.Containers++
-		s.say(fmt.Sprintf("removed container %s of run %s", strings.TrimPrefix(slices.Concat(c.Names, []string{c.ID})[0], "/"), c.Labels[labelRun]))
-	}
-	return errors.Join(errs...)
+func (s *sweep) removedContainer(name, run string) {
+	s.runs[run] = true
+	s.swept.Containers++
+	s.say(fmt.Sprintf("removed container %s of run %s", name, run))
 }

@@ -1,391 +1,51 @@
 package server_test
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"io"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/moby/moby/api/types/container"
-	"github.com/moby/moby/client"
-
 	"github.com/lockjam/lockjam/harness/server"
 )
 
-var pingOptions = client.PingOptions{NegotiateAPIVersion: true}
-
-// runHelper is a run that never ends by itself: it starts what it can, says so, and waits to be killed.
-func runHelper() {
-	ctx := context.Background()
-	w, err := server.NewWorkspace("helper")
-	if err != nil {
-		fmt.Println("error", err)
-		return
-	}
-	fmt.Println("workspace", w.Dir())
-	for _, kind := range strings.Fields(os.Getenv(helperVariable)) {
-		kind, topology, _ := strings.Cut(kind, "+")
-		starter, image, err := server.Choose(ctx, kind, os.Getenv("LOCKJAM_REDIS_IMAGE"), nil)
-		var s server.Server
-		if err == nil {
-			s, err = starter(ctx, server.Spec{Config: small, Image: image, Workspace: w, Name: kind, Topology: server.Topology(topology)})
-		}
-		if err == nil && kind == server.KindProcess {
-			err = s.Pause(ctx) // a stopped process ignores every signal but SIGKILL
-		}
-		if err != nil {
-			fmt.Println("error", err)
-			return
-		}
-		fmt.Println(kind, s.Endpoint().Addr)
-	}
-	fmt.Println("ready")
-	select {}
-}
-
-// deadRun starts a helper, kills it, and returns its workspace and the addresses of what it has left behind.
-func deadRun(t *testing.T, kinds ...string) (dir string, addrs []string) {
-	t.Helper()
-	helper := exec.Command(os.Args[0])
-	helper.Env = append(os.Environ(), helperVariable+"="+strings.Join(kinds, " "))
-	output, err := helper.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	helper.Stderr = os.Stderr
-	if err := helper.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer helper.Wait()
-	defer helper.Process.Kill()
-	for lines := bufio.NewScanner(output); lines.Scan(); {
-		word, rest, _ := strings.Cut(lines.Text(), " ")
-		switch word {
-		case "workspace":
-			dir = rest
-		case "ready":
-			return dir, addrs
-		case "error":
-			t.Fatal("helper: ", rest)
-		default:
-			addrs = append(addrs, rest)
-		}
-	}
-	t.Fatal("the helper has ended")
-	return
-}
-
-func TestSweep(t *testing.T) {
-	needProcess(t)
-	// A folder of its own for temporary files: no other run on this machine is touched, and the counts are exact.
-	t.Setenv("TMPDIR", t.TempDir())
-	kinds, withDocker := []string{server.KindProcess}, false
-	if _, _, err := server.Choose(t.Context(), server.KindContainer, os.Getenv("LOCKJAM_REDIS_IMAGE"), nil); err == nil {
-		kinds, withDocker = append(kinds, server.KindContainer), true
-	}
-	dir, addrs := deadRun(t, kinds...)
-	want := server.Swept{Runs: 1, Processes: 1, Folders: 1}
-	bystanders := []func(){foreignFolder(t), foreignServer(t), liveRun(t)}
-	if withDocker {
-		want.Containers = 1
-		bystanders = append(bystanders, foreignContainers(t))
-	}
-
-	var said bytes.Buffer
-	got, err := server.Sweep(t.Context(), func(s string) { fmt.Fprintln(&said, s) })
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != want {
-		t.Errorf("swept %+v instead of %+v:\n%s", got, want, &said)
-	}
-	if lines := strings.Count(said.String(), "\n"); lines != want.Processes+want.Containers+want.Folders {
-		t.Errorf("said:\n%s", &said)
-	}
-	for _, addr := range addrs {
-		if _, err := net.DialTimeout("tcp", addr, time.Second); !errors.Is(err, syscall.ECONNREFUSED) {
-			t.Errorf("%s is still there: %v", addr, err)
-		}
-	}
-	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("%s is still there: %v", dir, err)
-	}
-	for _, unharmed := range bystanders {
-		unharmed()
-	}
-	if got, err := server.Sweep(t.Context(), nil); err != nil || got != (server.Swept{}) {
-		t.Errorf("a second sweep finds %+v, %v", got, err)
-	}
-}
-
-// A run that was killed between the start of a server and the record of it, and one whose record the clock has overtaken.
-func TestSweepWithoutRecord(t *testing.T) {
-	needProcess(t)
-	t.Setenv("TMPDIR", t.TempDir())
-	t.Setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock") // it used no Docker, so that is no error
-	dir, addrs := deadRun(t, server.KindProcess)
-	if err := os.Remove(filepath.Join(dir, "started")); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := server.Sweep(t.Context(), nil); err != nil || got != (server.Swept{Runs: 1, Processes: 1, Folders: 1}) {
-		t.Errorf("swept %+v, %v", got, err)
-	}
-	if _, err := net.Dial("tcp", addrs[0]); !errors.Is(err, syscall.ECONNREFUSED) {
-		t.Errorf("the server is still there: %v", err)
-	}
-}
-
-// Every process of a topology is on record, and swept.
-func TestSweepOfTopologies(t *testing.T) {
-	needProcess(t)
-	t.Setenv("TMPDIR", t.TempDir())
-	t.Setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
-	_, addrs := deadRun(t, server.KindProcess+"+"+string(server.Sentinel), server.KindProcess+"+"+string(server.Cluster))
-	if got, err := server.Sweep(t.Context(), nil); err != nil || got != (server.Swept{Runs: 1, Processes: 6, Folders: 1}) {
-		t.Errorf("swept %+v, %v", got, err)
-	}
-	for _, addr := range addrs {
-		if _, err := net.Dial("tcp", addr); !errors.Is(err, syscall.ECONNREFUSED) {
-			t.Errorf("%s is still there: %v", addr, err)
-		}
-	}
-}
-
-// A dead run that has used Docker cannot be swept without it: its folder stays for a later sweep.
-func TestSweepWithDockerGone(t *testing.T) {
-	needImage(t)
-	t.Setenv("TMPDIR", t.TempDir())
-	dir, _ := deadRun(t, server.KindContainer)
-	t.Run("gone", func(t *testing.T) {
-		t.Setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
-		got, err := server.Sweep(t.Context(), nil)
-		oneLine(t, err, dir, "containers cannot be removed", "/nonexistent/docker.sock")
-		if got != (server.Swept{}) {
-			t.Errorf("swept %+v", got)
-		}
-	})
-	if got, err := server.Sweep(t.Context(), nil); err != nil || got != (server.Swept{Runs: 1, Containers: 1, Folders: 1}) {
-		t.Errorf("swept %+v, %v", got, err)
-	}
-}
-
-// The folder of a dead run may be cleared away, by a reboot or a cleaner. Its containers are still known by their label. But
-// the folder of a live run may lie in a /tmp of its own: only age tells the two apart.
-func TestSweepWithFolderGone(t *testing.T) {
-	needImage(t)
-	t.Setenv("TMPDIR", t.TempDir())
-	dir, _ := deadRun(t, server.KindContainer)
-	if err := os.RemoveAll(dir); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := server.Sweep(t.Context(), nil); err != nil || got != (server.Swept{}) {
-		t.Errorf("a young container was swept: %+v, %v", got, err)
-	}
-	defer server.SetStrayAge(0)()
-	if got, err := server.Sweep(t.Context(), nil); err != nil || got != (server.Swept{Runs: 1, Containers: 1}) {
-		t.Errorf("swept %+v, %v", got, err)
-	}
-}
-
-// foreignFolder is called like a workspace, and even has an owner file, but not with our first line.
-func foreignFolder(t *testing.T) (unharmed func()) {
-	dir := filepath.Join(os.TempDir(), "lockjam-recipes")
-	bare := filepath.Join(os.TempDir(), "lockjam-bare")
-	for _, d := range []string{dir, bare} {
-		if err := os.Mkdir(d, 0o700); err != nil {
-			t.Fatal(err)
-		}
-	}
-	owner := filepath.Join(dir, "owner")
-	if err := os.WriteFile(owner, []byte("Aunt Agatha\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if os.Getuid() == 0 { // only root can give a folder away
-		stranger := filepath.Join(os.TempDir(), "lockjam-stranger")
-		if err := os.Mkdir(stranger, 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(stranger, "owner"), []byte("lockjam workspace v1\nrun stranger\n"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chown(stranger, 65534, 65534); err != nil {
-			t.Fatal(err)
-		}
-		bare = stranger
-	}
-	return func() {
-		for _, path := range []string{owner, bare} {
-			if _, err := os.Stat(path); err != nil {
-				t.Error(err)
-			}
-		}
-	}
-}
-
-// foreignServer is somebody's redis-server, in a folder whose name begins like a workspace.
-func foreignServer(t *testing.T) (unharmed func()) {
-	foreign := exec.Command(lookPath(t, "redis-server"), "--port", "0", "--unixsocket", "redis.sock", "--save", "")
-	foreign.Dir = filepath.Join(os.TempDir(), "lockjam-bare")
-	if err := foreign.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		foreign.Process.Kill()
-		foreign.Wait()
-	})
-	return func() {
-		if err := foreign.Process.Signal(syscall.Signal(0)); err != nil {
-			t.Errorf("somebody's redis-server: %v", err)
-		}
-	}
-}
-
-// liveRun is a run of this very process.
-func liveRun(t *testing.T) (unharmed func()) {
-	w := newWorkspace(t)
-	s := start(t, server.StartProcess, server.Spec{Config: small, Workspace: w, Name: "live"})
-	return func() { openControl(t, s) }
-}
-
-// foreignContainers are one of no label, and one of a run on another machine that shares this Docker.
-func foreignContainers(t *testing.T) (unharmed func()) {
-	image, c := needImage(t), docker(t)
-	var ids []string
-	for _, labels := range []map[string]string{
-		nil,
-		{"dev.lockjam.run": "far", "dev.lockjam.host": "another.example", "dev.lockjam.workspace": "/nonexistent"},
-	} {
-		created, err := c.ContainerCreate(t.Context(), client.ContainerCreateOptions{
-			Config: &container.Config{Image: image, Cmd: []string{"redis-server"}, Labels: labels},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		ids = append(ids, created.ID)
-		t.Cleanup(func() {
-			c.ContainerRemove(context.Background(), created.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
-		})
-	}
-	return func() {
-		for _, id := range ids {
-			if _, err := c.ContainerInspect(t.Context(), id, client.ContainerInspectOptions{}); err != nil {
-				t.Error(err)
-			}
-		}
-	}
-}
-
-// door is a socket in front of Docker's that can be shut.
-type door struct {
-	path, docker string
-	listener     net.Listener
-	inside       chan net.Conn
-}
-
-func openDoor(t *testing.T) *door {
-	t.Helper()
-	host := docker(t).DaemonHost()
-	socket, ok := strings.CutPrefix(host, "unix://")
-	if !ok {
-		t.Skipf("Docker is at %s, not at a socket", host)
-	}
-	dir, err := os.MkdirTemp("", "door") // t.TempDir is too long for a socket on some systems
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	d := &door{path: filepath.Join(dir, "docker.sock"), docker: socket, inside: make(chan net.Conn, 1000)}
-	d.open(t)
-	return d
-}
-
-func (d *door) open(t *testing.T) {
-	t.Helper()
-	listener, err := net.Listen("unix", d.path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.listener = listener
-	go func() {
-		for {
-			outer, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			inner, err := net.Dial("unix", d.docker)
-			if err != nil {
-				outer.Close()
-				continue
-			}
-			d.inside <- outer
-			d.inside <- inner
-			go func() {
-				io.Copy(inner, outer)
-				inner.Close()
-			}()
-			go func() {
-				io.Copy(outer, inner)
-				outer.Close()
-			}()
-		}
-	}()
-}
-
-// shut ends what goes through the door, too.
-func (d *door) shut() {
-	d.listener.Close()
-	for {
-		select {
-		case connection := <-d.inside:
-			connection.Close()
-		default:
-			return
-		}
-	}
-}
-
-// Whatever stands in a folder for temporary files under lockjam's names, no sweep waits for
-// it, reads all of it, or goes where it leads.
-func TestSweepOfWhatIsNoWorkspace(t *testing.T) {
+// A sweep neither blocks on, reads to its end, nor follows a file that has the name of one of
+// lockjam's in the folder for temporary files.
+func TestSweepOfForgedWorkspaces(t *testing.T) {
+	noContainers := func(context.Context) (server.Containers, error) { return nil, errors.New("no Docker") }
 	const owner = "lockjam workspace v1\nrun forged\n"
+	folder := func(path string) error { return os.Mkdir(path, 0o700) }
 	pipe := func(path string) error { return syscall.Mkfifo(path, 0o600) }
 	write := func(text string) func(string) error {
 		return func(path string) error { return os.WriteFile(path, []byte(text), 0o600) }
 	}
 	link := func(to string) func(string) error { return func(path string) error { return os.Symlink(to, path) } }
-	large := func(path string) error { // sparse: it takes no room
+	large := func(path string) error { // sparse: it takes no space on disk
 		return errors.Join(os.WriteFile(path, []byte(owner), 0o600), os.Truncate(path, 1<<40))
 	}
 	for _, c := range []struct {
 		name           string
 		owner, started func(string) error
 		removed        bool
-		said           string
+		wantErr        string
 	}{
 		{"owner is a pipe", pipe, nil, false, ""},
 		{"owner is a device", link("/dev/zero"), nil, false, ""},
-		{"owner is a folder", func(path string) error { return os.Mkdir(path, 0o700) }, nil, false, ""},
+		{"owner is a folder", folder, nil, false, ""},
 		{"owner is huge", large, nil, true, ""},
 		{"started is a pipe", write(owner), pipe, false, "is no plain file"},
 		{"started is a device", write(owner), link("/dev/zero"), false, "too many levels of symbolic links"},
-		{"started is a folder", write(owner), func(path string) error { return os.Mkdir(path, 0o700) }, false, "is no plain file"},
+		{"started is a folder", write(owner), folder, false, "is no plain file"},
 		{"started is huge", write(owner), large, false, "token too long"},
 		{"nothing but an owner", write(owner), nil, true, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			tmp := t.TempDir()
 			t.Setenv("TMPDIR", tmp)
-			t.Setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
 			dir := filepath.Join(tmp, "lockjam-forged")
 			err := errors.Join(os.Mkdir(dir, 0o700), c.owner(filepath.Join(dir, "owner")))
 			if c.started != nil {
@@ -395,14 +55,14 @@ func TestSweepOfWhatIsNoWorkspace(t *testing.T) {
 				t.Fatal(err)
 			}
 			ended := make(chan error, 1)
-			go func() { _, err := server.Sweep(context.Background(), nil); ended <- err }()
+			go func() { _, err := server.Sweep(context.Background(), noContainers, nil); ended <- err }()
 			select {
 			case err = <-ended:
 			case <-time.After(5 * time.Second):
 				t.Fatal("it hangs")
 			}
-			if (err == nil) != (c.said == "") || err != nil && !strings.Contains(err.Error(), c.said) {
-				t.Errorf("%v; want to be told %q", err, c.said)
+			if (err == nil) != (c.wantErr == "") || err != nil && !strings.Contains(err.Error(), c.wantErr) {
+				t.Errorf("%v; want %q", err, c.wantErr)
 			}
 			if _, err := os.Lstat(dir); errors.Is(err, os.ErrNotExist) != c.removed {
 				t.Errorf("the folder: %v; want it removed: %v", err, c.removed)

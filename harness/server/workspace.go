@@ -25,31 +25,36 @@ const (
 	ownerFile       = "owner"
 	startedFile     = "started"
 
-	// ownerMagic is the first line of an owner file. A folder without it is not ours, whatever it is called.
+	// ownerMagic is the first line of an owner file. A folder without it is not a workspace,
+	// whatever its name.
 	ownerMagic = "lockjam workspace v1"
 )
 
-// Workspace is the folder that owns what a run starts. A lock on its owner file is held for as long as this process lives:
-// the kernel drops it when the process dies, however it dies, and [Sweep] takes that as the sign that nobody owns the rest.
+// Workspace is the folder that owns everything that a run starts. This process holds a lock on the
+// owner file for as long as it lives. The kernel releases the lock when the process dies, however
+// it dies, which tells [Sweep] that the run is dead.
 //
-// In the file "started" stand the processes, one per line: "process PID CREATE-TIME-MS", and "container" once Docker was used.
+// The file "started" records the processes, one per line: "process PID CREATE-TIME-MS", and
+// "container" once Docker was used.
 type Workspace struct {
 	runID string
 	dir   string
 	owner *os.File
 
-	mu      sync.Mutex          // the arms of a run share a workspace
-	servers map[string]struct{} // those that were started and not stopped
+	mu      sync.Mutex          // because the arms of a run share a workspace
+	servers map[string]struct{} // started and not stopped
 }
 
-// NewWorkspace makes the folder lockjam-<run id>-XXXX in the folder for temporary files.
+// NewWorkspace creates the folder lockjam-<run id>-XXXX in the folder for temporary files.
 func NewWorkspace(runID string) (*Workspace, error) {
-	if runID == "" || runID != safeName(runID) {
-		return nil, fmt.Errorf("make a workspace: the run id %q has to consist of letters, digits, dots, dashes and underscores", runID)
+	if runID == "" || runID != SafeName(runID) {
+		return nil, fmt.Errorf("make a workspace: the run id %q has to consist of "+
+			"letters, digits, dots, dashes and underscores", runID)
 	}
 	dir, err := os.MkdirTemp("", workspacePrefix+runID+"-*")
 	if err != nil {
-		return nil, Unusable(fmt.Errorf("cannot make a folder for temporary files: %w: set TMPDIR to a folder that can be written to", err))
+		return nil, Unusable(fmt.Errorf("cannot make a folder for temporary files: %w: "+
+			"set TMPDIR to a folder that can be written to", err))
 	}
 	owner, err := makeOwnerFile(dir, runID)
 	if err != nil {
@@ -58,7 +63,8 @@ func NewWorkspace(runID string) (*Workspace, error) {
 	return &Workspace{runID: runID, dir: dir, owner: owner, servers: map[string]struct{}{}}, nil
 }
 
-// makeOwnerFile locks the file before it gets the name that Sweep looks for, so that no sweep ever sees it unlocked.
+// makeOwnerFile locks the file before renaming it to the name that Sweep looks for, so that no
+// sweep sees it unlocked.
 func makeOwnerFile(dir, runID string) (*os.File, error) {
 	nascent := filepath.Join(dir, ownerFile+".new")
 	owner, err := os.OpenFile(nascent, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
@@ -78,20 +84,20 @@ func makeOwnerFile(dir, runID string) (*os.File, error) {
 	return owner, nil
 }
 
-// tryLock takes the lock of a file unless somebody else, in this process or another, holds it: then it returns
-// unix.EWOULDBLOCK. Closing the file gives the lock back.
+// tryLock locks a file. It returns unix.EWOULDBLOCK if the lock is held already, in this process or
+// another. Closing the file releases the lock.
 func tryLock(f *os.File) error {
 	return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 }
 
-// Dir returns the folder. Whatever is put into it is removed by Close.
+// Dir returns the folder. Close removes it with its contents.
 func (w *Workspace) Dir() string { return w.dir }
 
 // RunID returns the run that the workspace belongs to.
 func (w *Workspace) RunID() string { return w.runID }
 
-// Close removes the folder. It fails, and leaves everything for a later Close or Sweep, while a server in it is not stopped.
-// Closing it again does nothing.
+// Close removes the folder. While a server in it is not stopped, Close fails and leaves everything
+// to a later Close or Sweep. Calling it again does nothing.
 func (w *Workspace) Close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -101,7 +107,7 @@ func (w *Workspace) Close() error {
 	if left := slices.Sorted(maps.Keys(w.servers)); len(left) > 0 {
 		return fmt.Errorf("close the workspace %s: not stopped: %s", w.dir, strings.Join(left, ", "))
 	}
-	// The folder goes first: a folder that nobody has locked is prey for another lockjam's sweep.
+	// The folder first, then the lock: another lockjam's sweep would remove an unlocked folder.
 	err := os.RemoveAll(w.dir)
 	err = errors.Join(err, w.owner.Close())
 	w.owner = nil
@@ -111,30 +117,30 @@ func (w *Workspace) Close() error {
 	return nil
 }
 
-// enter takes note of a server that is about to be started; leave, that nothing of it is left.
-func (w *Workspace) enter(server string) {
+// Enter records a server that is about to be started. Leave records that nothing of it is left.
+func (w *Workspace) Enter(server string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.servers[server] = struct{}{}
 }
 
-func (w *Workspace) leave(server string) {
+func (w *Workspace) Leave(server string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.servers, server)
 }
 
-// folder makes a folder for one server, named after it.
-func (w *Workspace) folder(name string) (string, error) {
-	dir, err := os.MkdirTemp(w.dir, safeName(name)+"-*")
+// Folder creates a folder for one server, named after it.
+func (w *Workspace) Folder(name string) (string, error) {
+	dir, err := os.MkdirTemp(w.dir, SafeName(name)+"-*")
 	if err != nil {
 		return "", fmt.Errorf("make a folder for server %s: %w", name, err)
 	}
 	return dir, nil
 }
 
-// safeName replaces what must not stand in the name of a folder or container.
-func safeName(name string) string {
+// SafeName replaces the characters that the name of a folder or container must not have.
+func SafeName(name string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '_', r == '.':
@@ -144,13 +150,13 @@ func safeName(name string) string {
 	}, name)
 }
 
-// startedProcess identifies a process for good: a pid alone is used again.
+// startedProcess identifies a process. Its pid alone does not: the kernel reuses it.
 type startedProcess struct {
 	pid        int32
 	createTime int64 // milliseconds since 1970, as gopsutil reports it
 }
 
-// runs reports whether this very process is there and has not ended. One that has ended and waits for its parent is over.
+// runs reports whether this very process exists and has not ended. A zombie has ended.
 func (p startedProcess) runs() bool {
 	found, err := process.NewProcess(p.pid)
 	if err != nil {
@@ -164,8 +170,8 @@ func (p startedProcess) runs() bool {
 	return err != nil || !slices.Contains(states, process.Zombie)
 }
 
-// recordProcess writes a started process down.
-func (w *Workspace) recordProcess(pid int) error {
+// RecordProcess records a started process for Sweep.
+func (w *Workspace) RecordProcess(pid int) error {
 	found, err := process.NewProcess(int32(pid))
 	if err != nil {
 		return fmt.Errorf("record process %d: %w", pid, err)
@@ -177,10 +183,12 @@ func (w *Workspace) recordProcess(pid int) error {
 	return w.record(fmt.Sprintf("process %d %d", pid, created))
 }
 
-// recordContainers writes down that Docker is used, so that a sweep without Docker knows what it misses.
-func (w *Workspace) recordContainers() error { return w.record("container") }
+// RecordContainers records that Docker is used, so that a sweep without Docker knows that it is
+// incomplete.
+func (w *Workspace) RecordContainers() error { return w.record("container") }
 
-// record appends one line. It need not reach the disk: what it speaks of does not outlive a crash of the machine either.
+// record appends one line. It need not reach the disk: the processes do not survive a crash of the
+// machine either.
 func (w *Workspace) record(line string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -195,19 +203,19 @@ func (w *Workspace) record(line string) error {
 	return nil
 }
 
-// started is what stands in the file of that name.
+// started is the content of the file of that name.
 type started struct {
 	processes  []startedProcess
 	containers bool
 }
 
-// maxStarted bounds what is read of a file "started", in bytes: 100,000 processes have less.
+// maxStarted bounds how much of a file "started" is read, in bytes: 100,000 processes need less.
 const maxStarted = 4 << 20
 
-// readStarted reads what a workspace has started. A line that was cut off by a crash is left out.
+// readStarted reads what a workspace has started. It skips a line that a crash has cut off.
 func readStarted(dir string) (started, error) {
 	var s started
-	f, err := openPlain(filepath.Join(dir, startedFile), os.O_RDONLY)
+	f, err := openRegular(filepath.Join(dir, startedFile), os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, nil
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/lockjam/lockjam/harness/history"
 	"github.com/lockjam/lockjam/harness/server"
+	"github.com/lockjam/lockjam/harness/server/process"
 )
 
 // silent keeps go-redis from logging failures that the tests make on purpose.
@@ -63,7 +64,7 @@ func newBenchWith(t *testing.T, c server.Config) *bench {
 		t.Fatal(err)
 	}
 	b := &bench{t: t, begun: time.Now()}
-	b.server, err = server.StartProcess(t.Context(), server.Spec{Workspace: ws, Name: "redis", Config: c.With(server.Config{"save": `""`})})
+	b.server, err = process.Start(t.Context(), server.Spec{Workspace: ws, Name: "redis", Config: c.With(server.Config{"save": `""`})})
 	if errors.Is(err, server.ErrUnavailable) {
 		t.Skipf("these tests need a redis-server or valkey-server on PATH; scripts/setup.sh --tests installs one: %v", err)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/lockjam/lockjam/harness/history"
 	"github.com/lockjam/lockjam/harness/server"
+	"github.com/lockjam/lockjam/harness/server/process"
 )
 
 // The cluster specification gives the checksum of one string; Redis gave the others
@@ -82,7 +83,7 @@ func several(t *testing.T, topology server.Topology) *bench {
 		t.Fatal(err)
 	}
 	b := &bench{t: t, begun: time.Now()}
-	b.server, err = server.StartProcess(t.Context(), server.Spec{
+	b.server, err = process.Start(t.Context(), server.Spec{
 		Workspace: w, Name: "several", Config: server.Config{"maxclients": "64", "save": `""`}, Topology: topology,
 	})
 	if errors.Is(err, server.ErrUnavailable) {

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/lockjam/lockjam/harness/server"
+	"github.com/lockjam/lockjam/harness/server/process"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -37,7 +38,7 @@ func newBench(t *testing.T) *bench {
 		t.Fatal(err)
 	}
 	b := &bench{T: t}
-	b.server, err = server.StartProcess(t.Context(), server.Spec{Workspace: ws, Name: "redis", Config: server.Config{"save": `""`}})
+	b.server, err = process.Start(t.Context(), server.Spec{Workspace: ws, Name: "redis", Config: server.Config{"save": `""`}})
 	if errors.Is(err, server.ErrUnavailable) {
 		t.Skipf("these tests need a redis-server or valkey-server on PATH; scripts/setup.sh --tests installs one: %v", err)
 	}
