@@ -27,8 +27,7 @@ var known = vocabulary{
 		}
 		return nil
 	},
-	verdicts:           []string{"cured", "no-effect", "blocked"},
-	controlConnections: 2,
+	verdicts: []string{"cured", "no-effect", "blocked"},
 }
 
 const minimal = `name: minimal
@@ -308,7 +307,7 @@ arms:
 	want := strings.TrimPrefix(`
 x.yaml:1:7: name: "Two Words": want lower-case words joined by hyphens, at most 64 letters
 x.yaml:2:1: unknown key "titel"; did you mean "title"?
-x.yaml:3:22: server.maxclients: 1: want 3 to 100000 (too small to hold the 2 control connections)
+x.yaml:3:22: server.maxclients: 1: want 4 to 100000 (too small to hold the 3 control connections)
 x.yaml:5:14: swarm.instances: want a whole number, not the text "many"
 x.yaml:6:19: swarm.lock.poll_ms: 0: want 0.1 to 3600000 (a shorter pause would spin)
 x.yaml:7:23: phases.recovery_ms: 100: want at least cure.hold_ms, 1500
@@ -454,7 +453,7 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, source []byte) {
 		s, err := parse("x.yaml", source, known, "")
 		if err == nil {
-			if !namePattern.MatchString(s.Name) || len(s.Arms) == 0 || s.Server.MaxClients <= known.controlConnections {
+			if !namePattern.MatchString(s.Name) || len(s.Arms) == 0 || s.Server.MaxClients <= server.ControlConnections {
 				t.Errorf("accepted %+v", s)
 			}
 			return

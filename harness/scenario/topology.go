@@ -11,9 +11,9 @@ import (
 // topology checks what depends on how many nodes the server has.
 func (c *checker) topology(s *Scenario) {
 	const at = "server.topology"
-	oneOf(c, at, s.Server.Topology, server.Topologies...)
+	c.check(s, topologyFields)
 	if t, ok := triggers.Find(s.Trigger.Kind); ok && len(t.Topologies) > 0 && !slices.Contains(t.Topologies, s.Server.Topology) {
-		c.fail(on("trigger.kind", at), "the trigger %s takes %s %s, and not %s", quote(t.Name), at, words(t.Topologies), s.Server.Topology)
+		c.fail(on("trigger.kind", at), "the trigger %s takes %s %s, and not %s", quote(t.Name), at, either(plain(t.Topologies)), s.Server.Topology)
 	}
 	if s.Swarm.Lock.WaitReplicas > 0 && s.Server.Topology != server.Sentinel {
 		c.fail(on("swarm.lock.wait_replicas", at), "%d: only %s %s has a replica to wait for", s.Swarm.Lock.WaitReplicas, at, server.Sentinel)
@@ -40,4 +40,12 @@ func (c *checker) oneNode(key string, s *Scenario, a *Arm) {
 	if s.Server.Topology.Several() && slices.Contains(c.vocabulary.restarting, a.Remedy) {
 		c.fail(on(key+".remedy", "server.topology"), "%s: only a single server can be restarted, and this one is a %s", quote(a.Remedy), s.Server.Topology)
 	}
+}
+
+func plain[T ~string](words []T) []string {
+	all := make([]string, len(words))
+	for i, word := range words {
+		all[i] = string(word)
+	}
+	return all
 }

@@ -62,9 +62,8 @@ const (
 type checker struct {
 	*decoder
 	vocabulary vocabulary
-	failed     map[string]bool     // keys that were complained about
-	arm        string              // "arms[2]." while what that arm changes is checked; "" for the scenario itself
-	asked      func(string, Bound) // is told what is asked of each key; may be nil
+	failed     map[string]bool // keys that were complained about
+	arm        string          // "arms[2]." while what that arm changes is checked; "" for the scenario itself
 }
 
 // at is where a setting stands: in the arm, if the arm changes it.
@@ -81,16 +80,16 @@ func (c *checker) has(key string) bool { return c.decoder.has(c.at(key)) }
 // "" leaves it free.
 func (c *checker) scenario(s *Scenario, name string) {
 	c.head(s, name)
-	c.server(&s.Server)
-	c.swarm(&s.Swarm)
-	c.client(&s.Swarm)
-	c.lock(&s.Swarm)
-	c.arrivals(&s.Swarm.Arrivals)
+	c.server(s)
+	c.swarm(s)
+	c.client(s)
+	c.lock(s)
+	c.arrivals(s)
 	c.trigger(s)
 	c.topology(s)
 	c.measures(s)
 	c.phases(s)
-	c.watch(&s.Watch)
+	c.watch(s)
 	c.claims(s.Claims)
 	c.signals(s)
 	c.arms(s)
@@ -123,30 +122,29 @@ func (c *checker) fail(keys []string, format string, args ...any) {
 
 func on(keys ...string) []string { return keys }
 
-// limit is the range of one setting, both ends allowed.
-type limit struct {
-	key       string
-	value     float64
-	low, high float64
-	why       string // what is wrong below the low end, where it does not go without saying
+// check checks the bounds of some fields, where they hold.
+func (c *checker) check(s *Scenario, fields []Field) {
+	for _, f := range fields {
+		switch {
+		case f.When != nil && !f.When(s):
+		case f.Range != nil:
+			c.inRange(f.Key, s.number(f.Key), *f.Range)
+		case f.Words != nil:
+			c.oneOf(f.Key, s.at(f.Key).String(), f.words())
+		}
+	}
 }
 
-func (c *checker) within(limits ...limit) { c.withinOr(nil, limits...) }
-
-// withinOr also lets through values that have a meaning of their own, like the 0
-// that is never and the -1 that is no limit.
-func (c *checker) withinOr(also []float64, limits ...limit) {
-	for _, l := range limits {
-		c.ask(l.key, Bound{Range: &Range{l.low, l.high, also}})
-		if l.value >= l.low && l.value <= l.high || slices.Contains(also, l.value) {
-			continue
-		}
-		why := ""
-		if l.why != "" && l.value < l.low {
-			why = " (" + l.why + ")"
-		}
-		c.fail(on(l.key), "%s: want %s to %s%s", c.shown(l.key, l.value), figure(l.low), figure(l.high), why)
+// inRange refuses a number outside of its range.
+func (c *checker) inRange(key string, value float64, r Range) {
+	if value >= r.Low && value <= r.High || slices.Contains(r.Also, value) {
+		return
 	}
+	why := ""
+	if r.Below != "" && value < r.Low {
+		why = " (" + r.Below + ")"
+	}
+	c.fail(on(key), "%s: want %s to %s%s", c.shown(key, value), figure(r.Low), figure(r.High), why)
 }
 
 // shown is a number for a message; one that is not in the file is missing.
@@ -165,44 +163,37 @@ func figure(v float64) string {
 }
 
 // oneOf refuses a word that is none of the allowed ones.
-func oneOf[T ~string](c *checker, key string, value T, allowed ...T) {
-	c.ask(key, Bound{Words: plain(allowed)})
+func (c *checker) oneOf(key, value string, allowed []string) {
 	if slices.Contains(allowed, value) {
 		return
 	}
-	shown := quote(string(value))
+	shown := quote(value)
 	if !c.has(key) {
 		shown = "missing"
 	}
-	c.fail(on(key), "%s: want %s", shown, words(allowed))
+	c.fail(on(key), "%s: want %s", shown, either(allowed))
 }
 
-func plain[T ~string](words []T) []string {
-	all := make([]string, len(words))
-	for i, word := range words {
-		all[i] = string(word)
+// words are the texts that a field takes.
+func (f Field) words() []string {
+	var all []string
+	for _, w := range f.Words {
+		all = append(all, w.Text)
 	}
 	return all
 }
 
-func words[T ~string](allowed []T) string {
-	var b strings.Builder
-	for i, word := range allowed {
-		switch {
-		case i == 0:
-		case i == len(allowed)-1:
-			b.WriteString(" or ")
-		default:
-			b.WriteString(", ")
-		}
-		b.WriteString(string(word))
+// either is "a, b or c".
+func either(allowed []string) string {
+	if len(allowed) < 2 {
+		return strings.Join(allowed, "")
 	}
-	return b.String()
+	last := len(allowed) - 1
+	return strings.Join(allowed[:last], ", ") + " or " + allowed[last]
 }
 
 // name refuses what is no name. Names become names of folders and containers.
 func (c *checker) name(key, name string) {
-	c.ask(key, Bound{Name: true})
 	if !c.has(key) {
 		c.fail(on(key), "missing")
 	} else if err := CheckName(name); err != nil {
@@ -239,18 +230,17 @@ func (c *checker) head(s *Scenario, name string) {
 	c.line("title", s.Title)
 }
 
-func (c *checker) server(s *Server) {
-	c.within(limit{"server.maxclients", float64(s.MaxClients), float64(c.vocabulary.controlConnections + 1), maxServerClients,
-		fmt.Sprintf("too small to hold the %d control connections", c.vocabulary.controlConnections)})
-	c.directives("server.config", s.Config)
-	c.directives("server.config_if_known", s.ConfigIfKnown)
+func (c *checker) server(s *Scenario) {
+	c.check(s, serverFields)
+	c.directives("server.config", s.Server.Config)
+	c.directives("server.config_if_known", s.Server.ConfigIfKnown)
 }
 
 // trigger checks what every trigger's settings have in common, and asks the trigger
 // itself for the rest.
 func (c *checker) trigger(s *Scenario) {
 	const kind, instances = "trigger.kind", "trigger.instances"
-	oneOf(c, kind, s.Trigger.Kind, triggers.Names()...)
+	c.oneOf(kind, s.Trigger.Kind, triggers.Names())
 	t, ok := triggers.Find(s.Trigger.Kind)
 	if !ok {
 		return
@@ -264,39 +254,36 @@ func (c *checker) trigger(s *Scenario) {
 			c.fail(on(key, kind), "the trigger %s has no %s", quote(t.Name), name)
 		}
 	}
+	c.triggerBounds(s, t, has)
 	if slices.Contains(t.Uses, "instances") {
-		c.within(limit{instances, float64(s.Trigger.Instances), 1, maxWorkers, "a " + t.Name + " needs instances"})
 		c.workers(instances, s.Trigger.Instances, &s.Swarm)
 	}
 	if slices.Contains(t.Uses, "workers") {
-		c.within(limit{"trigger.workers", float64(s.Trigger.Workers), 1, maxWorkers, "a trigger of that kind needs workers"})
 		under := s.Swarm
 		under.WorkersPerInstance = s.Trigger.Workers
 		c.workers("trigger.workers", under.Instances, &under)
-	}
-	for _, l := range []limit{
-		{"trigger.rate_per_s", s.Trigger.RatePerS, 0.01, maxRate, "a " + t.Name + " needs a rate"},
-		{"trigger.count", float64(s.Trigger.Count), 1, maxServerClients, "a " + t.Name + " needs a number"},
-		{"trigger.lag_ms", float64(s.Trigger.LagMS), 1, maxLagMS, "a " + t.Name + " needs a replica that lags"},
-		{"trigger.hold_ms", float64(s.Trigger.HoldMS), minPauseMS, maxPauseMS, "a " + t.Name + " needs to know how slow"},
-		{"trigger.pool_size", float64(s.Trigger.PoolSize), 0, maxWorkers, ""},
-		{"trigger.for_ms", float64(s.Trigger.ForMS), 1, maxPhaseMS, "a " + t.Name + " has an end"},
-		{"trigger.script_ms", float64(s.Trigger.ScriptMS), 1, maxScriptMS, "a " + t.Name + " needs the time that one script takes"},
-		{"trigger.drop_ms", float64(s.Trigger.DropMS), 1, maxPhaseMS, t.Name + " needs a length"},
-		{"trigger.every_ms", float64(s.Trigger.EveryMS), 0, maxPhaseMS, ""},
-	} {
-		if !slices.Contains(t.Uses, strings.TrimPrefix(l.key, "trigger.")) {
-			continue
-		}
-		if c.within(l); l.value < l.low && !has(l.key) { // an arm's own kind may want what its scenario does not say
-			c.fail(on(l.key, kind), "missing (%s)", l.why)
-		}
 	}
 	if t.Check == nil {
 		return
 	}
 	for _, p := range t.Check(s.Trigger, s.Swarm) {
 		c.fail(p.Keys, "%s", p.Message)
+	}
+}
+
+// triggerBounds checks the settings that a trigger uses. What an arm's own kind wants its
+// scenario may not have.
+func (c *checker) triggerBounds(s *Scenario, t triggers.Trigger, has func(key string) bool) {
+	for _, f := range triggerFields {
+		if f.Range == nil || !slices.Contains(t.Uses, strings.TrimPrefix(f.Key, "trigger.")) {
+			continue
+		}
+		r, value := *f.Range, s.number(f.Key)
+		r.Below = strings.ReplaceAll(r.Below, "%s", t.Name)
+		c.inRange(f.Key, value, r)
+		if value < r.Low && !has(f.Key) {
+			c.fail(on(f.Key, "trigger.kind"), "missing (%s)", r.Below)
+		}
 	}
 }
 
@@ -312,13 +299,7 @@ func names(settings any) []string {
 // measures checks what counts as reproduced and as cured. Some ranges are open
 // at an end: no cure at a ratio of 0, no incident at the baseline's goodput.
 func (c *checker) measures(s *Scenario) {
-	c.within(
-		// Goodput is counted in bins of 100 ms: less than two say nothing.
-		limit{"incident.for_ms", float64(s.Incident.ForMS), MinWindowMS, maxPhaseMS, ""},
-		limit{"cure.relapse_window_ms", float64(s.Cure.RelapseWindowMS), MinWindowMS, maxPhaseMS, ""},
-		limit{"cure.hold_ms", float64(s.Cure.HoldMS), 0, maxPhaseMS, ""},
-	)
-	c.within(limit{"incident.faults", float64(s.Incident.Faults), 0, maxAdmitted, ""})
+	c.check(s, measureFields)
 	if s.Incident.Faults > 0 && s.Incident.Kind != "" {
 		c.fail(on("incident.faults", "incident.kind"), "%d: broken safety is no standstill that could be proved %s", s.Incident.Faults, quote(s.Incident.Kind))
 	}
@@ -342,13 +323,7 @@ func (c *checker) measures(s *Scenario) {
 func (c *checker) phases(s *Scenario) {
 	const baseline, baselineMax, incident, recovery = "phases.baseline_ms", "phases.baseline_max_ms", "phases.incident_ms", "phases.recovery_ms"
 	p := s.Phases
-	c.within(
-		limit{baseline, float64(p.BaselineMS), minPhaseMS, maxPhaseMS, ""},
-		limit{baselineMax, float64(p.BaselineMaxMS), minPhaseMS, maxPhaseMS, ""},
-		limit{incident, float64(p.IncidentMS), minPhaseMS, maxPhaseMS, ""},
-		limit{recovery, float64(p.RecoveryMS), 0, maxPhaseMS, ""},
-		limit{"phases.prevention_ms", float64(p.PreventionMS), minPhaseMS, maxPhaseMS, ""},
-	)
+	c.check(s, phasesFields)
 	if p.BaselineMaxMS < p.BaselineMS {
 		c.fail(on(baselineMax, baseline), "%s: want at least baseline_ms, %s", figure(float64(p.BaselineMaxMS)), figure(float64(p.BaselineMS)))
 	}
@@ -365,20 +340,12 @@ func (c *checker) phases(s *Scenario) {
 
 // watch bounds how often the server is looked at. A burst of MONITOR has to end
 // before the next begins, with time left to compare it with.
-func (c *checker) watch(w *Watch) {
+func (c *checker) watch(s *Scenario) {
 	const every, length = "watch.monitor_ms", "watch.monitor_for_ms"
-	c.withinOr([]float64{0},
-		limit{"watch.locks_ms", float64(w.LocksMS), 100, maxPauseMS, "0 is never"},
-		limit{"watch.canary_ms", float64(w.CanaryMS), 50, maxPauseMS, "0 is never"},
-		limit{every, float64(w.MonitorMS), 200, maxPauseMS, "0 is never"},
-		limit{"watch.probe_ms", float64(w.ProbeMS), 200, maxPhaseMS, "0 is never"},
-	)
-	if w.MonitorMS == 0 {
-		return
-	}
-	c.within(limit{length, float64(w.MonitorForMS), 50, maxPauseMS, "MONITOR would hear nothing"})
-	if w.MonitorForMS > w.MonitorMS/2 {
-		c.fail(on(length, every), "%s: want at most half of monitor_ms, %s", figure(float64(w.MonitorForMS)), figure(float64(w.MonitorMS)))
+	c.check(s, watchFields)
+	if w := s.Watch; w.MonitorMS > 0 && w.MonitorForMS > w.MonitorMS/2 {
+		c.fail(on(length, every), "%s: want at most half of monitor_ms, %s",
+			figure(float64(w.MonitorForMS)), figure(float64(w.MonitorMS)))
 	}
 }
 
@@ -403,7 +370,7 @@ func (c *checker) signals(s *Scenario) {
 			c.fail(on(key), "unknown signal; %s", hint(name, slices.Sorted(maps.Keys(c.vocabulary.signals))))
 			continue
 		}
-		oneOf(c, key+".expect", signal.Expect, Fire, Silent, Any)
+		c.oneOf(key+".expect", string(signal.Expect), fieldAt("signals.*.expect").words())
 		within := key + ".within_ms"
 		timed := c.has(within)
 		if c.arm != "" { // an arm's expectation takes the place of the scenario's as a whole

@@ -101,13 +101,13 @@ func (c *checker) changes(key string, s *Scenario, a *Arm) {
 	}
 	of := &checker{decoder: c.decoder, vocabulary: c.vocabulary, failed: map[string]bool{}, arm: key + "."}
 	if a.Server != nil {
-		of.server(&under.Server)
+		of.server(under)
 	}
 	if a.Swarm != nil {
-		of.swarm(&under.Swarm)
-		of.client(&under.Swarm)
-		of.lock(&under.Swarm)
-		of.arrivals(&under.Swarm.Arrivals)
+		of.swarm(under)
+		of.client(under)
+		of.lock(under)
+		of.arrivals(under)
 	}
 	if a.Swarm != nil || a.Trigger != nil {
 		of.trigger(under)

@@ -1,28 +1,14 @@
 package scenario
 
-import (
-	"github.com/lockjam/lockjam/harness/swarm"
-)
+import "github.com/lockjam/lockjam/harness/swarm"
 
-func (c *checker) swarm(s *swarm.Settings) {
-	c.within(
-		limit{"swarm.instances", float64(s.Instances), 1, maxWorkers, ""},
-		limit{"swarm.workers_per_instance", float64(s.WorkersPerInstance), 1, maxWorkers, ""},
-		limit{"swarm.clients_per_instance", float64(s.ClientsPerInstance), 1, maxWorkers, ""},
-		limit{"swarm.redial_ms", float64(s.RedialMS), minPauseMS, maxPauseMS, "a shorter pause would spin"},
-		limit{"swarm.redial_jitter_ms", float64(s.RedialJitterMS), 0, maxPauseMS, ""},
-		limit{"swarm.replace_after_ms", float64(s.ReplaceAfterMS), 0, maxPauseMS, ""},
-		limit{"swarm.limiter.window_ms", float64(s.Limiter.WindowMS), 1, maxPauseMS, ""},
-		limit{"swarm.limiter.limit", float64(s.Limiter.Limit), 1, maxAdmitted, ""},
-	)
-	oneOf(c, "swarm.waiter", s.Waiter, swarm.WaiterReturns, swarm.WaiterKeeps)
-	oneOf(c, "swarm.holder", s.Holder, swarm.HolderKeeps, swarm.HolderReturns, swarm.HolderRedials)
-	oneOf(c, "swarm.checkout", s.Checkout, swarm.CheckoutSingle, swarm.CheckoutNested)
+func (c *checker) swarm(of *Scenario) {
+	c.check(of, swarmFields)
+	s := &of.Swarm
 	if s.Checkout == swarm.CheckoutNested && s.Client.PoolSize < 2 {
 		c.fail(on("swarm.checkout", "swarm.client.pool_size"), "%s: a decision takes two connections, and the pool has %d",
 			quote(string(s.Checkout)), s.Client.PoolSize)
 	}
-	oneOf(c, "swarm.limiter.decision", s.Limiter.Decision, swarm.DecisionLocked, swarm.DecisionTransaction, swarm.DecisionScript)
 	c.workers("swarm.instances", s.Instances, s)
 	if s.ClientsPerInstance > s.WorkersPerInstance {
 		c.fail(on("swarm.clients_per_instance", "swarm.workers_per_instance"),
@@ -61,38 +47,9 @@ func (c *checker) workers(key string, instances int, s *swarm.Settings) {
 // client keeps out the zeros that go-redis replaces by defaults of its own,
 // which no run would have on record, and negative durations: go-redis knows -1
 // nanosecond, but not -1 millisecond.
-func (c *checker) client(s *swarm.Settings) {
-	const (
-		defaulted = "go-redis would take its own default"
-		endless   = "go-redis would take its own default; -1 is no limit"
-		untried   = "go-redis would take 0 for 3 retries; -1 is none"
-	)
-	o := s.Client
-	c.within(
-		limit{"swarm.client.pool_size", float64(o.PoolSize), 1, maxWorkers, defaulted},
-		limit{"swarm.client.min_idle_conns", float64(o.MinIdleConns), 0, maxWorkers, ""},
-		limit{"swarm.client.max_idle_conns", float64(o.MaxIdleConns), 0, maxWorkers, ""},
-		limit{"swarm.client.max_active_conns", float64(o.MaxActiveConns), 0, maxWorkers, ""},
-		limit{"swarm.client.max_concurrent_dials", float64(o.MaxConcurrentDials), 0, maxWorkers, ""},
-		limit{"swarm.client.pool_timeout_ms", float64(o.PoolTimeoutMS), minPauseMS, maxPauseMS, defaulted},
-		limit{"swarm.client.min_retry_backoff_ms", float64(o.MinRetryBackoffMS), minPauseMS, maxPauseMS, defaulted},
-		limit{"swarm.client.max_retry_backoff_ms", float64(o.MaxRetryBackoffMS), minPauseMS, maxPauseMS, defaulted},
-		limit{"swarm.client.dial_timeout_ms", float64(o.DialTimeoutMS), minPauseMS, maxPauseMS, defaulted},
-		limit{"swarm.client.dialer_retries", float64(o.DialerRetries), 1, maxAttempts, defaulted},
-		limit{"swarm.client.dialer_retry_ms", float64(o.DialerRetryMS), minPauseMS, maxPauseMS, defaulted},
-		limit{"swarm.client.handshake_ms", float64(o.HandshakeMS), 0, maxScriptMS, ""},
-		limit{"swarm.client.conn_max_lifetime_ms", float64(o.ConnMaxLifetimeMS), 0, maxPauseMS, ""},
-	)
-	c.withinOr([]float64{-1},
-		limit{"swarm.client.max_retries", float64(o.MaxRetries), 1, maxAttempts, untried},
-		limit{"swarm.client.read_timeout_ms", float64(o.ReadTimeoutMS), minPauseMS, maxPauseMS, endless},
-		limit{"swarm.client.write_timeout_ms", float64(o.WriteTimeoutMS), minPauseMS, maxPauseMS, endless},
-		limit{"swarm.client.conn_max_idle_time_ms", float64(o.ConnMaxIdleTimeMS), minPauseMS, maxPauseMS, endless},
-	)
-	c.withinOr([]float64{0}, // go-redis's own size, which is worth comparing with
-		limit{"swarm.client.read_buffer_bytes", float64(o.ReadBufferBytes), 64, maxBufferBytes, ""},
-		limit{"swarm.client.write_buffer_bytes", float64(o.WriteBufferBytes), 64, maxBufferBytes, ""},
-	)
+func (c *checker) client(s *Scenario) {
+	c.check(s, clientFields)
+	o := s.Swarm.Client
 	if o.MinRetryBackoffMS > o.MaxRetryBackoffMS {
 		c.fail(on("swarm.client.min_retry_backoff_ms", "swarm.client.max_retry_backoff_ms"), "%s: more than max_retry_backoff_ms, %s",
 			figure(float64(o.MinRetryBackoffMS)), figure(float64(o.MaxRetryBackoffMS)))
@@ -102,32 +59,17 @@ func (c *checker) client(s *swarm.Settings) {
 	}
 }
 
-func (c *checker) lock(s *swarm.Settings) {
-	l := s.Lock
-	c.within(
-		limit{"swarm.lock.tenants", float64(l.Tenants), 1, maxTenants, ""},
-		limit{"swarm.lock.hold_ms", float64(l.HoldMS), 0, maxPauseMS, ""},
-		limit{"swarm.lock.poll_ms", float64(l.PollMS), minPauseMS, maxPauseMS, "a shorter pause would spin"},
-		limit{"swarm.lock.backoff_max_ms", float64(l.BackoffMaxMS), 0, maxPauseMS, ""},
-		limit{"swarm.lock.acquire_timeout_ms", float64(l.AcquireTimeoutMS), 0, maxPauseMS, ""},
-		limit{"swarm.lock.release_timeout_ms", float64(l.ReleaseTimeoutMS), 0, maxPauseMS, ""},
-		limit{"swarm.lock.wait_replicas", float64(l.WaitReplicas), 0, 1, ""},
-		limit{"swarm.lock.wait_replicas_ms", float64(l.WaitReplicasMS), 1, maxPauseMS, "WAIT would wait for ever"},
-	)
-	// Redis counts in whole milliseconds.
-	c.withinOr([]float64{0}, limit{"swarm.lock.ttl_ms", float64(l.TTLMS), 1, maxTTLMS, "0 is a lock that never expires"})
-	c.withinOr([]float64{0}, limit{"swarm.lock.renew_ms", float64(l.RenewMS), 1, maxPauseMS, "0 is never"})
+func (c *checker) lock(s *Scenario) {
+	c.check(s, lockFields)
+	l := s.Swarm.Lock
 	if l.RenewMS > 0 && l.RenewMS >= l.TTLMS {
 		c.fail(on("swarm.lock.renew_ms", "swarm.lock.ttl_ms"), "%s: want less than ttl_ms, %s, or there is nothing to renew",
 			figure(float64(l.RenewMS)), figure(float64(l.TTLMS)))
 	}
-	oneOf(c, "swarm.lock.release", l.Release, swarm.ReleaseToken, swarm.ReleaseBlind)
-	c.pair(s)
-	oneOf(c, "swarm.lock.on_give_up", l.OnGiveUp, swarm.GiveUpKeeps, swarm.GiveUpCloses)
+	c.pair(&s.Swarm)
 	if l.OnGiveUp == swarm.GiveUpCloses && l.AcquireTimeoutMS == 0 {
 		c.fail(on("swarm.lock.on_give_up", "swarm.lock.acquire_timeout_ms"), "%s: without an acquire_timeout_ms nobody gives up", quote(string(l.OnGiveUp)))
 	}
-	oneOf(c, "swarm.lock.backoff", l.Backoff, swarm.BackoffNone, swarm.BackoffExponential, swarm.BackoffFullJitter)
 	if l.Backoff != swarm.BackoffNone && l.BackoffMaxMS < l.PollMS {
 		c.fail(on("swarm.lock.backoff_max_ms", "swarm.lock.poll_ms", "swarm.lock.backoff"), "%s: want at least poll_ms, %s",
 			figure(float64(l.BackoffMaxMS)), figure(float64(l.PollMS)))
@@ -138,8 +80,6 @@ func (c *checker) lock(s *swarm.Settings) {
 func (c *checker) pair(s *swarm.Settings) {
 	const pair, gap, wait = "swarm.lock.pair", "swarm.lock.pair_gap_ms", "swarm.lock.pair_wait_ms"
 	l := s.Lock
-	oneOf(c, pair, l.Pair, swarm.PairNone, swarm.PairOrdered, swarm.PairOwnFirst)
-	c.within(limit{gap, float64(l.PairGapMS), 0, maxPauseMS, ""}, limit{wait, float64(l.PairWaitMS), 0, maxPauseMS, ""})
 	if l.Pair == swarm.PairNone {
 		for _, key := range []string{gap, wait} {
 			if c.has(key) {
@@ -156,20 +96,17 @@ func (c *checker) pair(s *swarm.Settings) {
 	}
 }
 
-func (c *checker) arrivals(a *swarm.ArrivalSettings) {
+func (c *checker) arrivals(s *Scenario) {
 	const kind, rate, queue, think = "swarm.arrivals.kind", "swarm.arrivals.rate_per_s", "swarm.arrivals.queue", "swarm.arrivals.think_ms"
 	const tenant, deadline, retries, budget, ramp = "swarm.arrivals.tenant", "swarm.arrivals.deadline_ms", "swarm.arrivals.retries", "swarm.arrivals.retry_budget", "swarm.arrivals.ramp_ms"
 	const jitter = "swarm.arrivals.think_jitter_ms"
-	oneOf(c, kind, a.Kind, swarm.Closed, swarm.Open)
-	oneOf(c, tenant, a.Tenant, swarm.TenantAny, swarm.TenantByWorker)
-	c.within(limit{think, float64(a.ThinkMS), 0, maxPauseMS, ""}, limit{ramp, float64(a.RampMS), 0, maxPauseMS, ""},
-		limit{jitter, float64(a.ThinkJitterMS), 0, maxPauseMS, ""})
+	c.check(s, arrivalsFields)
+	a := &s.Swarm.Arrivals
 	switch a.Kind {
 	case swarm.Open:
 		if a.Tenant == swarm.TenantByWorker {
 			c.fail(on(tenant, kind), "only closed arrivals are by worker; an open one is taken up by whoever is free")
 		}
-		c.within(limit{rate, a.RatePerS, 0.01, maxRate, "open arrivals need a rate"}, limit{queue, float64(a.Queue), 1, maxQueue, ""})
 		for _, key := range []string{think, jitter} {
 			if c.has(key) {
 				c.fail(on(key, kind), "only closed arrivals pause between two requests")
@@ -191,11 +128,6 @@ func (c *checker) arrivals(a *swarm.ArrivalSettings) {
 // callers checks how those ask again who have had no answer.
 func (c *checker) callers(a *swarm.ArrivalSettings) {
 	const deadline, retries, budget = "swarm.arrivals.deadline_ms", "swarm.arrivals.retries", "swarm.arrivals.retry_budget"
-	c.within(
-		limit{deadline, float64(a.DeadlineMS), 0, maxPauseMS, ""},
-		limit{retries, float64(a.Retries), 0, maxRetries, ""},
-		limit{budget, a.RetryBudget, 0, 1, ""},
-	)
 	if a.Retries > 0 && a.DeadlineMS == 0 {
 		c.fail(on(retries, deadline), "%d: a caller that waits for ever does not ask again: set deadline_ms", a.Retries)
 	}

@@ -103,8 +103,8 @@ func TestValidation(t *testing.T) {
 		{"title: Every part is there", `title: " "`, "title: empty: want a line that says what happens"},
 		{"title: Every part is there", `title: "a\nb"`, `title: "a\nb": want one line`},
 
-		{"maxclients: 32", "maxclients: 2", "server.maxclients: 2: want 3 to 100000 (too small to hold the 2 control connections)"},
-		{"maxclients: 32", "maxclients: 100001", "server.maxclients: 100001: want 3 to 100000"},
+		{"maxclients: 32", "maxclients: 2", "server.maxclients: 2: want 4 to 100000 (too small to hold the 3 control connections)"},
+		{"maxclients: 32", "maxclients: 100001", "server.maxclients: 100001: want 4 to 100000"},
 		{`appendonly: "no"`, "maxclients: '5'", "server.config.maxclients: a scenario cannot set it: server.maxclients sets it"},
 		{`appendonly: "no"`, "port: '5'", "server.config.port: a scenario cannot set it: lockjam picks a free one when it starts the server"},
 		// Redis does not mind the case, so the reserved ones could slip through in another.
@@ -175,7 +175,7 @@ func TestValidation(t *testing.T) {
 		{"queue: 1", "think_ms: 5", "swarm.arrivals.think_ms: only closed arrivals pause between two requests"},
 		{"kind: open", "kind: opened", `swarm.arrivals.kind: "opened": want closed or open`},
 
-		{"kind: surge", "kind: surges", `trigger.kind: "surges": want ` + words(triggers.Names())},
+		{"kind: surge", "kind: surges", `trigger.kind: "surges": want ` + either(plain(triggers.Names()))},
 		{"kind: surge", "kind: sever-holders", "trigger.kind: sever-holders needs holders that have a connection to lose, and one that redials has none"},
 		{"instances: 96", "instances: 4", "trigger.instances: 4: want more than the 4 that run before the surge"},
 		{"instances: 96", "instances: 0", "trigger.instances: 0: want 1 to 20000 (a surge needs instances)"},
@@ -252,8 +252,8 @@ func TestValidationPointsAtTheNearestKey(t *testing.T) {
 		{"title", "title: The least that a scenario says\n", "", "x.yaml:1:1: title: missing"},
 		{"arms", "arms:\n  - name: control\n", "", "x.yaml:1:1: arms: missing: want at least a control arm"},
 		{"no arms", "arms:\n  - name: control\n", "arms: []\n", "x.yaml:4:1: arms: missing: want at least a control arm"},
-		{"server", "server: {maxclients: 8}\n", "", "x.yaml:1:1: server.maxclients: missing: want 3 to 100000 (too small to hold the 2 control connections)"},
-		{"maxclients", "{maxclients: 8}", "{}", "x.yaml:3:1: server.maxclients: missing: want 3 to 100000 (too small to hold the 2 control connections)"},
+		{"server", "server: {maxclients: 8}\n", "", "x.yaml:1:1: server.maxclients: missing: want 4 to 100000 (too small to hold the 3 control connections)"},
+		{"maxclients", "{maxclients: 8}", "{}", "x.yaml:3:1: server.maxclients: missing: want 4 to 100000 (too small to hold the 3 control connections)"},
 		{"surge of what", "arms:", "trigger:\n  kind: surge\narms:", "x.yaml:4:1: trigger.instances: missing: want 1 to 20000 (a surge needs instances)"},
 		{"rate of what", "arms:", "swarm:\n  arrivals: {kind: open}\narms:", "x.yaml:5:3: swarm.arrivals.rate_per_s: missing: want 0.01 to 1000000 (open arrivals need a rate)"},
 		// Compared with a default.

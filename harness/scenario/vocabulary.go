@@ -4,40 +4,32 @@ import (
 	"github.com/lockjam/lockjam/harness/claims"
 	"github.com/lockjam/lockjam/harness/remedies"
 	"github.com/lockjam/lockjam/harness/result"
-	"github.com/lockjam/lockjam/harness/server"
 	"github.com/lockjam/lockjam/harness/signals"
-	"github.com/lockjam/lockjam/harness/waitgraph"
 )
 
 // vocabulary is the names that a scenario may use, and what follows from them.
 type vocabulary struct {
-	signals            map[string][]string // signal name -> names of its parameters
-	remedies           map[string][]string // remedy name -> names of its parameters
-	verdicts           []string            // of remedies
-	preventions        []string            // verdicts on preventions
-	kinds              []string            // of standstills that can be proved
-	claims             []string            // ids of the runbook's claims
-	controlConnections int                 // slots that the control connections take
-	restarting         []string            // remedies that restart the server
-	recorded           bool                // the scenario has been run: it may have directives that none may have any more
+	signals     map[string][]string // signal name -> names of its parameters
+	remedies    map[string][]string // remedy name -> names of its parameters
+	verdicts    []string            // of remedies
+	preventions []string            // verdicts on preventions
+	kinds       []string            // of standstills that can be proved
+	claims      []string            // ids of the runbook's claims
+	restarting  []string            // remedies that restart the server
+	recorded    bool                // the scenario has been run: it may have directives that none may have any more
 
 	// checkParam returns an error if the value of a remedy's parameter is wrong; may be nil.
 	checkParam func(remedy, param, value string) error
 }
 
-// Kinds are the kinds of standstill that a scenario can expect to be proved.
-var Kinds = []waitgraph.Kind{
-	waitgraph.Deadlock, waitgraph.Exhausted, waitgraph.Orphaned, waitgraph.Refused, waitgraph.Transient,
-}
-
 // catalogue is the vocabulary of lockjam's own catalogues.
 func catalogue() vocabulary {
 	v := vocabulary{
-		signals: map[string][]string{}, remedies: map[string][]string{}, controlConnections: server.ControlConnections,
+		signals: map[string][]string{}, remedies: map[string][]string{},
 		claims: claims.IDs(), checkParam: checkParam,
 	}
-	for _, k := range Kinds {
-		v.kinds = append(v.kinds, string(k))
+	for _, k := range KindWords {
+		v.kinds = append(v.kinds, k.Text)
 	}
 	for _, s := range signals.All() {
 		v.signals[s.Name] = nil

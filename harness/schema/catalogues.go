@@ -14,75 +14,48 @@ import (
 	"github.com/lockjam/lockjam/harness/triggers"
 )
 
-// catalogues are the fields whose words are the names of something, by package,
-// type and name in Go. A text of a type of its own needs no entry here, for its
-// constants are found.
-func (g *generator) catalogues() map[string][]word {
-	remedy, prevention := g.verdicts(result.Verdicts), g.verdicts(result.PreventionVerdicts)
-	return map[string][]word{
-		"scenario.Scenario.Claims":   g.claims(),
-		"scenario.Scenario.Signals":  signalWords(),
-		"scenario.Incident.Kind":     g.only(wordsOf(scenario.Kinds), "harness/waitgraph", "Kind"),
-		"scenario.Arm.Claim":         g.claims(),
-		"scenario.Arm.Remedy":        remedyWords(),
-		"scenario.ArmExpect.Verdict": append(remedy, prevention...),
-		"triggers.Settings.Kind":     triggerWords(),
+// catalogues are the words of the fields that name an entry of a catalogue, by key.
+func catalogues() map[string][]scenario.Word {
+	return map[string][]scenario.Word{
+		"claims":                claimWords(),
+		"signals":               signalWords(),
+		"incident.kind":         scenario.KindWords,
+		"trigger.kind":          triggerWords(),
+		"arms[].claim":          claimWords(),
+		"arms[].trigger.kind":   triggerWords(),
+		"arms[].remedy":         remedyWords(),
+		"arms[].expect.verdict": scenario.VerdictWords,
 	}
 }
 
-// only describes some of the constants of a type.
-func (g *generator) only(texts []string, pkg, name string) []word {
-	all := g.source.wordsOf(g.source.module+"/"+pkg, name)
-	words := make([]word, len(texts))
-	for i, text := range texts {
-		words[i].text = text
-		if at := slices.IndexFunc(all, func(w word) bool { return w.text == text }); at >= 0 {
-			words[i] = all[at]
-		}
-	}
-	return words
-}
-
-func (g *generator) verdicts(all []result.Verdict) []word {
-	return g.only(wordsOf(all), "harness/result", "Verdict")
-}
-
-func wordsOf[T ~string](all []T) []string {
-	words := make([]string, len(all))
-	for i, w := range all {
-		words[i] = string(w)
-	}
-	return words
-}
-
-func (g *generator) claims() []word {
-	var words []word
+func claimWords() []scenario.Word {
+	var words []scenario.Word
 	for _, id := range claims.IDs() {
-		words = append(words, word{id, claims.WordsOf(id)})
+		words = append(words, scenario.Word{Text: id, Says: claims.WordsOf(id)})
 	}
 	return words
 }
 
-func signalWords() []word {
-	var words []word
+func signalWords() []scenario.Word {
+	var words []scenario.Word
 	for _, s := range signals.All() {
-		words = append(words, word{s.Name, claimed(s.Summary, s.Claim)})
+		words = append(words, scenario.Word{Text: s.Name, Says: claimed(s.Summary, s.Claim)})
 	}
 	return words
 }
 
-func remedyWords() []word {
-	var words []word
+func remedyWords() []scenario.Word {
+	var words []scenario.Word
 	for _, r := range remedies.All() {
-		words = append(words, word{r.Name, claimed(r.Summary, r.Claim)})
+		words = append(words, scenario.Word{Text: r.Name, Says: claimed(r.Summary, r.Claim)})
 	}
 	return words
 }
 
-func triggerWords() []word {
-	var words []word
+func triggerWords() []scenario.Word {
+	var words []scenario.Word
 	for _, t := range triggers.All() {
-		words = append(words, word{t.Name, t.Summary})
+		words = append(words, scenario.Word{Text: t.Name, Says: t.Summary})
 	}
 	return words
 }
@@ -126,13 +99,21 @@ func (g *generator) remedyParams(arm *Node) {
 // expectedVerdict tells the verdicts on a prevention from those on a remedy.
 func (g *generator) expectedVerdict(arm *Node) {
 	verdict := func(all []result.Verdict) *Node {
-		return property("expect", property("verdict", &Node{Enum: wordsOf(all)}))
+		return property("expect", property("verdict", &Node{Enum: verdictsOf(all)}))
 	}
 	arm.AllOf = append(arm.AllOf, &Node{
 		If:   with("prevention", &Node{Pattern: "."}),
 		Then: verdict(result.PreventionVerdicts),
 		Else: verdict(result.Verdicts),
 	})
+}
+
+func verdictsOf(all []result.Verdict) []string {
+	words := make([]string, len(all))
+	for i, v := range all {
+		words[i] = string(v)
+	}
+	return words
 }
 
 // triggerSettings ties the settings of a trigger to its kind, where that is given.

@@ -17,7 +17,7 @@ const EventsFile = "docs/events.schema.json"
 // this repository. It allows what it does not know, since fields may be added. An error
 // says what in the code it cannot be made from.
 func Events(root string) ([]byte, error) {
-	g := &recordGenerator{source: &source{root: root, module: module, packages: map[string]*described{}}}
+	g := &recordGenerator{source: &source{root: root, module: module, packages: map[string]fields{}}}
 	n := g.node(reflect.TypeFor[result.Event]())
 	n.Schema = "http://json-schema.org/draft-07/schema#"
 	n.Title = "An event of lockjam run --json"
@@ -78,7 +78,7 @@ func (g *recordGenerator) fields(n *Node, t reflect.Type) {
 		}
 		of := g.node(f.Type)
 		optional := strings.Contains(options, "omitempty") || strings.Contains(options, "omitzero")
-		says := g.source.pkg(t.PkgPath()).fields[t.Name()][f.Name]
+		says := g.source.pkg(t.PkgPath())[t.Name()][f.Name]
 		switch kind := f.Type.Kind(); {
 		case !optional && (kind == reflect.Pointer || kind == reflect.Slice || kind == reflect.Map):
 			of = &Node{AnyOf: []*Node{{Type: "null"}, of}}

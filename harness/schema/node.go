@@ -1,5 +1,7 @@
 package schema
 
+import "github.com/lockjam/lockjam/harness/scenario"
+
 // Node is a JSON Schema, as far as scenario files need one: draft 7, which editors
 // understand.
 type Node struct {
@@ -42,7 +44,7 @@ func (n *Node) isText() bool {
 }
 
 // choose leaves no text but these words.
-func (n *Node) choose(words []word) {
+func (n *Node) choose(words []scenario.Word) {
 	n.Type = "string"
 	n.Enum, n.EnumDescriptions = split(words)
 }

@@ -1,11 +1,10 @@
-// Package schema writes the JSON Schema of scenario files, which editors complete
-// and check by. It is made from what the loader goes by: the Go types with their
-// comments, the catalogues, and the ranges of the validation. A new setting is in
-// the schema when the schema is made anew; there is nothing to add here.
+// Package schema writes the JSON Schema of scenario files, which editors complete and check
+// by: from the Go types, the table of fields in package scenario, and the catalogues. A new
+// setting needs an entry in that table and nothing here.
 //
-// The schema says less than the loader: what depends on several settings at once
-// only the loader knows. It never refuses what the loader takes, but for a text
-// that is given and empty where a word is wanted.
+// The schema says less than the loader: what depends on several settings at once only the
+// loader knows. It never refuses what the loader takes, but for a text that is given and
+// empty where a word is wanted.
 package schema
 
 import (
@@ -13,7 +12,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path"
 	"reflect"
 	"slices"
 	"strings"
@@ -25,26 +23,24 @@ import (
 
 const module = "github.com/lockjam/lockjam"
 
-// Generate returns the JSON Schema of scenario files, indented. root is the folder
-// of this repository: comments are read from the Go code in it. An error says what
-// in the code the schema cannot be made from.
-func Generate(root string) ([]byte, error) {
-	g := &generator{
-		source: &source{root: root, module: module, packages: map[string]*described{}},
+// Generate returns the JSON Schema of scenario files, indented. An error says which field has
+// no entry in the table, or which entry no field.
+func Generate() ([]byte, error) {
+	g := &generator{fields: map[string]scenario.Field{}, used: map[string]bool{}, words: catalogues()}
+	for _, f := range scenario.Fields() {
+		g.fields[f.Key] = f
 	}
-	g.bounds = scenario.Bounds()
-	g.named = g.catalogues()
 	s := scenario.Defaults()
 	n := g.node("", reflect.ValueOf(s))
 	n.Schema, n.ID = "http://json-schema.org/draft-07/schema#", scenarios.SchemaURL
 	n.Title = "A scenario of lockjam"
 	n.Description = "One failure of a Redis rate limiter: its server and swarm, what starts it, and what is expected of every signal and remedy."
-	for field := range g.named {
-		if !g.used[field] {
-			g.errs = append(g.errs, fmt.Errorf("there is a catalogue for %s, and no such field", field))
+	for key := range g.fields {
+		if !g.used[key] {
+			g.errs = append(g.errs, fmt.Errorf("the table has %s, and no such field is there", key))
 		}
 	}
-	return text(n, append(g.errs, g.source.err)...)
+	return text(n, g.errs...)
 }
 
 // text is a schema as a file, unless something went wrong while it was made.
@@ -61,11 +57,24 @@ func text(schema any, errs ...error) ([]byte, error) {
 }
 
 type generator struct {
-	source *source
-	bounds map[string]scenario.Bound
-	named  map[string][]word // by field, see catalogues
-	used   map[string]bool   // of named
+	fields map[string]scenario.Field
+	used   map[string]bool            // of fields
+	words  map[string][]scenario.Word // of catalogues, by key
 	errs   []error
+}
+
+// of is a field of the table, also where an arm changes it.
+func (g *generator) of(at string) (f scenario.Field, own bool) {
+	if f, ok := g.fields[at]; ok {
+		g.used[at] = true
+		return f, true
+	}
+	within := strings.TrimPrefix(at, "arms[].")
+	f, ok := g.fields[within]
+	if ok {
+		g.used[within] = true
+	}
+	return f, ok
 }
 
 // node is the schema of what stands at a path of the file. The value is the default.
@@ -80,7 +89,7 @@ func (g *generator) node(at string, v reflect.Value) *Node {
 	case reflect.Slice:
 		n = &Node{Type: "array", Items: g.node(at+"[]", reflect.New(t.Elem()).Elem())}
 		g.details(at+"[]", n.Items)
-		if g.bound(at).Required {
+		if f, _ := g.of(at); f.Required {
 			n.MinItems = 1
 		}
 	case reflect.Map:
@@ -89,7 +98,7 @@ func (g *generator) node(at string, v reflect.Value) *Node {
 		}
 		n = &Node{Type: "object", AdditionalProperties: g.node(at+".*", reflect.New(t.Elem()).Elem())}
 	case reflect.String:
-		n = g.text(at, t)
+		n = g.text(at)
 	case reflect.Bool:
 		n = &Node{Type: "boolean"}
 	case reflect.Int, reflect.Int64:
@@ -128,7 +137,7 @@ func (g *generator) structure(at string, v reflect.Value) *Node {
 			continue
 		}
 		below := strings.TrimPrefix(at+"."+key, ".")
-		n.Properties[key] = g.field(below, t, f, v.Field(i))
+		n.Properties[key] = g.field(below, v.Field(i))
 		if g.required(below) {
 			n.Required = append(n.Required, key)
 		}
@@ -136,19 +145,17 @@ func (g *generator) structure(at string, v reflect.Value) *Node {
 	return n
 }
 
-// field is the schema of a field, with what its comment says, its default, and the
-// words of its catalogue.
-func (g *generator) field(at string, of reflect.Type, f reflect.StructField, v reflect.Value) *Node {
-	n := g.node(at, v)
-	name := path.Base(of.PkgPath()) + "." + of.Name() + "." + f.Name
-	if words, ok := g.named[name]; ok {
-		if g.used == nil {
-			g.used = map[string]bool{}
-		}
-		g.used[name] = true
-		g.choose(at, n, words)
+// field is the schema of a field, with its text, its default, and the words of its catalogue.
+func (g *generator) field(at string, v reflect.Value) *Node {
+	f, ok := g.of(at)
+	if !ok {
+		g.errs = append(g.errs, fmt.Errorf("%s has no entry in the table of fields", at))
 	}
-	n.Description = g.source.field(of, f)
+	n := g.node(at, v)
+	if words := g.words[at]; words != nil {
+		g.choose(n, words)
+	}
+	n.Description = f.Text
 	g.preset(at, n, v)
 	g.details(at, n)
 	return n
@@ -156,11 +163,10 @@ func (g *generator) field(at string, of reflect.Type, f reflect.StructField, v r
 
 // choose puts the words of a catalogue where they belong: the values of a text, those
 // of a list, the keys of a table.
-func (g *generator) choose(at string, n *Node, words []word) {
+func (g *generator) choose(n *Node, words []scenario.Word) {
 	switch {
 	case n.isText():
 		n.choose(words)
-		g.compare(at, n.Enum)
 	case n.Type == "array":
 		n.Items.choose(words)
 	case n.Type == "object":
@@ -168,56 +174,39 @@ func (g *generator) choose(at string, n *Node, words []word) {
 		n.Properties, n.AdditionalProperties = map[string]*Node{}, false
 		for _, w := range words {
 			of := *each
-			of.Description = w.says
+			of.Description = w.Says
 			of.Properties = map[string]*Node{}
 			for key, p := range each.Properties {
 				of.Properties[key] = p
 			}
-			n.Properties[w.text] = &of
+			n.Properties[w.Text] = &of
 		}
 	}
 }
 
-func split(words []word) (texts, says []string) {
+func split(words []scenario.Word) (texts, says []string) {
 	for _, w := range words {
-		texts, says = append(texts, w.text), append(says, w.says)
+		texts, says = append(texts, w.Text), append(says, w.Says)
 	}
 	return texts, says
 }
 
-// text is a text of a type of its own, of which the constants are the words, or any.
-func (g *generator) text(at string, t reflect.Type) *Node {
+// text is a text that takes certain words, a name, or anything.
+func (g *generator) text(at string) *Node {
 	n := &Node{Type: texts}
-	bound := g.bound(at)
-	if bound.Name {
+	f, _ := g.of(at)
+	if f.Name {
 		n.Pattern, n.MaxLength = scenario.NamePattern, scenario.MaxName
 	}
-	if t.PkgPath() == "" {
-		if n.Enum = bound.Words; n.Enum != nil {
-			n.Type = "string"
-		}
-		return n
+	if f.Words != nil {
+		n.choose(f.Words)
 	}
-	n.choose(g.source.wordsOf(t.PkgPath(), t.Name()))
-	g.compare(at, n.Enum)
 	return n
-}
-
-// compare refuses words that the validation does not take, and misses those that it
-// does.
-func (g *generator) compare(at string, words []string) {
-	takes := g.bound(at).Words
-	if takes == nil {
-		return
-	}
-	if !slices.Equal(slices.Sorted(slices.Values(words)), slices.Sorted(slices.Values(takes))) {
-		g.errs = append(g.errs, fmt.Errorf("%s: the code has the words %q, and the validation takes %q", at, words, takes))
-	}
 }
 
 func (g *generator) number(at, kind string) *Node {
 	n := &Node{Type: kind}
-	r := g.bound(at).Range
+	r := g.rangeOf(at)
 	if r == nil {
 		return n
 	}
@@ -233,19 +222,20 @@ func (g *generator) number(at, kind string) *Node {
 	return n
 }
 
-// bound is what validation asks of a setting, also where an arm changes it.
-func (g *generator) bound(at string) scenario.Bound {
-	if b, ok := g.bounds[at]; ok {
-		return b
+// rangeOf is a number's range, whatever the other settings say; nil where it has none.
+func (g *generator) rangeOf(at string) *scenario.Range {
+	f, _ := g.of(at)
+	if f.Free {
+		return nil
 	}
-	return g.bounds[strings.TrimPrefix(at, "arms[].")]
+	return f.Range
 }
 
 // required says whether a key must be there, or has something in it that must. What
 // an arm leaves out is the scenario's.
 func (g *generator) required(at string) bool {
-	for key, b := range g.bounds {
-		if b.Required && (key == at || strings.HasPrefix(key, at+".") && !strings.ContainsAny(key[len(at):], "[*")) {
+	for key, f := range g.fields {
+		if f.Required && (key == at || strings.HasPrefix(key, at+".") && !strings.ContainsAny(key[len(at):], "[*")) {
 			return true
 		}
 	}
@@ -254,7 +244,7 @@ func (g *generator) required(at string) bool {
 
 // preset notes the default of a single value. An arm has those of its scenario.
 func (g *generator) preset(at string, n *Node, v reflect.Value) {
-	r := g.bound(at).Range
+	r := g.rangeOf(at)
 	if strings.HasPrefix(at, "arms[]") || strings.Contains(at, "*") || g.required(at) {
 		return
 	}
