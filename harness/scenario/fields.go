@@ -267,6 +267,11 @@ var swarmFields = []Field{
 		Range: &Range{Low: 1, High: maxWorkers},
 		Text:  "they share its clients, in turn",
 	},
+	{
+		Key:   "swarm.clients_per_instance",
+		Range: &Range{Low: 1, High: maxWorkers},
+		Text:  "go-redis clients, each with a pool of its own",
+	},
 }
 
 var clientFields = []Field{
@@ -390,11 +395,6 @@ var clientFields = []Field{
 		Key:   "swarm.client.write_timeout_ms",
 		Range: &Range{Low: minPauseMS, High: maxPauseMS, Also: []float64{-1}, Below: "go-redis would take its own default; -1 is no limit"},
 		Text:  "for sending a command; -1: none",
-	},
-	{
-		Key:   "swarm.clients_per_instance",
-		Range: &Range{Low: 1, High: maxWorkers},
-		Text:  "go-redis clients, each with a pool of its own",
 	},
 }
 
