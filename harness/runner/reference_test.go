@@ -73,8 +73,8 @@ func TestGoldenRunCoversEveryKind(t *testing.T) {
 		"cured", "relapsed", "partial", "no-effect", "blocked", "prevented", "mitigated", "not-prevented",
 		string(waitgraph.Livelock), string(waitgraph.Slowness), string(waitgraph.Unproved),
 	}
-	for _, kind := range scenario.Kinds {
-		want = append(want, string(kind))
+	for _, kind := range scenario.KindWords {
+		want = append(want, kind.Text)
 	}
 	for _, kind := range want {
 		if !has[kind] {
