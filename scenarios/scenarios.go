@@ -12,7 +12,7 @@ var Files embed.FS
 // Schema is the JSON Schema of scenario files, for editors.
 //
 //go:generate go test ../harness/schema -run TestSchemaIsUpToDate -update
-//go:generate go test ../harness/report -run TestGuideIsUpToDate -update
+//go:generate go test ../harness/report/markdown -run TestGuideIsUpToDate -update
 //go:embed scenario.schema.json
 var Schema []byte
 

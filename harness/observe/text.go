@@ -13,7 +13,7 @@ import (
 	"github.com/lockjam/lockjam/harness/text"
 )
 
-// unknownIn says in one line when nothing was known, and when nothing of what some signals
+// UnknownIn says in one line when nothing was known, and when nothing of what some signals
 // read; "" if that was never so.
 func UnknownIn(last Reading) string {
 	var parts []string
@@ -54,13 +54,13 @@ func gapsText(gaps []Gap) string {
 	return strings.Join(parts, ", ")
 }
 
-// reasons are why the signals said nothing when that was printed last, "" for one
+// Reasons are why the signals said nothing when that was printed last, "" for one
 // that said something; without the figures, which change by themselves.
 type Reasons map[string]string
 
 var digits = regexp.MustCompile(`[0-9.]+`)
 
-// explain says which signals say nothing, and why: first of all of them, and then
+// Explain says which signals say nothing, and why: first of all of them, and then
 // of those of which that has changed.
 func (r Reasons) Explain(s Reading) string {
 	first := len(r) == 0
@@ -112,7 +112,7 @@ func (r Reasons) Explain(s Reading) string {
 	return b.String()
 }
 
-// secondLine is a second on one line.
+// SecondLine is a second on one line.
 func SecondLine(s Reading) string {
 	at := fmt.Sprintf("%4.0f s  ", s.AtMS/1000)
 	var parts []string
@@ -236,7 +236,7 @@ func stillFiring(x SignalReading) string {
 	return "no"
 }
 
-// firedTable lists what fired, and when; then what was not known.
+// FiredTable lists what fired, and when; then what was not known.
 func FiredTable(s Reading) string {
 	var b bytes.Buffer
 	if len(s.Fired()) == 0 {

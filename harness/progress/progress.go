@@ -17,7 +17,7 @@ import (
 	"github.com/lockjam/lockjam/harness/text"
 )
 
-// progress shows a run while it goes on. Its methods are called from several
+// Progress shows a run while it goes on. Its methods are called from several
 // goroutines at once.
 type Progress interface {
 	Observe(result.Event)

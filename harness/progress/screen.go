@@ -81,7 +81,7 @@ func (s *screen) Observe(e result.Event) {
 	}
 }
 
-// say draws at once: it is for somebody who waits for an answer.
+// Say draws at once: it is for somebody who waits for an answer.
 func (s *screen) Say(line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -93,7 +93,7 @@ func (s *screen) Say(line string) {
 	go s.program.Send(wake{})
 }
 
-// close leaves what has scrolled up and nothing of what moves.
+// Close leaves what has scrolled up and nothing of what moves.
 func (s *screen) Close() {
 	s.mu.Lock()
 	s.closing = true

@@ -5,6 +5,7 @@ import (
 	"io"
 	"text/tabwriter"
 
+	"github.com/lockjam/lockjam/harness/report/view"
 	"github.com/lockjam/lockjam/harness/result"
 	"github.com/lockjam/lockjam/harness/text"
 )
@@ -22,7 +23,7 @@ func Changes(w io.Writer, changes []result.Change) error {
 		case c.Turned():
 			turned = append(turned, c)
 		default:
-			figures = append(figures, plain(c.Now.Folder))
+			figures = append(figures, view.Plain(c.Now.Folder))
 		}
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -32,21 +33,21 @@ func Changes(w io.Writer, changes []result.Change) error {
 		_, _ = fmt.Fprintln(t, "changed: nothing")
 	}
 	for _, c := range turned {
-		_, _ = fmt.Fprintf(t, "%s\t%s -> %s\n", plain(c.Now.Folder), judgedAs(c.Was), judgedAs(c.Now))
+		_, _ = fmt.Fprintf(t, "%s\t%s -> %s\n", view.Plain(c.Now.Folder), judgedAs(c.Was), judgedAs(c.Now))
 	}
 	if len(figures) > 0 {
-		_, _ = fmt.Fprintf(t, "in figures alone: %s\n", text.FirstOf(figures, ", ", maxNames))
+		_, _ = fmt.Fprintf(t, "in figures alone: %s\n", text.FirstOf(figures, ", ", view.MaxNames))
 	}
 	for _, c := range lost {
-		_, _ = fmt.Fprintf(t, "not judged again, still %s: %s: %s\n", judgedAs(c.Was), plain(c.Now.Folder), plain(c.Lost.Error()))
+		_, _ = fmt.Fprintf(t, "not judged again, still %s: %s: %s\n", judgedAs(c.Was), view.Plain(c.Now.Folder), view.Plain(c.Lost.Error()))
 	}
 	return t.Flush()
 }
 
 func judgedAs(a result.Arm) string {
-	words := plain(string(a.Outcome))
+	words := view.Plain(string(a.Outcome))
 	if a.Verdict != "" {
-		words += ", " + plain(string(a.Verdict))
+		words += ", " + view.Plain(string(a.Verdict))
 	}
 	if a.Unsafe {
 		words += ", UNSAFE"

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lockjam/lockjam/harness/report/view"
 	"github.com/lockjam/lockjam/harness/result"
 )
 
@@ -17,7 +18,7 @@ func TestChanges(t *testing.T) {
 	control := result.Change{Was: arm("calm/control", result.Pass, "", false), Now: arm("calm/control", result.Fail, "", false)}
 	lost := result.Change{Was: arm("a/d", result.Pass, result.Cured, false), Now: arm("a/d", result.Pass, result.Cured, false), Lost: errors.New("it is gone")}
 	var figures []result.Change
-	for n := range maxNames + 2 {
+	for n := range view.MaxNames + 2 {
 		same := arm(fmt.Sprintf("a/c@%d", n), result.Pass, result.Cured, false)
 		figures = append(figures, result.Change{Was: same, Now: same})
 	}

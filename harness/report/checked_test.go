@@ -5,12 +5,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lockjam/lockjam/harness/report/sample"
 	"github.com/lockjam/lockjam/harness/result"
 )
 
 // unexpected is a run of an arm whose verdict nothing was compared with.
 func unexpected() *result.Run {
-	r := sample()
+	r := sample.Run()
 	r.Outcome = result.Pass
 	arm := &r.Scenarios[0].Arms[0]
 	arm.Verdict, arm.Expected, arm.Checked, arm.Because = result.Relapsed, "", []string{}, "Work went on for 3 grants."
@@ -59,10 +60,10 @@ func TestNotCheckedIsSaidInEveryFormat(t *testing.T) {
 // An arm in which nothing was tried has what was found in it, the same in the matrix, in
 // the table and in the list of the page.
 func TestArmWithoutAVerdictSaysWhatWasFound(t *testing.T) {
-	r := sample()
+	r := sample.Run()
 	arm := &r.Scenarios[0].Arms[0]
 	arm.Verdict, arm.Expected, arm.Because, arm.Checked = "", "", "", []string{"signals"}
-	arm.FaultsPerS, arm.Safety = &result.Goodput{During: num(26)}, result.Safety{Overlaps: 39}
+	arm.FaultsPerS, arm.Safety = &result.Goodput{During: sample.Num(26)}, result.Safety{Overlaps: 39}
 	md, page := markdownOf(t, r), inFormat(t, "html", r)
 	for _, want := range []string{"| slot-lock-deadlock | reproduced, 39 faults |", "| control | **reproduced** |", "| 39 | yes |"} {
 		if !strings.Contains(md, want) {

@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/lockjam/lockjam/harness/compare"
+	"github.com/lockjam/lockjam/harness/report/markdown"
+	"github.com/lockjam/lockjam/harness/report/view"
 	"github.com/lockjam/lockjam/harness/result"
 	"github.com/lockjam/lockjam/harness/rundir"
 	"github.com/lockjam/lockjam/harness/text"
@@ -81,8 +83,8 @@ func TestReferenceComparedWithItself(t *testing.T) {
 	same := planted(t, func(*result.Run) {})
 	rules, _ := compare.ParseRules([]string{"any"})
 	c := compare.Runs(same, same, rules)
-	if c.Outcome != result.Pass || c.Compared != 121 || len(c.Environment) > 0 || len(sections(c)) > 0 {
-		t.Errorf("%s, %d sections", c.Answer, len(sections(c)))
+	if c.Outcome != result.Pass || c.Compared != 121 || len(c.Environment) > 0 || len(view.Sections(c)) > 0 {
+		t.Errorf("%s, %d sections", c.Answer, len(view.Sections(c)))
 	}
 }
 
@@ -163,7 +165,7 @@ func TestComparisonFitsInAComment(t *testing.T) {
 	})
 	c := compare.Runs(planted(t, func(*result.Run) {}), worst, rules)
 	got := written(t, "markdown", c)
-	if len(got) > maxComment || len(got) < maxComment*3/4 {
+	if len(got) > markdown.MaxComment || len(got) < markdown.MaxComment*3/4 {
 		t.Errorf("%d characters", len(got))
 	}
 	if !regexp.MustCompile(`\n\d+ more rows do not fit here; `).MatchString(got) || strings.Count(got, "<details>") != strings.Count(got, "</details>") {

@@ -8,38 +8,39 @@ import (
 	"text/tabwriter"
 
 	"github.com/lockjam/lockjam/harness/compare"
+	"github.com/lockjam/lockjam/harness/report/view"
 )
 
 // compareText writes a comparison for a terminal: the answer, what the runs differ in
 // to begin with, and what came of it.
 func compareText(w io.Writer, c *compare.Comparison) error {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s\n\n", plain(c.Answer))
-	fmt.Fprintf(&b, "before  %s\nafter   %s\n", plain(runLine(c.Before)), plain(runLine(c.After)))
+	fmt.Fprintf(&b, "%s\n\n", view.Plain(c.Answer))
+	fmt.Fprintf(&b, "before  %s\nafter   %s\n", view.Plain(view.RunLine(c.Before)), view.Plain(view.RunLine(c.After)))
 	for _, d := range c.Environment {
-		fmt.Fprintf(&b, "differs %s: %s -> %s\n", plain(d.What), plain(d.Before), plain(d.After))
+		fmt.Fprintf(&b, "differs %s: %s -> %s\n", view.Plain(d.What), view.Plain(d.Before), view.Plain(d.After))
 	}
-	for _, said := range remarks(c) {
-		fmt.Fprintf(&b, "note    %s\n", plain(said))
+	for _, said := range view.Remarks(c) {
+		fmt.Fprintf(&b, "note    %s\n", view.Plain(said))
 	}
 	for _, j := range c.Rules {
-		fmt.Fprintf(&b, "rule    %s: %s, %s\n", j.String(), j.Outcome, plain(j.Because))
+		fmt.Fprintf(&b, "rule    %s: %s, %s\n", j.String(), j.Outcome, view.Plain(j.Because))
 	}
 	for _, said := range c.Passed() {
-		fmt.Fprintf(&b, "not gated: %s\n", plain(said))
+		fmt.Fprintf(&b, "not gated: %s\n", view.Plain(said))
 	}
-	for _, s := range sections(c) {
+	for _, s := range view.Sections(c) {
 		fmt.Fprintf(&b, "\n%s\n", strings.ToUpper(s.Title))
 		t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 		for _, r := range s.Rows {
-			scenario, arm := placeOf(r)
-			_, _ = fmt.Fprintf(t, "  %s\t%s\t%s\t%s\n", plain(scenario), plain(arm), plain(r.What), plain(change(r)))
+			scenario, arm := view.PlaceOf(r)
+			_, _ = fmt.Fprintf(t, "  %s\t%s\t%s\t%s\n", view.Plain(scenario), view.Plain(arm), view.Plain(r.What), view.Plain(change(r)))
 		}
 		if err := t.Flush(); err != nil {
 			return err
 		}
 	}
-	fmt.Fprintf(&b, "\n%s\n", counted(c))
+	fmt.Fprintf(&b, "\n%s\n", view.Counted(c))
 	_, err := w.Write(b.Bytes())
 	return err
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/joshdk/go-junit"
 
+	"github.com/lockjam/lockjam/harness/report/markdown"
+	"github.com/lockjam/lockjam/harness/report/sample"
 	"github.com/lockjam/lockjam/harness/result"
 	"github.com/lockjam/lockjam/harness/text"
 )
@@ -18,7 +20,7 @@ import (
 // annotation is one line, a report fits and closes what it opens, and nothing acts upon
 // a terminal.
 func FuzzFormats(f *testing.F) {
-	whole, err := json.Marshal(sample())
+	whole, err := json.Marshal(sample.Run())
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -43,12 +45,12 @@ func FuzzFormats(f *testing.F) {
 			}
 		}
 		var md, summary, commands, text bytes.Buffer
-		for _, err := range []error{Markdown(&md, &r), GitHub(&summary, &commands, &r), Table(&text, &r)} {
+		for _, err := range []error{markdown.Write(&md, &r), GitHub(&summary, &commands, &r), Table(&text, &r)} {
 			if err != nil {
 				t.Fatal(err)
 			}
 		}
-		if md.Len() >= maxComment || strings.Count(md.String(), "<details>") != strings.Count(md.String(), "</details>") {
+		if md.Len() >= markdown.MaxComment || strings.Count(md.String(), "<details>") != strings.Count(md.String(), "</details>") {
 			t.Errorf("%d bytes:\n%s", md.Len(), &md)
 		}
 		for line := range strings.Lines(commands.String()) {

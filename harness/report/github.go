@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lockjam/lockjam/harness/report/markdown"
+	"github.com/lockjam/lockjam/harness/report/view"
 	"github.com/lockjam/lockjam/harness/result"
 )
 
@@ -25,7 +27,7 @@ const maxAnnotations = 10
 // reason why the run did not pass: an error for an expectation that was not met, a
 // warning where nothing can be said, and one notice for all arms that were not checked.
 func GitHub(summary, commands io.Writer, r *result.Run) error {
-	if err := markdownWithin(summary, r, maxSummary); err != nil {
+	if err := markdown.Within(summary, r, maxSummary); err != nil {
 		return err
 	}
 	return annotations(commands, r)
@@ -62,7 +64,7 @@ func annotations(w io.Writer, r *result.Run) error {
 	}
 	var b bytes.Buffer
 	all := append(summedUp(errors), summedUp(warnings)...)
-	if open := unchecked(r, func(one row) string { return one.scenario + " / " + one.name() }); open != "" {
+	if open := view.Unchecked(r, func(one view.Row) string { return one.Scenario + " / " + one.Name() }); open != "" {
 		all = append(all, annotation{kind: "notice", title: "lockjam: not checked", message: open})
 	}
 	for _, one := range all {
@@ -76,7 +78,7 @@ func annotations(w io.Writer, r *result.Run) error {
 // scenario of the catalogue is in lockjam, and not in the user's repository: then the
 // message says where.
 func annotate(r *result.Run, sc result.Scenario, a result.Arm, why string) annotation {
-	one := annotation{kind: "warning", title: fmt.Sprintf("lockjam: %s / %s%s%s", sc.Name, a.Name, on(a.Image), repeatOf(a, r)), message: why}
+	one := annotation{kind: "warning", title: fmt.Sprintf("lockjam: %s / %s%s%s", sc.Name, a.Name, view.On(a.Image), view.RepeatOf(a, r)), message: why}
 	if a.Outcome == result.Fail {
 		one.kind = "error"
 	}
@@ -133,7 +135,7 @@ const maxMessage = 1_000
 func (a annotation) command() string {
 	var properties []string
 	add := func(name, value string) {
-		properties = append(properties, name+"="+inProperty.Replace(cut(plain(value), longest)))
+		properties = append(properties, name+"="+inProperty.Replace(view.Cut(view.Plain(value), view.Longest)))
 	}
 	if a.file != "" {
 		add("file", a.file)
@@ -145,7 +147,7 @@ func (a annotation) command() string {
 	add("title", a.title)
 	var lines []string
 	for line := range strings.Lines(cmp.Or(a.message, "no reason is recorded")) {
-		lines = append(lines, plain(strings.TrimRight(line, "\r\n")))
+		lines = append(lines, view.Plain(strings.TrimRight(line, "\r\n")))
 	}
-	return fmt.Sprintf("::%s %s::%s", a.kind, strings.Join(properties, ","), inMessage.Replace(cut(strings.Join(lines, "\n"), maxMessage)))
+	return fmt.Sprintf("::%s %s::%s", a.kind, strings.Join(properties, ","), inMessage.Replace(view.Cut(strings.Join(lines, "\n"), maxMessage)))
 }

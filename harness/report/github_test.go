@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lockjam/lockjam/harness/report/sample"
 	"github.com/lockjam/lockjam/harness/result"
 )
 
@@ -54,7 +55,7 @@ func TestAnnotations(t *testing.T) {
 	workspace := t.TempDir()
 	t.Setenv("GITHUB_WORKSPACE", workspace)
 	t.Chdir(workspace)
-	r := sample()
+	r := sample.Run()
 	why := r.Scenarios[0].Arms[2].Reasons[0]
 	r.Scenarios[0].Arms[2].Places = []result.Place{{Reason: why, Key: "arms[2].expect.verdict", Line: 41, Column: 18}}
 	for _, c := range []struct {
@@ -89,7 +90,7 @@ func TestAnnotations(t *testing.T) {
 
 // What a scenario file or a server says is never a command of its own.
 func TestAnnotationsAreHostileProof(t *testing.T) {
-	r := sample()
+	r := sample.Run()
 	evil := "x\r\n::add-mask::y,file=z::\u202e%0A"
 	r.Scenarios[0].Name, r.Scenarios[0].File = evil, evil
 	r.Scenarios[0].Arms[2].Reasons = []string{evil}
@@ -103,7 +104,7 @@ func TestAnnotationsAreHostileProof(t *testing.T) {
 
 // GitHub shows ten of a kind: the last of them says how many there are beside.
 func TestAnnotationsAreSummedUp(t *testing.T) {
-	r := sample()
+	r := sample.Run()
 	arm := r.Scenarios[0].Arms[2]
 	r.Scenarios[0].Arms = nil
 	for i := range 30 {

@@ -5,46 +5,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lockjam/lockjam/harness/report/markdown"
+	"github.com/lockjam/lockjam/harness/report/sample"
+	"github.com/lockjam/lockjam/harness/report/view"
 	"github.com/lockjam/lockjam/harness/result"
 )
 
-// onTwo is a run on two images: they agree on the control arm, and not on the remedy.
-func onTwo() *result.Run {
-	r := sample()
-	no := false
-	has := func(name string, has *bool, value, unknown string) result.Feature {
-		return result.Feature{Name: name, Has: has, Value: value, Unknown: unknown}
-	}
-	of := func(image, version string, features ...result.Feature) result.Server {
-		return result.Server{ServerInfo: result.ServerInfo{Kind: "container", Image: image}, Version: version, Features: features}
-	}
-	r.Environment.Servers = []result.Server{
-		of("redis:6", "redis 6.0.16", has("DELIFEQ", &no, "", ""), has("RESET", &no, "", "")),
-		of("valkey:9", "valkey 9.1.2", has("DELIFEQ", yes(), "", ""), has("maxclients-reserved", yes(), "2", ""), has("RESET", nil, "", "NOPERM")),
-	}
-	r.Environment.Server = r.Environment.Servers[0]
-	var arms []result.Arm
-	for _, a := range r.Scenarios[0].Arms[:2] {
-		for _, image := range []string{"redis:6", "valkey:9"} {
-			one := a
-			one.Image = image
-			arms = append(arms, one)
-		}
-	}
-	arms[3].Verdict, arms[3].Unsafe, arms[3].Outcome, arms[3].Reasons = result.NoEffect, false, result.Fail, []string{"it was expected to be cured"}
-	arms[3].Signals = []result.Signal{{Name: "client-saturation", Claim: "A1", Expected: "fire", BaselineFirings: 2}, arms[3].Signals[1]}
-	r.Scenarios[0].Arms = arms
-	r.Claims[0].Evidence = nil
-	r.Claims[0].Images = []result.ClaimOn{
-		{Image: "redis:6", Verdict: result.Confirmed, Evidence: []result.Evidence{{Scenario: "slot-lock-deadlock", Arm: "control", Field: "verdict", Value: "x"}, {Scenario: "slot-lock-deadlock", Arm: "control", Field: "a.detect_ms", Value: 1.0}}},
-		{Image: "valkey:9", Verdict: result.Untested},
-	}
-	return r
-}
-
 func TestMarkdownOfSeveralImages(t *testing.T) {
 	var b bytes.Buffer
-	if err := Markdown(&b, onTwo()); err != nil {
+	if err := markdown.Write(&b, sample.OnTwo()); err != nil {
 		t.Fatal(err)
 	}
 	got := b.String()
@@ -77,24 +46,24 @@ func TestMarkdownOfSeveralImages(t *testing.T) {
 
 // Where all images agree, a scenario is said in short once.
 func TestImagesThatAgree(t *testing.T) {
-	r := onTwo()
+	r := sample.OnTwo()
 	r.Scenarios[0].Arms[3] = r.Scenarios[0].Arms[2]
 	r.Scenarios[0].Arms[3].Image = "valkey:9"
-	var markdown, text bytes.Buffer
-	if err := Markdown(&markdown, r); err != nil {
+	var md, table bytes.Buffer
+	if err := markdown.Write(&md, r); err != nil {
 		t.Fatal(err)
 	}
-	if want := "- **slot-lock-deadlock** (Slots and locks): cured, at the price of safety, by `raise`\n"; strings.Count(markdown.String(), "- **slot-lock-deadlock** (") != 1 || !strings.Contains(markdown.String(), want) {
-		t.Errorf("no %q in\n%s", want, markdown.String())
+	if want := "- **slot-lock-deadlock** (Slots and locks): cured, at the price of safety, by `raise`\n"; strings.Count(md.String(), "- **slot-lock-deadlock** (") != 1 || !strings.Contains(md.String(), want) {
+		t.Errorf("no %q in\n%s", want, md.String())
 	}
-	if err := Table(&text, r); err != nil || !strings.Contains(text.String(), "\nno arm differs between the 2 images\n") || strings.Contains(markdown.String(), "**yes**") {
-		t.Errorf("%v\n%s\n%s", err, &text, &markdown)
+	if err := Table(&table, r); err != nil || !strings.Contains(table.String(), "\nno arm differs between the 2 images\n") || strings.Contains(md.String(), "**yes**") {
+		t.Errorf("%v\n%s\n%s", err, &table, &md)
 	}
 }
 
 func TestTableOfSeveralImages(t *testing.T) {
 	var b bytes.Buffer
-	if err := Table(&b, onTwo()); err != nil {
+	if err := Table(&b, sample.OnTwo()); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
@@ -111,48 +80,48 @@ func TestTableOfSeveralImages(t *testing.T) {
 // An arm of which nothing can be said on one image does not differ from the others,
 // and neither does one that ran on one image alone.
 func TestWhatSaysNothingDoesNotDiffer(t *testing.T) {
-	r := onTwo()
+	r := sample.OnTwo()
 	arms := r.Scenarios[0].Arms
 	arms[1].Verdict, arms[1].Outcome = "", result.Inconclusive
 	r.Scenarios[0].Arms = arms[:3]
-	var text bytes.Buffer
-	if err := Table(&text, r); err != nil || !strings.Contains(text.String(), "\n0 of 2 arms can be compared between all 2 images, and none differs\n") {
-		t.Errorf("%v\n%s", err, &text)
+	var table bytes.Buffer
+	if err := Table(&table, r); err != nil || !strings.Contains(table.String(), "\n0 of 2 arms can be compared between all 2 images, and none differs\n") {
+		t.Errorf("%v\n%s", err, &table)
 	}
-	m := imageMatrix(r, r.Images())
+	m := view.ImageMatrix(r, r.Images())
 	for i, want := range []string{"control | no-effect | inconclusive | -", "raise | cured, UNSAFE, 100%, after 0.8 s, 6 faults | - | -"} {
-		if got := strings.Join(m.lines[i].cells, " | "); got != want {
+		if got := strings.Join(m.Lines[i].Cells, " | "); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
 	// A verdict that is in doubt is shown, and is not compared.
 	arms[1].Verdict = result.Cured
-	if got := strings.Join(imageMatrix(r, r.Images()).lines[0].cells, " | "); got != "control | no-effect | cured, -, inconclusive | -" {
+	if got := strings.Join(view.ImageMatrix(r, r.Images()).Lines[0].Cells, " | "); got != "control | no-effect | cured, -, inconclusive | -" {
 		t.Errorf("got %q", got)
 	}
 	arms[1].Verdict = ""
 	// Where there is no verdict to reach, what was found is compared, and the outcome.
 	arms[0].Verdict, arms[1].Outcome = "", result.Fail
-	if got := strings.Join(imageMatrix(r, r.Images()).lines[0].cells, " | "); got != "control | reproduced | reproduced, fail | **yes**" {
+	if got := strings.Join(view.ImageMatrix(r, r.Images()).Lines[0].Cells, " | "); got != "control | reproduced | reproduced, fail | **yes**" {
 		t.Errorf("got %q", got)
 	}
 }
 
 // Repeats are compared on the same image: two images that differ are not unstable.
 func TestStabilityIsWithinAnImage(t *testing.T) {
-	r := onTwo()
+	r := sample.OnTwo()
 	r.Repeat = 2
 	for _, a := range r.Scenarios[0].Arms {
 		a.Repeat = 2
 		r.Scenarios[0].Arms = append(r.Scenarios[0].Arms, a)
 	}
 	var b bytes.Buffer
-	if err := Markdown(&b, r); err != nil || !strings.Contains(b.String(), "## Verdicts that differ between 2 repeats\n\nNone.\n") {
+	if err := markdown.Write(&b, r); err != nil || !strings.Contains(b.String(), "## Verdicts that differ between 2 repeats\n\nNone.\n") {
 		t.Errorf("%v\n%s", err, &b)
 	}
 	r.Scenarios[0].Arms[7].Verdict = result.Relapsed
 	b.Reset()
-	if err := Markdown(&b, r); err != nil || !strings.Contains(b.String(), "repeats\n\n- `slot-lock-deadlock` / `raise on valkey:9`: no-effect 1/2, relapsed 1/2\n\n") {
+	if err := markdown.Write(&b, r); err != nil || !strings.Contains(b.String(), "repeats\n\n- `slot-lock-deadlock` / `raise on valkey:9`: no-effect 1/2, relapsed 1/2\n\n") {
 		t.Errorf("%v\n%s", err, &b)
 	}
 }
@@ -160,10 +129,10 @@ func TestStabilityIsWithinAnImage(t *testing.T) {
 // One image is not worth a column, nor a word behind every arm; what its server has
 // is told all the same.
 func TestMarkdownOfOneImage(t *testing.T) {
-	r := sample()
-	r.Environment.Server = onTwo().Environment.Servers[0]
+	r := sample.Run()
+	r.Environment.Server = sample.OnTwo().Environment.Servers[0]
 	var b bytes.Buffer
-	if err := Markdown(&b, r); err != nil {
+	if err := markdown.Write(&b, r); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(b.String(), "| server | redis 6.0.16, container redis:6; lacks DELIFEQ, RESET |\n") || strings.Contains(b.String(), " on redis:6") || strings.Contains(b.String(), "differs |") {
@@ -173,7 +142,7 @@ func TestMarkdownOfOneImage(t *testing.T) {
 
 // The name of an image comes from a command line or a run folder, and is no markup.
 func TestImageNamesAreText(t *testing.T) {
-	r := onTwo()
+	r := sample.OnTwo()
 	evil := "<script>|`x`\n# owned"
 	r.Environment.Servers[0].Image = evil
 	for i := range r.Scenarios[0].Arms {
@@ -183,7 +152,7 @@ func TestImageNamesAreText(t *testing.T) {
 	}
 	r.Claims[0].Images[0].Image = evil
 	var b bytes.Buffer
-	if err := Markdown(&b, r); err != nil {
+	if err := markdown.Write(&b, r); err != nil {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(b.String()) {

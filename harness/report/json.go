@@ -1,11 +1,14 @@
 package report
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
+	"unicode/utf16"
 
 	"github.com/lockjam/lockjam/harness/result"
+	"github.com/lockjam/lockjam/harness/text"
 )
 
 // JSON writes the run as run.json has it (schema lockjam/run/v1).
@@ -19,4 +22,24 @@ func encode(w io.Writer, v any) error {
 	}
 	_, err = w.Write(append(escapeUnseen(text), '\n'))
 	return err
+}
+
+// escapeUnseen writes the characters of a JSON text that nobody sees as JSON escapes
+// them: they stand in strings alone, and may come to a terminal.
+func escapeUnseen(data []byte) []byte {
+	hidden := func(r rune) bool { return text.Unseen(r) && r != '\n' }
+	if !bytes.ContainsFunc(data, hidden) {
+		return data
+	}
+	var b bytes.Buffer
+	for _, r := range string(data) {
+		if !hidden(r) {
+			b.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&b, "\\u%04x", unit)
+		}
+	}
+	return b.Bytes()
 }

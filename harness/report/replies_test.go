@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/report/markdown"
 	"github.com/lockjam/lockjam/harness/result"
 )
 
@@ -48,7 +49,7 @@ func TestErrorRepliesAreReported(t *testing.T) {
 	}
 	r.Scenarios[0].Arms = r.Scenarios[0].Arms[1:]
 	var b bytes.Buffer
-	if err := Markdown(&b, r); err != nil || strings.Contains(b.String(), "with an error") {
+	if err := markdown.Write(&b, r); err != nil || strings.Contains(b.String(), "with an error") {
 		t.Errorf("without error replies (%v):\n%s", err, b.String())
 	}
 }

@@ -6,6 +6,9 @@ import (
 	"io"
 	"strings"
 
+	"github.com/lockjam/lockjam/harness/report/html"
+	"github.com/lockjam/lockjam/harness/report/junit"
+	"github.com/lockjam/lockjam/harness/report/markdown"
 	"github.com/lockjam/lockjam/harness/result"
 )
 
@@ -18,10 +21,10 @@ type format struct {
 // formats lists the catalogue, sorted by name.
 var formats = []format{
 	{"github", github},
-	{"html", HTML},
+	{"html", html.Write},
 	{"json", JSON},
-	{"junit", JUnit},
-	{"markdown", Markdown},
+	{"junit", junit.Write},
+	{"markdown", markdown.Write},
 }
 
 // Formats lists the names that Write takes.

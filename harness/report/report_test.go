@@ -7,55 +7,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/lockjam/lockjam/harness/report/markdown"
+	"github.com/lockjam/lockjam/harness/report/sample"
 	"github.com/lockjam/lockjam/harness/result"
 )
 
-func num(v float64) *float64 { return &v }
-
-func yes() *bool { b := true; return &b }
-
-// sample is a run with one of everything that reports have to say.
-func sample() *result.Run {
-	finished := time.Date(2026, 5, 4, 3, 3, 1, 0, time.UTC)
-	signal := func(fired bool, after float64) []result.Signal {
-		s := result.Signal{Name: "client-saturation", Claim: "A1", Expected: "fire", Met: fired, Fired: fired, Cleared: true}
-		if fired {
-			s.DetectMS = num(after)
-			s.Figures = map[string]float64{"ratio_max": 0.97, "connected_max": 31, "monitored_ms": 200}
-		}
-		return []result.Signal{s, {Name: "lock-key-count", Claim: "D1", Expected: "any", Met: true, Unavailable: "the user may not run SCAN: NOPERM"}}
-	}
-	return &result.Run{
-		Schema: result.RunSchema, ID: "20260504-030201-beef", Started: finished.Add(-time.Minute), Finished: &finished, Seed: 7,
-		Repeat: 1, Status: result.Completed, Outcome: result.Fail,
-		Scenarios: []result.Scenario{{Name: "slot-lock-deadlock", Title: "Slots and locks", Arms: []result.Arm{
-			{Name: "control", Remedy: "none", Repeat: 1, Outcome: result.Pass, Reproduced: yes(), Verdict: result.NoEffect, Expected: result.NoEffect, Because: "0 grants in the 3.5 s that followed.",
-				Goodput: result.Goodput{Before: num(200), During: num(0), After: num(0)}, Signals: signal(true, 120),
-				Probes:   []result.Probe{{Name: "runbook-monitor", Did: `redis-cli monitor | grep "SET lock:"`, Because: "It could not connect."}},
-				Deadlock: &result.Deadlock{Proved: true, Checked: true, Kind: "deadlock", AfterMS: 1295, LateMS: 90, Sentence: "Deadlock: 4 workers wait.", Graph: "flowchart LR\n"}},
-			{Name: "raise", Remedy: "raise-maxclients-restart", Repeat: 1, Outcome: result.Pass, Reproduced: yes(), Verdict: result.Cured, Expected: result.Cured, Because: "Goodput was back.",
-				Unsafe: true, Safety: result.Safety{Overlaps: 4, LostUpdates: 2}, Recovery: &result.Recovery{Ratio: 1, RestoredAfterMS: num(840)},
-				Goodput: result.Goodput{Before: num(201.4), During: num(0), After: num(213)}, Signals: signal(true, 80),
-				Steps: []result.Step{{AtMS: 3100, Did: "CONFIG GET maxclients", Answer: "10000"}}},
-			{Name: "restart", Remedy: "restart-server", Repeat: 1, Outcome: result.Fail, Reproduced: yes(), Verdict: result.Relapsed, Expected: result.Cured,
-				Reasons: []string{"remedy restart-server was expected to be cured and was relapsed"}, Signals: signal(false, 0)},
-		}}},
-		Claims: []result.Claim{
-			{ID: "A1", Words: "Connected clients > 80%", Verdict: result.Conditional, Because: "It fires here.", Instead: "Watch goodput.",
-				Evidence: []result.Evidence{
-					{Scenario: "slot-lock-deadlock", Arm: "control", Field: "signals.client-saturation.detect_ms", Value: 120.0},
-					{Scenario: "healthy", Arm: "control", Field: "signals.client-saturation.figures", Value: map[string]any{"ratio_max": 0.5}},
-				}},
-			{ID: "P1", Words: "Back off", Verdict: result.Untested},
-		},
-	}
-}
-
 func TestMarkdownOpensWithTheAnswer(t *testing.T) {
 	var b bytes.Buffer
-	if err := Markdown(&b, sample()); err != nil {
+	if err := markdown.Write(&b, sample.Run()); err != nil {
 		t.Fatal(err)
 	}
 	got := b.String()
@@ -93,7 +53,7 @@ func TestMarkdownOpensWithTheAnswer(t *testing.T) {
 // they say may turn into markup, or break a table.
 func TestMarkdownIsHostileProof(t *testing.T) {
 	evil := "<script>alert(1)</script>|`rm`[x](javascript:y)\n# owned"
-	r := sample()
+	r := sample.Run()
 	r.ID, r.Because, r.Status = evil, evil, result.Aborted
 	sc := &r.Scenarios[0]
 	sc.Name, sc.Title = evil, evil
@@ -105,7 +65,7 @@ func TestMarkdownIsHostileProof(t *testing.T) {
 	}
 	r.Environment.Server.Version = evil
 	var b bytes.Buffer
-	if err := Markdown(&b, r); err != nil {
+	if err := markdown.Write(&b, r); err != nil {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(b.String()) {
@@ -123,7 +83,7 @@ func TestMarkdownIsHostileProof(t *testing.T) {
 }
 
 func TestRepeatsAreFolded(t *testing.T) {
-	r := sample()
+	r := sample.Run()
 	r.Repeat = 3
 	arm := r.Scenarios[0].Arms[0]
 	no := false
@@ -143,7 +103,7 @@ func TestRepeatsAreFolded(t *testing.T) {
 
 func TestJSONIsTheRun(t *testing.T) {
 	var b bytes.Buffer
-	if err := JSON(&b, sample()); err != nil {
+	if err := JSON(&b, sample.Run()); err != nil {
 		t.Fatal(err)
 	}
 	var back result.Run
@@ -161,14 +121,14 @@ func TestFormats(t *testing.T) {
 			t.Errorf("%s of an empty run: %v", name, err)
 		}
 	}
-	if err := Write(&bytes.Buffer{}, "pdf", sample()); !errors.Is(err, result.ErrUsage) || !strings.Contains(err.Error(), "markdown") {
+	if err := Write(&bytes.Buffer{}, "pdf", sample.Run()); !errors.Is(err, result.ErrUsage) || !strings.Contains(err.Error(), "markdown") {
 		t.Errorf("%v", err)
 	}
 }
 
 // With repeats the report says which verdicts differ, and that none does.
 func TestMarkdownListsVerdictsThatDiffer(t *testing.T) {
-	r := sample()
+	r := sample.Run()
 	r.Repeat = 2
 	first := r.Scenarios[0].Arms[0]
 	second := first
@@ -181,7 +141,7 @@ func TestMarkdownListsVerdictsThatDiffer(t *testing.T) {
 	} {
 		r.Scenarios[0].Arms[1].Verdict = verdict
 		var b bytes.Buffer
-		if err := Markdown(&b, r); err != nil || !strings.Contains(b.String(), want) {
+		if err := markdown.Write(&b, r); err != nil || !strings.Contains(b.String(), want) {
 			t.Errorf("%q: %v, no %q in\n%s", verdict, err, want, b.String())
 		}
 	}

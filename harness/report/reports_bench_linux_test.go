@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/lockjam/lockjam/harness/history"
+	"github.com/lockjam/lockjam/harness/report/chart"
+	"github.com/lockjam/lockjam/harness/report/sample"
 	"github.com/lockjam/lockjam/harness/result"
 	"github.com/lockjam/lockjam/harness/rundir"
 )
@@ -71,7 +73,7 @@ func reportAll(folder string) error {
 func BenchmarkReports(b *testing.B) {
 	const arms, each = 20, 500_000
 	folder := b.TempDir()
-	run := sample()
+	run := sample.Run()
 	run.Scenarios = run.Scenarios[:1]
 	run.Scenarios[0].Arms = nil
 	for i := range arms {
@@ -125,7 +127,7 @@ func recordBusy(dir string, n int, seed uint64) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	r, err := history.Create(filepath.Join(dir, historyFile), history.Header{Scenario: "busy", Arm: filepath.Base(dir)})
+	r, err := history.Create(filepath.Join(dir, chart.HistoryFile), history.Header{Scenario: "busy", Arm: filepath.Base(dir)})
 	if err != nil {
 		return err
 	}
@@ -150,4 +152,19 @@ func recordBusy(dir string, n int, seed uint64) error {
 		}
 	}
 	return r.Close()
+}
+
+func phasesOf(ends ...float64) []result.Phase {
+	var phases []result.Phase
+	start := 0.0
+	for i, end := range ends {
+		phases = append(phases, result.Phase{Name: []string{history.Baseline, history.Incident, history.Recovery}[i], StartMS: start, EndMS: end, GoodputPerS: 10})
+		start = end
+	}
+	return phases
+}
+
+// answered is a sample that the server answered.
+func answered(at time.Duration, runID string, clients, limit, rejected int64) history.Sample {
+	return history.Sample{At: at, Server: &history.Server{RunID: runID, Connected: clients, MaxClients: limit, Rejected: rejected}}
 }

@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// unseen says of a character that nobody sees it, and that it may act upon a terminal or
+// Unseen says of a character that nobody sees it, and that it may act upon a terminal or
 // turn the direction of text: controls, format characters, and separators of lines.
 func Unseen(r rune) bool {
 	return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029'

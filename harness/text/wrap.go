@@ -2,10 +2,10 @@ package text
 
 import "strings"
 
-// pageWidth is what fits every terminal.
+// PageWidth is what fits every terminal.
 const PageWidth = 80
 
-// wrap breaks a paragraph into lines of at most width characters, where its
+// Wrap breaks a paragraph into lines of at most width characters, where its
 // words are not longer.
 func Wrap(s string, width int) []string {
 	var lines []string

@@ -1,0 +1,275 @@
+package html
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/lockjam/lockjam/harness/report/view"
+	"github.com/lockjam/lockjam/harness/result"
+	"github.com/lockjam/lockjam/harness/text"
+)
+
+// Tones are classes of the style sheet: good, mid, poor and harm. Harm is for what
+// breaks safety or an expectation; that nothing helped is a finding like any other.
+var verdictChips = map[result.Verdict]chip{
+	result.Cured:        {"✓", "cured", "good"},
+	result.Relapsed:     {"↻", "relapsed", "poor"},
+	result.Partial:      {"◐", "partial", "mid"},
+	result.NoEffect:     {"✕", "no-effect", "poor"},
+	result.Blocked:      {"⊘", "blocked", "poor"},
+	result.Prevented:    {"✓", "prevented", "good"},
+	result.Mitigated:    {"◐", "mitigated", "mid"},
+	result.NotPrevented: {"✕", "not-prevented", "poor"},
+}
+
+var claimChips = map[string]chip{
+	result.Confirmed:   {"✓", result.Confirmed, "good"},
+	result.Conditional: {"◐", result.Conditional, "mid"},
+	result.Refuted:     {"✕", result.Refuted, "poor"},
+	result.Untested:    {"–", result.Untested, "none"},
+}
+
+func outcomeChip(o result.Outcome) chip {
+	switch o {
+	case result.Pass:
+		return chip{"✓", "pass", "good"}
+	case result.Fail:
+		return chip{"✕", "fail", "harm"}
+	}
+	return chip{"?", cmp.Or(string(o), "no outcome"), "mid"}
+}
+
+// foundChip is what an arm without a verdict shows.
+func foundChip(a result.Arm) chip {
+	switch {
+	case a.Outcome == result.Inconclusive:
+		return chip{"?", a.Finding(), "mid"}
+	case a.Reproduced != nil:
+		return chip{"●", a.Finding(), "poor"}
+	}
+	return chip{"–", a.Finding(), "none"}
+}
+
+// worse is the outcome that somebody should look at first.
+func worse(a, b chip) chip {
+	order := []string{"good", "mid", "harm"}
+	if slices.Index(order, b.Tone) > slices.Index(order, a.Tone) {
+		return b
+	}
+	return a
+}
+
+// chips are the verdicts of an arm's repeats, most frequent first, then whether any of
+// them did harm. An arm without a verdict has what was found in it: that it met its
+// expectations says nothing about what was done there.
+func chips(r view.Row) []chip {
+	counts := map[chip]int{}
+	var all []chip
+	for _, a := range r.Repeats {
+		c, known := verdictChips[a.Verdict]
+		switch {
+		case a.Verdict == "":
+			c = foundChip(a)
+		case !known:
+			c = chip{"?", string(a.Verdict), "mid"}
+		}
+		if counts[c] == 0 {
+			all = append(all, c)
+		}
+		counts[c]++
+	}
+	slices.SortStableFunc(all, func(a, b chip) int { return counts[b] - counts[a] })
+	if len(r.Repeats) > 1 {
+		for i, c := range all {
+			all[i].Words = fmt.Sprintf("%s %d/%d", c.Words, counts[c], len(r.Repeats))
+		}
+	}
+	if unsafe(r) {
+		all = append(all, chip{"⚠", "UNSAFE", "harm"})
+	}
+	return all
+}
+
+func unsafe(r view.Row) bool {
+	return slices.ContainsFunc(r.Repeats, func(a result.Arm) bool { return a.Unsafe })
+}
+
+func (b *builder) matrices() []grid {
+	var all []grid
+	add := func(id, caption string, m view.Matrix) {
+		if len(m.Lines) > 0 {
+			all = append(all, b.matrix(id, caption, m))
+		}
+	}
+	if images := b.run.Images(); len(images) > 0 {
+		add("images", "What came of each arm, image by image", view.ImageMatrix(b.run, images))
+		return all
+	}
+	add("remedies", "What was done about it, and what came of it", view.RemedyMatrix(b.run))
+	add("preventions", "What was in force from the start, by the claim that it answers for", view.PreventionMatrix(b.run))
+	return all
+}
+
+// matrix makes every arm in a cell a link to its part of the page.
+func (b *builder) matrix(id, caption string, m view.Matrix) grid {
+	g := grid{ID: id, Caption: caption, Columns: append([]string{"scenario"}, m.Columns...)}
+	for _, l := range m.Lines {
+		line := []field{{Text: l.Scenario, Code: true}}
+		for i, said := range l.Cells {
+			line = append(line, b.matrixCell(m.Columns[i], said, l.Arms[i]))
+		}
+		g.Lines = append(g.Lines, line)
+	}
+	return g
+}
+
+// keepUnits keeps a number and its unit on one line of a narrow cell.
+var keepUnits = strings.NewReplacer(" s", "\u00a0s", " faults", "\u00a0faults", "after ", "after\u00a0")
+
+func (b *builder) matrixCell(column, said string, arms []view.Row) field {
+	var f field
+	for _, a := range arms {
+		if len(a.Repeats) == 0 {
+			continue
+		}
+		name := a.Within(column)
+		if a.Image != "" { // its name stands in the line
+			name = ""
+		}
+		f.Entries = append(f.Entries, entry{
+			Arm:   b.armLink(a.Scenario, a.Arm, a.Image, name),
+			Chips: chips(a), Gains: keepUnits.Replace(strings.Join(a.Gains(), ", ")),
+		})
+	}
+	if len(f.Entries) == 0 {
+		f.Text = strings.Trim(said, "*")
+	}
+	return f
+}
+
+// claims is the scorecard of the runbook, and what this run could not test.
+func (b *builder) claims() (grid, string) {
+	g := grid{ID: "claims-table", Caption: "The runbook's claims", Columns: []string{"claim", "the runbook", "verdict", "what was measured", "shown by"}}
+	var untested []string
+	for _, c := range b.run.Claims {
+		if c.Verdict == result.Untested {
+			untested = append(untested, c.ID)
+			continue
+		}
+		because := field{Text: c.Because, Wide: true}
+		if c.Instead != "" {
+			because.Entries = []entry{{Chips: []chip{{"→", "instead", "plain"}}, Gains: c.Instead}}
+		}
+		g.Lines = append(g.Lines, []field{
+			{Text: c.ID}, {Text: c.Words, Wide: true}, {Chips: []chip{claimChip(c.Verdict)}}, because, b.shown(c),
+		})
+	}
+	return g, strings.Join(untested, ", ")
+}
+
+func claimChip(verdict string) chip {
+	if c, ok := claimChips[verdict]; ok {
+		return c
+	}
+	return chip{"?", verdict, "mid"}
+}
+
+// shown links the evidence of a claim to the arms that it is from.
+func (b *builder) shown(c result.Claim) field {
+	var items []entry
+	add := func(image string, evidence []result.Evidence) {
+		for _, e := range evidence {
+			items = append(items, entry{Arm: b.armLink(e.Scenario, e.Arm, image, e.Scenario+"/"+e.Arm+view.On(image)), Gains: brieflyMeasured(e)})
+		}
+	}
+	add("", c.Evidence)
+	for _, on := range c.Images {
+		items = append(items, entry{Chips: []chip{claimChip(on.Verdict)}, Gains: "on " + on.Image})
+		add(on.Image, on.Evidence)
+	}
+	if len(items) == 0 {
+		return field{Text: "-"}
+	}
+	summary := fmt.Sprintf("%d %s", len(items), text.Noun(len(items), "figure"))
+	return field{Sort: fmt.Sprint(len(items)), More: &more{Summary: summary, Items: items}}
+}
+
+// wordLong is how long a text is that is a word and no sentence, in bytes.
+const wordLong = 40
+
+func brieflyMeasured(e result.Evidence) string {
+	if s, ok := e.Value.(string); ok && len(s) <= wordLong {
+		return s
+	}
+	return view.Measured(e)
+}
+
+// signals says which signal fires in which failure, and after how long. Preventions are
+// left out: there the incident may not have come.
+func (b *builder) signals() grid {
+	g := grid{ID: "signals-table", Caption: "Signals by failure: the median time to detect, and silence"}
+	var names []string
+	for _, sc := range b.run.Scenarios {
+		for _, name := range view.SignalNames(sc) {
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	slices.Sort(names)
+	g.Columns = append([]string{"scenario"}, names...)
+	images := b.run.Images()
+	if len(images) == 0 {
+		images = []string{""}
+	}
+	for _, sc := range b.run.Scenarios {
+		for _, image := range images {
+			failing := view.Live(sc.On(image))
+			if len(failing.Repeats) == 0 {
+				continue
+			}
+			line := []field{{Text: sc.Name + view.On(image), Code: true}}
+			for _, name := range names {
+				line = append(line, sees(failing, name))
+			}
+			g.Lines = append(g.Lines, line)
+		}
+	}
+	return g
+}
+
+// sees is what one signal did in the arms of a failure.
+func sees(r view.Row, name string) field {
+	d := r.Did(name)
+	_, fired, detect := r.Signal(name)
+	var c chip
+	switch d.Kind {
+	case "":
+		return field{Text: "-"}
+	case "not available":
+		return field{Text: "not available"}
+	case "silent":
+		c = chip{"○", "silent", "quiet"}
+	default:
+		c = chip{"●", detect, "fires"}
+	}
+	f := field{Chips: []chip{c}, Sort: strings.TrimSuffix(detect, " ms")}
+	if fired > 0 && fired < len(r.Repeats) {
+		f.Beside = fmt.Sprintf("%d of %d", fired, len(r.Repeats))
+	}
+	if strings.Contains(d.Words, "false alarm") {
+		f.Chips = append(f.Chips, chip{"⚠", "false alarm", "harm"})
+	}
+	return f
+}
+
+// quiet sums up the runs in which nothing was wrong.
+func quiet(r *result.Run) string {
+	alarmed, of := view.AlarmsOfQuiet(r)
+	if of == 0 {
+		return ""
+	}
+	return fmt.Sprintf("Where nothing was wrong, a signal fired in %d of %d runs.", alarmed, of)
+}
