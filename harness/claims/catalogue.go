@@ -1,3 +1,4 @@
+// Package claims is the catalogue of the runbook's claims, each with its evaluator.
 package claims
 
 import "github.com/lockjam/lockjam/harness/result"

@@ -1,3 +1,5 @@
+// Package judge turns the evidence of an arm into its result. It is pure: functions over one
+// immutable [Evidence]. It never sees a Redis, and changes no scenario.
 package judge
 
 import (

@@ -1,3 +1,5 @@
+// Package observe runs the signals against a Redis that runs already (`lockjam watch`), and says
+// what they show, second by second.
 package observe
 
 import (

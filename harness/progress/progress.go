@@ -1,3 +1,5 @@
+// Package progress shows a run while it goes on: a screen on a terminal, lines elsewhere, or the
+// stream of events.
 package progress
 
 import (

@@ -1,3 +1,5 @@
+// Package result is what run.json and the stream of events consist of: runs, arms, verdicts,
+// events, environments. It decides nothing.
 package result
 
 import (

@@ -1,3 +1,4 @@
+// Package runbook answers the claims of a runbook from a run: the scorecard.
 package runbook
 
 import (

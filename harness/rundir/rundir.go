@@ -1,3 +1,5 @@
+// Package rundir is the one place that knows the files of a run folder: it creates the folder,
+// and opens, reads and writes what is in it.
 package rundir
 
 import (

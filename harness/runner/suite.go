@@ -1,6 +1,5 @@
-// Package harness runs scenarios and judges what they recorded: run.go knows
-// the order of the phases of one arm, setup.go what there is to start for it and
-// to take down, suite.go which arms run, judge.go what a history shows.
+// Package runner runs scenarios: suite.go decides which arms run, setup.go what is started for
+// an arm and taken down, arm.go the order of its phases, rejudge.go how a folder is judged again.
 package runner
 
 import (

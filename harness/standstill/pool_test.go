@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/lockjam/lockjam/harness/history"
-	"github.com/lockjam/lockjam/harness/swarm"
 	"github.com/lockjam/lockjam/harness/waitgraph"
 )
 
@@ -119,14 +118,4 @@ func TestProofOfDeadlockOverTwoPools(t *testing.T) {
 	if f.Kind != waitgraph.Deadlock || !f.Checked || f.Residue.Turns != 2 || f.Residue.Locks != 2 || f.Residue.Workers != 4 {
 		t.Errorf("%s %v", f.Sentence, f.Reasons)
 	}
-}
-
-// poolSettings are eight workers who share a client with a pool of four, keep their
-// connections while they wait for a lock, and give them back to work under it.
-func poolSettings() swarm.Settings {
-	set := swarm.Defaults()
-	set.WorkersPerInstance, set.Client.PoolSize, set.Client.PoolTimeoutMS = 8, 4, 100
-	set.Waiter, set.Holder = swarm.WaiterKeeps, swarm.HolderReturns
-	set.Lock.HoldMS = 15
-	return set
 }

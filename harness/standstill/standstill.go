@@ -1,3 +1,5 @@
+// Package standstill makes wait-for graphs of censuses and proves standstills by them. The judge
+// and the live view share it.
 package standstill
 
 import (

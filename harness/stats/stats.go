@@ -1,3 +1,4 @@
+// Package stats estimates means and ratios of goodput, with their intervals.
 package stats
 
 import (

@@ -1,3 +1,5 @@
+// Package text holds the helpers for words and numbers in sentences that several packages need:
+// plurals, lists, rounding, wrapping, and what a terminal may print.
 package text
 
 import (

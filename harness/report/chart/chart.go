@@ -1,3 +1,4 @@
+// Package chart draws what an arm recorded: goodput, response times and clients over time, as SVG.
 package chart
 
 import (

@@ -1,3 +1,4 @@
+// Package html writes a run or a comparison as one page, charts and all.
 package html
 
 import (

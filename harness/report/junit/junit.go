@@ -1,3 +1,4 @@
+// Package junit writes a run as JUnit XML.
 package junit
 
 import (

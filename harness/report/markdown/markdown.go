@@ -1,3 +1,4 @@
+// Package markdown writes a run, a comparison, and the decision table as Markdown.
 package markdown
 
 import (

@@ -1,3 +1,5 @@
+// Package sample is a run made by hand, with one of everything that reports have to say. The tests
+// of all formats use it.
 package sample
 
 import (

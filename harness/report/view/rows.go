@@ -1,3 +1,5 @@
+// Package view is what every format says of a run or of a comparison: rows, matrices, and the
+// sentences and figures that two formats share. It renders nothing.
 package view
 
 import (
