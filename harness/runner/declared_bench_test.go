@@ -12,7 +12,7 @@ import (
 // How long after the rules first allow it the deadlock is declared: that takes the
 // next census, and the one that it is compared with. Each round is a control arm.
 //
-//	go test -run '^$' -bench Declared -benchtime 10x ./harness
+//	go test -run '^$' -bench Declared -benchtime 10x ./harness/runner
 func BenchmarkDeclared(b *testing.B) {
 	sc, err := scenario.Embedded("slot-lock-deadlock")
 	if err != nil {

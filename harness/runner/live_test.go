@@ -129,7 +129,7 @@ func TestLiveForgets(t *testing.T) {
 // second and arm. While work goes on nothing is proved; in a standstill the processor has
 // nothing else to do.
 //
-//	go test -run '^$' -bench Look -benchtime 2000x ./harness
+//	go test -run '^$' -bench Look -benchtime 2000x ./harness/runner
 func BenchmarkLook(b *testing.B) {
 	for _, name := range []string{"healthy", "slot-lock-deadlock"} {
 		b.Run(name, func(b *testing.B) {

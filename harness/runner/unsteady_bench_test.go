@@ -31,7 +31,7 @@ arms:
 // How long an arm of 10,000 workers takes from its last phase to its verdict where no
 // baseline is found, so that nothing can be judged; and how long until its swarm is up.
 //
-//	go test -run '^$' -bench Unsteady -benchtime 3x ./harness
+//	go test -run '^$' -bench Unsteady -benchtime 3x ./harness/runner
 func BenchmarkUnsteady(b *testing.B) {
 	sc, err := scenario.Parse("many-unsteady.yaml", []byte(manyUnsteady))
 	if err != nil {

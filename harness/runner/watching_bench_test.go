@@ -35,7 +35,7 @@ var watchingParts = []struct {
 // second, and one round differs from the next by a tenth on a busy machine: it takes
 // fifty for an interval of three percent.
 //
-//	go test -run '^$' -bench WatchingGoodput -benchtime 50x ./harness
+//	go test -run '^$' -bench WatchingGoodput -benchtime 50x ./harness/runner
 func BenchmarkWatchingGoodput(b *testing.B) {
 	for _, part := range watchingParts {
 		b.Run(part.name, func(b *testing.B) { benchmarkWatching(b, part.set) })
@@ -47,7 +47,7 @@ func BenchmarkWatchingGoodput(b *testing.B) {
 // does not depend on the machine's moods. MONITOR is left out: it costs by the
 // command that others send.
 //
-//	go test -run '^$' -bench WatchingCPU -benchtime 3x ./harness
+//	go test -run '^$' -bench WatchingCPU -benchtime 3x ./harness/runner
 func BenchmarkWatchingCPU(b *testing.B) {
 	for _, part := range watchingParts[:3] {
 		b.Run(part.name, func(b *testing.B) {
