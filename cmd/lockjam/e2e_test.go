@@ -30,7 +30,7 @@ import (
 const endsWithin = 90 * time.Second
 
 // house is where a test's runs live: a working folder, and a folder for
-// temporary files that nobody else uses, so that whatever is left in it is ours.
+// temporary files that nothing else uses, so that whatever is left in it is ours.
 type house struct {
 	t        *testing.T
 	dir, tmp string
@@ -370,7 +370,7 @@ func TestJSONStream(t *testing.T) {
 	h.nothingLeft()
 }
 
-// lockjam run --json | head -1: nobody reads on, so the run stops, and cleans up.
+// lockjam run --json | head -1: no reader is left, so the run stops, and cleans up.
 func TestJSONReaderGoesAway(t *testing.T) {
 	h := newHouse(t)
 	cmd := h.command("run", "short.yaml", "--server", "process", "--json")
@@ -571,7 +571,7 @@ func (o *otherServer) untouched(maxclients string) {
 	}
 }
 
-// reserved is an arm that deletes locks: the run's own, and nobody else's.
+// reserved is an arm that deletes locks: the run's own and no others.
 const reserved = `arms:
   - name: release-stale-locks-reserved
     why: It deletes the run's locks.
@@ -626,7 +626,7 @@ func TestServerOfSomebodyElseIsPutBackAfterEveryArm(t *testing.T) {
 	h.nothingLeft()
 }
 
-// The first thing that somebody sees whose server has the usual 10000.
+// The first thing that a user with the usual 10000 sees.
 func TestServerOfSomebodyElseWithAnotherLimit(t *testing.T) {
 	h := newHouse(t)
 	other := theirs(t, "200")

@@ -11,7 +11,7 @@ import (
 )
 
 // moreTwins are second choices. docker-compose.yml and scripts/setup.sh read
-// LOCKJAM_REDIS_IMAGE, and who has set it for these means lockjam too.
+// LOCKJAM_REDIS_IMAGE, and a user who has set it for these means lockjam too.
 var moreTwins = map[string][]string{
 	"image": {"LOCKJAM_REDIS_IMAGE"},
 }
@@ -45,7 +45,7 @@ func applyEnvironment(cmd *cobra.Command, lookup func(string) (string, bool)) er
 			return
 		}
 		for _, variable := range twins(f.Name) {
-			// docker-compose and CI files pass on variables that nobody has set as
+			// docker-compose and CI files pass on variables that are not set as
 			// empty ones.
 			value, set := lookup(variable)
 			if !set || value == "" {

@@ -17,7 +17,7 @@ func TestTwins(t *testing.T) {
 		{"the environment wins over the default", nil, map[string]string{"LOCKJAM_PARALLEL": "3"}, "parallel", "3", "LOCKJAM_PARALLEL (environment)"},
 		{"the flag wins over the environment", []string{"--parallel", "4"}, map[string]string{"LOCKJAM_PARALLEL": "3"}, "parallel", "4", "--parallel"},
 		{"a flag wins that says what the default says", []string{"--parallel=3"}, map[string]string{"LOCKJAM_PARALLEL": "4"}, "parallel", "3", "--parallel"},
-		// A bad value that is not used is nobody's concern.
+		// A bad value that is not used does not matter.
 		{"the flag wins over nonsense", []string{"--parallel", "4"}, map[string]string{"LOCKJAM_PARALLEL": "x"}, "parallel", "4", "--parallel"},
 		{"set to nothing is not set", nil, map[string]string{"LOCKJAM_OUT": ""}, "out", "results", "--out"},
 		{"a flag of two words", nil, map[string]string{"LOCKJAM_ALLOW_DESTRUCTIVE": "1"}, "allow-destructive", "true", "LOCKJAM_ALLOW_DESTRUCTIVE (environment)"},

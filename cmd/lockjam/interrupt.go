@@ -51,7 +51,7 @@ func onSignals(fail context.CancelCauseFunc, say func(string)) (giveBack func())
 		case <-done:
 			return
 		}
-		// Whoever waits for the terminal, as say may, must not hold up the second signal.
+		// A goroutine that waits for the terminal, as say may, must not hold up the second signal.
 		go say("stopping: cleaning up (again: at once)")
 		first := time.Now()
 		for {

@@ -14,15 +14,15 @@ import (
 	"github.com/lockjam/lockjam/harness/result"
 )
 
-// exposition serves the figures of a run for as long as it lasts. A nil one serves
-// nobody.
+// exposition serves the figures of a run for as long as it lasts; nil serves
+// none.
 type exposition struct {
 	live   *metrics.Live
 	server *http.Server
 	url    string
 }
 
-// expose listens on the address that the user names, which is nobody's default: ":9090"
+// expose listens on the address that the user names, which has no default: ":9090"
 // would be every address of the machine.
 func expose(cmd *cobra.Command, address string) (*exposition, error) {
 	if address == "" {

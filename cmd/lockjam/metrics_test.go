@@ -31,7 +31,7 @@ func (h *house) underwayWithMetrics() (*underway, string) {
 	return u, said[1]
 }
 
-// stop ends a run that the test has seen enough of, and nobody answers any more.
+// stop ends a run that the test has seen enough of, and nothing answers any more.
 func (u *underway) stop(address string) {
 	u.h.t.Helper()
 	u.signal(syscall.SIGINT)

@@ -34,7 +34,7 @@ func program(t *testing.T, name, debian string) string {
 	return path
 }
 
-// freeAddress is one of loopback that nobody listens on.
+// freeAddress is one of loopback that nothing listens on.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -113,7 +113,7 @@ func newRun() *cobra.Command {
 	return cmd
 }
 
-// attached says whether the server is somebody else's: its kind is a URL then.
+// attached reports whether lockjam did not start the server: its kind is a URL then.
 func (f *runFlags) attached() bool { return strings.Contains(f.server, "://") }
 
 // check refuses what cannot be meant, before anything starts.

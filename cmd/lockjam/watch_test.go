@@ -132,7 +132,7 @@ func TestWatchFullServer(t *testing.T) {
 	}
 }
 
-// MONITOR and the canary are there for who asks.
+// MONITOR and the canary are optional.
 func TestWatchWithMonitorAndCanary(t *testing.T) {
 	t.Parallel() // it waits, most of the time
 	h, o := newHouse(t), theirs(t, "50")
@@ -413,7 +413,7 @@ func TestWatchServerGoesAway(t *testing.T) {
 	}
 }
 
-// Who may not ask is told so, by name of what is missing; where nothing at all can
+// A user who may not ask is told so, by name of what is missing; where nothing at all can
 // be said, that is no pass.
 func TestWatchWithoutRights(t *testing.T) {
 	t.Parallel() // it waits, most of the time
@@ -451,7 +451,7 @@ func TestWatchWithoutRights(t *testing.T) {
 	}
 }
 
-// Who may not ask any more is not told what was true before.
+// A user who may not ask any more is not told what was true before.
 func TestWatchRightsAreTakenAway(t *testing.T) {
 	t.Parallel() // it waits, most of the time
 	h, o := newHouse(t), theirs(t, "50")
@@ -475,7 +475,7 @@ func TestWatchRightsAreTakenAway(t *testing.T) {
 	}
 }
 
-// A full server lets nobody in: the words are the server's, and what to do about it.
+// A full server lets no client in: the words are the server's, and what to do about it.
 func TestWatchTooLate(t *testing.T) {
 	t.Parallel() // it waits, most of the time
 	h, o := newHouse(t), theirs(t, "2")

@@ -91,7 +91,7 @@ func detect(card *result.Claim, on []result.Scenario, names []string) {
 	}
 }
 
-// words: the server says that it is full, and who hears it? S1 speaks of
+// words: the server says that it is full: which callers hear it? S1 speaks of
 // applications, and those hear what their client library tells them.
 func words(card *result.Claim, on []result.Scenario) {
 	var refused, told float64
@@ -131,7 +131,7 @@ func words(card *result.Claim, on []result.Scenario) {
 }
 
 // hangs: S2 promises latency and timeouts. What hangs are whole requests; a timeout
-// takes somebody who has set one.
+// takes a client that has set one.
 func hangs(card *result.Claim, on []result.Scenario) {
 	timeouts := 0.0
 	for i := range on {

@@ -47,8 +47,8 @@ func asWritten(card *result.Claim, on []result.Scenario) {
 	}
 }
 
-// monitorCost pools what every arm did while somebody listened and while nobody
-// did, where nothing was wrong: in an incident there is no goodput to lose. The
+// monitorCost pools what every arm did while MONITOR was on and while it was
+// off, where nothing was wrong: in an incident there is no goodput to lose. The
 // interval is that of a ratio of two counts.
 func monitorCost(on []result.Scenario) string {
 	var with, without, withMS, withoutMS float64

@@ -81,7 +81,7 @@ func settledAt(a *result.Arm, connected map[string]float64) string {
 	return fmt.Sprintf("%d clients%s of %.0f after %.1f s", taken, beyond, connected["maxclients"], *a.Connections.SettledAfterMS/1000)
 }
 
-// warning: did deleting locks hurt somebody who was alive, and what came of it?
+// warning: did deleting locks hurt a live holder, and with which consequences?
 func warning(card *result.Claim, on []result.Scenario) {
 	var harmed []string
 	for _, sc := range on {

@@ -54,10 +54,10 @@ func Rules() []RuleInfo {
 	}
 }
 
-// Default is what is gated where nobody asks for anything else: what one run each is
+// Default is what is gated unless something else is asked for: what one run each is
 // enough for. Verdicts do not waver where nothing has changed; goodput and times do.
 // The runbook's claims and the signals are left out: both follow from the scenarios'
-// expectations, which outcome has. An arm that is gone is no pass: who compares with a
+// expectations, which outcome has. A missing arm is no pass: a comparison with a
 // part of a run on purpose leaves missing out.
 func Default() []Limit {
 	return []Limit{{Rule: Verdict}, {Rule: Outcome}, {Rule: Unsafe}, {Rule: Missing}}

@@ -96,7 +96,7 @@ func TestVerdicts(t *testing.T) {
 		{"back for a second, then gone", baseline().work(3*second, 4*second, 200).sampled(), result.Relapsed, result.Pass},
 		// The grants of a few freed locks are work, but no goodput to speak of.
 		{"a handful of grants, then still", baseline().work(3*second, 3*second+40*time.Millisecond, 200).sampled(), result.Relapsed, result.Pass},
-		// What comes back in the last moment may last or not: nobody saw.
+		// What comes back in the last moment may last or not: it was not seen.
 		{"back too late to tell", baseline().work(5*second, 6*second, 200).sampled(), "", result.Inconclusive},
 		{"no incident at all", baseline().work(second, 6*second, 200).sampled(), "", result.Inconclusive},
 	} {
@@ -199,7 +199,7 @@ func TestTruncatedHistoryIsInconclusive(t *testing.T) {
 	}
 }
 
-// Without a control arm that stays down, nobody knows whether the remedy did it.
+// Without a control arm that stays down, it is not known whether the remedy did it.
 func TestNoCreditWhereTheControlRecovers(t *testing.T) {
 	run := result.Run{Status: result.Completed, Scenarios: []result.Scenario{{Arms: []result.Arm{
 		{Name: "control", Remedy: "none", Repeat: 1, Outcome: result.Pass, Verdict: result.Cured},

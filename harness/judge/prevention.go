@@ -52,7 +52,7 @@ func prevention(e Evidence, out *ruling) {
 	}
 }
 
-// served counts who got anything done at the end: goodput can be as ever while
+// served counts the workers that completed anything at the end: goodput can be as ever while
 // most of the workers are shut out.
 func served(e Evidence) *result.Served {
 	tail := history.Span{From: e.Time.End - e.Scenario.Incident.ForMS.Duration(), To: e.Time.End}

@@ -52,7 +52,7 @@ func noBaseline(e Evidence, out *ruling) string {
 }
 
 // refusedFor is how long Redis must have refused everything to make it clear that there
-// will be no baseline: as long as the baseline itself is to be, and the work of those who
+// will be no baseline: as long as the baseline itself is to be, and the work of workers that
 // may have held a lock at its beginning.
 func refusedFor(sc *scenario.Scenario) time.Duration {
 	return sc.Phases.BaselineMS.Duration() + sc.Swarm.Lock.HoldMS.Duration()

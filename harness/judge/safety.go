@@ -52,7 +52,7 @@ func violationsFrom(h *history.History, from time.Duration, set swarm.Settings) 
 		slices.SortFunc(grants, byGrant)
 		s.FencingRegressions += fencingRegressions(grants, from)
 		for _, op := range grants {
-			// Its token was gone when it came to release: somebody deleted a
+			// Its token was gone when it came to release: another client deleted a
 			// living worker's lock, or let it expire.
 			if op.Released >= from && op.Class == history.Conflict {
 				s.ForeignReleases++

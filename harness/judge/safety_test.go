@@ -29,8 +29,8 @@ func TestSafetyCountsPlantedFaults(t *testing.T) {
 		{"the token went back", []history.Op{grant(10*ms, 20*ms, 5, 1), grant(20*ms, 30*ms, 1, 2)}, result.Safety{FencingRegressions: 1}},
 		{"both wrote the same count", []history.Op{grant(10*ms, 20*ms, 1, 1), grant(20*ms, 30*ms, 2, 1)}, result.Safety{LostUpdates: 1}},
 		{"one more than the limit", []history.Op{grant(1*ms, 2*ms, 1, 1), grant(2*ms, 3*ms, 2, 2), grant(3*ms, 4*ms, 3, 3), grant(4*ms, 5*ms, 4, 4)}, result.Safety{OverAdmitted: 1}},
-		// Who was cut off without an answer may hold the lock or not, and may have written
-		// or not: what nobody knows is no fault of anybody's.
+		// A worker that was cut off without an answer may hold the lock or not, and may have written
+		// or not: what is not known is no violation.
 		{"an acquisition that was never answered", []history.Op{
 			{Outcome: history.Unknown, Begun: 5 * ms, Granted: history.Never, Worked: history.Never, Released: history.Never, Ended: 50 * ms},
 			grant(10*ms, 20*ms, 1, 1), grant(20*ms, 30*ms, 2, 2)}, result.Safety{}},
@@ -56,7 +56,7 @@ func TestSafetyCountsPlantedFaults(t *testing.T) {
 }
 
 // What one hold does, in order. Between reading the counter and writing it, and as
-// long as it relies on the lock, nobody else must.
+// long as it relies on the lock, no other holder must.
 const (
 	begun = iota
 	granted

@@ -76,7 +76,7 @@ func violationsRemedied(e Evidence, out *ruling) {
 	}
 }
 
-// worsened says whether a remedy broke safety itself: whether those who were granted
+// worsened reports whether a remedy broke safety itself: whether holders that were granted
 // their locks after it was begun did more harm, before it was over, than the incident
 // goes on to do in that time, by more than chance explains (two standard deviations of a
 // Poisson count, and one). What was granted before is the incident's, whenever it comes

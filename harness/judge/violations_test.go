@@ -63,7 +63,7 @@ func TestRemediesOfFaults(t *testing.T) {
 		{"none any more", func(l *literal) { l.work(3*second, 6*second, 100) }, result.Cured, result.Pass, false},
 		// A rollout takes a while; what happens in it is the incident's.
 		{"none after a second", func(l *literal) { l.broken(3*second, 4*second, 100).work(4*second, 6*second, 100) }, result.Cured, result.Pass, false},
-		// More than the incident's own, and by those who were granted their locks since: it cures, and does harm.
+		// More than the incident's own, and by holders that were granted their locks since: it cures, and does harm.
 		{"many more at once, and then none", func(l *literal) {
 			l.broken(3*second, 3400*time.Millisecond, 400).work(3400*time.Millisecond, 6*second, 100)
 		}, result.Cured, result.Pass, true},
@@ -159,7 +159,7 @@ func TestLastFault(t *testing.T) {
 		l.h.Ops = append(l.h.Ops, history.Op{Outcome: history.OK, Granted: 0, Worked: at, Released: at, Ended: at, Class: history.Conflict})
 		sc, _ := testScenario()
 		e := Evidence{Scenario: sc, History: &l.h, Time: ReadTimeline(l.h.Marks, 6*second)}
-		// Whoever was granted the lock meanwhile is a fault, too, but not a later one.
+		// A grant of the lock meanwhile is a violation, too, but not a later one.
 		if found := lastViolation(e); found <= at || found > at+time.Microsecond {
 			t.Errorf("%v, want just after %v", found, at)
 		}
@@ -172,7 +172,7 @@ func TestLastFault(t *testing.T) {
 	}
 }
 
-// A machine that lets nobody run is a reason why nothing was broken, and then it is
+// A machine too busy to run the workers is a reason why nothing was broken, and then it is
 // worth another attempt.
 func TestFaultsThatABusyMachinePrevents(t *testing.T) {
 	for _, busy := range []bool{false, true} {
@@ -190,7 +190,7 @@ func TestFaultsThatABusyMachinePrevents(t *testing.T) {
 	}
 }
 
-// Leases run out while nobody gets to run, and that may be before the baseline. A lock
+// Leases run out while no worker gets to run, and that may be before the baseline. A lock
 // without one stays.
 func TestFaultsThatABusyMachineMakes(t *testing.T) {
 	for _, c := range []struct {

@@ -77,7 +77,7 @@ func New() *Live {
 	return l
 }
 
-// Handler answers scrapes, in OpenMetrics for who asks for it.
+// Handler answers scrapes, in OpenMetrics where the client asks for it.
 func (l *Live) Handler() http.Handler {
 	return promhttp.HandlerFor(l.registry, promhttp.HandlerOpts{EnableOpenMetrics: true})
 }

@@ -63,7 +63,7 @@ func TestAnArm(t *testing.T) {
 	l := New()
 	l.Observe(event(result.ArmStarted, 1))
 	expect(t, l, "started", "lockjam_arms_running 1")
-	// Somebody else's server has rejected before.
+	// A server that ran before has rejected clients already.
 	sampled(l, 1, result.Load{Decisions: 3, Workers: 16, Waiting: 4, Connected: 19, MaxClients: 32, Rejected: 1000})
 	sampled(l, 1, result.Load{Decisions: 10, Workers: 64, Waiting: 60, Connected: 32, MaxClients: 32, Rejected: 1007})
 	phase := event(result.PhaseEvent, 1)

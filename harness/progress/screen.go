@@ -81,7 +81,7 @@ func (s *screen) Observe(e result.Event) {
 	}
 }
 
-// Say draws at once: it is for somebody who waits for an answer.
+// Say draws at once: it is for a user who waits for an answer.
 func (s *screen) Say(line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -24,7 +24,7 @@ func encode(w io.Writer, v any) error {
 	return err
 }
 
-// escapeUnseen writes the characters of a JSON text that nobody sees as JSON escapes
+// escapeUnseen writes the invisible characters of a JSON text as JSON escapes
 // them: they stand in strings alone, and may come to a terminal.
 func escapeUnseen(data []byte) []byte {
 	hidden := func(r rune) bool { return text.Unseen(r) && r != '\n' }

@@ -305,12 +305,12 @@ type Deadlock struct {
 	Residue  Residue  `json:"residue"`
 
 	// A transient deadlock ends by itself: when its first TTL or wait ends, and when
-	// enough have that nobody is stuck, from the trigger.
+	// enough have that no worker is stuck, from the trigger.
 	FirstEndMS *float64 `json:"first_end_ms,omitempty"`
 	ClearMS    *float64 `json:"clear_ms,omitempty"`
 }
 
-// Residue is who is stuck.
+// Residue counts what is stuck.
 type Residue struct {
 	Workers int64 `json:"workers"`
 	Locks   int64 `json:"locks"`

@@ -27,7 +27,7 @@ func (a *armRun) counter() counter {
 	return counter{host: a.host, swarm: a.swarm, rec: a.rec, maxClients: a.sc.Server.MaxClients}
 }
 
-// census reads what every worker is doing, then asks Redis who owns which lock
+// census reads what every worker is doing, then asks Redis for the owner of each lock
 // and which connections there are.
 func (c counter) census(ctx context.Context, over *redis.Client) history.Census {
 	progress := func() history.Progress {
@@ -107,7 +107,7 @@ func ownClient(swarmName string, c server.Client) bool {
 	return swarm.Owns(swarmName, c.Name) || c.Control() || strings.HasPrefix(c.Name, "sentinel-")
 }
 
-// askLocks asks who holds which lock, and in the same round trip whatever else is
+// askLocks asks for the holder of each lock, and in the same round trip whatever else is
 // put to the server.
 func (c counter) askLocks(ctx context.Context, over *redis.Client, also func(redis.Pipeliner)) (map[string]string, error) {
 	locks := c.swarm.Locks()

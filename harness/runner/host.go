@@ -23,7 +23,7 @@ type host struct {
 }
 
 // lockPattern is the runbook's on a server of our own, and stays with the run's
-// own keys on somebody else's.
+// own keys on one that lockjam did not start.
 func (h *host) lockPattern() string {
 	if h.attached() {
 		return swarm.LockPattern(h.prefix)
@@ -70,7 +70,7 @@ func (h *host) ours() string {
 	return h.clientName() + "-"
 }
 
-// attached says whether the server is somebody else's.
+// attached reports whether lockjam did not start the server.
 func (h *host) attached() bool { return h.server.Info().Kind == server.KindAddress }
 
 // reconnect opens new control connections where those that there were are closed: what

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	// lookEvery is as often as somebody who looks on learns of a signal.
+	// lookEvery is how often onlookers learn of signals.
 	lookEvery = 200 * time.Millisecond
 	// lookBack is how much of the history is looked at again, beside the baseline. It
 	// bounds what a look costs, however long the arm runs.

@@ -18,7 +18,7 @@ import (
 // later undoes something when the arm is over.
 func (h *host) later(undo func(context.Context) error) { h.undo = append(h.undo, undo) }
 
-// borrow readies somebody else's server: the run's own keys are removed when
+// borrow readies a server that lockjam did not start: the run's own keys are removed when
 // the arm is over, and its limit is changed only if that is allowed, and put back. It
 // returns how the limit differs from one that is the arm's own.
 func (h *host) borrow(ctx context.Context, j job) (differs []string, err error) {
@@ -70,7 +70,7 @@ func (h *host) removeKeys(ctx context.Context) error {
 	return nil
 }
 
-// putBack undoes what was done to somebody else's server, last things first.
+// putBack undoes what was done to a server that lockjam did not start, last things first.
 // A server that does not answer in time stays as it is, and the user is told.
 func (h *host) putBack(ctx context.Context, within time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, within)

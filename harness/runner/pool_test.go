@@ -71,7 +71,7 @@ func TestRealPoolDeadlockIsProved(t *testing.T) {
 }
 
 // surged is one instance whose eight workers have a lock each and never wait, and
-// that becomes eight instances, which makes eight who want each lock.
+// that becomes eight instances, which makes eight workers that want each lock.
 const surged = `
 name: quick
 title: A pool that is smaller than those who share it
@@ -109,12 +109,12 @@ func TestPoolDeadlockAfterASurge(t *testing.T) {
 	if run.Outcome != result.Pass || arm.Deadlock == nil || !arm.Deadlock.Proved || !arm.Deadlock.Checked {
 		t.Fatalf("%s %v %+v", run.Outcome, arm.Reasons, arm.Deadlock)
 	}
-	// All turns are kept by who waits. A lock may have come free when nobody had a turn
+	// All turns are kept by waiters. A lock may have come free when no worker had a turn
 	// left to take it with.
 	if d := arm.Deadlock; d.Residue.Slots != 0 || d.Residue.Turns != 32 || d.Residue.Locks == 0 || !strings.Contains(d.Sentence, "hold all 32 turns of 8 pools") {
 		t.Errorf("%+v", d)
 	}
-	// Who kept a turn since when is in the recording.
+	// The recording tells which worker kept a turn since when.
 	if _, changed, err := Rejudge(folder); err != nil || len(changed) > 0 {
 		t.Errorf("judged again: %v, changed %v", err, changed)
 	}
@@ -130,7 +130,7 @@ func TestPoolDeadlockAfterASurge(t *testing.T) {
 	t.Logf("%s (%.0f ms after the surge)", arm.Deadlock.Sentence, arm.Deadlock.AfterMS)
 }
 
-// poolSettings are eight workers who share a client with a pool of four, keep their
+// poolSettings are eight workers that share a client with a pool of four, keep their
 // connections while they wait for a lock, and give them back to work under it.
 func poolSettings() swarm.Settings {
 	set := swarm.Defaults()

@@ -69,7 +69,7 @@ func runbookMonitor(ctx context.Context, a *armRun, length time.Duration) histor
 }
 
 // cutMonitors ends a redis-cli that was left behind in a container, by its
-// connection. On somebody else's server a monitor may be somebody's.
+// connection. On a server that lockjam did not start a monitor may be another user's.
 func cutMonitors(ctx context.Context, a *armRun) {
 	ctx, cancel := server.Within(ctx, askWithin)
 	defer cancel()
@@ -88,8 +88,8 @@ func cutMonitors(ctx context.Context, a *armRun) {
 }
 
 // oneMoreSlot raises maxclients by one, sees whether anything is granted or
-// released, and sets it back. It is a question and no remedy: who gets the slot
-// is a matter of who dials first.
+// released, and sets it back. It is a question and no remedy: the slot goes to
+// whichever client dials first.
 func oneMoreSlot(ctx context.Context, a *armRun, length time.Duration) history.Probe {
 	p := history.Probe{At: a.rec.elapsed(), Name: history.OneMoreSlot}
 	if err := a.host.reconfigurable(); err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/lockjam/lockjam/harness/rundir"
 )
 
-// A link in a run folder may lead anywhere, and somebody else may have put it there:
+// A link in a run folder may lead anywhere, and the folder may come from anywhere:
 // nothing is read or written through one that leads out.
 func TestRejudgeStaysInItsFolder(t *testing.T) {
 	const arm = "healthy/control"

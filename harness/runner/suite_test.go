@@ -287,7 +287,8 @@ func TestWhatStraddlesIsLookedAtForLonger(t *testing.T) {
 	}
 }
 
-// Somebody else's server that answers nobody does not keep lockjam from ending.
+// A server that lockjam did not start and that has stopped answering does not keep lockjam
+// from ending.
 func TestInterruptAtAFrozenServerOfSomebodyElse(t *testing.T) {
 	needRedis(t)
 	nothingLeft(t)
@@ -315,7 +316,7 @@ func TestInterruptAtAFrozenServerOfSomebodyElse(t *testing.T) {
 }
 
 // What is cut short in the middle of a command takes its connection with it. The run's
-// keys on somebody else's server are removed all the same.
+// keys on a server that lockjam did not start are removed all the same.
 func TestInterruptInARemedyAtAServerOfSomebodyElse(t *testing.T) {
 	needRedis(t)
 	nothingLeft(t)

@@ -71,7 +71,7 @@ func (c *checker) against(key string, a *Arm, arms map[string]int) {
 }
 
 // prevention checks what is in force in one arm from the start. An arm either
-// prevents or remedies: who does both shows neither.
+// prevents or remedies: an arm that does both shows neither.
 func (c *checker) prevention(key string, a *Arm) {
 	changed := a.Swarm != nil || a.Server != nil || a.Trigger != nil || a.Phases != nil || len(a.Signals) > 0
 	switch {

@@ -22,8 +22,8 @@ func (c *checker) swarm(of *Scenario) {
 	}
 }
 
-// hangsUp checks that who closes its client, as the setting at key has it, closes
-// nobody else's connection with it.
+// hangsUp checks that a worker which closes its client, as the setting at key has it, closes
+// no other worker's connection with it.
 func (c *checker) hangsUp(key, who string, s *swarm.Settings) {
 	if s.ClientsPerInstance < s.WorkersPerInstance {
 		c.fail(on("swarm.clients_per_instance", "swarm.workers_per_instance", key),
@@ -125,7 +125,7 @@ func (c *checker) arrivals(s *Scenario) {
 	}
 }
 
-// callers checks how those ask again who have had no answer.
+// callers checks how callers without an answer ask again.
 func (c *checker) callers(a *swarm.ArrivalSettings) {
 	const deadline, retries, budget = "swarm.arrivals.deadline_ms", "swarm.arrivals.retries", "swarm.arrivals.retry_budget"
 	if a.Retries > 0 && a.DeadlineMS == 0 {

@@ -324,7 +324,7 @@ func TestValidationPointsAtTheNearestKey(t *testing.T) {
 	}
 }
 
-// A pool that is smaller than the number of those who share it is nothing to
+// A pool that is smaller than the number of workers that share it is nothing to
 // refuse: its deadlock is worth watching.
 func TestHolderThatReturns(t *testing.T) {
 	s := mustParse(t, minimal+`swarm:

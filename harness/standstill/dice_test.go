@@ -15,7 +15,7 @@ import (
 	"github.com/lockjam/lockjam/harness/waitgraph"
 )
 
-// dice is a swarm of workers that share clients, run by dice: who moves next,
+// dice is a swarm of workers that share clients, run by dice: which worker moves next,
 // and whether a command is lost, is chance. A move is as small as what a census
 // can fall between.
 type dice struct {
@@ -109,8 +109,8 @@ func (s *dice) send(w *die) {
 }
 
 // serve is what Redis does. A command may be lost, and its connection with it. If
-// that befalls one who waits and keeps its connection, it is help from outside
-// for who wants the turn, and a census must not fall between the help and its
+// that befalls a waiter that keeps its connection, it is help from outside
+// for the worker that wants the turn, and a census must not fall between the help and its
 // being noticed: only Redis could tell that it is on its way.
 func (s *dice) serve(w *die) {
 	s.progress.Attempts++
@@ -227,8 +227,8 @@ func (s *dice) census(between int) history.Census {
 	return c
 }
 
-// Whoever is proved stuck never moves again, whichever two censuses prove it, torn
-// as they are, and even if nobody counts what is granted; and a swarm that never
+// A worker that is proved stuck never moves again, whichever two censuses prove it, torn
+// as they are, and even if grants are not counted; and a swarm that never
 // moves again is proved stuck.
 func TestPoolDeadlockIsNeverFeignedNorMissed(t *testing.T) {
 	deadlocks, alive := 0, 0
@@ -274,7 +274,7 @@ func TestPoolDeadlockIsNeverFeignedNorMissed(t *testing.T) {
 	}
 }
 
-// checkStuck fails if two censuses call somebody stuck who is elsewhere by now.
+// checkStuck fails if two censuses call a worker stuck that has moved since.
 func (s *dice) checkStuck(t *rapid.T, j *scene, a, b history.Census) {
 	before, now := j.prover().snapshots(a, b)
 	counted := waitgraph.Activity{Grants: b.After.Grants - a.Before.Grants, Releases: b.After.Releases - a.Before.Releases}

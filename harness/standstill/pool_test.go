@@ -98,7 +98,7 @@ func TestProofOfPoolDeadlock(t *testing.T) {
 	}
 }
 
-// The circle may lead through two pools: each holder's turn is with somebody who
+// The circle may lead through two pools: each holder's turn is with a worker that
 // waits for the other's lock.
 func TestProofOfDeadlockOverTwoPools(t *testing.T) {
 	census := func(at time.Duration) history.Census {

@@ -180,8 +180,8 @@ func (v Prover) snapshots(a, b history.Census) (before, now waitgraph.Snapshot) 
 // unaware lists the workers that waited for a lock from one census to the other while
 // Redis had it with their own token: the try that was granted was not answered. An
 // answer that has not come within the read timeout will not come any more, for the
-// client has hung up by then; where there is no such timeout it may. Who asks for the
-// token finds out.
+// client has hung up by then; where there is no such timeout it may. A worker
+// that reads the token finds out.
 func (v Prover) unaware(a, b history.Census) map[int32]bool {
 	unaware := map[int32]bool{}
 	timeout := v.Scenario.Swarm.Client.ReadTimeoutMS.Duration()
@@ -204,7 +204,7 @@ func (v Prover) unaware(a, b history.Census) map[int32]bool {
 }
 
 // snapshot draws the edges of a census. What it is not sure of it gives to an
-// idler, who may let go at any moment: that can hide a deadlock, never feign one.
+// idler, which may let go at any moment: that can hide a deadlock, never feign one.
 func (v Prover) snapshot(c history.Census, unaware map[int32]bool) waitgraph.Snapshot {
 	d := drawing{of: v, index: map[resource]int{}, unaware: unaware, claimed: map[string]bool{}, known: map[string]bool{}, latest: map[string]int64{}}
 	d.g.At, d.g.Took = c.At, c.Took
@@ -275,7 +275,7 @@ func (d *drawing) resource(r resource, units int) int {
 
 func (d *drawing) lock(name string) int { return d.resource(resource{waitgraph.Lock, name}, 1) }
 
-// turn is the pool of a client. A turn that somebody has for the length of one
+// turn is the pool of a client. A turn that a worker has for the length of one
 // command is free here, for it comes back: that can hide a deadlock for as long
 // as the command takes, and never feign one.
 func (d *drawing) turn(client string) int {
@@ -338,9 +338,9 @@ func (d *drawing) worker(w history.Stance) {
 // client of its own that is a slot of the server, unless it has one. Over a
 // shared client it is a turn of the pool, unless it keeps one, and nothing else:
 // the connection that comes with the turn may be there already, so that to draw
-// a wait for a slot as well would be a claim that nothing backs. Who has a turn
+// a wait for a slot as well would be a claim that nothing backs. A worker that has a turn
 // for the command that is under way is drawn as if it waited for one, which is
-// then among those that nobody is known to hold.
+// then among those with no known holder.
 func (d *drawing) goOn(w history.Stance) []waitgraph.Edge {
 	switch {
 	case w.Shared && !w.Kept:
@@ -352,7 +352,7 @@ func (d *drawing) goOn(w history.Stance) []waitgraph.Edge {
 }
 
 // sharedSlots gives the connections of every shared client to an idler: they are
-// anybody's who has the client, and may be closed at any moment. A turn that is
+// shared by all users of the client, and may be closed at any moment. A turn that is
 // kept has a connection, so there are as many of these as kept turns at least,
 // and Redis must list just as many under the client's name: that is how Redis
 // bears the turns out, of which it knows nothing itself.
@@ -377,7 +377,7 @@ func (d *drawing) sharedSlots(workers []history.Stance) {
 	}
 }
 
-// reapsIdle says whether the server closes connections that nobody uses. Without
+// reapsIdle reports whether the server closes idle connections. Without
 // that what is leaked is never given back.
 func (v Prover) reapsIdle() bool {
 	after := v.Scenario.Server.Config["timeout"]
@@ -457,7 +457,7 @@ func (v Prover) expires(taken time.Duration) time.Duration {
 	return after(taken, v.Scenario.Swarm.Lock.TTLMS)
 }
 
-// gaveUp is when somebody who waits since then gives up; 0: never.
+// gaveUp is when a worker that has waited since then gives up; 0: never.
 func (v Prover) gaveUp(since time.Duration) time.Duration {
 	return after(since, v.Scenario.Swarm.Lock.AcquireTimeoutMS)
 }

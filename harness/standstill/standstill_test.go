@@ -111,7 +111,7 @@ func TestHolderWithAConnectionWantsNoSlot(t *testing.T) {
 	}
 }
 
-// Who leaks connections never gives them back; a server that closes idle ones does
+// A client that leaks connections never gives them back; a server that closes idle ones does
 // it in their stead.
 func TestProofOfExhaustion(t *testing.T) {
 	census := func(at time.Duration) history.Census {
@@ -242,7 +242,7 @@ func TestProofOfLostReply(t *testing.T) {
 		// The answer may still be on its way.
 		{"for less", late + 900*time.Millisecond, nil, waitgraph.Unproved, false},
 		{"where an answer may take for ever", later, func(j *scene) { j.sc.Swarm.Client.ReadTimeoutMS = -1 }, waitgraph.Unproved, false},
-		// Who asks whose the lock is finds out.
+		// A worker that asks whose the lock is finds out.
 		{"with a token check", later, func(j *scene) { j.sc.Swarm.Lock.Verify = true }, waitgraph.Unproved, false},
 		{"until the TTL", later, func(j *scene) { j.sc.Swarm.Lock.TTLMS = 30_000 }, waitgraph.Transient, true},
 		{"with another request's token", later, func(j *scene) { j.h.Census[1].Workers[0].Token = "1:8:a" }, waitgraph.Unproved, false},
@@ -265,7 +265,7 @@ func TestProofOfLostReply(t *testing.T) {
 	}
 }
 
-// The turns of one pool alone can be a circle: who has one for its whole decision
+// The turns of one pool alone can be a circle: a worker that has one for its whole decision
 // waits for a second.
 func TestProofOfNestedCheckouts(t *testing.T) {
 	census := func(at time.Duration) history.Census {

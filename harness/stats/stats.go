@@ -24,7 +24,7 @@ type level struct {
 const fewestBatches = 5
 
 // levelOf takes bins together to batches that are as long as a piece of work, for
-// counts in less than that depend on each other: whoever completes in one bin does
+// counts in less than that depend on each other: a worker that completes in one bin does
 // not in the next, and locks that are in step by chance all do. A batch has about one
 // completion of each lock, whatever their phases are (the method of batch means; Law
 // and Kelton, Simulation Modeling and Analysis).

@@ -78,7 +78,7 @@ func (c *canvas) SetColor(to color.Color) {
 	}
 }
 
-// Charts are upright, in one scale and without images, and who draws sets all that he
+// Charts are upright, in one scale and without images, and the drawing sets all that it
 // relies on.
 func (c *canvas) Rotate(float64)                         {}
 func (c *canvas) Translate(vg.Point)                     {}

@@ -22,7 +22,7 @@ const (
 	HistoryFile = "history.ndjson.zst" // in an arm's folder
 
 	// Charts have a value for each tenth of a second, as the judge and the sampler do.
-	// A longer arm has longer bins: more of them than this nobody can tell apart.
+	// A longer arm has longer bins: more of them than this cannot be told apart.
 	finestBin = 100 * time.Millisecond
 	maxBins   = 240
 
@@ -74,7 +74,7 @@ func readSeries(folder string, a result.Arm) (*series, error) {
 	defer f.Close()
 	s := newSeries(a)
 	if s.end <= 0 {
-		// Nobody judged it: it ends with what was recorded last.
+		// It was not judged: it ends with what was recorded last.
 		_, _, err := history.EachFrom(f, history.Visitor{
 			Sample: func(m *history.Sample) { s.end = max(s.end, m.At) },
 			Mark:   func(m *history.Mark) { s.end = max(s.end, m.At) },

@@ -316,7 +316,7 @@ func (b *builder) probes(a result.Arm) grid {
 	return g
 }
 
-// residue draws who is stuck in the first repeat that has a proof.
+// residue draws what is stuck in the first repeat that has a proof.
 func (b *builder) residue(v *armView) {
 	for _, a := range v.row.Repeats {
 		d := a.Deadlock

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// A residue is drawn with whoever waits on the left and what they wait for on the
+// A residue is drawn with the waiters on the left and what they wait for on the
 // right. Sizes are in the units of the viewBox, which are pixels at full size.
 const (
 	graphWidth  = 700
@@ -37,7 +37,7 @@ type graphNode struct {
 	x, y     float64 // of its middle
 }
 
-// graphEdge leads from who waits to what is waited for, or from what is held to its
+// graphEdge leads from a waiter to what it waits for, or from what is held to its
 // holder, so that a circular wait is a way that one can follow.
 type graphEdge struct {
 	from, to int
@@ -86,7 +86,7 @@ func parseGraph(mermaid string) (*graph, error) {
 	return g, nil
 }
 
-// svg lays the graph out and draws it, with a title for those who do not see it.
+// svg lays the graph out and draws it, with a title for screen readers.
 func (g *graph) svg(title string) template.HTML {
 	height := g.place()
 	var b strings.Builder
@@ -106,7 +106,7 @@ func (g *graph) svg(title string) template.HTML {
 }
 
 // place gives every node its middle and returns the height of it all. Resources stand
-// in the order of those who use them, which keeps most lines from crossing.
+// in the order of their users, which keeps most lines from crossing.
 func (g *graph) place() float64 {
 	var left, right []int
 	for i, n := range g.nodes {

@@ -43,7 +43,7 @@ type tally struct{ Number, Words, Href, Tone string }
 
 type fact struct{ Name, Text string }
 
-// doubt is an arm and why somebody should look at it.
+// doubt is an arm and why it needs a look.
 type doubt struct {
 	Chip      chip
 	Arm       link

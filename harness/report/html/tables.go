@@ -52,7 +52,7 @@ func foundChip(a result.Arm) chip {
 	return chip{"–", a.Finding(), "none"}
 }
 
-// worse is the outcome that somebody should look at first.
+// worse is the outcome to look at first.
 func worse(a, b chip) chip {
 	order := []string{"good", "mid", "harm"}
 	if slices.Index(order, b.Tone) > slices.Index(order, a.Tone) {

@@ -34,7 +34,7 @@ func Write(w io.Writer, r *result.Run) error {
 	if err != nil {
 		return fmt.Errorf("report: junit: %w", err)
 	}
-	// The encoder marks what no XML may hold; this, what nobody sees.
+	// The encoder marks what no XML may hold; this, what is invisible.
 	_, err = io.WriteString(w, xml.Header+text.Printable(string(body))+"\n")
 	return err
 }

@@ -205,7 +205,7 @@ func harm(a result.Arm) string {
 }
 
 // standstills says of every scenario what its incident is, with a drawing of
-// who waits for whom. Arms of one scenario share their incident: the first that
+// the wait-for graph. Arms of one scenario share their incident: the first that
 // has a proof speaks for them, or else the first of which anything is known.
 func standstills(p *pages, r *result.Run) {
 	for _, sc := range r.Scenarios {

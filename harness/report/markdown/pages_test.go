@@ -80,7 +80,7 @@ func TestAnyRunFitsIntoAComment(t *testing.T) {
 	}
 }
 
-// A name as a person sees it: nothing that turns it round, calls somebody, or is markup.
+// A name as a person sees it: nothing that turns it round, mentions a user, or is markup.
 func TestWords(t *testing.T) {
 	for _, c := range []struct{ s, want string }{
 		{"a_b _c_", `a_b \_c\_`},

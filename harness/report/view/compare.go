@@ -15,8 +15,8 @@ type Section struct {
 	Rows  []compare.Row
 }
 
-// Sections are what a reader wants to see of a comparison, the worst first. What nobody
-// can tell from noise is only counted, unless a rule weighs it and it is no figure, or
+// Sections are what a reader wants to see of a comparison, the worst first. What
+// cannot be told from noise is only counted, unless a rule weighs it and it is no figure, or
 // the intervals are apart.
 func Sections(c *compare.Comparison) []Section {
 	var open []compare.Row
