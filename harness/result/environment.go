@@ -56,8 +56,9 @@ type Server struct {
 
 	Features []Feature `json:"features,omitempty"` // as the server answered for them
 
-	// NotReadBack are directives of the scenario of which it is not known that the server has them, or that a server
-	// else's server has otherwise and no arm there depends on, each with the reason.
+	// NotReadBack are directives of the scenario of which it is not known that the server has
+	// them, or that a server which lockjam did not start has otherwise and no arm there depends
+	// on, each with the reason.
 	NotReadBack []string `json:"not_read_back,omitempty"`
 }
 
