@@ -17,14 +17,14 @@ import (
 // proof is what the wait-for graph of a census says, compared with that of an
 // earlier one.
 type proof struct {
-	waitgraph.Finding
+	waitgraph.Analysis
 	before, now history.Census
 }
 
 // prove compares every census with the newest one that is old enough: what moved
 // before that does not count.
 func (j *judge) prove() []proof {
-	rules := waitgraph.DefaultRules(j.longest())
+	rules := waitgraph.DefaultThresholds(j.longest())
 	taken := j.h.Census
 	var all []proof
 	for i := 1; i < len(taken); i++ {
@@ -44,13 +44,13 @@ func earlier(taken []history.Census, i int, longest time.Duration) int {
 }
 
 // proof compares two censuses.
-func (j *judge) proof(a, b history.Census, rules waitgraph.Rules) proof {
+func (j *judge) proof(a, b history.Census, rules waitgraph.Thresholds) proof {
 	before, now := j.snapshots(a, b)
 	act := activity(a, b)
 	if j.givesBack() && !j.anyEnded(a.At-a.Took, b.At) {
-		act.InVain = act.Releases
+		act.FutileReleases = act.Releases
 	}
-	return proof{before: a, now: b, Finding: waitgraph.Judge(before, now, act, rules)}
+	return proof{before: a, now: b, Analysis: waitgraph.Analyze(before, now, act, rules)}
 }
 
 // givesBack says whether requests may give a lock back and still want it: those that
@@ -230,7 +230,7 @@ func (j *judge) snapshot(c history.Census, unaware map[int32]bool) waitgraph.Sna
 		}
 	}
 	if c.Error == "" {
-		seen := waitgraph.Seen{At: c.At, Locks: c.Locks, Clients: map[string]int{}}
+		seen := waitgraph.ServerState{At: c.At, Locks: c.Locks, Clients: map[string]int{}}
 		for name, n := range c.Clients {
 			seen.Clients[name] = int(n)
 		}

@@ -264,7 +264,7 @@ func TestPoolDeadlockIsNeverFeignedNorMissed(t *testing.T) {
 			a.Error, b.Error = "no answer", "no answer"
 		}
 		before, now := j.snapshots(a, b)
-		f := waitgraph.Judge(before, now, waitgraph.Activity{Attempts: b.After.Attempts - a.Before.Attempts}, waitgraph.DefaultRules(0))
+		f := waitgraph.Analyze(before, now, waitgraph.Activity{Attempts: b.After.Attempts - a.Before.Attempts}, waitgraph.DefaultThresholds(0))
 		if f.Kind != waitgraph.Deadlock || f.Residue.Workers != len(s.workers) {
 			t.Fatalf("nothing moves, and the finding is %s %v\n%+v", f.Sentence, f.Reasons, b)
 		}
@@ -279,7 +279,7 @@ func (s *dice) checkStuck(t *rapid.T, j judge, a, b history.Census) {
 	before, now := j.snapshots(a, b)
 	counted := waitgraph.Activity{Grants: b.After.Grants - a.Before.Grants, Releases: b.After.Releases - a.Before.Releases}
 	for _, act := range []waitgraph.Activity{counted, {}} {
-		f := waitgraph.Judge(before, now, act, waitgraph.DefaultRules(0))
+		f := waitgraph.Analyze(before, now, act, waitgraph.DefaultThresholds(0))
 		if f.Proved && f.Kind != waitgraph.Deadlock {
 			t.Fatalf("nobody died and nothing expires: %s", f.Sentence)
 		}

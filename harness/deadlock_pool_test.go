@@ -166,7 +166,7 @@ func TestRealPoolDeadlockIsProved(t *testing.T) {
 		Elapsed: a.elapsed, Record: func(history.Op) {},
 	})
 	defer a.swarm.Stop()
-	var f waitgraph.Finding
+	var f waitgraph.Analysis
 	for a.elapsed() < 10*time.Second && !f.Proved {
 		time.Sleep(200 * time.Millisecond)
 		j.h.Census = append(j.h.Census, a.census(t.Context(), control.Sampler))

@@ -72,12 +72,12 @@ func TestProofOfDeadlock(t *testing.T) {
 }
 
 // found is the incident's proof, or what was found last.
-func found(j *judge) waitgraph.Finding {
+func found(j *judge) waitgraph.Analysis {
 	j.proofs = j.prove()
 	if p := j.proved(); p != nil {
-		return p.Finding
+		return p.Analysis
 	}
-	return waitgraph.Finding{}
+	return waitgraph.Analysis{}
 }
 
 // judgeOf has an incident from 1 s to 3 s with these censuses.

@@ -192,7 +192,7 @@ func (l *live) forget(since time.Duration) {
 // the incident is told. While work goes on there is none to be had, and none is sought:
 // then the machine is the swarm's.
 func (l *live) prove(taken []history.Census, incident span) {
-	rules := waitgraph.DefaultRules(l.j.longest())
+	rules := waitgraph.DefaultThresholds(l.j.longest())
 	for i := max(l.asked-l.forgot, 1); i < len(taken); i++ {
 		a, b := taken[earlier(taken, i, rules.LongestTimeout)], taken[i]
 		if did := activity(a, b); did.Grants > 0 || did.Releases > 0 {

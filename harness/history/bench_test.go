@@ -12,9 +12,7 @@ import (
 	"time"
 )
 
-// realistic simulates what the harness records: workers take turns at their
-// tenant's lock in cycles of some 14 ms, with jitter everywhere, times to the
-// nanosecond and in the order in which operations end.
+// realistic simulates what the harness records: workers take turns at their tenant's lock in cycles of some 14 ms, with jitter everywhere, times to the nanosecond and in the order in which operations end.
 func realistic(n, workers, tenantsN int) []Op {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	// Half of what varies is bounded, half has a tail, as latencies do.
@@ -69,8 +67,7 @@ func (a *arrivals) Pop() any {
 	return x
 }
 
-// saved writes ops through the journal itself, with a flush as often as a run at
-// their pace would have, and returns the file's path and size.
+// saved writes ops through the journal itself, with a flush as often as a run at their pace would have, and returns the file's path and size.
 func saved(tb testing.TB, ops []Op) (path string, size int64) {
 	tb.Helper()
 	path = filepath.Join(tb.TempDir(), "history.ndjson.zst")
@@ -109,9 +106,7 @@ func saved(tb testing.TB, ops []Op) (path string, size int64) {
 	return path, info.Size()
 }
 
-// BenchmarkRecord is what Op costs its caller. A busy loop outruns any Redis a
-// hundredfold, and any disk, so the writer here throws away what it takes over;
-// BenchmarkWrite is its part.
+// BenchmarkRecord is what Op costs its caller. A busy loop outruns any Redis a hundredfold, and any disk, so the writer here throws away what it takes over; BenchmarkWrite is its part.
 func BenchmarkRecord(b *testing.B) {
 	ops := realistic(1<<14, 96, 4)
 	for _, callers := range []int{1, 2, 32, 1000} {
@@ -155,8 +150,7 @@ func BenchmarkRecord(b *testing.B) {
 	}
 }
 
-// BenchmarkWrite is what an operation costs altogether, but for the copy: to
-// encode, pack and write it, in the background.
+// BenchmarkWrite is what an operation costs altogether, but for the copy: to encode, pack and write it, in the background.
 func BenchmarkWrite(b *testing.B) {
 	ops := realistic(200_000, 96, 4)
 	b.ReportAllocs()
@@ -204,8 +198,7 @@ func BenchmarkEach(b *testing.B) {
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "ops/s")
 }
 
-// BenchmarkSize reports how many bytes an operation takes on disk, at the pace
-// that the operations themselves have.
+// BenchmarkSize reports how many bytes an operation takes on disk, at the pace that the operations themselves have.
 func BenchmarkSize(b *testing.B) {
 	for _, c := range []struct{ workers, tenants int }{{16, 4}, {96, 4}, {96, 32}, {1000, 4}, {10000, 20}} {
 		b.Run(fmt.Sprintf("workers=%d/tenants=%d", c.workers, c.tenants), func(b *testing.B) {

@@ -7,17 +7,13 @@ import (
 	"unsafe"
 )
 
-// MaxOps and MaxMemory bound the history that is read. A journal packs so well that one of
-// a few hundred kilobytes may hold more than memory does: 49 million equal operations take
-// 212 KB. Of what lockjam records itself, the whole catalogue has 0.1 million operations,
-// and ten minutes at 10,000 decisions a second have 6 million.
+// MaxOps and MaxMemory bound the history that is read. A journal packs so well that one of a few hundred kilobytes may hold more than memory does: 49 million equal operations take 212 KB. Of what lockjam records itself, the whole catalogue has 0.1 million operations, and ten minutes at 10,000 decisions a second have 6 million.
 const (
 	MaxOps    = 10_000_000
 	MaxMemory = 3 << 30 // bytes, of operations, samples, marks, censuses and probes together
 )
 
-// ErrTooLong says that a history has more than MaxOps operations, or would take more than
-// MaxMemory. It counts as damaged: nothing of it is judged.
+// ErrTooLong says that a history has more than MaxOps operations, or would take more than MaxMemory. It counts as damaged: nothing of it is judged.
 var ErrTooLong = errors.New("the history is too long")
 
 // bounds are on one journal that is read.

@@ -15,8 +15,7 @@ func bound(t *testing.T, b bounds) {
 	t.Cleanup(func() { readBounds = was })
 }
 
-// A journal that exceeds a bound has an error of its own in every reader, and
-// what is just as long is read whole.
+// A journal that exceeds a bound has an error of its own in every reader, and what is just as long is read whole.
 func TestTooLong(t *testing.T) {
 	const n = 1000
 	path := filepath.Join(t.TempDir(), "history")

@@ -1,7 +1,6 @@
 package history
 
-// censusLine is a census in the journal. A worker is a line of its own in a
-// table rather than an object: there may be thousands, several times a second.
+// censusLine is a census in the journal. A worker is a line of its own in a table rather than an object: there may be thousands, several times a second.
 type censusLine struct {
 	At      int64             `json:"at_us"`
 	Took    int64             `json:"took_us"`

@@ -25,8 +25,7 @@ func TestDiskFullFromTheStart(t *testing.T) {
 	}
 }
 
-// The kernel answers ENOSPC from the middle of the run on: /dev/full takes the
-// place of the journal's file.
+// The kernel answers ENOSPC from the middle of the run on: /dev/full takes the place of the journal's file.
 func TestDiskFullInTheMiddle(t *testing.T) {
 	full := openFull(t)
 	defer full.Close()

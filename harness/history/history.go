@@ -1,6 +1,4 @@
-// Package history is what a run leaves behind: operations, samples and marks,
-// all as offsets from one monotonic start. Signals and the judge read nothing
-// else, so a recorded run can be judged again without a Redis, years later.
+// Package history is what a run leaves behind: operations, samples and marks, all as offsets from one monotonic start. Signals and the judge read nothing else, so a recorded run can be judged again without a Redis, years later.
 package history
 
 import (
@@ -12,10 +10,7 @@ import (
 // Never is the offset of something that did not happen.
 const Never time.Duration = -1
 
-// Outcome of an operation. Unknown is a first-class answer: an operation that
-// is still in flight when the run is cut off may or may not take effect, and a
-// deadlock consists of nothing else. The numbers are in every journal: append
-// to them, never renumber.
+// Outcome of an operation. Unknown is a first-class answer: an operation that is still in flight when the run is cut off may or may not take effect, and a deadlock consists of nothing else. The numbers are in every journal: append to them, never renumber.
 type Outcome uint8
 
 const (
@@ -35,8 +30,7 @@ func (o Outcome) String() string {
 	return fmt.Sprintf("outcome(%d)", uint8(o))
 }
 
-// MarshalText returns the name; an outcome that is none of the three is an
-// error.
+// MarshalText returns the name; an outcome that is none of the three is an error.
 func (o Outcome) MarshalText() ([]byte, error) {
 	if o >= outcomes {
 		return nil, fmt.Errorf("history: no outcome has the number %d", uint8(o))
@@ -55,10 +49,7 @@ func (o *Outcome) UnmarshalText(text []byte) error {
 	return fmt.Errorf("history: %q is no outcome", text)
 }
 
-// Class says why an attempt failed, from the client's side. Classes are told
-// apart by what happened on the connection, not by the text of an error: see
-// swarm.Classify. The numbers are in every journal: append to them, never
-// renumber.
+// Class says why an attempt failed, from the client's side. Classes are told apart by what happened on the connection, not by the text of an error: see swarm.Classify. The numbers are in every journal: append to them, never renumber.
 type Class uint8
 
 const (
@@ -118,8 +109,7 @@ func (c *Class) UnmarshalText(text []byte) error {
 	return fmt.Errorf("history: %q is no class of errors", text)
 }
 
-// Op is one rate-limit decision, from the moment it was meant to start. A
-// journal keeps its times to the microsecond, cut off, not rounded.
+// Op is one rate-limit decision, from the moment it was meant to start. A journal keeps its times to the microsecond, cut off, not rounded.
 type Op struct {
 	Worker   int32         // the worker's id; a replaced worker has a new one
 	Tenant   int32         // whose lock and counter
@@ -138,8 +128,7 @@ type Op struct {
 	Count    int64         // the counter's value that this operation wrote; 0 if it wrote none
 }
 
-// Sample is one reading of the server, over a control connection, and of the
-// swarm. Counters are cumulative and start at 0 with the server or the swarm.
+// Sample is one reading of the server, over a control connection, and of the swarm. Counters are cumulative and start at 0 with the server or the swarm.
 type Sample struct {
 	At     time.Duration // when the sample was complete
 	Took   time.Duration // how long the server took to answer the sampler
@@ -148,8 +137,7 @@ type Sample struct {
 	Error  string        // why it did not
 	Swarm  Swarm
 
-	// ServerCPU is the CPU time that the server's process has used since it was started,
-	// seen from outside; 0 where it cannot be seen, and in older journals.
+	// ServerCPU is the CPU time that the server's process has used since it was started, seen from outside; 0 where it cannot be seen, and in older journals.
 	ServerCPU time.Duration
 
 	Canary  *Canary  // nil where none dials
@@ -157,8 +145,7 @@ type Sample struct {
 	Monitor *Monitor // nil unless MONITOR was listened to since the last sample
 }
 
-// Server is what INFO and CONFIG GET say. What they do not say is 0, and
-// Missing has its name: a zero is not to be taken for an answer then.
+// Server is what INFO and CONFIG GET say. What they do not say is 0, and Missing has its name: a zero is not to be taken for an answer then.
 type Server struct {
 	RunID       string // changes with every restart: counters start again
 	Connected   int64  // connected_clients
@@ -173,17 +160,14 @@ type Server struct {
 
 	Standing // all of it zero in older journals
 
-	// Error replies since RunID was first seen, without the watching's own: by prefix, from
-	// INFO errorstats, and all of them, from total_error_replies. Both are of Redis 6.2 and up.
-	// A client that is turned away because the server is full is in neither.
+	// Error replies since RunID was first seen, without the watching's own: by prefix, from INFO errorstats, and all of them, from total_error_replies. Both are of Redis 6.2 and up. A client that is turned away because the server is full is in neither.
 	Replies      Replies // nil where they were not recorded
 	ErrorReplies int64
 
 	Missing map[string]string // field of INFO to why it is missing; commandstats stands for all of that section
 }
 
-// Standing is what INFO says of memory, persistence and replication. It is read once a
-// second, for it changes slowly and costs more than counters: it may be as old.
+// Standing is what INFO says of memory, persistence and replication. It is read once a second, for it changes slowly and costs more than counters: it may be as old.
 type Standing struct {
 	Evicted      int64  // evicted_keys, since the server's start; read with every sample
 	UsedMemory   int64  // bytes
@@ -199,9 +183,7 @@ const (
 	Replica = "replica" // INFO has it as slave
 )
 
-// Canary is what became of the connections of a raw socket that listens before
-// it says anything: what a full server tells a client, no library in between.
-// It counts from the start of the run.
+// Canary is what became of the connections of a raw socket that listens before it says anything: what a full server tells a client, no library in between. It counts from the start of the run.
 type Canary struct {
 	Dials       int64  // that came to an end
 	Admitted    int64  // answered a PING
@@ -225,8 +207,7 @@ type Locks struct {
 	IdleError  string        // why OldestIdle is not known
 }
 
-// Monitor is what MONITOR shows of locks in one stretch of listening: requests,
-// never answers.
+// Monitor is what MONITOR shows of locks in one stretch of listening: requests, never answers.
 type Monitor struct {
 	From, To  time.Duration
 	Commands  int64
@@ -260,8 +241,7 @@ type Swarm struct {
 	Oldest      time.Duration // age of the oldest request that a worker has taken up and not finished
 }
 
-// Census is what every worker was doing at one moment, and what Redis said to
-// it: the edges of the wait-for graph.
+// Census is what every worker was doing at one moment, and what Redis said to it: the edges of the wait-for graph.
 type Census struct {
 	At      time.Duration // when it was complete
 	Took    time.Duration // it was begun at At - Took
@@ -275,8 +255,7 @@ type Census struct {
 	Error   string            // Redis did not answer; Locks and Clients are missing
 }
 
-// Foreign is connections of one client that is not part of the run, by its name in
-// CLIENT LIST ("" has none) and its host.
+// Foreign is connections of one client that is not part of the run, by its name in CLIENT LIST ("" has none) and its host.
 type Foreign struct {
 	Name        string `json:"name"`
 	Host        string `json:"host"`
@@ -315,8 +294,7 @@ type Stance struct {
 	RefusedSince time.Duration // when it was given first, with no accepted command since
 }
 
-// Probe is a command that was run once to see what it shows, such as the
-// runbook's, or a change that was made to see what comes of it and taken back.
+// Probe is a command that was run once to see what it shows, such as the runbook's, or a change that was made to see what comes of it and taken back.
 type Probe struct {
 	At, Took  time.Duration
 	Name      string // runbook-monitor or one-more-slot

@@ -21,26 +21,14 @@ import (
 //	zstdcat history.ndjson.zst | jq -nc 'input.op as $names | inputs | select(type == "array") |
 //		[$names, .] | transpose | map({(.[0]): .[1]}) | add'
 //
-// Times are whole microseconds, cut off rather than rounded; -1 stands for
-// Never. A batch's checksum is what lets a reader promise that it never makes
-// up an operation: zstd checks its own only at the end of a frame, too late for
-// a journal that was cut off or has rotted.
+// Times are whole microseconds, cut off rather than rounded; -1 stands for Never. A batch's checksum is what lets a reader promise that it never makes up an operation: zstd checks its own only at the end of a frame, too late for a journal that was cut off or has rotted.
 
 // Schema names the format of the journals that this package writes and reads.
 const Schema = "lockjam/history/v1"
 
-// opColumns names the numbers of an operation's line; the header repeats it, so
-// that a journal explains itself to jq.
+// opColumns names the numbers of an operation's line; the header repeats it, so that a journal explains itself to jq.
 //
-// The end is absolute, so that every line can be placed in time by itself, and
-// lines that follow each other share its leading digits. The other times count
-// back from it, each from the next one that happened: tail from the release to
-// the end, release from the end of the work to the release, hold from the grant
-// to the end of the work, wait from the beginning to the grant, queue from the
-// intention to the beginning. Fence, window and count are
-// steps since the last line of the same tenant, which are nearly always 1, 0
-// and 1. That and the order are what zstd packs best of those measured: 13 to
-// 16 bytes an operation (BenchmarkSize), some 4 less than absolute numbers take.
+// The end is absolute, so that every line can be placed in time by itself, and lines that follow each other share its leading digits. The other times count back from it, each from the next one that happened: tail from the release to the end, release from the end of the work to the release, hold from the grant to the end of the work, wait from the beginning to the grant, queue from the intention to the beginning. Fence, window and count are steps since the last line of the same tenant, which are nearly always 1, 0 and 1. That and the order are what zstd packs best of those measured: 13 to 16 bytes an operation (BenchmarkSize), some 4 less than absolute numbers take.
 var opColumns = [...]string{
 	"ended_us", "tail_us", "release_us", "hold_us", "wait_us", "queue_us",
 	"tries", "worker", "tenant", "outcome", "class", "admitted",
@@ -51,11 +39,9 @@ const (
 	opFields  = len(opColumns)
 	maxMicros = math.MaxInt64 / int64(time.Microsecond)
 
-	// maxLine is the longest line in bytes. Operations take at most 300 of
-	// them; the census of 20,000 workers takes 3 MiB.
+	// maxLine is the longest line in bytes. Operations take at most 300 of them; the census of 20,000 workers takes 3 MiB.
 	maxLine = 8 << 20
-	// batchLines closes a batch early, so that a reader, who must not hand on
-	// what is not checked yet, never holds more than maxBatch lines.
+	// batchLines closes a batch early, so that a reader, who must not hand on what is not checked yet, never holds more than maxBatch lines.
 	batchLines = 8 << 10
 	maxBatch   = 1 << 17
 )
@@ -63,8 +49,7 @@ const (
 // castagnoli has an instruction of its own on current processors.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// toMicros turns an offset into the journal's number: -1 for Never, and room
-// made for it below zero.
+// toMicros turns an offset into the journal's number: -1 for Never, and room made for it below zero.
 func toMicros(t time.Duration) int64 {
 	if t == Never {
 		return -1
@@ -81,8 +66,7 @@ func fromMicros(us int64) (time.Duration, bool) {
 	return time.Duration(us) * time.Microsecond, -maxMicros <= us && us <= maxMicros
 }
 
-// spread keeps -1 free for absence. Negative numbers are rare: a time that runs
-// backwards should not happen, but must not be lost in the evidence if it does.
+// spread keeps -1 free for absence. Negative numbers are rare: a time that runs backwards should not happen, but must not be lost in the evidence if it does.
 func spread(us int64) int64 {
 	if us < 0 {
 		return us - 1
@@ -100,8 +84,7 @@ func gather(us int64) int64 {
 // counters are the last fence, window and count of a tenant.
 type counters struct{ fence, window, count int64 }
 
-// tenants holds the counters of every tenant, from which the next line differs.
-// Tenants are numbered from 0, so a slice serves all but odd ids.
+// tenants holds the counters of every tenant, from which the next line differs. Tenants are numbered from 0, so a slice serves all but odd ids.
 type tenants struct {
 	low  []counters
 	rest map[int32]*counters
@@ -158,8 +141,7 @@ func (t *tenants) appendOp(b []byte, op *Op) []byte {
 	return append(b, ']', '\n')
 }
 
-// appendBack appends how long before base at was, and returns the base of the
-// time before that.
+// appendBack appends how long before base at was, and returns the base of the time before that.
 func appendBack(b []byte, base, at time.Duration) ([]byte, time.Duration) {
 	if at == Never {
 		return append(b, ',', '-', '1'), base
@@ -169,8 +151,7 @@ func appendBack(b []byte, base, at time.Duration) ([]byte, time.Duration) {
 	return strconv.AppendInt(append(b, ','), spread(us), 10), at
 }
 
-// readOp reads the line that appendOp wrote, without its newline. It reports
-// false for anything that appendOp would not have written.
+// readOp reads the line that appendOp wrote, without its newline. It reports false for anything that appendOp would not have written.
 func (t *tenants) readOp(line []byte, op *Op) bool {
 	var v [opFields]int64
 	if !readInts(line, &v) {
@@ -195,8 +176,7 @@ func (t *tenants) readOp(line []byte, op *Op) bool {
 	return true
 }
 
-// readTimes turns the first numbers of a line, as opColumns has them, into
-// offsets: ended, released, worked, granted, begun, intended.
+// readTimes turns the first numbers of a line, as opColumns has them, into offsets: ended, released, worked, granted, begun, intended.
 func readTimes(v *[6]int64) (at [6]time.Duration, ok bool) {
 	at[0], ok = fromMicros(v[0])
 	base := max(int64(at[0]/time.Microsecond), 0)
@@ -214,9 +194,7 @@ func readTimes(v *[6]int64) (at [6]time.Duration, ok bool) {
 	return at, ok
 }
 
-// readInts reads [1,-2,..], written without spaces as appendOp does, into v.
-// It reports false for another form, another length, and a number that does not
-// fit.
+// readInts reads [1,-2,..], written without spaces as appendOp does, into v. It reports false for another form, another length, and a number that does not fit.
 func readInts(line []byte, v *[opFields]int64) bool {
 	if len(line) < 2 || line[0] != '[' || line[len(line)-1] != ']' {
 		return false

@@ -60,8 +60,7 @@ func TestOpLineRoundTrip(t *testing.T) {
 	})
 }
 
-// The longest difference there is, either way. A search at random comes upon it once in
-// thousands of tries.
+// The longest difference there is, either way. A search at random comes upon it once in thousands of tries.
 func TestOpLineKeepsTheLongestDifference(t *testing.T) {
 	const longest = time.Duration(maxMicros) * time.Microsecond
 	for _, want := range []Op{
@@ -76,8 +75,7 @@ func TestOpLineKeepsTheLongestDifference(t *testing.T) {
 	}
 }
 
-// The disk keeps microseconds: each time is cut off by itself, so that a
-// difference is off by less than one, however it is written.
+// The disk keeps microseconds: each time is cut off by itself, so that a difference is off by less than one, however it is written.
 func TestOpLineCutsOffAtMicroseconds(t *testing.T) {
 	nanos := rapid.Custom(func(t *rapid.T) time.Duration {
 		return time.Duration(rapid.Int64Range(-1, math.MaxInt64).Draw(t, "ns"))
@@ -105,8 +103,7 @@ func TestOpLineCutsOffAtMicroseconds(t *testing.T) {
 	})
 }
 
-// Recorded runs are read years later and by other tools: these lines are the
-// format, and a change of one of them is a change of Schema.
+// Recorded runs are read years later and by other tools: these lines are the format, and a change of one of them is a change of Schema.
 func TestLinesStayAsTheyAre(t *testing.T) {
 	var all tenants
 	op := func(op Op) string { return string(all.appendOp(nil, &op)) }

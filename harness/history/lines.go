@@ -7,9 +7,7 @@ import (
 	"time"
 )
 
-// The lines of a journal that are objects. They are rare, so encoding/json will
-// do. Names carry their units and are there for jq; a text that is not UTF-8 is
-// made so.
+// The lines of a journal that are objects. They are rare, so encoding/json will do. Names carry their units and are there for jq; a text that is not UTF-8 is made so.
 
 type headerLine struct {
 	Schema   string    `json:"schema"`
@@ -21,8 +19,7 @@ type headerLine struct {
 	Op       []string  `json:"op"` // opColumns
 }
 
-// otherLine is any line but the header and the operations: one of its fields is
-// set.
+// otherLine is any line but the header and the operations: one of its fields is set.
 type otherLine struct {
 	Sample *sampleLine `json:"sample,omitempty"`
 	Mark   *markLine   `json:"mark,omitempty"`
@@ -32,8 +29,7 @@ type otherLine struct {
 	End    *endLine    `json:"end,omitempty"`
 }
 
-// batchLine closes a batch: how many lines it has, without this one, and their
-// checksum, newlines included.
+// batchLine closes a batch: how many lines it has, without this one, and their checksum, newlines included.
 type batchLine struct {
 	Lines  int64  `json:"lines"`
 	CRC32C uint32 `json:"crc32c"`

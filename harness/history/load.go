@@ -16,10 +16,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// History is a whole run in memory: what signals and the judge work on. Ops are
-// in the order of Ended, samples and marks in the order of At; of the same moment,
-// the operations of one worker, the samples and the marks are each in the order
-// in which they were recorded.
+// History is a whole run in memory: what signals and the judge work on. Ops are in the order of Ended, samples and marks in the order of At; of the same moment, the operations of one worker, the samples and the marks are each in the order in which they were recorded.
 type History struct {
 	Header  Header
 	Ops     []Op
@@ -28,14 +25,11 @@ type History struct {
 	Census  []Census
 	Probes  []Probe
 
-	// Truncated says that the journal does not end as Close ends one: the
-	// process was killed, the disk was full, or the file was cut or damaged
-	// since. What is here was recorded; something may be missing at the end.
+	// Truncated says that the journal does not end as Close ends one: the process was killed, the disk was full, or the file was cut or damaged since. What is here was recorded; something may be missing at the end.
 	Truncated bool
 }
 
-// Visitor is told what Each reads. A nil func skips its kind. The pointers are
-// good until the func returns.
+// Visitor is told what Each reads. A nil func skips its kind. The pointers are good until the func returns.
 type Visitor struct {
 	Op     func(*Op)
 	Sample func(*Sample)
@@ -44,8 +38,7 @@ type Visitor struct {
 	Probe  func(*Probe)
 }
 
-// Load reads the journal at path into memory, some 80 bytes per operation. It
-// fails as Each does.
+// Load reads the journal at path into memory, some 80 bytes per operation. It fails as Each does.
 func Load(path string) (*History, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -62,9 +55,7 @@ func LoadFrom(f *os.File) (*History, error) {
 	if err != nil {
 		return nil, fmt.Errorf("history: %w", err)
 	}
-	// An operation takes 11 to 16 bytes on disk. To grow step by step would copy
-	// each several times, and room that is not used costs no memory; but a large
-	// file may be anything.
+	// An operation takes 11 to 16 bytes on disk. To grow step by step would copy each several times, and room that is not used costs no memory; but a large file may be anything.
 	h.Ops = make([]Op, 0, min(info.Size()/11, 1<<22))
 	h.Header, h.Truncated, err = EachFrom(f, Visitor{
 		Op:     func(op *Op) { h.Ops = append(h.Ops, *op) },
@@ -83,15 +74,9 @@ func LoadFrom(f *os.File) (*History, error) {
 	return h, nil
 }
 
-// Each reads the journal at path in little memory and tells v what is in it, in
-// the order of the disk, which is nearly that of time; within a batch of some
-// thousand lines, operations come before samples and those before marks.
+// Each reads the journal at path in little memory and tells v what is in it, in the order of the disk, which is nearly that of time; within a batch of some thousand lines, operations come before samples and those before marks.
 //
-// What it tells has been checked: of a journal that was cut off or damaged it
-// reads the part before that, returns truncated and no error. An error, which
-// names the path, means that there was nothing to read: no file, no journal,
-// one of another schema, or one without as much as a header; or that there was too
-// much, which is [ErrTooLong].
+// What it tells has been checked: of a journal that was cut off or damaged it reads the part before that, returns truncated and no error. An error, which names the path, means that there was nothing to read: no file, no journal, one of another schema, or one without as much as a header; or that there was too much, which is [ErrTooLong].
 func Each(path string, v Visitor) (h Header, truncated bool, err error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -130,8 +115,7 @@ func unpack(src io.Reader, v Visitor) (Header, bool, error) {
 	return h, truncated, err
 }
 
-// faultReader remembers why src could not be read, so that a fault of the disk
-// is not taken for the journal's end.
+// faultReader remembers why src could not be read, so that a fault of the disk is not taken for the journal's end.
 type faultReader struct {
 	src io.Reader
 	err error
@@ -145,8 +129,7 @@ func (f *faultReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// read reads the lines of a journal. It stops at the first thing that is not as
-// it should be.
+// read reads the lines of a journal. It stops at the first thing that is not as it should be.
 func read(src io.Reader, v Visitor) (h Header, truncated bool, err error) {
 	in := &lineReader{src: bufio.NewReaderSize(src, 64<<10)}
 	first, err := in.line()
@@ -177,16 +160,14 @@ func read(src io.Reader, v Visitor) (h Header, truncated bool, err error) {
 		return h, false, errors.New("cut off or damaged before its header was complete: nothing can be read")
 	}
 	if !truncated {
-		// The last line is not the end if there is more, or if the stream's own
-		// checksum is missing.
+		// The last line is not the end if there is more, or if the stream's own checksum is missing.
 		_, err = in.src.ReadByte()
 		truncated = err != io.EOF
 	}
 	return h, truncated, nil
 }
 
-// lineReader reads lines of at most maxLine bytes, in little memory as long as
-// they are short.
+// lineReader reads lines of at most maxLine bytes, in little memory as long as they are short.
 type lineReader struct {
 	src  *bufio.Reader
 	long []byte
@@ -343,9 +324,7 @@ func (b *batch) check(l *batchLine) bool {
 	return true
 }
 
-// sortByEnd sorts ops by Ended, stably. A journal is nearly in order: an
-// operation is recorded as it ends, so what is out of place is so by little, and
-// to insert it is cheaper than to sort. A journal in disorder is sorted.
+// sortByEnd sorts ops by Ended, stably. A journal is nearly in order: an operation is recorded as it ends, so what is out of place is so by little, and to insert it is cheaper than to sort. A journal in disorder is sorted.
 func sortByEnd(ops []Op) {
 	budget := 16 * len(ops) // operations that may be moved
 	for i := 1; i < len(ops); i++ {

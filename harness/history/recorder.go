@@ -14,14 +14,11 @@ const (
 	// flushEvery is short of 250 ms, the most that a killed process may lose.
 	flushEvery = 200 * time.Millisecond
 
-	// shards keep workers out of each other's way. One buffer for all costs as
-	// little on an idle machine, but on a busy one, where the holder of its
-	// mutex may be descheduled, half a microsecond per operation.
+	// shards keep workers out of each other's way. One buffer for all costs as little on an idle machine, but on a busy one, where the holder of its mutex may be descheduled, half a microsecond per operation.
 	shards   = 8
 	chunkOps = 512 // operations that a shard hands over together
 
-	// maxBacklog bounds what waits for the disk, in bytes of memory: some
-	// 800,000 operations.
+	// maxBacklog bounds what waits for the disk, in bytes of memory: some 800,000 operations.
 	maxBacklog = 64 << 20
 	maxChunks  = maxBacklog / chunkSize
 	chunkSize  = int(unsafe.Sizeof(chunk{}))
@@ -46,12 +43,9 @@ type shard struct {
 	_        [64]byte // a cache line of its own for every mutex
 }
 
-// Recorder writes a journal while the run goes on. All its methods may be
-// called from many goroutines.
+// Recorder writes a journal while the run goes on. All its methods may be called from many goroutines.
 //
-// Op copies its operation into a buffer of its worker's shard. A goroutine of
-// the recorder's own merges, encodes, packs and writes what is there: for the
-// caller, copying costs a quarter of encoding.
+// Op copies its operation into a buffer of its worker's shard. A goroutine of the recorder's own merges, encodes, packs and writes what is there: for the caller, copying costs a quarter of encoding.
 type Recorder struct {
 	journal *journal
 	failed  chan struct{}
@@ -73,9 +67,7 @@ type Recorder struct {
 	err     error // the first
 }
 
-// Create makes a journal at path, whose folder must exist, and writes h to it;
-// h.Schema is filled in. A journal is evidence: where there is a file already,
-// Create leaves it alone and fails.
+// Create makes a journal at path, whose folder must exist, and writes h to it; h.Schema is filled in. A journal is evidence: where there is a file already, Create leaves it alone and fails.
 func Create(path string, h Header) (*Recorder, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
@@ -100,8 +92,7 @@ func record(f *os.File, h Header, limit int) (*Recorder, error) {
 	return r, nil
 }
 
-// newRecorder makes a recorder without its writer. The limit, in chunks, must
-// be shards or more.
+// newRecorder makes a recorder without its writer. The limit, in chunks, must be shards or more.
 func newRecorder(j *journal, limit int) *Recorder {
 	r := &Recorder{
 		journal: j,
@@ -118,10 +109,7 @@ func newRecorder(j *journal, limit int) *Recorder {
 	return r
 }
 
-// Op records op. It costs its caller a copy, never waits for the disk and
-// allocates nothing once the buffers are there. When the disk falls so far
-// behind that 64 MiB wait for it, or after a write error, the operation is lost,
-// and counted so: see Failed and Err.
+// Op records op. It costs its caller a copy, never waits for the disk and allocates nothing once the buffers are there. When the disk falls so far behind that 64 MiB wait for it, or after a write error, the operation is lost, and counted so: see Failed and Err.
 func (r *Recorder) Op(op Op) {
 	s := &r.shards[uint32(op.Worker)%shards]
 	s.mu.Lock()
@@ -160,8 +148,7 @@ func (r *Recorder) Probe(p Probe) {
 	r.line(line, err)
 }
 
-// Failed is closed at the first error, so that a run can stop rather than go on
-// without its evidence. Err says what it was.
+// Failed is closed at the first error, so that a run can stop rather than go on without its evidence. Err says what it was.
 func (r *Recorder) Failed() <-chan struct{} { return r.failed }
 
 // Err returns the first error and what it cost; nil as long as nothing is lost.
@@ -181,9 +168,7 @@ func (r *Recorder) Err() error {
 	return fmt.Errorf("history: %w (%d operations not written, %d records refused)", err, waiting, refused)
 }
 
-// Close writes what is left, syncs and closes the file, and returns the first
-// error of all, as Err does. It waits for the disk. What is recorded after it is
-// refused. Closing again changes nothing and returns Err.
+// Close writes what is left, syncs and closes the file, and returns the first error of all, as Err does. It waits for the disk. What is recorded after it is refused. Closing again changes nothing and returns Err.
 func (r *Recorder) Close() error {
 	r.mu.Lock()
 	first := !r.closing
@@ -197,8 +182,7 @@ func (r *Recorder) Close() error {
 	return r.Err()
 }
 
-// handOver sets the full chunk of s aside for the writer, and reports whether
-// there was another to go on with. The caller holds the lock of s.
+// handOver sets the full chunk of s aside for the writer, and reports whether there was another to go on with. The caller holds the lock of s.
 func (r *Recorder) handOver(s *shard) bool {
 	next := r.spare()
 	if next == nil {
@@ -313,9 +297,7 @@ func (r *Recorder) write(w *work, flush bool) {
 	}
 }
 
-// take moves what waits into w. It holds all shards at once, for some
-// microseconds: what it leaves behind is then later than what it takes, and a
-// journal that ends here has no holes.
+// take moves what waits into w. It holds all shards at once, for some microseconds: what it leaves behind is then later than what it takes, and a journal that ends here has no holes.
 func (r *Recorder) take(w *work) {
 	for i := range r.shards {
 		r.shards[i].mu.Lock()
@@ -323,8 +305,7 @@ func (r *Recorder) take(w *work) {
 	for i := range r.shards {
 		s := &r.shards[i]
 		if s.cur.n > 0 {
-			// With none to spare it is the disk that is behind: the chunk's turn
-			// will come.
+			// With none to spare it is the disk that is behind: the chunk's turn will come.
 			if next := r.spare(); next != nil {
 				s.full = append(s.full, s.cur)
 				s.cur = next

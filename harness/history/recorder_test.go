@@ -305,8 +305,7 @@ func TestLongestLine(t *testing.T) {
 	}
 }
 
-// A pipe that nobody reads is a disk that has stopped: recording must go on for
-// its callers, in bounded memory, and say what was lost.
+// A pipe that nobody reads is a disk that has stopped: recording must go on for its callers, in bounded memory, and say what was lost.
 func TestDiskTooSlow(t *testing.T) {
 	const limit = 3 * shards
 	out, in, err := os.Pipe()
@@ -385,8 +384,7 @@ func TestTooManyMarks(t *testing.T) {
 	}
 }
 
-// recordUntilKilled records and says on stdout, from time to time, how many
-// operations it had recorded a while ago.
+// recordUntilKilled records and says on stdout, from time to time, how many operations it had recorded a while ago.
 func recordUntilKilled(path string) {
 	r, err := Create(path, Header{Scenario: "killed"})
 	if err != nil {
@@ -403,8 +401,7 @@ func recordUntilKilled(path string) {
 	}
 }
 
-// SIGKILL leaves no time for anything: what is older than 250 ms must be there
-// already.
+// SIGKILL leaves no time for anything: what is older than 250 ms must be there already.
 func TestKilled(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {

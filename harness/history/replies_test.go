@@ -42,8 +42,7 @@ func TestScrubReply(t *testing.T) {
 	}
 }
 
-// A server may answer with any prefix: few are counted by themselves, those of Redis
-// always.
+// A server may answer with any prefix: few are counted by themselves, those of Redis always.
 func TestRepliesAreBounded(t *testing.T) {
 	r := Replies{}
 	for i := range 100 {

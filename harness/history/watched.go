@@ -1,7 +1,6 @@
 package history
 
-// What is watched beside INFO, as it stands in a sample of the journal, and the
-// probes.
+// What is watched beside INFO, as it stands in a sample of the journal, and the probes.
 
 type canaryLine struct {
 	Dials       int64  `json:"dials"`

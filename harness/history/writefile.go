@@ -10,9 +10,7 @@ import (
 	"runtime"
 )
 
-// WriteFile puts data into the file at path, whole or not at all: whoever reads
-// it, even after a power cut, finds the old file or the new one. The folder must
-// exist. Its permissions are 0666 less the umask.
+// WriteFile puts data into the file at path, whole or not at all: whoever reads it, even after a power cut, finds the old file or the new one. The folder must exist. Its permissions are 0666 less the umask.
 func WriteFile(path string, data []byte) error {
 	dir, name := filepath.Split(path)
 	if dir == "" {
@@ -26,8 +24,7 @@ func WriteFile(path string, data []byte) error {
 	return WriteFileIn(root, name, data)
 }
 
-// WriteFileIn is WriteFile within a folder, out of which no link leads it: a run
-// folder may come from anywhere.
+// WriteFileIn is WriteFile within a folder, out of which no link leads it: a run folder may come from anywhere.
 func WriteFileIn(root *os.Root, name string, data []byte) error {
 	if err := replace(root, name, data); err != nil {
 		return fmt.Errorf("history: writing %s: %w", filepath.Join(root.Name(), name), err)
@@ -56,8 +53,7 @@ func replace(root *os.Root, name string, data []byte) error {
 	return syncDir(root.Open(cmp.Or(dir, ".")))
 }
 
-// syncDir makes the names in a folder last, which it takes as Open returned it.
-// Windows has no such call and keeps them by itself.
+// syncDir makes the names in a folder last, which it takes as Open returned it. Windows has no such call and keeps them by itself.
 func syncDir(d *os.File, err error) error {
 	if err != nil {
 		return err

@@ -27,15 +27,13 @@ type journal struct {
 	crc     uint32
 }
 
-// begin writes the header to f and out of the process: from then on the file can
-// be read.
+// begin writes the header to f and out of the process: from then on the file can be read.
 func begin(f *os.File, h Header) (*journal, error) {
 	header, err := encodeHeader(h)
 	if err != nil {
 		return nil, err
 	}
-	// One goroutine, little memory. The fastest level packs these lines as well
-	// as the default one does.
+	// One goroutine, little memory. The fastest level packs these lines as well as the default one does.
 	packer, err := zstd.NewWriter(f, zstd.WithEncoderLevel(zstd.SpeedFastest),
 		zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(256<<10), zstd.WithLowerEncoderMem(true))
 	if err != nil {
@@ -55,8 +53,7 @@ func (j *journal) write(w *work) error {
 			return err
 		}
 	}
-	// What the shards took apart is put together again, by Ended: lines in order
-	// are smaller, and quicker to sort for who reads them.
+	// What the shards took apart is put together again, by Ended: lines in order are smaller, and quicker to sort for who reads them.
 	var chunks, next [shards]int
 	var heads [shards]*Op
 	advance := func(i int) {
@@ -131,8 +128,7 @@ func (j *journal) flush() error {
 	return j.packer.Flush()
 }
 
-// close writes what is left and, if the journal is whole, its last line. It
-// closes the file even where that fails.
+// close writes what is left and, if the journal is whole, its last line. It closes the file even where that fails.
 func (j *journal) close(whole bool, ops int64) error {
 	err := j.flush()
 	if err == nil && whole {
