@@ -128,7 +128,7 @@ func (j *judge) allowedFrom(a, b history.Census) time.Duration {
 			}
 		}
 	}
-	stood := make(map[int32]history.Stance, len(a.Workers))
+	stood := make(map[int32]history.WorkerState, len(a.Workers))
 	for _, w := range a.Workers {
 		stood[w.Worker] = w
 	}
@@ -185,10 +185,10 @@ func (j *judge) unaware(a, b history.Census) map[int32]bool {
 	if j.sc.Swarm.Lock.Verify || timeout <= 0 || b.At-b.Took-a.At <= timeout {
 		return unaware
 	}
-	own := func(w history.Stance, c history.Census) bool {
+	own := func(w history.WorkerState, c history.Census) bool {
 		return w.State == swarm.Waiting.String() && w.Token != "" && c.Locks[w.Lock] == w.Token
 	}
-	was := make(map[int32]history.Stance, len(a.Workers))
+	was := make(map[int32]history.WorkerState, len(a.Workers))
 	for _, w := range a.Workers {
 		was[w.Worker] = w
 	}
@@ -280,7 +280,7 @@ func (d *drawing) turn(client string) int {
 }
 
 // worker draws what one living worker holds and waits for.
-func (d *drawing) worker(w history.Stance) {
+func (d *drawing) worker(w history.WorkerState) {
 	p := waitgraph.Process{Name: fmt.Sprintf("worker %d", w.Worker)}
 	if w.Refused != "" {
 		p.Refused = &waitgraph.Refusal{Reply: w.Refused, Since: w.RefusedSince}
@@ -338,7 +338,7 @@ func (d *drawing) worker(w history.Stance) {
 // a wait for a slot as well would be a claim that nothing backs. Who has a turn
 // for the command that is under way is drawn as if it waited for one, which is
 // then among those that nobody is known to hold.
-func (d *drawing) goOn(w history.Stance) []waitgraph.Edge {
+func (d *drawing) goOn(w history.WorkerState) []waitgraph.Edge {
 	switch {
 	case w.Shared && !w.Kept:
 		return []waitgraph.Edge{{Resource: d.turn(w.Client), Units: 1, Since: w.Since}}
@@ -353,7 +353,7 @@ func (d *drawing) goOn(w history.Stance) []waitgraph.Edge {
 // kept has a connection, so there are as many of these as kept turns at least,
 // and Redis must list just as many under the client's name: that is how Redis
 // bears the turns out, of which it knows nothing itself.
-func (d *drawing) sharedSlots(workers []history.Stance) {
+func (d *drawing) sharedSlots(workers []history.WorkerState) {
 	connected, kept := map[string]int{}, map[string]int{}
 	for _, w := range workers {
 		if !w.Shared {

@@ -263,9 +263,9 @@ func (j *judge) busiest(in span) (at time.Duration, share float64) {
 			first, stolen = i+1, 0
 			continue
 		}
-		stolen += s.Stolen
+		stolen += s.SchedDelay
 		for s.At-samples[first].At > window {
-			stolen -= samples[first].Stolen
+			stolen -= samples[first].SchedDelay
 			first++
 		}
 		if v := stolen.Seconds() / window.Seconds(); v > share {

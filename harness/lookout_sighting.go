@@ -244,7 +244,7 @@ func (s *Sighting) canary(samples []history.Sample) {
 		before = *c
 	}
 	if c := s.Canary; c != nil {
-		*c = CanarySighted{c.Last, before.Dials, before.Admitted, before.Refused, before.Cut, before.Silent, before.Unreachable, before.Words, before.Error}
+		*c = CanarySighted{c.Last, before.Dials, before.Admitted, before.Refused, before.Cut, before.Silent, before.Unreachable, before.LastRefusal, before.Error}
 	}
 }
 

@@ -44,7 +44,7 @@ func (a *armRun) probe(ctx context.Context) error {
 // pattern has no special characters, so grep's work is done here: that tells what
 // redis-cli printed from what grep let through.
 func (a *armRun) runbookMonitor(ctx context.Context, length time.Duration) history.Probe {
-	p := history.Probe{At: a.elapsed(), Name: history.RunbookMonitor, Did: `redis-cli monitor | grep "SET lock:"`}
+	p := history.Probe{At: a.elapsed(), Name: history.RunbookMonitor, Command: `redis-cli monitor | grep "SET lock:"`}
 	console, ok := a.server.(server.Console)
 	if !ok {
 		p.Error = server.ErrNoConsole.Error()
@@ -59,10 +59,10 @@ func (a *armRun) runbookMonitor(ctx context.Context, length time.Duration) histo
 		p.Error = err.Error()
 		return p
 	}
-	p.Did = typed + ` | grep "SET lock:"`
-	p.Lines, p.Matches, p.Said = printed.lines, printed.matches, strings.TrimSpace(string(printed.head))
-	p.Connected = strings.HasPrefix(p.Said, "OK")
-	if p.Said == "" && bounded.Err() != nil { // what is turned away is told so
+	p.Command = typed + ` | grep "SET lock:"`
+	p.Lines, p.Matches, p.Output = printed.lines, printed.matches, strings.TrimSpace(string(printed.head))
+	p.Connected = strings.HasPrefix(p.Output, "OK")
+	if p.Output == "" && bounded.Err() != nil { // what is turned away is told so
 		p.Error = fmt.Sprintf("redis-cli was not answered within %v", length)
 	}
 	return p
@@ -109,13 +109,13 @@ func (a *armRun) oneMoreSlot(ctx context.Context, length time.Duration) history.
 	if a.attached() { // it may be cut short with the limit raised
 		a.undo = append(a.undo, func(ctx context.Context) error { return set(ctx, limit) })
 	}
-	p.Did = fmt.Sprintf("CONFIG SET maxclients %d", limit+1)
+	p.Command = fmt.Sprintf("CONFIG SET maxclients %d", limit+1)
 	before := a.swarm.Snapshot()
 	if err := set(asking, limit+1); err != nil {
 		p.Error = err.Error()
 		return p
 	}
-	p.Connected, p.Said = true, "OK"
+	p.Connected, p.Output = true, "OK"
 	timer := time.NewTimer(length)
 	defer timer.Stop()
 	select {
@@ -181,14 +181,14 @@ func (j *judge) probes() {
 	moved := int64(0) // in the probe before, which lasts as long and changes nothing
 	for _, p := range j.h.Probes {
 		r := Probe{
-			Name: p.Name, Did: p.Did, AtMS: millis(p.At), TookMS: millis(p.Took), Connected: p.Connected, Lines: p.Lines,
-			Matches: p.Matches, Grants: p.Grants, Releases: p.Releases, Said: p.Said, Failed: p.Error,
+			Name: p.Name, Did: p.Command, AtMS: millis(p.At), TookMS: millis(p.Took), Connected: p.Connected, Lines: p.Lines,
+			Matches: p.Matches, Grants: p.Grants, Releases: p.Releases, Said: p.Output, Failed: p.Error,
 		}
 		switch {
 		case p.Error != "":
 			r.Because = "It could not be done: " + p.Error + "."
 		case p.Name == history.RunbookMonitor && !p.Connected:
-			r.Because = fmt.Sprintf("It could not connect, and grep printed nothing: redis-cli said %q.", firstLine(p.Said))
+			r.Because = fmt.Sprintf("It could not connect, and grep printed nothing: redis-cli said %q.", firstLine(p.Output))
 		case p.Name == history.RunbookMonitor:
 			r.Because = fmt.Sprintf("It connected; of %d lines that MONITOR printed grep let %d through.", p.Lines, p.Matches)
 		case p.Grants+p.Releases == 0:
