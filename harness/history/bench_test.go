@@ -12,12 +12,11 @@ import (
 	"time"
 )
 
-// realistic simulates what the harness records: workers take turns at their
-// tenant's lock in cycles of some 14 ms, with jitter everywhere, times to the
-// nanosecond and in the order in which operations end.
+// realistic simulates a recording: workers take turns at their tenant's lock in cycles of some 14
+// ms, with jitter everywhere, times in nanoseconds, operations in the order in which they end.
 func realistic(n, workers, tenantsN int) []Op {
 	rnd := rand.New(rand.NewPCG(1, 2))
-	// Half of what varies is bounded, half has a tail, as latencies do.
+	// Half of the variation is bounded, half has a tail, as latencies do.
 	around := func(mean time.Duration) time.Duration {
 		return time.Duration(float64(mean) * (0.6 + 0.4*rnd.Float64() + 0.2*rnd.ExpFloat64()))
 	}
@@ -29,7 +28,8 @@ func realistic(n, workers, tenantsN int) []Op {
 	all := make([]tenant, tenantsN)
 	var next arrivals
 	for i := range workers {
-		heap.Push(&next, Op{Worker: int32(i), Tenant: int32(i % tenantsN), Intended: time.Duration(rnd.Int64N(int64(14 * time.Millisecond)))})
+		heap.Push(&next, Op{Worker: int32(i), Tenant: int32(i % tenantsN),
+			Intended: time.Duration(rnd.Int64N(int64(14 * time.Millisecond)))})
 	}
 	ops := make([]Op, 0, n)
 	for len(ops) < n {
@@ -69,8 +69,8 @@ func (a *arrivals) Pop() any {
 	return x
 }
 
-// saved writes ops through the journal itself, with a flush as often as a run at
-// their pace would have, and returns the file's path and size.
+// saved writes ops through a real journal, with flushes as often as a run at the pace of ops would
+// have, and returns the file's path and size.
 func saved(tb testing.TB, ops []Op) (path string, size int64) {
 	tb.Helper()
 	path = filepath.Join(tb.TempDir(), "history.ndjson.zst")
@@ -83,22 +83,22 @@ func saved(tb testing.TB, ops []Op) (path string, size int64) {
 		tb.Fatal(err)
 	}
 	r := newRecorder(j, maxChunks)
-	var w work
+	w := writer{r: r}
 	due := flushEvery
 	for _, op := range ops {
 		if op.Ended >= due {
 			due = op.Ended + flushEvery
-			r.write(&w, true)
+			w.write(true)
 		}
 		r.Op(op)
 		select {
 		case <-r.wake:
-			r.write(&w, false)
+			w.write(false)
 		default:
 		}
 	}
-	r.write(&w, true)
-	r.end()
+	w.write(true)
+	w.finish()
 	if r.err != nil {
 		tb.Fatal(r.err)
 	}
@@ -109,16 +109,16 @@ func saved(tb testing.TB, ops []Op) (path string, size int64) {
 	return path, info.Size()
 }
 
-// BenchmarkRecord is what Op costs its caller. A busy loop outruns any Redis a
-// hundredfold, and any disk, so the writer here throws away what it takes over;
-// BenchmarkWrite is its part.
+// BenchmarkRecord measures the cost of Op for its caller. A busy loop is a hundred times faster
+// than any Redis, and faster than any disk, so the writer here discards its input; BenchmarkWrite
+// measures the writer.
 func BenchmarkRecord(b *testing.B) {
 	ops := realistic(1<<14, 96, 4)
 	for _, callers := range []int{1, 2, 32, 1000} {
 		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
 			r := newRecorder(nil, 1<<30)
 			var one sync.Mutex
-			var w work
+			w := writer{r: r}
 			discard := func() {
 				if !one.TryLock() {
 					return
@@ -126,8 +126,8 @@ func BenchmarkRecord(b *testing.B) {
 				defer one.Unlock()
 				select {
 				case <-r.wake:
-					r.take(&w)
-					r.giveBack(&w)
+					w.collect()
+					w.recycle()
 				default:
 				}
 			}
@@ -155,8 +155,8 @@ func BenchmarkRecord(b *testing.B) {
 	}
 }
 
-// BenchmarkWrite is what an operation costs altogether, but for the copy: to
-// encode, pack and write it, in the background.
+// BenchmarkWrite measures the background cost of an operation, excluding the copy: encoding,
+// compressing and writing.
 func BenchmarkWrite(b *testing.B) {
 	ops := realistic(200_000, 96, 4)
 	b.ReportAllocs()
@@ -204,8 +204,7 @@ func BenchmarkEach(b *testing.B) {
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "ops/s")
 }
 
-// BenchmarkSize reports how many bytes an operation takes on disk, at the pace
-// that the operations themselves have.
+// BenchmarkSize reports the bytes that an operation takes on disk, at the pace of the operations.
 func BenchmarkSize(b *testing.B) {
 	for _, c := range []struct{ workers, tenants int }{{16, 4}, {96, 4}, {96, 32}, {1000, 4}, {10000, 20}} {
 		b.Run(fmt.Sprintf("workers=%d/tenants=%d", c.workers, c.tenants), func(b *testing.B) {

@@ -7,39 +7,39 @@ import (
 	"unsafe"
 )
 
-// MaxOps and MaxMemory bound the history that is read. A journal packs so well that one of
-// a few hundred kilobytes may hold more than memory does: 49 million equal operations take
-// 212 KB. Of what lockjam records itself, the whole catalogue has 0.1 million operations,
-// and ten minutes at 10,000 decisions a second have 6 million.
+// MaxOps and MaxMemory bound the histories that are read. Journals compress so well that a few
+// hundred kilobytes can hold more than fits into memory: 49 million equal operations take 212 KB.
+// For comparison, all recordings of the whole catalogue have 0.1 million operations, and ten
+// minutes at 10,000 decisions a second have 6 million.
 const (
 	MaxOps    = 10_000_000
-	MaxMemory = 3 << 30 // bytes, of operations, samples, marks, censuses and probes together
+	MaxMemory = 3 << 30 // bytes, for operations, samples, marks, censuses and probes together
 )
 
-// ErrTooLong says that a history has more than MaxOps operations, or would take more than
-// MaxMemory. It counts as damaged: nothing of it is judged.
+// ErrTooLong means that a history has more than MaxOps operations or would take more than
+// MaxMemory. Such a history counts as damaged: nothing of it is judged.
 var ErrTooLong = errors.New("the history is too long")
 
-// bounds are on one journal that is read.
+// bounds is what remains for one journal that is being read.
 type bounds struct{ ops, memory int64 }
 
-var readBounds = bounds{ops: MaxOps, memory: MaxMemory} // a variable for the tests alone
+var readBounds = bounds{ops: MaxOps, memory: MaxMemory} // a variable only for tests
 
-// What a line takes in memory, in bytes, about.
+// Approximate memory per line, in bytes.
 const (
 	opCost     = int64(unsafe.Sizeof(Op{}))
-	objectCost = int64(unsafe.Sizeof(Stance{})) // the largest that an empty {} becomes many of
-	entryCost  = 64                             // of a map, besides its text
+	objectCost = int64(unsafe.Sizeof(WorkerState{})) // the largest struct of which a line may have many empty {}
+	entryCost  = 64                                  // of a map, excluding its text
 )
 
-// costOf is known before an object is decoded, but for the entries of its maps.
+// costOf estimates, before decoding, the memory of an object, excluding the entries of its maps.
 func costOf(object []byte) int64 {
 	objects := bytes.Count(object, []byte("{")) + bytes.Count(object, []byte("null"))
 	return int64(len(object)) + objectCost*int64(objects)
 }
 
-// entries counts those of the maps of an object.
-func (l *otherLine) entries() int64 {
+// entries returns the number of map entries of an object.
+func (l *objectLine) entries() int64 {
 	switch {
 	case l.Census != nil:
 		return int64(len(l.Census.Locks) + len(l.Census.Clients))
@@ -49,7 +49,7 @@ func (l *otherLine) entries() int64 {
 	return 0
 }
 
-// spend counts what a line takes, and returns an error once it is too much.
+// spend deducts the cost of a line, and returns ErrTooLong once a bound is exceeded.
 func (b *bounds) spend(ops, memory int64) error {
 	b.ops -= ops
 	b.memory -= memory

@@ -15,8 +15,8 @@ func bound(t *testing.T, b bounds) {
 	t.Cleanup(func() { readBounds = was })
 }
 
-// A journal that exceeds a bound has an error of its own in every reader, and
-// what is just as long is read whole.
+// Every reader returns ErrTooLong for a journal that exceeds a bound, and reads a journal of
+// exactly that size completely.
 func TestTooLong(t *testing.T) {
 	const n = 1000
 	path := filepath.Join(t.TempDir(), "history")
@@ -27,7 +27,7 @@ func TestTooLong(t *testing.T) {
 	for range n {
 		r.Op(Op{Worker: 1})
 	}
-	r.Census(Census{Workers: make([]Stance, n)})
+	r.Census(Census{Workers: make([]WorkerState, n)})
 	names := map[string]int64{}
 	for i := range n {
 		names[strconv.Itoa(i)] = 1
@@ -43,7 +43,8 @@ func TestTooLong(t *testing.T) {
 		{bounds{ops: n, memory: MaxMemory}, ""},
 		{bounds{ops: n - 1, memory: MaxMemory}, "at most 999 operations"},
 		{bounds{ops: n, memory: n * (opCost + objectCost)}, "at most 0 MiB of memory"},
-		{bounds{ops: n, memory: n * (opCost + objectCost + 70)} /* the text has room, the map has not */, "at most 0 MiB of memory"},
+		{bounds{ops: n, memory: n * (opCost + objectCost + 70)}, /* room for the text, not for the map */
+			"at most 0 MiB of memory"},
 		{bounds{ops: n, memory: n * (opCost + objectCost + 200)}, ""},
 	} {
 		bound(t, c.bounds)
@@ -55,16 +56,17 @@ func TestTooLong(t *testing.T) {
 			t.Errorf("%+v: %d operations, %d censuses, truncated %v", c.bounds, len(h.Ops), len(h.Census), h.Truncated)
 		}
 		ops := 0
-		if _, _, err := Each(path, Visitor{Op: func(*Op) { ops++ }}); c.why != "" && c.memory == MaxMemory && !errors.Is(err, ErrTooLong) {
+		if _, _, err := Each(path, Visitor{Op: func(*Op) { ops++ }}); c.why != "" && c.memory == MaxMemory &&
+			!errors.Is(err, ErrTooLong) {
 			t.Errorf("%+v: Each: %v", c.bounds, err)
 		}
 		if int64(ops) > c.ops {
-			t.Errorf("%+v: told of %d operations", c.bounds, ops)
+			t.Errorf("%+v: %d operations passed on", c.bounds, ops)
 		}
 	}
 }
 
-// A million operations, and ten minutes of censuses of a thousand workers, are read.
+// A million operations, and ten minutes of censuses of a thousand workers, are within the bounds.
 func TestRoomForLongRuns(t *testing.T) {
 	const stance = 130 // bytes of a worker in a census, measured
 	census := costOf([]byte(strings.Repeat("{"+strings.Repeat("x", stance), 1000)))
@@ -73,8 +75,8 @@ func TestRoomForLongRuns(t *testing.T) {
 	}
 }
 
-// What is short in the journal and large in memory is counted by what it becomes.
-func TestCostOfWhatIsShort(t *testing.T) {
+// Objects that are short in the journal and large in memory are counted by their size in memory.
+func TestCostOfEmptyObjects(t *testing.T) {
 	for _, short := range []string{"{},{}", "null,null"} {
 		if got := costOf([]byte(short)); got < 2*objectCost {
 			t.Errorf("%s costs %d bytes; want %d at least", short, got, 2*objectCost)

@@ -1,13 +1,13 @@
 package history
 
-// censusLine is a census in the journal. A worker is a line of its own in a
-// table rather than an object: there may be thousands, several times a second.
+// censusLine is a census in the journal. Workers are a list in it rather than lines of their own:
+// there may be thousands, several times a second.
 type censusLine struct {
 	At      int64             `json:"at_us"`
 	Took    int64             `json:"took_us"`
 	Before  [3]int64          `json:"before"` // grants, releases, attempts
 	After   [3]int64          `json:"after"`
-	Workers []stanceLine      `json:"workers"`
+	Workers []workerStateLine `json:"workers"`
 	Locks   map[string]string `json:"locks,omitempty"`
 	Clients map[string]int64  `json:"clients,omitempty"`
 	Foreign []Foreign         `json:"foreign,omitempty"`
@@ -15,7 +15,7 @@ type censusLine struct {
 	Error   string            `json:"error,omitempty"`
 }
 
-type stanceLine struct {
+type workerStateLine struct {
 	Worker    int32  `json:"worker"`
 	State     string `json:"state"`
 	Lock      string `json:"lock,omitempty"`
@@ -45,10 +45,10 @@ func encodeCensus(c Census) ([]byte, error) {
 	l := censusLine{
 		At: toMicros(c.At), Took: toMicros(c.Took), Before: c.Before.array(), After: c.After.array(),
 		Locks: c.Locks, Clients: c.Clients, Foreign: c.Foreign, Slots: c.Slots, Error: c.Error,
-		Workers: make([]stanceLine, len(c.Workers)),
+		Workers: make([]workerStateLine, len(c.Workers)),
 	}
 	for i, w := range c.Workers {
-		l.Workers[i] = stanceLine{
+		l.Workers[i] = workerStateLine{
 			Worker: w.Worker, State: w.State, Lock: w.Lock, Token: w.Token, Since: toMicros(w.Since),
 			Client: w.Client, Connected: w.Connected, Opened: toMicros(w.Opened), Shared: w.Shared,
 			Kept: w.Kept, KeptSince: toMicros(w.KeptSince), Outer: w.Outer, OuterSince: toMicros(w.OuterSince),
@@ -56,7 +56,7 @@ func encodeCensus(c Census) ([]byte, error) {
 			Refused: w.Refused, RefusedSince: toMicros(w.RefusedSince),
 		}
 	}
-	return encodeLine(otherLine{Census: &l})
+	return encodeLine(objectLine{Census: &l})
 }
 
 func decodeCensus(l *censusLine) (c Census, ok bool) {
@@ -65,7 +65,7 @@ func decodeCensus(l *censusLine) (c Census, ok bool) {
 	c = Census{
 		At: at, Took: took, Before: progressOf(l.Before), After: progressOf(l.After),
 		Locks: l.Locks, Clients: l.Clients, Foreign: l.Foreign, Slots: l.Slots, Error: l.Error,
-		Workers: make([]Stance, len(l.Workers)),
+		Workers: make([]WorkerState, len(l.Workers)),
 	}
 	ok = atOK && tookOK
 	for i, w := range l.Workers {
@@ -76,7 +76,7 @@ func decodeCensus(l *censusLine) (c Census, ok bool) {
 		other, otherOK := fromMicros(w.OtherSince)
 		refused, refusedOK := fromMicros(w.RefusedSince)
 		ok = ok && sinceOK && openedOK && keptOK && outerOK && otherOK && refusedOK
-		c.Workers[i] = Stance{
+		c.Workers[i] = WorkerState{
 			Worker: w.Worker, State: w.State, Lock: w.Lock, Token: w.Token, Since: since,
 			Client: w.Client, Connected: w.Connected, Opened: opened, Shared: w.Shared,
 			Kept: w.Kept, KeptSince: kept, Outer: w.Outer, OuterSince: outer, Other: w.Other, OtherSince: other,

@@ -25,8 +25,7 @@ func TestDiskFullFromTheStart(t *testing.T) {
 	}
 }
 
-// The kernel answers ENOSPC from the middle of the run on: /dev/full takes the
-// place of the journal's file.
+// The kernel returns ENOSPC from the middle of the run on: /dev/full replaces the journal's file.
 func TestDiskFullInTheMiddle(t *testing.T) {
 	full := openFull(t)
 	defer full.Close()
@@ -57,13 +56,13 @@ func TestDiskFullInTheMiddle(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	// What was written before it is still there.
+	// Operations written before the error are still readable.
 	if h := load(t, path); !h.Truncated || len(h.Ops) != 1 || h.Ops[0].Fence != 1 {
 		t.Errorf("truncated %t, %+v", h.Truncated, h.Ops)
 	}
 }
 
-// The last words may be what no longer fits.
+// The end of the journal may be the part that does not fit.
 func TestDiskFullAtTheEnd(t *testing.T) {
 	full := openFull(t)
 	defer full.Close()

@@ -7,40 +7,37 @@ import (
 	"time"
 )
 
-// The journal is NDJSON in zstd, written while the run goes on:
+// The journal is zstd-compressed NDJSON, written during the run:
 //
 //	{"schema":"lockjam/history/v1","scenario":..,"arm":..,"seed":..,"started":..,"op":["ended_us",..]}
-//	[153344,7,612,9405,21,10,37,1,0,0,1,1,0,1]                   an operation
+//	[153344,7,612,9405,21,10,37,1,0,0,1,1,0,1]                   one operation
 //	{"sample":{"at_us":..,"took_us":..,"server":{..},"swarm":{..}}}
 //	{"mark":{"at_us":..,"kind":"trigger","name":"surge"}}
 //	{"batch":{"lines":1724,"crc32c":2893471234}}                 closes the lines since the last one
 //	{"end":{"ops":96131}}                                        last line of a journal that was closed
 //
-// To read operations by name, which the header has for that:
+// To read operations with field names, which the header lists:
 //
 //	zstdcat history.ndjson.zst | jq -nc 'input.op as $names | inputs | select(type == "array") |
 //		[$names, .] | transpose | map({(.[0]): .[1]}) | add'
 //
-// Times are whole microseconds, cut off rather than rounded; -1 stands for
-// Never. A batch's checksum is what lets a reader promise that it never makes
-// up an operation: zstd checks its own only at the end of a frame, too late for
-// a journal that was cut off or has rotted.
+// Times are whole microseconds, truncated, not rounded; -1 stands for Never. Thanks to the checksum
+// of each batch, readers never report an operation that was not recorded: zstd verifies its own
+// checksum only at the end of a frame, which is too late for a truncated or corrupted journal.
 
-// Schema names the format of the journals that this package writes and reads.
+// Schema names the journal format that this package writes and reads.
 const Schema = "lockjam/history/v1"
 
-// opColumns names the numbers of an operation's line; the header repeats it, so
-// that a journal explains itself to jq.
+// opColumns names the numbers in an operation's line. The header repeats it, which makes a journal
+// self-describing for jq.
 //
-// The end is absolute, so that every line can be placed in time by itself, and
-// lines that follow each other share its leading digits. The other times count
-// back from it, each from the next one that happened: tail from the release to
-// the end, release from the end of the work to the release, hold from the grant
-// to the end of the work, wait from the beginning to the grant, queue from the
-// intention to the beginning. Fence, window and count are
-// steps since the last line of the same tenant, which are nearly always 1, 0
-// and 1. That and the order are what zstd packs best of those measured: 13 to
-// 16 bytes an operation (BenchmarkSize), some 4 less than absolute numbers take.
+// The end is absolute, so that each line can be placed in time on its own; consecutive lines share
+// its leading digits. The other times are intervals, each to the next event that happened: tail
+// from the release to the end, release from the end of the work to the release, hold from the grant
+// to the end of the work, wait from the start to the grant, queue from the intended to the actual
+// start. Fence, window and count are differences from the previous line of the same tenant, nearly
+// always 1, 0 and 1. Of the encodings and orders measured, this one compresses best: 13 to 16 bytes
+// per operation (BenchmarkSize), some 4 bytes less than absolute numbers.
 var opColumns = [...]string{
 	"ended_us", "tail_us", "release_us", "hold_us", "wait_us", "queue_us",
 	"tries", "worker", "tenant", "outcome", "class", "admitted",
@@ -51,57 +48,59 @@ const (
 	opFields  = len(opColumns)
 	maxMicros = math.MaxInt64 / int64(time.Microsecond)
 
-	// maxLine is the longest line in bytes. Operations take at most 300 of
-	// them; the census of 20,000 workers takes 3 MiB.
+	// maxLine is the length limit of a line in bytes. Operations take at most 300; the census of
+	// 20,000 workers takes 3 MiB.
 	maxLine = 8 << 20
-	// batchLines closes a batch early, so that a reader, who must not hand on
-	// what is not checked yet, never holds more than maxBatch lines.
+	// batchLines is the number of lines at which the writer closes a batch, so that a reader, which
+	// must not pass on unverified lines, never holds more than maxBatch.
 	batchLines = 8 << 10
 	maxBatch   = 1 << 17
 )
 
-// castagnoli has an instruction of its own on current processors.
+// castagnoli is the CRC-32C table; current processors have an instruction for it.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// toMicros turns an offset into the journal's number: -1 for Never, and room
-// made for it below zero.
+// toMicros converts an offset to the journal's number: -1 for Never; negative offsets are shifted
+// down by one to keep -1 free.
 func toMicros(t time.Duration) int64 {
 	if t == Never {
 		return -1
 	}
-	return spread(int64(t / time.Microsecond))
+	return shiftNegative(int64(t / time.Microsecond))
 }
 
-// fromMicros undoes toMicros. It reports false for what no offset can hold.
+// fromMicros is the inverse of toMicros. It reports false for a number that does not fit into an
+// offset.
 func fromMicros(us int64) (time.Duration, bool) {
 	if us == -1 {
 		return Never, true
 	}
-	us = gather(us)
+	us = unshiftNegative(us)
 	return time.Duration(us) * time.Microsecond, -maxMicros <= us && us <= maxMicros
 }
 
-// spread keeps -1 free for absence. Negative numbers are rare: a time that runs
-// backwards should not happen, but must not be lost in the evidence if it does.
-func spread(us int64) int64 {
+// shiftNegative keeps -1 free for Never. Negative numbers are rare: a time that runs backwards
+// should not happen, but must not be lost from the evidence if it does.
+func shiftNegative(us int64) int64 {
 	if us < 0 {
 		return us - 1
 	}
 	return us
 }
 
-func gather(us int64) int64 {
+// unshiftNegative is the inverse of shiftNegative.
+func unshiftNegative(us int64) int64 {
 	if us < 0 {
 		return us + 1
 	}
 	return us
 }
 
-// counters are the last fence, window and count of a tenant.
+// counters are the latest fence, window and count of a tenant.
 type counters struct{ fence, window, count int64 }
 
-// tenants holds the counters of every tenant, from which the next line differs.
-// Tenants are numbered from 0, so a slice serves all but odd ids.
+// tenants holds the counters of every tenant, to which the next line is relative. Tenants are
+// numbered from 0, so a slice serves all but unusual ids.
 type tenants struct {
 	low  []counters
 	rest map[int32]*counters
@@ -131,16 +130,16 @@ func (t *tenants) add(id int32) *counters {
 	return c
 }
 
-// appendOp appends the line of op to b, and moves its tenant's counters on.
+// appendOp appends the line of op to b and advances its tenant's counters.
 func (t *tenants) appendOp(b []byte, op *Op) []byte {
 	c := t.of(op.Tenant)
 	b = strconv.AppendInt(append(b, '['), toMicros(op.Ended), 10)
 	base := op.Ended
-	b, base = appendBack(b, max(base, 0), op.Released)
-	b, base = appendBack(b, base, op.Worked)
-	b, base = appendBack(b, base, op.Granted)
-	b, base = appendBack(b, base, op.Begun)
-	b, _ = appendBack(b, base, op.Intended)
+	b, base = appendInterval(b, max(base, 0), op.Released)
+	b, base = appendInterval(b, base, op.Worked)
+	b, base = appendInterval(b, base, op.Granted)
+	b, base = appendInterval(b, base, op.Begun)
+	b, _ = appendInterval(b, base, op.Intended)
 	b = strconv.AppendInt(append(b, ','), int64(op.Tries), 10)
 	b = strconv.AppendInt(append(b, ','), int64(op.Worker), 10)
 	b = strconv.AppendInt(append(b, ','), int64(op.Tenant), 10)
@@ -158,19 +157,18 @@ func (t *tenants) appendOp(b []byte, op *Op) []byte {
 	return append(b, ']', '\n')
 }
 
-// appendBack appends how long before base at was, and returns the base of the
-// time before that.
-func appendBack(b []byte, base, at time.Duration) ([]byte, time.Duration) {
+// appendInterval appends the interval from at to base, and returns the base of the next interval.
+func appendInterval(b []byte, base, at time.Duration) ([]byte, time.Duration) {
 	if at == Never {
 		return append(b, ',', '-', '1'), base
 	}
-	// Both are cut off before they are subtracted, or errors would add up.
+	// Both are truncated before the subtraction, otherwise errors would add up.
 	us := int64(base/time.Microsecond) - int64(at/time.Microsecond)
-	return strconv.AppendInt(append(b, ','), spread(us), 10), at
+	return strconv.AppendInt(append(b, ','), shiftNegative(us), 10), at
 }
 
-// readOp reads the line that appendOp wrote, without its newline. It reports
-// false for anything that appendOp would not have written.
+// readOp parses a line written by appendOp, without its newline. It reports false for anything that
+// appendOp does not write.
 func (t *tenants) readOp(line []byte, op *Op) bool {
 	var v [opFields]int64
 	if !readInts(line, &v) {
@@ -195,8 +193,8 @@ func (t *tenants) readOp(line []byte, op *Op) bool {
 	return true
 }
 
-// readTimes turns the first numbers of a line, as opColumns has them, into
-// offsets: ended, released, worked, granted, begun, intended.
+// readTimes converts the first numbers of a line, in the order of opColumns, to offsets: ended,
+// released, worked, granted, begun, intended.
 func readTimes(v *[6]int64) (at [6]time.Duration, ok bool) {
 	at[0], ok = fromMicros(v[0])
 	base := max(int64(at[0]/time.Microsecond), 0)
@@ -205,23 +203,22 @@ func readTimes(v *[6]int64) (at [6]time.Duration, ok bool) {
 			at[i] = Never
 			continue
 		}
-		difference := gather(v[i])
+		difference := unshiftNegative(v[i])
 		us := base - difference
-		// The first two keep the difference from wrapping round to a good one.
+		// The bounds on the difference prevent an overflow that wraps around to a valid number.
 		ok = ok && -2*maxMicros <= difference && difference <= 2*maxMicros && -maxMicros <= us && us <= maxMicros
 		at[i], base = time.Duration(us)*time.Microsecond, us
 	}
 	return at, ok
 }
 
-// readInts reads [1,-2,..], written without spaces as appendOp does, into v.
-// It reports false for another form, another length, and a number that does not
-// fit.
+// readInts parses [1,-2,..], without spaces as appendOp writes it, into v. It reports false for
+// another form or length, and for a number that does not fit.
 func readInts(line []byte, v *[opFields]int64) bool {
 	if len(line) < 2 || line[0] != '[' || line[len(line)-1] != ']' {
 		return false
 	}
-	i := 1 // the closing bracket ends every number: no loop below runs past it
+	i := 1 // the closing bracket ends every number, so no loop below runs past it
 	for f := range v {
 		negative := line[i] == '-'
 		if negative {

@@ -7,9 +7,8 @@ import (
 	"time"
 )
 
-// The lines of a journal that are objects. They are rare, so encoding/json will
-// do. Names carry their units and are there for jq; a text that is not UTF-8 is
-// made so.
+// The lines of a journal that are objects. They are rare, so encoding/json is fast enough. Field
+// names include units, for use with jq; text that is not valid UTF-8 is converted.
 
 type headerLine struct {
 	Schema   string    `json:"schema"`
@@ -21,9 +20,8 @@ type headerLine struct {
 	Op       []string  `json:"op"` // opColumns
 }
 
-// otherLine is any line but the header and the operations: one of its fields is
-// set.
-type otherLine struct {
+// objectLine is any line other than the header and operations; exactly one field is set.
+type objectLine struct {
 	Sample *sampleLine `json:"sample,omitempty"`
 	Mark   *markLine   `json:"mark,omitempty"`
 	Census *censusLine `json:"census,omitempty"`
@@ -32,14 +30,14 @@ type otherLine struct {
 	End    *endLine    `json:"end,omitempty"`
 }
 
-// batchLine closes a batch: how many lines it has, without this one, and their
-// checksum, newlines included.
+// batchLine closes a batch: the number of its lines, excluding this one, and their checksum,
+// including newlines.
 type batchLine struct {
 	Lines  int64  `json:"lines"`
 	CRC32C uint32 `json:"crc32c"`
 }
 
-// endLine is the last line of a journal that was closed with nothing missing.
+// endLine is the last line of a journal that was closed without losses.
 type endLine struct {
 	Ops int64 `json:"ops"`
 }
@@ -52,13 +50,13 @@ type markLine struct {
 }
 
 type sampleLine struct {
-	At     int64       `json:"at_us"`
-	Took   int64       `json:"took_us"`
-	Stolen int64       `json:"stolen_us,omitempty"`
-	Server *serverLine `json:"server,omitempty"`
-	CPU    int64       `json:"server_cpu_us,omitempty"`
-	Error  string      `json:"error,omitempty"`
-	Swarm  swarmLine   `json:"swarm"`
+	At         int64       `json:"at_us"`
+	Took       int64       `json:"took_us"`
+	SchedDelay int64       `json:"stolen_us,omitempty"`
+	Server     *serverLine `json:"server,omitempty"`
+	CPU        int64       `json:"server_cpu_us,omitempty"`
+	Error      string      `json:"error,omitempty"`
+	Swarm      swarmLine   `json:"swarm"`
 
 	Canary  *canaryLine  `json:"canary,omitempty"`
 	Locks   *locksLine   `json:"locks,omitempty"`
@@ -77,7 +75,7 @@ type serverLine struct {
 	CommandTime int64  `json:"command_time_us"`
 	CPU         int64  `json:"cpu_us,omitempty"`
 
-	standingLine
+	statusLine
 
 	Replies      Replies `json:"replies,omitzero"`
 	ErrorReplies int64   `json:"error_replies,omitempty"`
@@ -85,7 +83,7 @@ type serverLine struct {
 	Missing map[string]string `json:"missing,omitempty"`
 }
 
-type standingLine struct {
+type statusLine struct {
 	Evicted      int64  `json:"evicted,omitempty"`
 	UsedMemory   int64  `json:"used_memory,omitempty"`
 	MaxMemory    int64  `json:"maxmemory,omitempty"`
@@ -95,27 +93,27 @@ type standingLine struct {
 }
 
 type swarmLine struct {
-	Workers     int64           `json:"workers"`
-	Idle        int64           `json:"idle"`
-	Waiting     int64           `json:"waiting"`
-	Dialing     int64           `json:"dialing"`
-	Holding     int64           `json:"holding"`
-	Decisions   int64           `json:"decisions"`
-	Failed      int64           `json:"failed"`
-	Dropped     int64           `json:"dropped"`
-	Grants      int64           `json:"grants"`
-	Releases    int64           `json:"releases"`
-	Crashes     int64           `json:"crashes"`
-	Dials       int64           `json:"dials"`
-	Commands    int64           `json:"commands"`
-	CommandTime int64           `json:"command_time_us"`
-	Errors      map[Class]int64 `json:"errors,omitempty"` // without the zeros
-	Replies     Replies         `json:"replies,omitzero"` // none at all is {}; absent: not recorded
-	Told        int64           `json:"told,omitempty"`
-	Oldest      int64           `json:"oldest_us,omitempty"`
+	Workers          int64           `json:"workers"`
+	Idle             int64           `json:"idle"`
+	Waiting          int64           `json:"waiting"`
+	Dialing          int64           `json:"dialing"`
+	Holding          int64           `json:"holding"`
+	Decisions        int64           `json:"decisions"`
+	Failed           int64           `json:"failed"`
+	Dropped          int64           `json:"dropped"`
+	Grants           int64           `json:"grants"`
+	Releases         int64           `json:"releases"`
+	Crashes          int64           `json:"crashes"`
+	Dials            int64           `json:"dials"`
+	Commands         int64           `json:"commands"`
+	CommandTime      int64           `json:"command_time_us"`
+	Errors           map[Class]int64 `json:"errors,omitempty"` // without zeros
+	Replies          Replies         `json:"replies,omitzero"` // {}: none; absent: not recorded
+	MaxClientsErrors int64           `json:"told,omitempty"`
+	Oldest           int64           `json:"oldest_us,omitempty"`
 }
 
-// encodeLine returns the line of v, with its newline.
+// encodeLine returns the line of v, including its newline.
 func encodeLine(v any) ([]byte, error) {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -130,12 +128,13 @@ func encodeLine(v any) ([]byte, error) {
 func encodeHeader(h Header) ([]byte, error) {
 	return encodeLine(headerLine{
 		Schema: Schema, Scenario: h.Scenario, Arm: h.Arm, Image: h.Image, Seed: h.Seed,
-		// Without the monotonic reading, and alike wherever it is recorded.
+		// Without the monotonic reading, and in the same form on every machine.
 		Started: h.Started.Round(0).UTC(), Op: opColumns[:],
 	})
 }
 
-// decodeHeader tells a journal of another format from what is no journal.
+// decodeHeader returns different errors for a journal of another schema and for a file that is not
+// a journal.
 func decodeHeader(line []byte) (Header, error) {
 	var format struct {
 		Schema *string `json:"schema"`
@@ -150,11 +149,12 @@ func decodeHeader(line []byte) (Header, error) {
 	if err := json.Unmarshal(line, &h); err != nil {
 		return Header{}, fmt.Errorf("not a lockjam journal: its header cannot be read: %w", err)
 	}
-	return Header{Schema: h.Schema, Scenario: h.Scenario, Arm: h.Arm, Image: h.Image, Seed: h.Seed, Started: h.Started}, nil
+	return Header{Schema: h.Schema, Scenario: h.Scenario, Arm: h.Arm, Image: h.Image, Seed: h.Seed,
+		Started: h.Started}, nil
 }
 
 func encodeMark(m Mark) ([]byte, error) {
-	return encodeLine(otherLine{Mark: &markLine{
+	return encodeLine(objectLine{Mark: &markLine{
 		At: toMicros(m.At), Kind: m.Kind, Name: m.Name, Detail: m.Detail,
 	}})
 }
@@ -165,13 +165,14 @@ func decodeMark(l *markLine) (m Mark, ok bool) {
 }
 
 func encodeSample(s Sample) ([]byte, error) {
-	l := sampleLine{At: toMicros(s.At), Took: toMicros(s.Took), Stolen: toMicros(s.Stolen), CPU: toMicros(s.ServerCPU), Error: s.Error}
+	l := sampleLine{At: toMicros(s.At), Took: toMicros(s.Took), SchedDelay: toMicros(s.SchedDelay),
+		CPU: toMicros(s.ServerCPU), Error: s.Error}
 	if v := s.Server; v != nil {
 		l.Server = &serverLine{
 			RunID: v.RunID, Connected: v.Connected, MaxClients: v.MaxClients,
 			Rejected: v.Rejected, Received: v.Received,
 			Commands: v.Commands, Own: v.Own, Calls: v.Calls, CommandTime: toMicros(v.CommandTime),
-			CPU: toMicros(v.CPU), standingLine: standingLine(v.Standing),
+			CPU: toMicros(v.CPU), statusLine: statusLine(v.ServerStatus),
 			Replies: v.Replies, ErrorReplies: v.ErrorReplies, Missing: v.Missing,
 		}
 	}
@@ -180,9 +181,10 @@ func encodeSample(s Sample) ([]byte, error) {
 		Workers: w.Workers, Idle: w.Idle, Waiting: w.Waiting, Dialing: w.Dialing, Holding: w.Holding,
 		Decisions: w.Decisions, Failed: w.Failed, Dropped: w.Dropped,
 		Grants: w.Grants, Releases: w.Releases, Crashes: w.Crashes,
-		Dials: w.Dials, Commands: w.Commands, CommandTime: toMicros(w.CommandTime), Replies: w.Replies, Told: w.Told, Oldest: toMicros(w.Oldest),
+		Dials: w.Dials, Commands: w.Commands, CommandTime: toMicros(w.CommandTime), Replies: w.Replies,
+		MaxClientsErrors: w.MaxClientsErrors, Oldest: toMicros(w.Oldest),
 	}
-	l.watched(s)
+	l.setReadings(s)
 	for class, n := range w.Errors {
 		if n == 0 {
 			continue
@@ -192,27 +194,28 @@ func encodeSample(s Sample) ([]byte, error) {
 		}
 		l.Swarm.Errors[Class(class)] = n
 	}
-	return encodeLine(otherLine{Sample: &l})
+	return encodeLine(objectLine{Sample: &l})
 }
 
 func decodeSample(l *sampleLine) (s Sample, ok bool) {
 	at, ok := fromMicros(l.At)
 	took, tookOK := fromMicros(l.Took)
-	stolen, stolenOK := fromMicros(l.Stolen)
+	delay, delayOK := fromMicros(l.SchedDelay)
 	spent, spentOK := fromMicros(l.Swarm.CommandTime)
 	oldest, oldestOK := fromMicros(l.Swarm.Oldest)
 	cpu, cpuOK := fromMicros(l.CPU)
 	w := l.Swarm
-	s = Sample{At: at, Took: took, Stolen: stolen, ServerCPU: cpu, Error: l.Error, Swarm: Swarm{
+	s = Sample{At: at, Took: took, SchedDelay: delay, ServerCPU: cpu, Error: l.Error, Swarm: Swarm{
 		Workers: w.Workers, Idle: w.Idle, Waiting: w.Waiting, Dialing: w.Dialing, Holding: w.Holding,
 		Decisions: w.Decisions, Failed: w.Failed, Dropped: w.Dropped,
 		Grants: w.Grants, Releases: w.Releases, Crashes: w.Crashes,
-		Dials: w.Dials, Commands: w.Commands, CommandTime: spent, Replies: w.Replies, Told: w.Told, Oldest: oldest,
+		Dials: w.Dials, Commands: w.Commands, CommandTime: spent, Replies: w.Replies,
+		MaxClientsErrors: w.MaxClientsErrors, Oldest: oldest,
 	}}
 	for class, n := range w.Errors {
 		s.Swarm.Errors[class] = n
 	}
-	ok = ok && cpuOK && tookOK && stolenOK && spentOK && oldestOK && l.readWatched(&s)
+	ok = ok && cpuOK && tookOK && delayOK && spentOK && oldestOK && l.readings(&s)
 	if v := l.Server; v != nil {
 		spent, spentOK := fromMicros(v.CommandTime)
 		cpu, cpuOK := fromMicros(v.CPU)
@@ -220,7 +223,8 @@ func decodeSample(l *sampleLine) (s Sample, ok bool) {
 			RunID: v.RunID, Connected: v.Connected, MaxClients: v.MaxClients,
 			Rejected: v.Rejected, Received: v.Received,
 			Commands: v.Commands, Own: v.Own, Calls: v.Calls, CommandTime: spent, CPU: cpu,
-			Standing: Standing(v.standingLine), Replies: v.Replies, ErrorReplies: v.ErrorReplies, Missing: v.Missing,
+			ServerStatus: ServerStatus(v.statusLine), Replies: v.Replies, ErrorReplies: v.ErrorReplies,
+			Missing: v.Missing,
 		}
 		ok = ok && spentOK && cpuOK
 	}

@@ -16,10 +16,9 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// History is a whole run in memory: what signals and the judge work on. Ops are
-// in the order of Ended, samples and marks in the order of At; of the same moment,
-// the operations of one worker, the samples and the marks are each in the order
-// in which they were recorded.
+// History is a whole run in memory, the input of signals and the judge. Ops are in the order of
+// Ended; samples, marks and censuses in the order of At. Among equal times, the operations of one
+// worker, the samples, the marks and the censuses each keep the order in which they were recorded.
 type History struct {
 	Header  Header
 	Ops     []Op
@@ -28,14 +27,14 @@ type History struct {
 	Census  []Census
 	Probes  []Probe
 
-	// Truncated says that the journal does not end as Close ends one: the
-	// process was killed, the disk was full, or the file was cut or damaged
-	// since. What is here was recorded; something may be missing at the end.
+	// Truncated means that the journal lacks the end that Close writes: the process was killed, the
+	// disk was full, or the file was cut or damaged afterwards. All content was recorded; something
+	// may be missing at the end.
 	Truncated bool
 }
 
-// Visitor is told what Each reads. A nil func skips its kind. The pointers are
-// good until the func returns.
+// Visitor receives the content of a journal from Each. A nil func skips its kind. Pointers are
+// valid until the func returns.
 type Visitor struct {
 	Op     func(*Op)
 	Sample func(*Sample)
@@ -44,8 +43,7 @@ type Visitor struct {
 	Probe  func(*Probe)
 }
 
-// Load reads the journal at path into memory, some 80 bytes per operation. It
-// fails as Each does.
+// Load reads the journal at path into memory, some 80 bytes per operation. It fails as Each does.
 func Load(path string) (*History, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -55,16 +53,16 @@ func Load(path string) (*History, error) {
 	return LoadFrom(f)
 }
 
-// LoadFrom is Load of a file that is open.
+// LoadFrom is Load for an open file.
 func LoadFrom(f *os.File) (*History, error) {
 	h := new(History)
 	info, err := f.Stat()
 	if err != nil {
 		return nil, fmt.Errorf("history: %w", err)
 	}
-	// An operation takes 11 to 16 bytes on disk. To grow step by step would copy
-	// each several times, and room that is not used costs no memory; but a large
-	// file may be anything.
+	// An operation takes 11 to 16 bytes on disk. Growing step by step would copy each several
+	// times, and unused capacity costs no memory; but a large file may be anything, hence the
+	// limit.
 	h.Ops = make([]Op, 0, min(info.Size()/11, 1<<22))
 	h.Header, h.Truncated, err = EachFrom(f, Visitor{
 		Op:     func(op *Op) { h.Ops = append(h.Ops, *op) },
@@ -83,15 +81,14 @@ func LoadFrom(f *os.File) (*History, error) {
 	return h, nil
 }
 
-// Each reads the journal at path in little memory and tells v what is in it, in
-// the order of the disk, which is nearly that of time; within a batch of some
-// thousand lines, operations come before samples and those before marks.
+// Each reads the journal at path in little memory and passes its content to v, in the order on
+// disk, which is nearly chronological; within a batch of some thousand lines, operations come
+// before samples and these before marks, censuses and probes.
 //
-// What it tells has been checked: of a journal that was cut off or damaged it
-// reads the part before that, returns truncated and no error. An error, which
-// names the path, means that there was nothing to read: no file, no journal,
-// one of another schema, or one without as much as a header; or that there was too
-// much, which is [ErrTooLong].
+// Only verified content is passed on: of a truncated or damaged journal that is the part before the
+// damage, and Each returns truncated and no error. An error, which includes the path, means that
+// nothing could be read (no file, not a journal, another schema, or no complete header) or that the
+// journal exceeds the bounds: [ErrTooLong].
 func Each(path string, v Visitor) (h Header, truncated bool, err error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -101,7 +98,7 @@ func Each(path string, v Visitor) (h Header, truncated bool, err error) {
 	return EachFrom(f, v)
 }
 
-// EachFrom is Each of a file that is open.
+// EachFrom is Each for an open file.
 func EachFrom(f *os.File, v Visitor) (h Header, truncated bool, err error) {
 	h, truncated, err = unpack(f, v)
 	if err != nil {
@@ -110,11 +107,11 @@ func EachFrom(f *os.File, v Visitor) (h Header, truncated bool, err error) {
 	return h, truncated, nil
 }
 
-// maxWindow admits what `zstd -19` makes of a journal.
+// maxWindow accepts journals recompressed with `zstd -19`.
 const maxWindow = 8 << 20
 
 func unpack(src io.Reader, v Visitor) (Header, bool, error) {
-	disk := &faultReader{src: src}
+	disk := &errReader{src: src}
 	// Concurrency 1 starts no goroutines.
 	unpacker, err := zstd.NewReader(disk, zstd.WithDecoderConcurrency(1),
 		zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
@@ -130,14 +127,14 @@ func unpack(src io.Reader, v Visitor) (Header, bool, error) {
 	return h, truncated, err
 }
 
-// faultReader remembers why src could not be read, so that a fault of the disk
-// is not taken for the journal's end.
-type faultReader struct {
+// errReader keeps the read error of src, so that a disk error is not taken for the end of the
+// journal.
+type errReader struct {
 	src io.Reader
 	err error
 }
 
-func (f *faultReader) Read(p []byte) (int, error) {
+func (f *errReader) Read(p []byte) (int, error) {
 	n, err := f.src.Read(p)
 	if err != nil && err != io.EOF {
 		f.err = err
@@ -145,8 +142,7 @@ func (f *faultReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// read reads the lines of a journal. It stops at the first thing that is not as
-// it should be.
+// read reads the lines of a journal and stops at the first invalid one.
 func read(src io.Reader, v Visitor) (h Header, truncated bool, err error) {
 	in := &lineReader{src: bufio.NewReaderSize(src, 64<<10)}
 	first, err := in.line()
@@ -161,8 +157,8 @@ func read(src io.Reader, v Visitor) (h Header, truncated bool, err error) {
 	if h, err = decodeHeader(first); err != nil {
 		return h, false, err
 	}
-	b := batch{visit: v, left: readBounds}
-	b.sum(first)
+	b := batch{visit: v, remaining: readBounds}
+	b.addToChecksum(first)
 	for !b.ended {
 		line, err := in.line()
 		if err != nil || !b.line(line) {
@@ -170,23 +166,21 @@ func read(src io.Reader, v Visitor) (h Header, truncated bool, err error) {
 			break
 		}
 	}
-	if b.long != nil {
-		return h, false, b.long
+	if b.tooLong != nil {
+		return h, false, b.tooLong
 	}
 	if b.batches == 0 {
 		return h, false, errors.New("cut off or damaged before its header was complete: nothing can be read")
 	}
 	if !truncated {
-		// The last line is not the end if there is more, or if the stream's own
-		// checksum is missing.
+		// The end line must be the last, and the stream must have its own checksum.
 		_, err = in.src.ReadByte()
 		truncated = err != io.EOF
 	}
 	return h, truncated, nil
 }
 
-// lineReader reads lines of at most maxLine bytes, in little memory as long as
-// they are short.
+// lineReader reads lines of at most maxLine bytes. It uses little memory as long as they are short.
 type lineReader struct {
 	src  *bufio.Reader
 	long []byte
@@ -194,7 +188,7 @@ type lineReader struct {
 
 var errLongLine = fmt.Errorf("it has more than %d bytes", maxLine)
 
-// line returns the next line with its newline. It is good until the next call.
+// line returns the next line including its newline. It is valid until the next call.
 func (l *lineReader) line() ([]byte, error) {
 	part, err := l.src.ReadSlice('\n')
 	if err != bufio.ErrBufferFull {
@@ -211,7 +205,7 @@ func (l *lineReader) line() ([]byte, error) {
 	return l.long, err
 }
 
-// batch is what has been read and not yet been checked.
+// batch is the lines that have been read but not yet verified.
 type batch struct {
 	visit   Visitor
 	tenants tenants
@@ -224,20 +218,20 @@ type batch struct {
 	opLines int64
 	crc     uint32
 
-	left bounds
-	long error // there is more than that
+	remaining bounds
+	tooLong   error // set once the bounds are exceeded
 
-	batches int64 // checked
-	total   int64 // operations in them
-	ended   bool  // the last line was read
+	batches int64 // verified
+	total   int64 // operations in verified batches
+	ended   bool  // the end line was read
 }
 
-func (b *batch) sum(line []byte) {
+func (b *batch) addToChecksum(line []byte) {
 	b.crc = crc32.Update(b.crc, castagnoli, line)
 	b.lines++
 }
 
-// line takes in the next line, with its newline, and reports whether it is good.
+// line processes the next line, including its newline, and reports whether it is valid.
 func (b *batch) line(line []byte) bool {
 	text := line[:len(line)-1]
 	if len(text) == 0 || b.lines >= maxBatch {
@@ -246,9 +240,9 @@ func (b *batch) line(line []byte) bool {
 	if text[0] != '[' {
 		return b.object(line)
 	}
-	b.sum(line)
+	b.addToChecksum(line)
 	b.opLines++
-	if b.long = b.left.spend(1, opCost); b.long != nil {
+	if b.tooLong = b.remaining.spend(1, opCost); b.tooLong != nil {
 		return false
 	}
 	if b.visit.Op == nil {
@@ -258,48 +252,48 @@ func (b *batch) line(line []byte) bool {
 	return b.tenants.readOp(text, &b.ops[len(b.ops)-1])
 }
 
-// censusBegins is how the journal begins one.
-var censusBegins = []byte(`{"census":`)
+// censusPrefix is the beginning of a census line.
+var censusPrefix = []byte(`{"census":`)
 
 func (b *batch) object(line []byte) bool {
-	// A census is long, and most who read a history want none.
-	if b.visit.Census == nil && bytes.HasPrefix(line, censusBegins) {
-		b.sum(line)
+	// Censuses are long, and most readers skip them.
+	if b.visit.Census == nil && bytes.HasPrefix(line, censusPrefix) {
+		b.addToChecksum(line)
 		return true
 	}
-	if b.long = b.left.spend(0, costOf(line)); b.long != nil {
+	if b.tooLong = b.remaining.spend(0, costOf(line)); b.tooLong != nil {
 		return false
 	}
-	var l otherLine
+	var l objectLine
 	if json.Unmarshal(line, &l) != nil {
 		return false
 	}
-	if b.long = b.left.spend(0, entryCost*l.entries()); b.long != nil {
+	if b.tooLong = b.remaining.spend(0, entryCost*l.entries()); b.tooLong != nil {
 		return false
 	}
 	switch {
 	case l.Sample != nil:
 		s, ok := decodeSample(l.Sample)
 		b.samples = append(b.samples, s)
-		b.sum(line)
+		b.addToChecksum(line)
 		return ok
 	case l.Mark != nil:
 		m, ok := decodeMark(l.Mark)
 		b.marks = append(b.marks, m)
-		b.sum(line)
+		b.addToChecksum(line)
 		return ok
 	case l.Census != nil:
 		c, ok := decodeCensus(l.Census)
 		b.census = append(b.census, c)
-		b.sum(line)
+		b.addToChecksum(line)
 		return ok
 	case l.Probe != nil:
 		p, ok := decodeProbe(l.Probe)
 		b.probes = append(b.probes, p)
-		b.sum(line)
+		b.addToChecksum(line)
 		return ok
 	case l.Batch != nil:
-		return b.check(l.Batch)
+		return b.verify(l.Batch)
 	case l.End != nil:
 		b.ended = b.lines == 0 && l.End.Ops == b.total
 		return b.ended
@@ -307,8 +301,8 @@ func (b *batch) object(line []byte) bool {
 	return false
 }
 
-// check closes the batch: what it holds is passed on if it is what was written.
-func (b *batch) check(l *batchLine) bool {
+// verify checks a closed batch against its checksum and passes its content on.
+func (b *batch) verify(l *batchLine) bool {
 	if l.Lines != b.lines || l.CRC32C != b.crc {
 		return false
 	}
@@ -343,11 +337,11 @@ func (b *batch) check(l *batchLine) bool {
 	return true
 }
 
-// sortByEnd sorts ops by Ended, stably. A journal is nearly in order: an
-// operation is recorded as it ends, so what is out of place is so by little, and
-// to insert it is cheaper than to sort. A journal in disorder is sorted.
+// sortByEnd sorts ops by Ended, stably. A journal is nearly in order, since an operation is
+// recorded as it ends: operations out of place are so by little, and insertion is cheaper than
+// sorting. A journal in disorder is sorted.
 func sortByEnd(ops []Op) {
-	budget := 16 * len(ops) // operations that may be moved
+	budget := 16 * len(ops) // operations that may be moved before sorting is cheaper
 	for i := 1; i < len(ops); i++ {
 		if ops[i-1].Ended <= ops[i].Ended {
 			continue

@@ -18,7 +18,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// content is what a journal tells, in the order in which it does.
+// content is the content of a journal, in the order in which it is read.
 type content struct {
 	ops     []Op
 	samples []Sample
@@ -33,15 +33,15 @@ func (c *content) visitor() Visitor {
 	}
 }
 
-// partOf reports whether c is the beginning of all.
-func (c *content) partOf(all *content) bool {
+// prefixOf reports whether c is a prefix of all.
+func (c *content) prefixOf(all *content) bool {
 	return len(c.ops) <= len(all.ops) && slices.Equal(c.ops, all.ops[:len(c.ops)]) &&
 		len(c.marks) <= len(all.marks) && slices.Equal(c.marks, all.marks[:len(c.marks)]) &&
 		len(c.samples) <= len(all.samples) &&
 		(len(c.samples) == 0 || reflect.DeepEqual(c.samples, all.samples[:len(c.samples)]))
 }
 
-// small is a journal of a few batches, as it is on disk.
+// small returns the file content of a journal of a few batches, and what it records.
 func small(t testing.TB) (packed []byte, all *content) {
 	t.Helper()
 	path := tempJournal(t)
@@ -54,17 +54,17 @@ func small(t testing.TB) (packed []byte, all *content) {
 		t.Fatal(err)
 	}
 	r := newRecorder(j, maxChunks)
-	var w work
+	w := writer{r: r}
 	all = new(content)
 	for i, op := range realistic(60, 96, 4) {
 		r.Op(op)
 		if i%20 == 19 {
 			r.Sample(Sample{At: op.Ended, Server: &Server{RunID: "a", Connected: int64(i)}})
 			r.Mark(Mark{At: op.Ended, Kind: NoteMark, Name: fmt.Sprint(i)})
-			r.write(&w, true)
+			w.write(true)
 		}
 	}
-	r.end()
+	w.finish()
 	if r.err != nil {
 		t.Fatal(r.err)
 	}
@@ -98,8 +98,8 @@ func TestCutOffAnywhere(t *testing.T) {
 			continue
 		case !truncated:
 			t.Fatalf("%d bytes of %d: not truncated", n, len(packed))
-		case !c.partOf(all):
-			t.Fatalf("%d bytes: tells what was not recorded: %+v", n, c)
+		case !c.prefixOf(all):
+			t.Fatalf("%d bytes: yields content that was not recorded: %+v", n, c)
 		case len(c.ops) < last:
 			t.Fatalf("%d bytes: %d operations, but %d with fewer", n, len(c.ops), last)
 		}
@@ -111,7 +111,7 @@ func TestCutOffAnywhere(t *testing.T) {
 		}
 	}
 	if last != len(all.ops) {
-		t.Errorf("without its last byte, the journal tells %d operations of %d", last, len(all.ops))
+		t.Errorf("without its last byte, the journal yields %d operations of %d", last, len(all.ops))
 	}
 }
 
@@ -128,8 +128,8 @@ func TestDamagedAnywhere(t *testing.T) {
 				noticed++
 				continue
 			}
-			if !c.partOf(all) || h.Scenario != "small" {
-				t.Fatalf("byte %d ^ %#x: tells what was not recorded: %+v %+v", n, flip, h, c)
+			if !c.prefixOf(all) || h.Scenario != "small" {
+				t.Fatalf("byte %d ^ %#x: yields content that was not recorded: %+v %+v", n, flip, h, c)
 			}
 			if truncated {
 				noticed++
@@ -138,13 +138,13 @@ func TestDamagedAnywhere(t *testing.T) {
 			}
 		}
 	}
-	// Some bits of a frame's header mean nothing to what is in it.
+	// Some bits of a frame's header do not affect its content.
 	if total := 4 * len(packed); noticed < total*99/100 {
 		t.Errorf("noticed %d of %d damages", noticed, total)
 	}
 }
 
-// pack packs lines, as a journal but for what the test does to them.
+// pack compresses lines as a journal does.
 func pack(t testing.TB, text string) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -167,18 +167,25 @@ func TestNoJournal(t *testing.T) {
 		content []byte
 		says    string
 	}{
-		"an empty file":        {nil, "no lockjam journal, or one cut off before its header"},
-		"text":                 {[]byte("Lorem ipsum dolor sit amet\n"), "not a lockjam journal: it is not packed with zstd"},
-		"a journal unpacked":   {[]byte(header), "not a lockjam journal: it is not packed with zstd"},
-		"text in zstd":         {pack(t, "Lorem ipsum\n"), "not a lockjam journal: its first line is no journal header"},
-		"other JSON in zstd":   {pack(t, `{"scheme":1}`+"\n"), "not a lockjam journal: its first line is no journal header"},
-		"an array in zstd":     {pack(t, "[1,2]\n"), "not a lockjam journal: its first line is no journal header"},
-		"a schema of numbers":  {pack(t, `{"schema":1}`+"\n"), "not a lockjam journal: its first line is no journal header"},
-		"a bad header":         {pack(t, `{"schema":"lockjam/history/v1","seed":-1}`+"\n"), "its header cannot be read"},
-		"no newline":           {pack(t, strings.TrimSpace(header)), "no lockjam journal, or one cut off before its header"},
-		"an endless line":      {pack(t, strings.Repeat("x", 2*maxLine)), "its first line cannot be read"},
-		"a header alone":       {pack(t, header), "before its header was complete"},
-		"a header not checked": {pack(t, header+`{"batch":{"lines":1,"crc32c":1}}`+"\n"), "before its header was complete"},
+		"an empty file": {nil, "no lockjam journal, or one cut off before its header"},
+		"text": {[]byte("Lorem ipsum dolor sit amet\n"),
+			"not a lockjam journal: it is not packed with zstd"},
+		"a journal unpacked": {[]byte(header), "not a lockjam journal: it is not packed with zstd"},
+		"text in zstd": {pack(t, "Lorem ipsum\n"),
+			"not a lockjam journal: its first line is no journal header"},
+		"other JSON in zstd": {pack(t, `{"scheme":1}`+"\n"),
+			"not a lockjam journal: its first line is no journal header"},
+		"an array in zstd": {pack(t, "[1,2]\n"), "not a lockjam journal: its first line is no journal header"},
+		"a schema of numbers": {pack(t, `{"schema":1}`+"\n"),
+			"not a lockjam journal: its first line is no journal header"},
+		"a bad header": {pack(t, `{"schema":"lockjam/history/v1","seed":-1}`+"\n"),
+			"its header cannot be read"},
+		"no newline": {pack(t, strings.TrimSpace(header)),
+			"no lockjam journal, or one cut off before its header"},
+		"an endless line": {pack(t, strings.Repeat("x", 2*maxLine)), "its first line cannot be read"},
+		"a header alone":  {pack(t, header), "before its header was complete"},
+		"a header not checked": {pack(t, header+`{"batch":{"lines":1,"crc32c":1}}`+"\n"),
+			"before its header was complete"},
 		"another schema": {pack(t, `{"schema":"lockjam/history/v2","more":true}`+"\n"),
 			`its schema is "lockjam/history/v2", but this lockjam reads "lockjam/history/v1"`},
 	} {
@@ -188,7 +195,8 @@ func TestNoJournal(t *testing.T) {
 				t.Fatal(err)
 			}
 			h, err := Load(path)
-			if err == nil || h != nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), c.says) {
+			if err == nil || h != nil || !strings.Contains(err.Error(), path) ||
+				!strings.Contains(err.Error(), c.says) {
 				t.Errorf("%v\nwant %s", err, c.says)
 			}
 		})
@@ -197,13 +205,13 @@ func TestNoJournal(t *testing.T) {
 	if _, err := Load(missing); !os.IsNotExist(err) && !strings.Contains(fmt.Sprint(err), missing) {
 		t.Error(err)
 	}
-	// A disk that cannot be read is not a journal that was cut off.
+	// An unreadable disk is not a truncated journal.
 	if _, err := Load(t.TempDir()); err == nil || !strings.Contains(err.Error(), "is a directory") {
 		t.Error(err)
 	}
 }
 
-// Whatever is wrong between two batches, those before it can be read.
+// Batches before an error are read, whatever the error is.
 func TestReadablePrefix(t *testing.T) {
 	seal := func(lines string) string {
 		return fmt.Sprintf("%s{\"batch\":{\"lines\":%d,\"crc32c\":%d}}\n", lines,
@@ -248,15 +256,16 @@ func TestReadablePrefix(t *testing.T) {
 			if err != nil || truncated != c.truncated || h.Schema != Schema {
 				t.Fatalf("%v, truncated %t, %+v", err, truncated, h)
 			}
-			if len(all.ops) < 1 || len(all.marks) < 1 || len(all.samples) < 1 || all.samples[0].Swarm.Errors[Refused] != 2 {
+			if len(all.ops) < 1 || len(all.marks) < 1 || len(all.samples) < 1 ||
+				all.samples[0].Swarm.Errors[Refused] != 2 {
 				t.Errorf("%+v", all)
 			}
 		})
 	}
 }
 
-// Who asks for marks alone gets them, and the same word on whether all is there.
-func TestEachSkipsWhatNobodyAskedFor(t *testing.T) {
+// A visitor with only Mark receives all marks and the same result for truncated.
+func TestEachSkipsNilFuncs(t *testing.T) {
 	packed, all := small(t)
 	var marks []Mark
 	_, truncated, err := unpack(bytes.NewReader(packed), Visitor{Mark: func(m *Mark) { marks = append(marks, *m) }})
@@ -290,7 +299,7 @@ func TestSortByEnd(t *testing.T) {
 	}
 }
 
-// FuzzRead: lines of any kind do no harm, and what is read once is read again.
+// FuzzRead: lines of any kind do no harm, and reading them again gives the same result.
 func FuzzRead(f *testing.F) {
 	packed, _ := small(f)
 	d, err := zstd.NewReader(bytes.NewReader(packed), zstd.WithDecoderConcurrency(1))
@@ -309,34 +318,35 @@ func FuzzRead(f *testing.F) {
 		var c content
 		h, truncated, err := read(bytes.NewReader(lines), c.visitor())
 		if err != nil && len(c.ops)+len(c.samples)+len(c.marks) > 0 {
-			t.Fatalf("%v, but tells %+v", err, c)
+			t.Fatalf("%v, but yields %+v", err, c)
 		}
 		var again content
 		h2, truncated2, err2 := read(bytes.NewReader(lines), again.visitor())
 		if h != h2 || truncated != truncated2 || (err == nil) != (err2 == nil) || !reflect.DeepEqual(c, again) {
-			t.Fatal("reads another thing the second time")
+			t.Fatal("the second read has a different result")
 		}
 	})
 }
 
-// FuzzUnpack: a damaged file tells nothing that was not recorded.
+// FuzzUnpack: a damaged file yields nothing that was not recorded.
 func FuzzUnpack(f *testing.F) {
 	packed, all := small(f)
 	f.Add(packed)
 	f.Add(packed[:len(packed)/2])
 	f.Fuzz(func(t *testing.T, packed []byte) {
 		var c content
-		if _, _, err := unpack(bytes.NewReader(packed), c.visitor()); err == nil && len(c.ops) > 0 && !c.partOf(all) {
-			t.Fatalf("tells what was not recorded: %+v", c)
+		if _, _, err := unpack(bytes.NewReader(packed), c.visitor()); err == nil && len(c.ops) > 0 && !c.prefixOf(all) {
+			t.Fatalf("yields content that was not recorded: %+v", c)
 		}
 	})
 }
 
-// FuzzReadOp: what is taken for an operation is one, and is written as such.
+// FuzzReadOp: every line accepted as an operation is preserved by writing and reading it again.
 func FuzzReadOp(f *testing.F) {
 	f.Add([]byte("[153344,7,1,612,9405,21,10,37,1,0,0,1,25006,16,291]"))
 	f.Add([]byte("[900,-1,-1,-1,890,0,5,1,2,0,0,0,0,0]"))
-	f.Add([]byte("[-9223372036854775,-2,-1,9,0,-2147483648,2147483647,2,0,9,0,-9223372036854775808,9223372036854775807,0]"))
+	f.Add([]byte("[-9223372036854775,-2,-1,9,0,-2147483648,2147483647,2,0,9,0," +
+		"-9223372036854775808,9223372036854775807,0]"))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		var op, again Op
 		if !new(tenants).readOp(line, &op) {

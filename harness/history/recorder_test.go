@@ -22,7 +22,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// recordForever makes the test binary a process to be killed: see TestKilled.
+// recordForever turns the test binary into a process to be killed: see TestKilled.
 const recordForever = "LOCKJAM_TEST_RECORD_FOREVER"
 
 func TestMain(m *testing.M) {
@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// tempJournal is the path of a journal to be.
+// tempJournal returns the path of a journal to create.
 func tempJournal(t testing.TB) string { return filepath.Join(t.TempDir(), "history.ndjson.zst") }
 
 func create(t testing.TB) (*Recorder, string) {
@@ -54,7 +54,7 @@ func load(t testing.TB, path string) *History {
 	return h
 }
 
-// genReplies draws none recorded, none at all, and some.
+// genReplies generates replies: nil, empty or filled.
 var genReplies = rapid.Custom(func(t *rapid.T) Replies {
 	if rapid.Bool().Draw(t, "not recorded") {
 		return nil
@@ -64,36 +64,41 @@ var genReplies = rapid.Custom(func(t *rapid.T) Replies {
 	})).Draw(t, "replies"))
 })
 
-// byAll puts operations into one order, whatever they went through.
+// byAll is a total order of operations.
 func byAll(a, b Op) int {
 	return cmp.Or(cmp.Compare(a.Ended, b.Ended), cmp.Compare(a.Worker, b.Worker),
 		strings.Compare(fmt.Sprint(a), fmt.Sprint(b)))
 }
 
-func TestRoundTrip(t *testing.T) {
-	dir, n := t.TempDir(), 0
-	times := genTime()
-	standing := rapid.Custom(func(t *rapid.T) Standing {
+func genServer(times *rapid.Generator[time.Duration]) *rapid.Generator[*Server] {
+	status := rapid.Custom(func(t *rapid.T) ServerStatus {
 		n, word := rapid.Int64(), rapid.String()
-		return Standing{n.Draw(t, "evicted"), n.Draw(t, "used"), n.Draw(t, "max"), word.Draw(t, "rdb"), word.Draw(t, "aof"), word.Draw(t, "role")}
+		return ServerStatus{n.Draw(t, "evicted"), n.Draw(t, "used"), n.Draw(t, "max"), word.Draw(t, "rdb"),
+			word.Draw(t, "aof"), word.Draw(t, "role")}
 	})
-	server := rapid.Custom(func(t *rapid.T) *Server {
+	return rapid.Custom(func(t *rapid.T) *Server {
 		v := rapid.SliceOfN(rapid.Int64(), 7, 7).Draw(t, "server")
 		s := &Server{
 			RunID: rapid.String().Draw(t, "run"), Connected: v[0], MaxClients: v[1], Rejected: v[2], Received: v[3],
 			Commands: v[4], Own: v[5], Calls: v[6], CommandTime: times.Draw(t, "spent"), CPU: times.Draw(t, "cpu"),
-			Standing: standing.Draw(t, "standing"),
-			Replies:  genReplies.Draw(t, "replies"), ErrorReplies: v[0],
+			ServerStatus: status.Draw(t, "status"),
+			Replies:      genReplies.Draw(t, "replies"), ErrorReplies: v[0],
 		}
 		if rapid.Bool().Draw(t, "old") {
 			s.Missing = map[string]string{"maxclients": rapid.String().Draw(t, "why")}
 		}
 		return s
 	})
-	sample := rapid.Custom(func(t *rapid.T) Sample {
+}
+
+func genSample(times *rapid.Generator[time.Duration]) *rapid.Generator[Sample] {
+	server := genServer(times)
+	return rapid.Custom(func(t *rapid.T) Sample {
 		v := rapid.SliceOfN(rapid.Int64(), 14, 14).Draw(t, "swarm")
-		s := Sample{At: times.Draw(t, "at"), Took: times.Draw(t, "took"), Stolen: times.Draw(t, "stolen"), ServerCPU: times.Draw(t, "server cpu"), Error: rapid.String().Draw(t, "error")}
-		s.Swarm = Swarm{v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10], v[11], v[12], times.Draw(t, "spent"), [Classes]int64{}, genReplies.Draw(t, "replies"), v[13], times.Draw(t, "oldest")}
+		s := Sample{At: times.Draw(t, "at"), Took: times.Draw(t, "took"), SchedDelay: times.Draw(t, "delay"),
+			ServerCPU: times.Draw(t, "server cpu"), Error: rapid.String().Draw(t, "error")}
+		s.Swarm = Swarm{v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10], v[11], v[12],
+			times.Draw(t, "spent"), [Classes]int64{}, genReplies.Draw(t, "replies"), v[13], times.Draw(t, "oldest")}
 		copy(s.Swarm.Errors[:], rapid.SliceOfN(rapid.Int64(), 0, Classes).Draw(t, "errors"))
 		if rapid.Bool().Draw(t, "answered") {
 			s.Server = server.Draw(t, "server")
@@ -110,9 +115,18 @@ func TestRoundTrip(t *testing.T) {
 		}
 		return s
 	})
-	mark := rapid.Custom(func(t *rapid.T) Mark {
-		return Mark{times.Draw(t, "at"), MarkKind(rapid.String().Draw(t, "kind")), rapid.String().Draw(t, "name"), rapid.String().Draw(t, "detail")}
+}
+
+func genMark(times *rapid.Generator[time.Duration]) *rapid.Generator[Mark] {
+	return rapid.Custom(func(t *rapid.T) Mark {
+		return Mark{times.Draw(t, "at"), MarkKind(rapid.String().Draw(t, "kind")), rapid.String().Draw(t, "name"),
+			rapid.String().Draw(t, "detail")}
 	})
+}
+
+func TestRoundTrip(t *testing.T) {
+	dir, n := t.TempDir(), 0
+	times := genTime()
 	rapid.Check(t, func(t *rapid.T) {
 		want := History{
 			Header: Header{
@@ -120,8 +134,8 @@ func TestRoundTrip(t *testing.T) {
 				Seed: rapid.Uint64().Draw(t, "seed"), Started: time.Unix(0, rapid.Int64().Draw(t, "started")).UTC(),
 			},
 			Ops:     rapid.SliceOf(genOp(times)).Draw(t, "ops"),
-			Samples: rapid.SliceOf(sample).Draw(t, "samples"),
-			Marks:   rapid.SliceOf(mark).Draw(t, "marks"),
+			Samples: rapid.SliceOf(genSample(times)).Draw(t, "samples"),
+			Marks:   rapid.SliceOf(genMark(times)).Draw(t, "marks"),
 		}
 		n++
 		path := filepath.Join(dir, fmt.Sprint(n))
@@ -154,13 +168,14 @@ func TestRoundTrip(t *testing.T) {
 		slices.SortFunc(got.Ops, byAll)
 		if got.Truncated || got.Header != want.Header || !slices.Equal(got.Ops, want.Ops) ||
 			!slices.Equal(got.Marks, want.Marks) ||
-			len(got.Samples) != len(want.Samples) || len(want.Samples) > 0 && !reflect.DeepEqual(got.Samples, want.Samples) {
+			len(got.Samples) != len(want.Samples) || len(want.Samples) > 0 &&
+			!reflect.DeepEqual(got.Samples, want.Samples) {
 			t.Fatalf("got %+v\nwant %+v", got, want)
 		}
 	})
 }
 
-// One worker's operations keep their order, even those that end together.
+// The operations of one worker keep their order, even those with equal ends.
 func TestOrderOfOneWorker(t *testing.T) {
 	r, path := create(t)
 	for i := range 5000 {
@@ -183,7 +198,8 @@ func TestConcurrentRecording(t *testing.T) {
 	for w := range workers {
 		wg.Go(func() {
 			for i := range each {
-				r.Op(Op{Worker: int32(w), Tenant: int32(w % 4), Fence: int64(i), Ended: time.Duration(i) * time.Millisecond})
+				r.Op(Op{Worker: int32(w), Tenant: int32(w % 4), Fence: int64(i),
+					Ended: time.Duration(i) * time.Millisecond})
 				if i%50 == 0 {
 					r.Sample(Sample{At: time.Duration(i), Swarm: Swarm{Workers: workers}})
 					r.Mark(Mark{At: time.Duration(i), Kind: NoteMark, Name: "here"})
@@ -201,7 +217,8 @@ func TestConcurrentRecording(t *testing.T) {
 	}
 	h := load(t, path)
 	if h.Truncated || len(h.Ops) != workers*each || len(h.Samples) != workers*10 || len(h.Marks) != workers*10 {
-		t.Fatalf("truncated %t, %d operations, %d samples, %d marks", h.Truncated, len(h.Ops), len(h.Samples), len(h.Marks))
+		t.Fatalf("truncated %t, %d operations, %d samples, %d marks", h.Truncated, len(h.Ops), len(h.Samples),
+			len(h.Marks))
 	}
 	var next [workers]int64
 	for _, op := range h.Ops {
@@ -216,7 +233,7 @@ func TestOpDoesNotAllocate(t *testing.T) {
 	r, _ := create(t)
 	ops := realistic(1000, 96, 4)
 	i := 0
-	// Enough to fill chunks and hand them over many times.
+	// Enough operations to fill and queue many chunks.
 	allocs := testing.AllocsPerRun(100_000, func() {
 		r.Op(ops[i%len(ops)])
 		i++
@@ -246,12 +263,13 @@ func TestCloseTwice(t *testing.T) {
 		t.Errorf("truncated %t, %d operations", h.Truncated, len(h.Ops))
 	}
 
-	// A worker that comes too late must not go unnoticed.
+	// Recording after Close is an error, so that no late worker goes unnoticed.
 	r.Op(Op{})
 	r.Mark(Mark{})
 	<-r.Failed()
 	err := r.Close()
-	if err == nil || !strings.Contains(err.Error(), "recorded after Close (0 operations not written, 2 records refused)") {
+	if err == nil || !strings.Contains(err.Error(),
+		"recorded after Close (0 operations not written, 2 records refused)") {
 		t.Error(err)
 	}
 }
@@ -297,7 +315,8 @@ func TestLongestLine(t *testing.T) {
 	longest.Detail += "x"
 	r.Mark(longest)
 	<-r.Failed()
-	if err := r.Close(); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), fmt.Sprintf("at most %d fit", maxLine-1)) {
+	if err := r.Close(); err == nil || !strings.Contains(err.Error(), path) ||
+		!strings.Contains(err.Error(), fmt.Sprintf("at most %d fit", maxLine-1)) {
 		t.Error(err)
 	}
 	if h := load(t, path); !h.Truncated {
@@ -305,8 +324,8 @@ func TestLongestLine(t *testing.T) {
 	}
 }
 
-// A pipe that nobody reads is a disk that has stopped: recording must go on for
-// its callers, in bounded memory, and say what was lost.
+// A pipe without a reader acts as a disk that has stopped: callers must not block, memory must stay
+// bounded, and losses must be reported.
 func TestDiskTooSlow(t *testing.T) {
 	const limit = 3 * shards
 	out, in, err := os.Pipe()
@@ -324,8 +343,9 @@ func TestDiskTooSlow(t *testing.T) {
 		case <-r.Failed():
 			failed = true
 		default:
-			// Random numbers cannot be packed, so that the pipe fills soon.
-			r.Op(Op{Worker: int32(recorded), Fence: rnd.Int64(), Window: rnd.Int64(), Count: rnd.Int64(), Ended: time.Duration(recorded)})
+			// Random numbers do not compress, so the pipe fills soon.
+			r.Op(Op{Worker: int32(recorded), Fence: rnd.Int64(), Window: rnd.Int64(), Count: rnd.Int64(),
+				Ended: time.Duration(recorded)})
 			recorded++
 		}
 	}
@@ -345,14 +365,15 @@ func TestDiskTooSlow(t *testing.T) {
 		packed <- b
 	}()
 	err = r.Close()
-	if err == nil || !strings.Contains(err.Error(), "the disk is too slow") || !strings.Contains(err.Error(), "(0 operations not written, 11 records refused)") {
+	if err == nil || !strings.Contains(err.Error(), "the disk is too slow") ||
+		!strings.Contains(err.Error(), "(0 operations not written, 11 records refused)") {
 		t.Error(err)
 	}
 	path := tempJournal(t)
 	if err := os.WriteFile(path, <-packed, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	// What was taken is there; what was not, shows.
+	// Accepted operations are readable; the loss of the others shows.
 	if h := load(t, path); !h.Truncated || int64(len(h.Ops)) != recorded-1 {
 		t.Errorf("truncated %t, %d operations of %d", h.Truncated, len(h.Ops), recorded-1)
 	}
@@ -379,14 +400,13 @@ func TestTooManyMarks(t *testing.T) {
 			r.Mark(Mark{Kind: NoteMark, Detail: string(noise)})
 		}
 	}
-	out.Close() // the writer gets EPIPE and goes on to the end
+	out.Close() // the writer gets EPIPE and drains its queue
 	if err := r.Close(); err == nil || !strings.Contains(err.Error(), "of samples and marks wait for it") {
 		t.Error(err)
 	}
 }
 
-// recordUntilKilled records and says on stdout, from time to time, how many
-// operations it had recorded a while ago.
+// recordUntilKilled records, and from time to time prints the number of operations recorded so far.
 func recordUntilKilled(path string) {
 	r, err := Create(path, Header{Scenario: "killed"})
 	if err != nil {
@@ -403,8 +423,7 @@ func recordUntilKilled(path string) {
 	}
 }
 
-// SIGKILL leaves no time for anything: what is older than 250 ms must be there
-// already.
+// SIGKILL allows no cleanup: operations older than 250 ms must already be on disk.
 func TestKilled(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {
@@ -426,7 +445,7 @@ func TestKilled(t *testing.T) {
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	_ = cmd.Wait() // it was killed: we know
+	_ = cmd.Wait() // always fails: it was killed
 
 	h := load(t, path)
 	if !h.Truncated || h.Header.Scenario != "killed" || len(h.Ops) == 0 {
@@ -442,14 +461,16 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// A census and a probe are read back as they were taken, at the journal's precision.
+// A census and a probe survive a round trip, at the precision of the journal.
 func TestCensusAndProbeRoundTrip(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "history.ndjson.zst")
 	want := Census{
 		At: 2 * time.Second, Took: 3 * time.Microsecond, Before: Progress{1, 2, 3}, After: Progress{4, 5, 6}, Slots: 30,
-		Workers: []Stance{
-			{Worker: 7, State: "waiting", Lock: "lock:a", Token: "7:1:f", Since: time.Second, Client: "c", Connected: 1, Opened: 5 * time.Microsecond, Other: "lock:b", OtherSince: 4 * time.Microsecond},
-			{Worker: 8, State: "idle", Shared: true, Kept: true, KeptSince: 6 * time.Microsecond, Outer: true, OuterSince: 5 * time.Microsecond},
+		Workers: []WorkerState{
+			{Worker: 7, State: "waiting", Lock: "lock:a", Token: "7:1:f", Since: time.Second, Client: "c",
+				Connected: 1, Opened: 5 * time.Microsecond, Other: "lock:b", OtherSince: 4 * time.Microsecond},
+			{Worker: 8, State: "idle", Shared: true, Kept: true, KeptSince: 6 * time.Microsecond, Outer: true,
+				OuterSince: 5 * time.Microsecond},
 		},
 		Locks: map[string]string{"lock:a": "8:1:e"}, Clients: map[string]int64{"c": 1},
 	}
@@ -458,8 +479,8 @@ func TestCensusAndProbeRoundTrip(t *testing.T) {
 		t.Fatal(err)
 	}
 	probe := Probe{
-		At: time.Second, Took: time.Millisecond, Name: RunbookMonitor, Did: "redis-cli monitor", Connected: true,
-		Lines: 3, Matches: 2, Grants: 5, Releases: 4, Said: "OK", Error: "cut",
+		At: time.Second, Took: time.Millisecond, Name: RunbookMonitor, Command: "redis-cli monitor", Connected: true,
+		Lines: 3, Matches: 2, Grants: 5, Releases: 4, Output: "OK", Error: "cut",
 	}
 	r.Census(want)
 	r.Probe(probe)
@@ -467,7 +488,8 @@ func TestCensusAndProbeRoundTrip(t *testing.T) {
 		t.Fatal(err)
 	}
 	h, err := Load(path)
-	if err != nil || h.Truncated || len(h.Census) != 1 || !reflect.DeepEqual(h.Census[0], want) || len(h.Probes) != 1 || h.Probes[0] != probe {
+	if err != nil || h.Truncated || len(h.Census) != 1 || !reflect.DeepEqual(h.Census[0], want) ||
+		len(h.Probes) != 1 || h.Probes[0] != probe {
 		t.Errorf("%v, %+v\nwant %+v", err, h, want)
 	}
 }

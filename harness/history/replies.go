@@ -8,42 +8,41 @@ import (
 	"unicode/utf8"
 )
 
-// Replies are error replies of Redis, counted by prefix: the first word of the reply,
-// such as OOM or NOPERM. A nil map was not recorded; an empty one is of a server or a
-// swarm without error replies.
+// Replies counts the error replies of Redis by prefix: the first word of the reply, such as OOM or
+// NOPERM. nil means not recorded; empty means no error replies.
 type Replies map[string]Reply
 
-// Reply is what is known of the error replies with one prefix.
+// Reply summarizes the error replies with one prefix.
 type Reply struct {
 	Count int64  `json:"count"`
-	First string `json:"first,omitempty"` // its text, as ScrubReply leaves it; "" where only the count is known
+	First string `json:"first,omitempty"` // text, as returned by ScrubReply; "" where only the count is known
 	Last  string `json:"last,omitempty"`
 }
 
-// OtherReplies stands for every error reply whose first word is no prefix, and for
-// those whose prefix is one too many to be counted by itself.
+// OtherReplies is the key of error replies whose first word is not a prefix, and of those whose
+// prefix exceeds the number of prefixes counted individually.
 const OtherReplies = "other"
 
-// knownPrefixes are those of Redis itself (server.c, createSharedObjects, and the
-// modules that come with it). Each is always counted by itself.
+// knownPrefixes are those of Redis itself (server.c, createSharedObjects, and the bundled modules).
+// Each is always counted individually.
 var knownPrefixes = []string{
 	"ASK", "BUSY", "BUSYGROUP", "BUSYKEY", "CLUSTERDOWN", "CROSSSLOT", "DENIED", "ERR", "EXECABORT", "LOADING",
 	"MASTERDOWN", "MISCONF", "MOVED", "NOAUTH", "NOGROUP", "NOPERM", "NOPROTO", "NOREPLICAS", "NOSCRIPT", "NOTBUSY",
 	"OOM", "READONLY", "REDIRECT", "TRYAGAIN", "UNBLOCKED", "UNKILLABLE", "WRONGPASS", "WRONGTYPE",
 }
 
-// Bounds on what an error reply may take up in a journal: a script may answer with any
-// prefix, and with a text of any length.
+// Bounds on the space of error replies in a journal: a script may answer with any prefix and with
+// text of any length.
 const (
-	maxOtherPrefixes = 8   // beside the known ones
+	maxOtherPrefixes = 8   // besides the known ones
 	maxPrefix        = 32  // bytes
 	maxReplyText     = 200 // bytes
 )
 
-// Add counts n error replies with a prefix that ReplyPrefix or INFO errorstats gave;
-// text is that of one of them, scrubbed, or "".
+// Add counts n error replies with a prefix from ReplyPrefix or INFO errorstats. text is the
+// scrubbed text of one of them, or "".
 func (r Replies) Add(prefix string, n int64, text string) {
-	if _, there := r[prefix]; !there && !r.room(prefix) {
+	if _, there := r[prefix]; !there && !r.hasRoom(prefix) {
 		prefix = OtherReplies
 	}
 	reply := r[prefix]
@@ -57,8 +56,8 @@ func (r Replies) Add(prefix string, n int64, text string) {
 	r[prefix] = reply
 }
 
-// room reports whether a prefix that was not seen before is counted by itself.
-func (r Replies) room(prefix string) bool {
+// hasRoom reports whether a new prefix is counted individually.
+func (r Replies) hasRoom(prefix string) bool {
 	if !isPrefix(prefix) {
 		return false
 	}
@@ -74,7 +73,7 @@ func (r Replies) room(prefix string) bool {
 	return others < maxOtherPrefixes
 }
 
-// Total is the number of error replies of all prefixes.
+// Total returns the number of error replies of all prefixes.
 func (r Replies) Total() (n int64) {
 	for _, reply := range r {
 		n += reply.Count
@@ -82,8 +81,7 @@ func (r Replies) Total() (n int64) {
 	return n
 }
 
-// Since is what has been added to r after it was as before. First is the first text that
-// was ever seen.
+// Since returns the increase of r over an earlier state. First is the first text ever seen.
 func (r Replies) Since(before Replies) Replies {
 	grown := Replies{}
 	for prefix, reply := range r {
@@ -94,8 +92,7 @@ func (r Replies) Since(before Replies) Replies {
 	return grown
 }
 
-// Prefixes are those of which there is at least one reply, the most frequent first and
-// then in order of name.
+// Prefixes returns the prefixes in descending order of count, then by name.
 func (r Replies) Prefixes() []string {
 	return slices.SortedFunc(maps.Keys(r), func(a, b string) int {
 		if d := r[b].Count - r[a].Count; d != 0 {
@@ -105,9 +102,9 @@ func (r Replies) Prefixes() []string {
 	})
 }
 
-// ReplyPrefix is the prefix of an error reply's text. Before Redis 7.0 the error of a
-// command within a script is wrapped: "ERR Error running script (call to f_...):
-// @user_script:1: @user_script: 1: -OOM command not allowed ...". It is OOM all the same.
+// ReplyPrefix returns the prefix of an error reply's text. Before Redis 7.0 the error of a command
+// within a script is wrapped: "ERR Error running script (call to f_...): @user_script:1:
+// @user_script: 1: -OOM command not allowed ...". Its prefix is OOM all the same.
 func ReplyPrefix(text string) string {
 	if strings.HasPrefix(text, "ERR Error running script") {
 		if _, inner, ok := strings.Cut(text, ": -"); ok {
@@ -131,14 +128,14 @@ func isPrefix(word string) bool {
 	})
 }
 
-// echo is where Redis begins to repeat the arguments of a command that it does not know
-// (server.c, processCommand): they may be a password.
-const echo = "with args beginning with"
+// argsEcho begins the arguments that Redis repeats in its reply to an unknown command (server.c,
+// processCommand): they may include a password.
+const argsEcho = "with args beginning with"
 
-// ScrubReply is the text of an error reply as it may be kept: one line of printable
-// UTF-8 of at most 200 bytes, without a command's arguments.
+// ScrubReply returns the text of an error reply in the form in which it is kept: one line of
+// printable UTF-8 of at most 200 bytes, without the arguments of a command.
 func ScrubReply(text string) string {
-	text, _, _ = strings.Cut(text, echo)
+	text, _, _ = strings.Cut(text, argsEcho)
 	text = strings.Map(func(c rune) rune {
 		if c == utf8.RuneError || !unicode.IsPrint(c) {
 			return ' '

@@ -7,15 +7,17 @@ import (
 	"testing"
 )
 
-// The texts are those of Redis 7.0.15, and of 6.2 where it wraps the error of a script.
+// The texts are from Redis 7.0.15, and from 6.2 for the wrapped errors of scripts.
 func TestReplyPrefix(t *testing.T) {
+	const wrapped = "ERR Error running script (call to f_a0): @user_script:1: " +
+		"@user_script: 1: -OOM command not allowed when x"
 	for text, want := range map[string]string{
-		"OOM command not allowed when used memory > 'maxmemory'.":                                                   "OOM",
-		"NOPERM User default has no permissions to run the 'evalsha' command":                                       "NOPERM",
-		"MOVED 3999 127.0.0.1:6381":                                                                                 "MOVED",
-		"NOAUTH Authentication required.":                                                                           "NOAUTH",
-		"ERR Error running script (call to f_a0): @user_script:1: @user_script: 1: -OOM command not allowed when x": "OOM",
-		"ERR Error running script (call to f_a0): @user_script:1: no prefix here":                                   "ERR",
+		"OOM command not allowed when used memory > 'maxmemory'.":                 "OOM",
+		"NOPERM User default has no permissions to run the 'evalsha' command":     "NOPERM",
+		"MOVED 3999 127.0.0.1:6381":                                               "MOVED",
+		"NOAUTH Authentication required.":                                         "NOAUTH",
+		wrapped:                                                                   "OOM",
+		"ERR Error running script (call to f_a0): @user_script:1: no prefix here": "ERR",
 		"MASTERDOWN":                            "MASTERDOWN",
 		"V2GONE x":                              "V2GONE",
 		"hunter2":                               OtherReplies,
@@ -42,8 +44,8 @@ func TestScrubReply(t *testing.T) {
 	}
 }
 
-// A server may answer with any prefix: few are counted by themselves, those of Redis
-// always.
+// A server may answer with any prefix: only a few are counted individually, but those of Redis
+// always are.
 func TestRepliesAreBounded(t *testing.T) {
 	r := Replies{}
 	for i := range 100 {
@@ -67,7 +69,7 @@ func TestRepliesAreBounded(t *testing.T) {
 	}
 }
 
-// What was not recorded is not none.
+// "Not recorded" differs from "none".
 func TestOldJournalsHaveNoReplies(t *testing.T) {
 	for _, s := range []Sample{
 		{Server: &Server{}},

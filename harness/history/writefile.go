@@ -10,9 +10,8 @@ import (
 	"runtime"
 )
 
-// WriteFile puts data into the file at path, whole or not at all: whoever reads
-// it, even after a power cut, finds the old file or the new one. The folder must
-// exist. Its permissions are 0666 less the umask.
+// WriteFile writes data to the file at path, atomically: a reader finds the old or the new content,
+// even after a power failure. The folder must exist. Permissions are 0666 less the umask.
 func WriteFile(path string, data []byte) error {
 	dir, name := filepath.Split(path)
 	if dir == "" {
@@ -26,8 +25,8 @@ func WriteFile(path string, data []byte) error {
 	return WriteFileIn(root, name, data)
 }
 
-// WriteFileIn is WriteFile within a folder, out of which no link leads it: a run
-// folder may come from anywhere.
+// WriteFileIn is WriteFile within a folder that no symbolic link may lead out of: a run folder may
+// come from an untrusted source.
 func WriteFileIn(root *os.Root, name string, data []byte) error {
 	if err := replace(root, name, data); err != nil {
 		return fmt.Errorf("history: writing %s: %w", filepath.Join(root.Name(), name), err)
@@ -37,7 +36,7 @@ func WriteFileIn(root *os.Root, name string, data []byte) error {
 
 func replace(root *os.Root, name string, data []byte) error {
 	dir, base := filepath.Split(name)
-	// In the same folder, because a rename does not cross file systems.
+	// In the same folder, since a rename cannot cross file systems.
 	tmp := filepath.Join(dir, fmt.Sprintf(".%s.%016x.tmp", base, rand.Uint64()))
 	f, err := root.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
@@ -56,8 +55,8 @@ func replace(root *os.Root, name string, data []byte) error {
 	return syncDir(root.Open(cmp.Or(dir, ".")))
 }
 
-// syncDir makes the names in a folder last, which it takes as Open returned it.
-// Windows has no such call and keeps them by itself.
+// syncDir makes renames and new names in a folder durable, and closes the folder. Its arguments are
+// the results of opening the folder. Windows has no such call and does not need it.
 func syncDir(d *os.File, err error) error {
 	if err != nil {
 		return err

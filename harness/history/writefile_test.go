@@ -45,7 +45,7 @@ func TestWriteFileFails(t *testing.T) {
 	if err := WriteFile(missing, nil); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), missing) {
 		t.Error(err)
 	}
-	// Where it cannot be put into place, it does not lie about either.
+	// If the file cannot be replaced, no temporary file remains.
 	dir := t.TempDir()
 	path := filepath.Join(dir, "run.json")
 	if err := os.Mkdir(path, 0o755); err != nil {
@@ -57,7 +57,7 @@ func TestWriteFileFails(t *testing.T) {
 	only(t, dir, "run.json")
 }
 
-// only checks that dir holds nothing but name: no temporary files stay behind.
+// only checks that dir holds nothing but name: no temporary files remain.
 func only(t *testing.T, dir, name string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)

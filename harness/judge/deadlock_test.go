@@ -33,7 +33,7 @@ func TestProofIsAnExpectation(t *testing.T) {
 func slotLock(at time.Duration) history.Census {
 	return history.Census{
 		At: at, Took: time.Millisecond, Slots: 2,
-		Workers: []history.Stance{
+		Workers: []history.WorkerState{
 			{Worker: 1, State: "waiting", Lock: "lock:0", Token: "1:1:a", Since: 1100 * time.Millisecond, Client: "c1", Connected: 1, Opened: 500 * time.Millisecond},
 			{Worker: 2, State: "waiting", Lock: "lock:0", Token: "2:1:b", Since: 1100 * time.Millisecond, Client: "c2", Connected: 1, Opened: 500 * time.Millisecond},
 			{Worker: 3, State: "dialing", Lock: "lock:0", Token: "3:1:c", Since: 1200 * time.Millisecond, Client: "c3"},

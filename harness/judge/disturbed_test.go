@@ -208,7 +208,7 @@ func TestReasonsAreNeverEmpty(t *testing.T) {
 	sc, arm := testScenario()
 	sc.Incident.Kind = "deadlock"
 	idle := func(at time.Duration) history.Census {
-		return history.Census{At: at, Slots: 2, Workers: []history.Stance{{Worker: 1, State: "idle", Client: "c1"}}}
+		return history.Census{At: at, Slots: 2, Workers: []history.WorkerState{{Worker: 1, State: "idle", Client: "c1"}}}
 	}
 	free := func(at time.Duration) history.Census {
 		c := slotLock(at)

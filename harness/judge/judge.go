@@ -280,9 +280,9 @@ func busiest(e Evidence, in history.Span) (at time.Duration, share float64) {
 			first, stolen = i+1, 0
 			continue
 		}
-		stolen += s.Stolen
+		stolen += s.SchedDelay
 		for s.At-samples[first].At > window {
-			stolen -= samples[first].Stolen
+			stolen -= samples[first].SchedDelay
 			first++
 		}
 		if v := stolen.Seconds() / window.Seconds(); v > share {

@@ -234,7 +234,7 @@ func TestBusyMachineExplainsALossAndNothingElse(t *testing.T) {
 	busy := func(h *history.History, from, to time.Duration) *history.History {
 		for i := range h.Samples {
 			if s := &h.Samples[i]; s.At > from && s.At <= to {
-				s.Stolen = 60 * time.Millisecond
+				s.SchedDelay = 60 * time.Millisecond
 			}
 		}
 		return h

@@ -13,14 +13,14 @@ func probes(e Evidence) (all []result.Probe) {
 	moved := int64(0) // in the probe before, which lasts as long and changes nothing
 	for _, p := range e.History.Probes {
 		r := result.Probe{
-			Name: p.Name, Did: p.Did, AtMS: text.Millis(p.At), TookMS: text.Millis(p.Took), Connected: p.Connected, Lines: p.Lines,
-			Matches: p.Matches, Grants: p.Grants, Releases: p.Releases, Said: p.Said, Failed: p.Error,
+			Name: p.Name, Did: p.Command, AtMS: text.Millis(p.At), TookMS: text.Millis(p.Took), Connected: p.Connected, Lines: p.Lines,
+			Matches: p.Matches, Grants: p.Grants, Releases: p.Releases, Said: p.Output, Failed: p.Error,
 		}
 		switch {
 		case p.Error != "":
 			r.Because = "It could not be done: " + p.Error + "."
 		case p.Name == history.RunbookMonitor && !p.Connected:
-			r.Because = fmt.Sprintf("It could not connect, and grep printed nothing: redis-cli said %q.", text.FirstLine(p.Said))
+			r.Because = fmt.Sprintf("It could not connect, and grep printed nothing: redis-cli said %q.", text.FirstLine(p.Output))
 		case p.Name == history.RunbookMonitor:
 			r.Because = fmt.Sprintf("It connected; of %d lines that MONITOR printed grep let %d through.", p.Lines, p.Matches)
 		case p.Grants+p.Releases == 0:

@@ -15,7 +15,7 @@ func TestProbesInSentences(t *testing.T) {
 		probe history.Probe
 		want  string
 	}{
-		{history.Probe{Name: history.RunbookMonitor, Said: "ERR max number of clients reached\n", Lines: 1},
+		{history.Probe{Name: history.RunbookMonitor, Output: "ERR max number of clients reached\n", Lines: 1},
 			`It could not connect, and grep printed nothing: redis-cli said "ERR max number of clients reached".`},
 		{history.Probe{Name: history.RunbookMonitor, Connected: true, Lines: 900, Matches: 0}, "It connected; of 900 lines that MONITOR printed grep let 0 through."},
 		{history.Probe{Name: history.RunbookMonitor, Error: "no redis-cli to run"}, "It could not be done: no redis-cli to run."},

@@ -179,7 +179,7 @@ func TestFaultsThatABusyMachinePrevents(t *testing.T) {
 		h := newLiteral().work(0, second, 200).work(second, 6*second, 100).sampled()
 		for i := range h.Samples {
 			if s := &h.Samples[i]; busy && s.At > second && s.At <= 2*second {
-				s.Stolen = 60 * time.Millisecond
+				s.SchedDelay = 60 * time.Millisecond
 			}
 		}
 		sc, arm := testScenario()
@@ -203,7 +203,7 @@ func TestFaultsThatABusyMachineMakes(t *testing.T) {
 		h := l.sampled()
 		for i := range h.Samples {
 			if s := &h.Samples[i]; c.busy && s.At <= 400*time.Millisecond {
-				s.Stolen = 60 * time.Millisecond
+				s.SchedDelay = 60 * time.Millisecond
 			}
 		}
 		sc, arm := testScenario()

@@ -245,7 +245,7 @@ func (s *Reading) canary(samples []history.Sample) {
 		before = *c
 	}
 	if c := s.Canary; c != nil {
-		*c = CanaryReading{c.Last, before.Dials, before.Admitted, before.Refused, before.Cut, before.Silent, before.Unreachable, before.Words, before.Error}
+		*c = CanaryReading{c.Last, before.Dials, before.Admitted, before.Refused, before.Cut, before.Silent, before.Unreachable, before.LastRefusal, before.Error}
 	}
 }
 

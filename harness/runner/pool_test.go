@@ -48,13 +48,13 @@ func TestRealPoolDeadlockIsProved(t *testing.T) {
 		Elapsed: a.rec.elapsed, Record: func(history.Op) {},
 	})
 	defer a.swarm.Stop()
-	var f waitgraph.Finding
+	var f waitgraph.Analysis
 	var taken []history.Census
 	for a.rec.elapsed() < 10*time.Second && !f.Proved {
 		time.Sleep(200 * time.Millisecond)
 		taken = append(taken, a.counter().census(t.Context(), control.Sampler))
 		if p := standstill.Decisive(standstill.Prover{Scenario: &sc}.Prove(taken), history.Span{From: 0, To: time.Minute}); p != nil {
-			f = p.Finding
+			f = p.Analysis
 		}
 	}
 	last := taken[len(taken)-1]

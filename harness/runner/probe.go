@@ -44,7 +44,7 @@ func probe(ctx context.Context, a *armRun) error {
 // pattern has no special characters, so grep's work is done here: that tells what
 // redis-cli printed from what grep let through.
 func runbookMonitor(ctx context.Context, a *armRun, length time.Duration) history.Probe {
-	p := history.Probe{At: a.rec.elapsed(), Name: history.RunbookMonitor, Did: `redis-cli monitor | grep "SET lock:"`}
+	p := history.Probe{At: a.rec.elapsed(), Name: history.RunbookMonitor, Command: `redis-cli monitor | grep "SET lock:"`}
 	console, ok := a.host.server.(server.Console)
 	if !ok {
 		p.Error = server.ErrNoConsole.Error()
@@ -59,10 +59,10 @@ func runbookMonitor(ctx context.Context, a *armRun, length time.Duration) histor
 		p.Error = err.Error()
 		return p
 	}
-	p.Did = typed + ` | grep "SET lock:"`
-	p.Lines, p.Matches, p.Said = printed.lines, printed.matches, strings.TrimSpace(string(printed.head))
-	p.Connected = strings.HasPrefix(p.Said, "OK")
-	if p.Said == "" && bounded.Err() != nil { // what is turned away is told so
+	p.Command = typed + ` | grep "SET lock:"`
+	p.Lines, p.Matches, p.Output = printed.lines, printed.matches, strings.TrimSpace(string(printed.head))
+	p.Connected = strings.HasPrefix(p.Output, "OK")
+	if p.Output == "" && bounded.Err() != nil { // what is turned away is told so
 		p.Error = fmt.Sprintf("redis-cli was not answered within %v", length)
 	}
 	return p
@@ -109,13 +109,13 @@ func oneMoreSlot(ctx context.Context, a *armRun, length time.Duration) history.P
 	if a.host.attached() { // it may be cut short with the limit raised
 		a.host.later(func(ctx context.Context) error { return set(ctx, limit) })
 	}
-	p.Did = fmt.Sprintf("CONFIG SET maxclients %d", limit+1)
+	p.Command = fmt.Sprintf("CONFIG SET maxclients %d", limit+1)
 	before := a.swarm.Snapshot()
 	if err := set(asking, limit+1); err != nil {
 		p.Error = err.Error()
 		return p
 	}
-	p.Connected, p.Said = true, "OK"
+	p.Connected, p.Output = true, "OK"
 	timer := time.NewTimer(length)
 	defer timer.Stop()
 	select {

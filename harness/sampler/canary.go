@@ -92,7 +92,7 @@ func (c *canary) count(f fate, words string) {
 	defer c.mu.Unlock()
 	c.counted.Dials++
 	if words != "" {
-		c.counted.Words = words
+		c.counted.LastRefusal = words
 	}
 	switch f {
 	case admitted:

@@ -64,7 +64,7 @@ func TestCanaryAtFullServer(t *testing.T) {
 	fill(t, s.Endpoint()) // before the canary flies, which would take a slot for a moment
 	c := fly(t, dialer(s.Endpoint().Addr))
 	more(t, c, 40, refusedOf)
-	if got := c.counts(); got.Refused != got.Dials || got.Words != "-ERR max number of clients reached" {
+	if got := c.counts(); got.Refused != got.Dials || got.LastRefusal != "-ERR max number of clients reached" {
 		t.Errorf("full: %+v", got)
 	}
 	do(t, control.Admin, "CONFIG", "SET", "maxclients", "20")
@@ -162,7 +162,7 @@ func TestCanaryAndPeersThatHangUp(t *testing.T) {
 		t.Run(test.why, func(t *testing.T) {
 			c := fly(t, dialer(listenTCP(t, test.serve)))
 			more(t, c, 3, test.count)
-			if got := c.counts(); test.count(got) != got.Dials || got.Words != test.words {
+			if got := c.counts(); test.count(got) != got.Dials || got.LastRefusal != test.words {
 				t.Errorf("%+v", got)
 			}
 		})

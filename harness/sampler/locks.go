@@ -86,7 +86,7 @@ func (k *keys) look(ctx context.Context, c *redis.Client, runID string) (history
 	names := slices.Sorted(maps.Keys(k.found))
 	found := history.Locks{Keys: int64(len(names)) + k.more, Partial: k.cursor != 0}
 	if found.Partial {
-		found.Looked = k.looked
+		found.Scanned = k.looked
 	} else {
 		k.begin()
 	}

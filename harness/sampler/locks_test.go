@@ -108,7 +108,7 @@ func TestReadLocksOfLargeKeyspace(t *testing.T) {
 		var last history.Locks
 		for look := int64(1); look <= 2; look++ {
 			got, err := k.look(t.Context(), c, "a")
-			if err != nil || !got.Partial || got.Keys <= last.Keys || got.Keys >= 500 || got.Looked != look*scanRounds*scanCount {
+			if err != nil || !got.Partial || got.Keys <= last.Keys || got.Keys >= 500 || got.Scanned != look*scanRounds*scanCount {
 				t.Errorf("look %d: %+v, %v", look, got, err)
 			}
 			last = got
@@ -121,7 +121,7 @@ func TestReadLocksOfLargeKeyspace(t *testing.T) {
 	if _, err := k.look(t.Context(), c, "a"); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := k.look(t.Context(), c, "b"); err != nil || got.Looked != scanRounds*scanCount {
+	if got, err := k.look(t.Context(), c, "b"); err != nil || got.Scanned != scanRounds*scanCount {
 		t.Errorf("after a restart: %+v, %v", got, err)
 	}
 	// What matters is how many keys there are to look through, not how many match.

@@ -221,7 +221,7 @@ func (w *Sampler) Now(ctx context.Context) history.Sample { return w.sample(w.as
 func (w *Sampler) sample(r reading) history.Sample {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	sample := history.Sample{Took: r.took, Stolen: time.Duration(w.stolen.Swap(0)), Server: r.server, Locks: r.locks, Monitor: w.heard}
+	sample := history.Sample{Took: r.took, SchedDelay: time.Duration(w.stolen.Swap(0)), Server: r.server, Locks: r.locks, Monitor: w.heard}
 	w.heard = nil
 	if w.canary != nil {
 		counts := w.canary.counts()

@@ -206,7 +206,7 @@ func TestUnavailable(t *testing.T) {
 		{each(func(s *history.Sample) { s.Locks = &history.Locks{Error: "i/o timeout"} }), "lock-key-count", "the lock keys could not be listed: i/o timeout"},
 		{each(func(s *history.Sample) {
 			if s.Locks != nil {
-				s.Locks = &history.Locks{Keys: 23, Partial: true, Looked: int64(s.At / ms * 200)}
+				s.Locks = &history.Locks{Keys: 23, Partial: true, Scanned: int64(s.At / ms * 200)}
 			}
 		}), "lock-key-count", "SCAN has not come through the whole keyspace yet: 700000 keys looked at"},
 		{func(v *View) {

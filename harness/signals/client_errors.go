@@ -46,7 +46,7 @@ func connectionErrors(s *history.Sample) (n int64) {
 // reached" ever comes out of go-redis.
 func told(h View, in Span) map[string]float64 {
 	figures := map[string]float64{}
-	words := counted(h.Samples, func(s *history.Sample) int64 { return s.Swarm.Told })
+	words := counted(h.Samples, func(s *history.Sample) int64 { return s.Swarm.MaxClientsErrors })
 	refused := counted(h.Samples, func(s *history.Sample) int64 { return s.Swarm.Errors[history.Refused] })
 	if first, last, ok := words.ends(in); ok && noWorkers(h) == "" {
 		figures["told_count"] = float64(words.grown(first, last))

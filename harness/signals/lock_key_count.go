@@ -125,7 +125,7 @@ func unfinished(h View) string {
 		if !s.Locks.Partial || float64(s.Locks.Keys) > manyKeys {
 			return ""
 		}
-		looked = max(looked, s.Locks.Looked)
+		looked = max(looked, s.Locks.Scanned)
 	}
 	return fmt.Sprintf("SCAN has not come through the whole keyspace yet: %d keys looked at", looked)
 }

@@ -11,7 +11,7 @@ import (
 func count(tenth int, locks map[string]string, alive ...int32) history.Census {
 	c := history.Census{At: time.Duration(tenth) * 100 * ms, Locks: locks}
 	for _, id := range alive {
-		c.Workers = append(c.Workers, history.Stance{Worker: id})
+		c.Workers = append(c.Workers, history.WorkerState{Worker: id})
 	}
 	return c
 }

@@ -32,7 +32,7 @@ type dice struct {
 
 // die is one worker.
 type die struct {
-	history.Stance // as a census reads it
+	history.WorkerState // as a census reads it
 	client         int
 	next           func(*dice, *die)
 	keeps          bool // it sends over a connection of its own
@@ -54,7 +54,7 @@ func newDice(t *rapid.T) *dice {
 	s.free = slices.Repeat([]int{s.set.Client.PoolSize}, clients)
 	for i := range 2 + s.rng.IntN(7) {
 		w := &die{client: i % clients, next: (*dice).begin}
-		w.Stance = history.Stance{Worker: int32(i + 1), State: "idle", Client: fmt.Sprint("c", w.client), Shared: true}
+		w.WorkerState = history.WorkerState{Worker: int32(i + 1), State: "idle", Client: fmt.Sprint("c", w.client), Shared: true}
 		s.workers = append(s.workers, w)
 	}
 	return s
@@ -203,9 +203,9 @@ func (s *dice) census(between int) history.Census {
 		s.moves(s.rng.IntN(between + 1))
 	}
 	begun := s.now
-	c := history.Census{Before: s.progress, Slots: 1000, Workers: make([]history.Stance, len(s.workers))}
+	c := history.Census{Before: s.progress, Slots: 1000, Workers: make([]history.WorkerState, len(s.workers))}
 	for _, i := range s.rng.Perm(len(s.workers)) {
-		w := s.workers[i].Stance
+		w := s.workers[i].WorkerState
 		pause()
 		w.Kept, w.KeptSince = s.workers[i].Kept, s.workers[i].KeptSince
 		w.Connected = int64(s.open[s.workers[i].client])
@@ -264,7 +264,7 @@ func TestPoolDeadlockIsNeverFeignedNorMissed(t *testing.T) {
 			a.Error, b.Error = "no answer", "no answer"
 		}
 		before, now := j.prover().snapshots(a, b)
-		f := waitgraph.Judge(before, now, waitgraph.Activity{Attempts: b.After.Attempts - a.Before.Attempts}, waitgraph.DefaultRules(0))
+		f := waitgraph.Analyze(before, now, waitgraph.Activity{Attempts: b.After.Attempts - a.Before.Attempts}, waitgraph.DefaultThresholds(0))
 		if f.Kind != waitgraph.Deadlock || f.Residue.Workers != len(s.workers) {
 			t.Fatalf("nothing moves, and the finding is %s %v\n%+v", f.Sentence, f.Reasons, b)
 		}
@@ -279,7 +279,7 @@ func (s *dice) checkStuck(t *rapid.T, j *scene, a, b history.Census) {
 	before, now := j.prover().snapshots(a, b)
 	counted := waitgraph.Activity{Grants: b.After.Grants - a.Before.Grants, Releases: b.After.Releases - a.Before.Releases}
 	for _, act := range []waitgraph.Activity{counted, {}} {
-		f := waitgraph.Judge(before, now, act, waitgraph.DefaultRules(0))
+		f := waitgraph.Analyze(before, now, act, waitgraph.DefaultThresholds(0))
 		if f.Proved && f.Kind != waitgraph.Deadlock {
 			t.Fatalf("nobody died and nothing expires: %s", f.Sentence)
 		}
@@ -288,7 +288,7 @@ func (s *dice) checkStuck(t *rapid.T, j *scene, a, b history.Census) {
 		}
 		for _, m := range f.Residue.Members {
 			i := slices.IndexFunc(s.workers, func(w *die) bool { return fmt.Sprint("worker ", w.Worker) == m.Name })
-			if is, said := s.workers[i].Stance, b.Workers[i]; is.State != said.State || is.Since != said.Since {
+			if is, said := s.workers[i].WorkerState, b.Workers[i]; is.State != said.State || is.Since != said.Since {
 				t.Fatalf("%s was called stuck and moves: %s since %v became %s since %v; %s\n%+v\n%+v",
 					m.Name, said.State, said.Since, is.State, is.Since, f.Sentence, a, b)
 			}

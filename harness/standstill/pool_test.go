@@ -14,8 +14,8 @@ import (
 // both turns of the client that they share and wait for the lock, whose holder
 // waits for a turn. A fourth one waits for the lock and has no turn yet.
 func sharedPool(at time.Duration) history.Census {
-	worker := func(id int32, state string, kept bool) history.Stance {
-		w := history.Stance{
+	worker := func(id int32, state string, kept bool) history.WorkerState {
+		w := history.WorkerState{
 			Worker: id, State: state, Lock: "lock:0", Token: fmt.Sprintf("%d:1:a", id), Since: 1100 * time.Millisecond,
 			Client: "c", Connected: 2, Opened: 500 * time.Millisecond, Shared: true,
 		}
@@ -26,7 +26,7 @@ func sharedPool(at time.Duration) history.Census {
 	}
 	return history.Census{
 		At: at, Took: time.Millisecond, Slots: 1000,
-		Workers: []history.Stance{worker(1, "waiting", true), worker(2, "waiting", true), worker(3, "dialing", false), worker(4, "waiting", false)},
+		Workers: []history.WorkerState{worker(1, "waiting", true), worker(2, "waiting", true), worker(3, "dialing", false), worker(4, "waiting", false)},
 		Locks:   map[string]string{"lock:0": "3:1:a"}, Clients: map[string]int64{"c": 2},
 	}
 }

@@ -20,7 +20,7 @@ import (
 // Proof is what the wait-for graph of a census says, compared with that of an
 // earlier one.
 type Proof struct {
-	waitgraph.Finding
+	waitgraph.Analysis
 	Before, Now history.Census
 }
 
@@ -42,7 +42,7 @@ func (v Prover) Prove(taken []history.Census) []Proof {
 
 // At is the proof that census i, 1 and up, gives.
 func (v Prover) At(taken []history.Census, i int) Proof {
-	return v.proof(taken[Earlier(taken, i, v.Longest())], taken[i], waitgraph.DefaultRules(v.Longest()))
+	return v.proof(taken[Earlier(taken, i, v.Longest())], taken[i], waitgraph.DefaultThresholds(v.Longest()))
 }
 
 // Earlier is the newest census that was complete for longer than the longest timeout
@@ -56,13 +56,13 @@ func Earlier(taken []history.Census, i int, longest time.Duration) int {
 }
 
 // proof compares two censuses.
-func (v Prover) proof(a, b history.Census, rules waitgraph.Rules) Proof {
+func (v Prover) proof(a, b history.Census, rules waitgraph.Thresholds) Proof {
 	before, now := v.snapshots(a, b)
 	act := Activity(a, b)
 	if v.givesBack() && !v.anyEnded(a.At-a.Took, b.At) {
-		act.InVain = act.Releases
+		act.FutileReleases = act.Releases
 	}
-	return Proof{Before: a, Now: b, Finding: waitgraph.Judge(before, now, act, rules)}
+	return Proof{Before: a, Now: b, Analysis: waitgraph.Analyze(before, now, act, rules)}
 }
 
 // givesBack says whether requests may give a lock back and still want it: those that
@@ -131,7 +131,7 @@ func (v Prover) AllowedFrom(a, b history.Census) time.Duration {
 			}
 		}
 	}
-	stood := make(map[int32]history.Stance, len(a.Workers))
+	stood := make(map[int32]history.WorkerState, len(a.Workers))
 	for _, w := range a.Workers {
 		stood[w.Worker] = w
 	}
@@ -188,10 +188,10 @@ func (v Prover) unaware(a, b history.Census) map[int32]bool {
 	if v.Scenario.Swarm.Lock.Verify || timeout <= 0 || b.At-b.Took-a.At <= timeout {
 		return unaware
 	}
-	own := func(w history.Stance, c history.Census) bool {
+	own := func(w history.WorkerState, c history.Census) bool {
 		return w.State == swarm.Waiting.String() && w.Token != "" && c.Locks[w.Lock] == w.Token
 	}
-	was := make(map[int32]history.Stance, len(a.Workers))
+	was := make(map[int32]history.WorkerState, len(a.Workers))
 	for _, w := range a.Workers {
 		was[w.Worker] = w
 	}
@@ -233,7 +233,7 @@ func (v Prover) snapshot(c history.Census, unaware map[int32]bool) waitgraph.Sna
 		}
 	}
 	if c.Error == "" {
-		seen := waitgraph.Seen{At: c.At, Locks: c.Locks, Clients: map[string]int{}}
+		seen := waitgraph.ServerState{At: c.At, Locks: c.Locks, Clients: map[string]int{}}
 		for name, n := range c.Clients {
 			seen.Clients[name] = int(n)
 		}
@@ -283,7 +283,7 @@ func (d *drawing) turn(client string) int {
 }
 
 // worker draws what one living worker holds and waits for.
-func (d *drawing) worker(w history.Stance) {
+func (d *drawing) worker(w history.WorkerState) {
 	p := waitgraph.Process{Name: fmt.Sprintf("worker %d", w.Worker)}
 	if w.Refused != "" {
 		p.Refused = &waitgraph.Refusal{Reply: w.Refused, Since: w.RefusedSince}
@@ -341,7 +341,7 @@ func (d *drawing) worker(w history.Stance) {
 // a wait for a slot as well would be a claim that nothing backs. A worker that has a turn
 // for the command that is under way is drawn as if it waited for one, which is
 // then among those with no known holder.
-func (d *drawing) goOn(w history.Stance) []waitgraph.Edge {
+func (d *drawing) goOn(w history.WorkerState) []waitgraph.Edge {
 	switch {
 	case w.Shared && !w.Kept:
 		return []waitgraph.Edge{{Resource: d.turn(w.Client), Units: 1, Since: w.Since}}
@@ -356,7 +356,7 @@ func (d *drawing) goOn(w history.Stance) []waitgraph.Edge {
 // kept has a connection, so there are as many of these as kept turns at least,
 // and Redis must list just as many under the client's name: that is how Redis
 // bears the turns out, of which it knows nothing itself.
-func (d *drawing) sharedSlots(workers []history.Stance) {
+func (d *drawing) sharedSlots(workers []history.WorkerState) {
 	connected, kept := map[string]int{}, map[string]int{}
 	for _, w := range workers {
 		if !w.Shared {

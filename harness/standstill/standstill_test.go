@@ -19,7 +19,7 @@ const second = time.Second
 func slotLock(at time.Duration) history.Census {
 	return history.Census{
 		At: at, Took: time.Millisecond, Slots: 2,
-		Workers: []history.Stance{
+		Workers: []history.WorkerState{
 			{Worker: 1, State: "waiting", Lock: "lock:0", Token: "1:1:a", Since: 1100 * time.Millisecond, Client: "c1", Connected: 1, Opened: 500 * time.Millisecond},
 			{Worker: 2, State: "waiting", Lock: "lock:0", Token: "2:1:b", Since: 1100 * time.Millisecond, Client: "c2", Connected: 1, Opened: 500 * time.Millisecond},
 			{Worker: 3, State: "dialing", Lock: "lock:0", Token: "3:1:c", Since: 1200 * time.Millisecond, Client: "c3"},
@@ -75,11 +75,11 @@ func TestProofOfDeadlock(t *testing.T) {
 }
 
 // found is the incident's proof, or what was found last.
-func found(j *scene) waitgraph.Finding {
+func found(j *scene) waitgraph.Analysis {
 	if p := Decisive(j.prover().Prove(j.h.Census), history.Span{From: second, To: 3 * second}); p != nil {
-		return p.Finding
+		return p.Analysis
 	}
-	return waitgraph.Finding{}
+	return waitgraph.Analysis{}
 }
 
 // judgeOf has an incident from 1 s to 3 s with these censuses.
@@ -115,11 +115,11 @@ func TestHolderWithAConnectionWantsNoSlot(t *testing.T) {
 // it in their stead.
 func TestProofOfExhaustion(t *testing.T) {
 	census := func(at time.Duration) history.Census {
-		worker := func(id int32) history.Stance {
-			return history.Stance{Worker: id, State: "waiting", Since: 1100 * time.Millisecond, Client: fmt.Sprint("lockjam-", id, "-0")}
+		worker := func(id int32) history.WorkerState {
+			return history.WorkerState{Worker: id, State: "waiting", Since: 1100 * time.Millisecond, Client: fmt.Sprint("lockjam-", id, "-0")}
 		}
 		return history.Census{
-			At: at, Took: time.Millisecond, Slots: 5, Workers: []history.Stance{worker(1), worker(2)},
+			At: at, Took: time.Millisecond, Slots: 5, Workers: []history.WorkerState{worker(1), worker(2)},
 			Locks: map[string]string{}, Clients: map[string]int64{"lockjam-1-leak": 3, "lockjam-2-leak": 2},
 		}
 	}
@@ -161,14 +161,14 @@ func TestProofOfExhaustion(t *testing.T) {
 // and by nothing else.
 func TestProofOfALockThatWasLeftBehind(t *testing.T) {
 	census := func(at time.Duration) history.Census {
-		worker := func(id int32, token string) history.Stance {
-			return history.Stance{
+		worker := func(id int32, token string) history.WorkerState {
+			return history.WorkerState{
 				Worker: id, State: "waiting", Lock: "lock:t:0", Token: token, Since: 1100 * time.Millisecond,
 				Client: fmt.Sprint("c", id), Connected: 1, Opened: 500 * time.Millisecond,
 			}
 		}
 		return history.Census{
-			At: at, Took: time.Millisecond, Slots: 30, Workers: []history.Stance{worker(1, "1:8:a"), worker(2, "2:3:b")},
+			At: at, Took: time.Millisecond, Slots: 30, Workers: []history.WorkerState{worker(1, "1:8:a"), worker(2, "2:3:b")},
 			Locks: map[string]string{"lock:t:0": "1:7:c"}, Clients: map[string]int64{"c1": 1, "c2": 1},
 		}
 	}
@@ -220,7 +220,7 @@ func TestProofOfALockThatWasLeftBehind(t *testing.T) {
 func lostReply(at time.Duration) history.Census {
 	return history.Census{
 		At: at, Took: time.Millisecond, Slots: 8,
-		Workers: []history.Stance{
+		Workers: []history.WorkerState{
 			{Worker: 1, State: "waiting", Lock: "lock:0", Token: "1:7:a", Since: 1100 * time.Millisecond, Client: "c1", Connected: 1, Opened: 1200 * time.Millisecond},
 			{Worker: 2, State: "waiting", Lock: "lock:0", Token: "2:3:b", Since: 1150 * time.Millisecond, Client: "c2", Connected: 1, Opened: 1200 * time.Millisecond},
 		},
@@ -269,8 +269,8 @@ func TestProofOfLostReply(t *testing.T) {
 // waits for a second.
 func TestProofOfNestedCheckouts(t *testing.T) {
 	census := func(at time.Duration) history.Census {
-		worker := func(id int32, outer bool) history.Stance {
-			w := history.Stance{
+		worker := func(id int32, outer bool) history.WorkerState {
+			w := history.WorkerState{
 				Worker: id, State: "waiting", Since: 1100 * time.Millisecond,
 				Client: "c", Connected: 2, Opened: 500 * time.Millisecond, Shared: true,
 			}
@@ -281,7 +281,7 @@ func TestProofOfNestedCheckouts(t *testing.T) {
 		}
 		return history.Census{
 			At: at, Took: time.Millisecond, Slots: 1000,
-			Workers: []history.Stance{worker(1, true), worker(2, true), worker(3, false)},
+			Workers: []history.WorkerState{worker(1, true), worker(2, true), worker(3, false)},
 			Locks:   map[string]string{}, Clients: map[string]int64{"c": 2},
 		}
 	}
@@ -336,14 +336,14 @@ func TestProofOfNestedCheckouts(t *testing.T) {
 // Two locks in opposite orders are a circle of two, with no slot and no turn in it.
 func TestProofOfAnInversion(t *testing.T) {
 	census := func(at time.Duration) history.Census {
-		worker := func(id int32, other, lock string) history.Stance {
-			return history.Stance{
+		worker := func(id int32, other, lock string) history.WorkerState {
+			return history.WorkerState{
 				Worker: id, State: "waiting", Lock: lock, Token: fmt.Sprintf("%d:1:a", id), Since: 1100 * time.Millisecond,
 				Other: other, OtherSince: 1050 * time.Millisecond, Client: "c", Connected: 2, Opened: 500 * time.Millisecond, Shared: true,
 			}
 		}
 		return history.Census{
-			At: at, Took: time.Millisecond, Slots: 1000, Workers: []history.Stance{worker(1, "lock:t:0", "lock:t:1"), worker(2, "lock:t:1", "lock:t:0")},
+			At: at, Took: time.Millisecond, Slots: 1000, Workers: []history.WorkerState{worker(1, "lock:t:0", "lock:t:1"), worker(2, "lock:t:1", "lock:t:0")},
 			Locks: map[string]string{"lock:t:0": "1:1:a", "lock:t:1": "2:1:a"}, Clients: map[string]int64{"c": 2},
 		}
 	}
@@ -396,12 +396,12 @@ func TestProofOfAnInversion(t *testing.T) {
 // granted and released all the time. As soon as one request ends it is slow.
 func TestLivelockOfAnInversion(t *testing.T) {
 	census := func(at time.Duration, moves int64) history.Census {
-		worker := func(id int32, lock string) history.Stance {
-			return history.Stance{Worker: id, State: "waiting", Lock: lock, Since: at - time.Millisecond, Client: "c", Connected: 2, Shared: true}
+		worker := func(id int32, lock string) history.WorkerState {
+			return history.WorkerState{Worker: id, State: "waiting", Lock: lock, Since: at - time.Millisecond, Client: "c", Connected: 2, Shared: true}
 		}
 		counted := history.Progress{Grants: moves, Releases: moves, Attempts: 3 * moves}
 		return history.Census{
-			At: at, Took: time.Millisecond, Slots: 1000, Workers: []history.Stance{worker(1, "lock:t:0"), worker(2, "lock:t:1")},
+			At: at, Took: time.Millisecond, Slots: 1000, Workers: []history.WorkerState{worker(1, "lock:t:0"), worker(2, "lock:t:1")},
 			Locks: map[string]string{}, Clients: map[string]int64{"c": 2}, Before: counted, After: counted,
 		}
 	}

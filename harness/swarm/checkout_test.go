@@ -15,7 +15,7 @@ func nested(workers, pool int) Settings {
 	return set
 }
 
-func outer(census []history.Stance) (n int) {
+func outer(census []history.WorkerState) (n int) {
 	for _, w := range census {
 		if w.Outer {
 			n++

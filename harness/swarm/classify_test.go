@@ -33,8 +33,8 @@ func TestRefusedByAFullServer(t *testing.T) {
 		}
 		var sum history.Swarm
 		l.tally.addTo(&sum)
-		if sum.Errors[history.Refused] != 200 || sum.Told != 0 {
-			t.Errorf("keeps %v: refused %d times, and told so %d times, want 200 and 0", keeps, sum.Errors[history.Refused], sum.Told)
+		if sum.Errors[history.Refused] != 200 || sum.MaxClientsErrors != 0 {
+			t.Errorf("keeps %v: refused %d times, and told so %d times, want 200 and 0", keeps, sum.Errors[history.Refused], sum.MaxClientsErrors)
 		}
 		if l.keptSince.Load() != 0 {
 			t.Error("a connection that was refused is kept")
@@ -63,8 +63,8 @@ func TestTold(t *testing.T) {
 		class := l.do(func(session) error { return fmt.Errorf("decide: %w", said(text)) })
 		var sum history.Swarm
 		l.tally.addTo(&sum)
-		if sum.Told != want || class != history.Rejected || sum.Errors[class] != 1 {
-			t.Errorf("%q: %v, told %d times, want %d", text, class, sum.Told, want)
+		if sum.MaxClientsErrors != want || class != history.Rejected || sum.Errors[class] != 1 {
+			t.Errorf("%q: %v, told %d times, want %d", text, class, sum.MaxClientsErrors, want)
 		}
 	}
 }

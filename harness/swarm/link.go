@@ -151,7 +151,7 @@ func (t *tally) addTo(s *history.Swarm) {
 	s.Crashes += t.crashes.Load()
 	s.Commands += t.commands.Load()
 	s.CommandTime += time.Duration(t.commandNanos.Load())
-	s.Told += t.told.Load()
+	s.MaxClientsErrors += t.told.Load()
 	for i := range t.errors {
 		s.Errors[i] += t.errors[i].Load()
 	}

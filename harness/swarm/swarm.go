@@ -240,18 +240,18 @@ func (s *Swarm) Snapshot() history.Swarm {
 
 // Census lists what every living worker is doing. What Redis says to it is for
 // the caller to add.
-func (s *Swarm) Census() []history.Stance {
+func (s *Swarm) Census() []history.WorkerState {
 	s.mu.Lock()
 	workers := s.workers
 	s.mu.Unlock()
-	var all []history.Stance
+	var all []history.WorkerState
 	for _, w := range workers {
 		st := w.standing()
 		if st.state == Gone {
 			continue
 		}
 		c := w.link.client
-		stance := history.Stance{
+		stance := history.WorkerState{
 			Worker: int32(w.id), State: st.state.String(), Since: st.since, Client: c.name, Shared: !w.owns,
 			Connected: c.dial.open.Load(), Opened: time.Duration(c.dial.opened.Load()),
 		}

@@ -189,7 +189,7 @@ func sharedPool() Settings {
 	return set
 }
 
-func kept(census []history.Stance) (n int) {
+func kept(census []history.WorkerState) (n int) {
 	for _, w := range census {
 		if w.Kept {
 			n++

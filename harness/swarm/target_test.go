@@ -122,7 +122,7 @@ func TestSwarmOnACluster(t *testing.T) {
 	}
 	s.Focus(0)
 	b.eventually("everybody is connected to the watched shard", func() bool {
-		return !slices.ContainsFunc(s.Census(), func(w history.Stance) bool { return w.Connected != 1 && w.State != Holding.String() })
+		return !slices.ContainsFunc(s.Census(), func(w history.WorkerState) bool { return w.Connected != 1 && w.State != Holding.String() })
 	})
 	s.Stop()
 	checkGrants(t, b.ops)

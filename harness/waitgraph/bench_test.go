@@ -17,9 +17,9 @@ func edge(resource, units int) []Edge {
 	return []Edge{{Resource: resource, Units: units, Since: began}}
 }
 
-// large is 10,000 workers, 1,000 locks (resources 0 and up) and 10,000 slots
-// (the last resource), stuck as in slotLock: the lock holders wait for a slot,
-// the others have one and wait for a lock, and 1,000 slots are with an outsider.
+// large is 10,000 workers, 1,000 locks (the first resources) and 10,000 slots (the last resource),
+// stuck as in slotLock: the lock holders wait for a slot, the others have one and wait for a lock,
+// and an outsider has 1,000 slots.
 func large() Snapshot {
 	s := Snapshot{At: 10 * time.Second}
 	for i := range manyLocks {
@@ -40,8 +40,8 @@ func large() Snapshot {
 	return s
 }
 
-// chain reduces one by one, the last worker first: each holds a lock and waits
-// for the next one's.
+// chain reduces one worker at a time, the last first: each holds a lock and waits for the next
+// worker's lock.
 func chain() Snapshot {
 	s := Snapshot{At: 10 * time.Second}
 	for i := range manyWorkers {
@@ -55,9 +55,8 @@ func chain() Snapshot {
 	return s
 }
 
-// staircase reduces one by one over a single resource: the worker that holds one
-// unit lets the one go on that waits for two, and so on. Scanning all who wait
-// each time would be quadratic.
+// staircase reduces one worker at a time over a single resource: each worker that finishes releases
+// one unit, which satisfies only the next wait. Scanning all waits each time would be quadratic.
 func staircase() Snapshot {
 	s := Snapshot{At: 10 * time.Second, Resources: []Resource{slots(manyWorkers)}}
 	for i := range manyWorkers {
@@ -70,7 +69,7 @@ func staircase() Snapshot {
 	return s
 }
 
-// everyLock has each worker wait for ten locks and a slot at once.
+// everyLock makes each worker wait for ten locks at once.
 func everyLock() Snapshot {
 	s := large()
 	for i := range s.Processes[:manyWorkers] {
@@ -119,21 +118,21 @@ func BenchmarkReduce(b *testing.B) {
 	}
 }
 
-// BenchmarkJudge is all that is between two snapshots and a finding that can be
-// written down: validation, comparison, reductions, groups and sentence.
-func BenchmarkJudge(b *testing.B) {
+// BenchmarkAnalyze measures all steps from two snapshots to an analysis: validation, comparison,
+// reductions, groups and sentence.
+func BenchmarkAnalyze(b *testing.B) {
 	first := large()
 	second := later(large())
 	b.ReportAllocs()
 	for b.Loop() {
-		if f := Judge(first, second, Activity{Attempts: 1}, rules); f.Kind != Deadlock {
+		if f := Analyze(first, second, Activity{Attempts: 1}, thresholds); f.Kind != Deadlock {
 			b.Fatal(f.Sentence)
 		}
 	}
 }
 
-// BenchmarkJudgeTransient has as many ends as there are locks.
-func BenchmarkJudgeTransient(b *testing.B) {
+// BenchmarkAnalyzeTransient has one expiry per lock.
+func BenchmarkAnalyzeTransient(b *testing.B) {
 	first, second := large(), later(large())
 	for _, s := range []Snapshot{first, second} {
 		for i := range manyLocks {
@@ -142,14 +141,14 @@ func BenchmarkJudgeTransient(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if f := Judge(first, second, Activity{Attempts: 1}, rules); f.Kind != Transient {
+		if f := Analyze(first, second, Activity{Attempts: 1}, thresholds); f.Kind != Transient {
 			b.Fatal(f.Sentence)
 		}
 	}
 }
 
 func BenchmarkMermaid(b *testing.B) {
-	f := Judge(large(), later(large()), Activity{}, rules)
+	f := Analyze(large(), later(large()), Activity{}, thresholds)
 	for b.Loop() {
 		_ = f.Residue.Mermaid()
 	}

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// sketch builds a snapshot. Every edge begins at 1 s, so that two sketches of
-// the same graph have the same edges.
+// sketch builds a snapshot. Every edge starts at 1 s, so that two sketches of the same graph have
+// the same edges.
 type sketch struct{ s Snapshot }
 
 const began = time.Second
@@ -27,7 +27,7 @@ func (k *sketch) find(name string) (int, bool) {
 	return 0, false
 }
 
-// add takes names of resources; one that is named twice is two units.
+// add takes names of resources; a name that occurs twice means two units.
 func (k *sketch) add(role Role, name string, holds, waits []string) *sketch {
 	p := Process{Name: name, Role: role}
 	edges := func(names []string, token string) []Edge {
@@ -54,7 +54,7 @@ func (k *sketch) worker(name string, holds, waits []string) *sketch {
 	return k.add(Worker, name, holds, waits)
 }
 
-// later is the same graph, taken after a second and a half.
+// later returns the same graph, taken 1.5 s later.
 func later(s Snapshot) Snapshot {
 	s.At += 1500 * time.Millisecond
 	return s
@@ -62,7 +62,7 @@ func later(s Snapshot) Snapshot {
 
 func of(names ...string) []string { return names }
 
-// residueOf returns the names of who is stuck.
+// residueOf returns the names of the stuck workers.
 func residueOf(t *testing.T, s Snapshot) []string {
 	t.Helper()
 	if err := s.Validate(); err != nil {
@@ -75,12 +75,11 @@ func residueOf(t *testing.T, s Snapshot) []string {
 	return names
 }
 
-var rules = DefaultRules(time.Second)
+var thresholds = DefaultThresholds(time.Second)
 
-// still judges a graph that stood still for a second and a half while attempts
-// went on.
-func still(k *sketch) Finding {
-	return Judge(k.s, later(k.s), Activity{Attempts: 100}, rules)
+// still analyzes a graph that stood still for 1.5 s while attempts went on.
+func still(k *sketch) Analysis {
+	return Analyze(k.s, later(k.s), Activity{Attempts: 100}, thresholds)
 }
 
 // with adds a resource.

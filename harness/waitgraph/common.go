@@ -5,26 +5,25 @@ import (
 	"slices"
 )
 
-// common returns the processes whose edges are the same in two snapshots, one
-// wholly after the other. Edges that are the same in both, begun at the same
-// moment, were there all the time in between, and so they were all there at
-// once, though neither snapshot was taken at one instant (as two equal collects
-// make an atomic snapshot: Afek et al., Journal of the ACM 40(4), 1993).
+// common returns the processes whose edges are the same in two snapshots, the second begun after
+// the first was complete. Edges that are the same in both, with the same start, existed throughout
+// the interval between them, so they all existed at once, although neither snapshot was taken at
+// one instant (two equal collects make an atomic snapshot: Afek et al., Journal of the ACM 40(4),
+// 1993).
 //
-// Whoever changed is left out, and what it holds is free: the best case. Of a
-// resource whose number of units changed the larger number counts, for the same
-// reason. EndsAt may differ, as a renewed lease does; the later snapshot's counts.
+// A process that changed is omitted and its units count as free, which is the best case. For a
+// resource whose number of units changed the larger number is used, for the same reason. EndsAt may
+// differ, as it does for a renewed lease; the later snapshot's value is used.
 //
-// With strict set, edges that do not say when they began count as changed: a
-// lock that is released and taken again between the snapshots by the same
-// worker looks like one that was held throughout.
+// With strict set, edges with an unknown start count as changed: a lock that a worker released and
+// reacquired between the snapshots looks like one that it held throughout.
 func common(a, b Snapshot, strict bool) Snapshot {
 	g := Snapshot{At: b.At, Took: b.Took, Resources: slices.Clone(b.Resources)}
 	index := make(map[ref]int, len(b.Resources))
 	for i, r := range b.Resources {
 		index[r.ref()] = i
 	}
-	inB := make([]int, len(a.Resources)) // from a's index of a resource to b's
+	inB := make([]int, len(a.Resources)) // a resource's index in a -> its index in b, or -1
 	for i, r := range a.Resources {
 		j, ok := index[r.ref()]
 		if !ok {
@@ -43,19 +42,20 @@ func common(a, b Snapshot, strict bool) Snapshot {
 		if !ok || a.Processes[i].Role != p.Role {
 			continue
 		}
-		if a.Processes[i].Refused.equal(p.Refused) && sameEdges(a.Processes[i].Holds, p.Holds, inB, strict) && sameEdges(a.Processes[i].Waits, p.Waits, inB, strict) {
+		if a.Processes[i].Refused.equal(p.Refused) && sameEdges(a.Processes[i].Holds, p.Holds, inB, strict) &&
+			sameEdges(a.Processes[i].Waits, p.Waits, inB, strict) {
 			g.Processes = append(g.Processes, p)
 		}
 	}
 	return g
 }
 
-// sameEdges compares the edges of one process in two snapshots, in any order.
+// sameEdges compares the edges of one process in two snapshots, ignoring order.
 func sameEdges(a, b []Edge, inB []int, strict bool) bool {
 	if len(a) != len(b) {
 		return false
 	}
-	if len(a) == 1 { // the common case, without a copy
+	if len(a) == 1 { // the common case avoids the copies
 		return same(renumbered(a[0], inB), b[0], strict)
 	}
 	x, y := make([]Edge, len(a)), slices.Clone(b)

@@ -9,12 +9,12 @@ import (
 	"github.com/lockjam/lockjam/harness/text"
 )
 
-// maxNodes is how many nodes a drawing has before whatever is alike is drawn
-// as one node: first only workers that hold and wait for the very same
-// resources, then everything of the same kind in the same position.
+// maxNodes is how many nodes a drawing may have before similar ones are merged: by default only
+// workers that hold and wait for the very same resources, beyond this all resources of a kind and
+// all members in the same position.
 const maxNodes = 12
 
-// drawing is a residue made small: boxes are resources, the rest is processes.
+// drawing is a condensed residue: boxes are resources, all other nodes are processes.
 type drawing struct {
 	nodes []node
 	lines []line
@@ -25,15 +25,15 @@ type node struct {
 	resource bool
 }
 
-// line leads from who waits to what it waits for, or from what is held to who
-// holds it, so that a circular wait is a way that one can follow.
+// line leads from a waiting process to its resource, or from a held resource to its holder, so that
+// a circular wait can be followed along the arrows.
 type line struct {
 	from, to int
 	held     bool
-	units    int // held or waited for, in all
+	units    int // held or waited for, total
 }
 
-// DOT draws the residue in the language of Graphviz.
+// DOT draws the residue as a Graphviz digraph.
 func (res *Residue) DOT() string {
 	d := res.draw()
 	var b strings.Builder
@@ -56,8 +56,7 @@ func (res *Residue) DOT() string {
 	return b.String()
 }
 
-// Mermaid draws the residue as a Mermaid flowchart, which GitHub shows in
-// Markdown.
+// Mermaid draws the residue as a Mermaid flowchart, which GitHub renders in Markdown.
 func (res *Residue) Mermaid() string {
 	d := res.draw()
 	var b strings.Builder
@@ -93,12 +92,13 @@ func (l line) label() string {
 
 var (
 	dotLabel = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
-	// Mermaid knows no backslash; a number sign begins an entity, a backtick
-	// may begin Markdown, and what looks like HTML is taken for it.
-	mermaidLabel = strings.NewReplacer(`#`, `#35;`, `"`, `#quot;`, `<`, `#lt;`, `>`, `#gt;`, `&`, `#amp;`, "`", `#96;`, `\`, `#92;`)
+	// Mermaid has no backslash escapes; a number sign begins an entity, a backtick may begin
+	// Markdown, and angle brackets are parsed as HTML.
+	mermaidLabel = strings.NewReplacer(`#`, `#35;`, `"`, `#quot;`, `<`, `#lt;`, `>`, `#gt;`, `&`, `#amp;`,
+		"`", `#96;`, `\`, `#92;`)
 )
 
-// printable replaces what would break a line or cannot be seen.
+// printable replaces control characters, line breaks and invalid UTF-8.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || (r >= 0x80 && r < 0xa0) || r == 0x2028 || r == 0x2029 {
@@ -108,9 +108,9 @@ func printable(s string) string {
 	}, strings.ToValidUTF8(s, "\ufffd"))
 }
 
-// draw joins what is alike, as far as it must.
+// draw merges similar nodes, as far as necessary.
 func (res *Residue) draw() drawing {
-	d := res.join(res.identical(), each(len(res.Resources)))
+	d := res.merge(res.identical(), each(len(res.Resources)))
 	if len(d.nodes) <= maxNodes {
 		return d
 	}
@@ -124,7 +124,7 @@ func (res *Residue) draw() drawing {
 			ofMember[i] = g
 		}
 	}
-	return res.join(ofMember, ofKind)
+	return res.merge(ofMember, ofKind)
 }
 
 func each(n int) []int {
@@ -135,8 +135,8 @@ func each(n int) []int {
 	return all
 }
 
-// identical numbers the members so that those of one role that hold and wait
-// for the same resources have the same number.
+// identical numbers the members so that those with the same role, refusal, holds and waits have the
+// same number.
 func (res *Residue) identical() []int {
 	index := res.index()
 	numbers := map[string]int{}
@@ -163,14 +163,14 @@ func (res *Residue) identical() []int {
 	return of
 }
 
-// join draws members and resources with the same number as one node. Nodes and
-// lines stand in the order of the members.
-func (res *Residue) join(ofMember, ofResource []int) drawing {
+// merge draws members and resources with the same number as one node. Nodes and lines are in the
+// order of the members.
+func (res *Residue) merge(ofMember, ofResource []int) drawing {
 	var d drawing
 	index := res.index()
-	members, resources := map[int]int{}, map[int]int{} // from number to node
+	members, resources := map[int]int{}, map[int]int{} // number -> node
 	memberNodes, resourceNodes := map[int][]int{}, map[int][]int{}
-	lines := map[line]int{} // without units, to its index
+	lines := map[line]int{} // line without units -> its index
 	add := func(to map[int]int, of map[int][]int, number, i int, resource bool) int {
 		n, ok := to[number]
 		if !ok {

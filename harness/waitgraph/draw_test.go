@@ -34,7 +34,7 @@ func TestDrawings(t *testing.T) {
 	n3 -> n1 [style=solid, label="held by"];
 }
 `},
-		{"like drawn with like", slotLock(30), `flowchart LR
+		{"similar nodes merged", slotLock(30), `flowchart LR
 	n0(["4 workers"])
 	n1(["30 workers"])
 	n2(["46 workers"])
@@ -47,8 +47,8 @@ func TestDrawings(t *testing.T) {
 	n2 -.->|"46 wait"| n4
 	n2 -.->|"46 wait"| n3
 `, ""},
-		// Those that hold and wait for the same are one node even in a small drawing.
-		{"the dead", orphanedLock(), `flowchart LR
+		// Workers with the same holds and waits are one node even in a small drawing.
+		{"an orphan", orphanedLock(), `flowchart LR
 	n0(["6 workers"])
 	n1(["crashed (dead owner)"])
 	n2["30 client slots"]
@@ -71,11 +71,12 @@ func TestDrawings(t *testing.T) {
 	}
 }
 
-// Keys come from Redis, where any bytes will do.
+// Keys come from Redis and may contain any bytes.
 func TestLabelsAreEscaped(t *testing.T) {
 	k := draw(lock("a\"b\\c<i>#`\n\xff&"))
 	f := still(k.worker("w", of(k.s.Resources[0].Name), of(k.s.Resources[0].Name)))
-	if got, want := f.Residue.Mermaid(), "\tn1[\"lock a#quot;b#92;c#lt;i#gt;#35;#96;\ufffd\ufffd#amp;\"]\n"; !strings.Contains(got, want) {
+	if got, want := f.Residue.Mermaid(),
+		"\tn1[\"lock a#quot;b#92;c#lt;i#gt;#35;#96;\ufffd\ufffd#amp;\"]\n"; !strings.Contains(got, want) {
 		t.Errorf("%s lacks\n%s", got, want)
 	}
 	if got, want := f.Residue.DOT(), "label=\"lock a\\\"b\\\\c<i>#`\ufffd\ufffd&\"];\n"; !strings.Contains(got, want) {
@@ -87,18 +88,20 @@ func TestLabelsAreEscaped(t *testing.T) {
 	}
 }
 
-// However large the residue is, its drawing is small.
+// The size of a drawing does not depend on the size of the residue.
 func TestDrawingsStaySmall(t *testing.T) {
 	k := draw(slots(500))
 	for i := range 200 {
 		k.with(lock(fmt.Sprintf("lock:%d", i))).with(pool(fmt.Sprintf("pool-%d", i), 2))
 		k.worker(fmt.Sprintf("holder-%d", i), of(fmt.Sprintf("lock:%d", i)), of(fmt.Sprintf("pool-%d", i)))
 		for j := range 2 {
-			k.worker(fmt.Sprintf("w%d-%d", i, j), of(fmt.Sprintf("pool-%d", i), "server"), of(fmt.Sprintf("lock:%d", i)))
+			name := fmt.Sprintf("w%d-%d", i, j)
+			k.worker(name, of(fmt.Sprintf("pool-%d", i), "server"), of(fmt.Sprintf("lock:%d", i)))
 		}
 	}
 	f := still(k)
-	const want = "Deadlock: 400 workers hold 400 of 500 client slots and all 400 turns of 200 pools and wait for one of 200 locks; 200 workers hold those 200 locks and wait for a turn of their pools."
+	const want = "Deadlock: 400 workers hold 400 of 500 client slots and all 400 turns of 200 pools " +
+		"and wait for one of 200 locks; 200 workers hold those 200 locks and wait for a turn of their pools."
 	if f.Sentence != want {
 		t.Errorf("%s\nwant\n%s", f.Sentence, want)
 	}
@@ -107,15 +110,15 @@ func TestDrawingsStaySmall(t *testing.T) {
 	}
 }
 
-// A report that reads a recorded finding draws the same.
-func TestFindingSurvivesJSON(t *testing.T) {
+// A report that reads a recorded analysis draws the same.
+func TestAnalysisSurvivesJSON(t *testing.T) {
 	for _, k := range []*sketch{slotLock(30), abba(), orphanedLock(), leakedSlots(), poolSelfDeadlock()} {
 		f := still(k)
 		text, err := json.Marshal(f)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var g Finding
+		var g Analysis
 		if err := json.Unmarshal(text, &g); err != nil {
 			t.Fatal(err)
 		}

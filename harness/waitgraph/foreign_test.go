@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// One idle client of another application holds the slot that the first holder needs: with
-// it the swarm could go on, so that nothing is proved, and the client is named.
-func TestForeignClientThatCouldEndIt(t *testing.T) {
+// An idle client of another application holds the slot that the first lock holder needs. The swarm
+// could proceed with that slot, so nothing is proved, and the client is named.
+func TestForeignClientPreventsProof(t *testing.T) {
 	s := slotLock(31).add(Foreigner, "client cron", of("server"), nil).s
-	f := Judge(s, later(s), Activity{Attempts: 90}, rules)
+	f := Analyze(s, later(s), Activity{Attempts: 90}, thresholds)
 	if f.Kind != Unproved || f.Proved || len(f.Foreign) != 1 || f.Foreign[0] != "client cron" {
 		t.Fatalf("%s, proved %v, foreign %q", f.Kind, f.Proved, f.Foreign)
 	}
@@ -21,14 +21,15 @@ func TestForeignClientThatCouldEndIt(t *testing.T) {
 	}
 }
 
-// What a foreign client holds is of no use to the stuck workers: the verdict stands.
-func TestForeignClientThatCouldNot(t *testing.T) {
+// A foreign client's units that would not help the stuck workers leave the proof intact.
+func TestIrrelevantForeignClient(t *testing.T) {
 	s := orphanedLock().add(Foreigner, "client cron", of("server"), nil).s
-	if f := Judge(s, later(s), Activity{Attempts: 90}, rules); f.Kind != Orphaned || !f.Proved || f.Foreign != nil {
+	if f := Analyze(s, later(s), Activity{Attempts: 90}, thresholds); f.Kind != Orphaned || !f.Proved ||
+		f.Foreign != nil {
 		t.Errorf("%s, proved %v, foreign %q: %s", f.Kind, f.Proved, f.Foreign, f.Sentence)
 	}
 	s = abba().with(slots(5)).add(Foreigner, "client cron", of("server"), nil).s
-	if f := Judge(s, later(s), Activity{Attempts: 90}, rules); f.Kind != Deadlock || f.Foreign != nil {
+	if f := Analyze(s, later(s), Activity{Attempts: 90}, thresholds); f.Kind != Deadlock || f.Foreign != nil {
 		t.Errorf("%s, foreign %q: %s", f.Kind, f.Foreign, f.Sentence)
 	}
 }
@@ -52,22 +53,29 @@ func TestRefused(t *testing.T) {
 		kind     Kind
 		sentence string
 	}{
-		// A holder that needs nothing but an accepted command is not going to release.
-		{"releases are refused", draw(lock("L")).worker("owner", of("L"), nil).worker("w1", nil, of("L")).refusing("MISCONF", "owner"),
-			Refused, "Refused: owner, whose commands Redis refuses (MISCONF), holds lock L; w1 waits for lock L; 50 attempts within 1.5 s brought no grant."},
-		// What it tries for is free: that is no livelock.
-		{"tries are refused", draw(lock("L")).worker("w1", nil, of("L")).worker("w2", nil, of("L")).refusing("OOM", "w1", "w2"),
-			Refused, "Refused: Redis refuses the commands of w1 (OOM); Redis refuses the commands of w2 (OOM); 50 attempts within 1.5 s brought no grant."},
+		// A holder that needs only an accepted command cannot release.
+		{"releases are refused", draw(lock("L")).worker("owner", of("L"), nil).worker("w1", nil, of("L")).
+			refusing("MISCONF", "owner"),
+			Refused, "Refused: owner, whose commands Redis refuses (MISCONF), holds lock L; w1 waits for lock L; 50 " +
+				"attempts within 1.5 s brought no grant."},
+		// The lock is free, but this is not livelock.
+		{"attempts are refused", draw(lock("L")).worker("w1", nil, of("L")).worker("w2", nil, of("L")).
+			refusing("OOM", "w1", "w2"),
+			Refused, "Refused: Redis refuses the commands of w1 (OOM); Redis refuses the commands of w2 (OOM); 50 " +
+				"attempts within 1.5 s brought no grant."},
 		// Without a lock there is nothing else to wait for.
-		{"decisions without a lock are refused", draw(slots(9)).worker("w1", of("server"), nil).refusing("NOPERM", "w1"),
-			Refused, "Refused: w1, whose commands Redis refuses (NOPERM), holds 1 of 9 client slots; 50 attempts within 1.5 s brought no grant."},
-		{"a cycle is one whatever the server answers", abba().refusing("OOM", "w1"),
+		{"decisions without a lock are refused",
+			draw(slots(9)).worker("w1", of("server"), nil).refusing("NOPERM", "w1"),
+			Refused, "Refused: w1, whose commands Redis refuses (NOPERM), holds 1 of 9 client slots; 50 attempts " +
+				"within 1.5 s brought no grant."},
+		{"a cycle exists regardless of refusals", abba().refusing("OOM", "w1"),
 			Deadlock, "Deadlock: w1 holds lock A and waits for lock B; w2 holds lock B and waits for lock A."},
-		{"the lock expires under the refused holder", draw(lock("L")).worker("owner", of("L"), nil).worker("w1", nil, of("L")).
-			refusing("OOM", "owner").expiring(20*time.Second, "owner"), Refused, ""},
+		{"the lock expires under the refused holder",
+			draw(lock("L")).worker("owner", of("L"), nil).worker("w1", nil, of("L")).
+				refusing("OOM", "owner").expiring(20*time.Second, "owner"), Refused, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			f := Judge(c.graph.s, later(c.graph.s), Activity{Attempts: 50}, rules)
+			f := Analyze(c.graph.s, later(c.graph.s), Activity{Attempts: 50}, thresholds)
 			if f.Kind != c.kind || !f.Proved || c.sentence != "" && f.Sentence != c.sentence {
 				t.Errorf("%s, proved %v: %s %q", f.Kind, f.Proved, f.Sentence, f.Reasons)
 			}
@@ -75,25 +83,27 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// A refusal that began between the snapshots is another one: something was accepted.
-func TestRefusalThatIsNew(t *testing.T) {
+// A refusal that began between the snapshots is a new one: a command was accepted in the meantime.
+func TestNewRefusal(t *testing.T) {
 	graph := func(since time.Duration) Snapshot {
 		k := draw(lock("L")).worker("owner", of("L"), nil).worker("w1", nil, of("L")).refusing("MISCONF", "owner")
 		k.s.Processes[0].Refused.Since = since
 		return k.s
 	}
-	if f := Judge(graph(began), later(graph(began+1)), Activity{Attempts: 50}, rules); f.Proved {
+	if f := Analyze(graph(began), later(graph(began+1)), Activity{Attempts: 50}, thresholds); f.Proved {
 		t.Errorf("%s: %s", f.Kind, f.Sentence)
 	}
 }
 
-// Locks that their owners left behind go back with their TTL, and the sentence does
-// not say at once that they never do.
+// Locks that their owners left behind expire with their TTL, and the sentence does not claim that
+// they never will.
 func TestLocksLeftToExpire(t *testing.T) {
 	s := draw(slots(9), lock("L")).worker("w1", of("server"), of("L")).worker("w2", of("server"), of("L")).
-		add(Outsider, "worker 3 in its request 22", of("L"), nil).expiring(20*time.Second, "worker 3 in its request 22").s
-	f := Judge(s, later(s), Activity{Attempts: 90}, rules)
-	if f.Kind != Transient || strings.Contains(f.Sentence, "never") || !strings.Contains(f.Sentence, "leaves lock L to expire") {
+		add(Outsider, "worker 3 in its request 22", of("L"), nil).
+		expiring(20*time.Second, "worker 3 in its request 22").s
+	f := Analyze(s, later(s), Activity{Attempts: 90}, thresholds)
+	if f.Kind != Transient || strings.Contains(f.Sentence, "never") ||
+		!strings.Contains(f.Sentence, "leaves lock L to expire") {
 		t.Errorf("%s: %s", f.Kind, f.Sentence)
 	}
 }

@@ -1,19 +1,18 @@
-// Package waitgraph proves deadlocks. It knows nothing of Redis, goroutines or
-// clocks: it is given snapshots of who holds what and who waits for what, and
-// says whether those that wait can still be helped, whom it holds, and why.
+// Package waitgraph proves deadlocks. It is pure: its input is snapshots of which process holds and
+// waits for which resources, and its output is whether the waiting processes can still proceed and,
+// if not, which ones are stuck and why. It depends on neither Redis, goroutines nor clocks.
 //
-// The graph is the resource-allocation graph of Holt, "Some Deadlock Properties
-// of Computer Systems" (Computing Surveys 4(3), 1972), with counted resources:
-// one of a server's 30 client slots is as good as another. A cycle proves
-// nothing there, since somebody outside of it may give a unit back. What proves
-// a deadlock is reduction (see Reduce).
+// The graph is the resource-allocation graph of Holt, "Some Deadlock Properties of Computer
+// Systems" (Computing Surveys 4(3), 1972), with counted resources: a server's 30 client slots are
+// interchangeable. In such a graph a cycle proves nothing, since a process outside the cycle may
+// release a unit. Graph reduction proves a deadlock (see Reduce).
 //
-// A snapshot of a running swarm is not taken at one instant. Two of them, one
-// wholly after the other, make up for it: an edge that is the same in both,
-// begun at the same moment, was there all the time in between, so all such
-// edges were there together. Only those are reduced (see Judge).
+// A snapshot of a running swarm is not taken at one instant. Comparing two snapshots, the second
+// begun after the first was complete, makes up for that: an edge that is the same in both, with the
+// same start, existed throughout the interval between them, so all such edges existed together.
+// Only those are reduced (see Analyze).
 //
-// All times are offsets from the run's one start.
+// All times are offsets from the start of the run.
 package waitgraph
 
 import (
@@ -23,29 +22,28 @@ import (
 	"time"
 )
 
-// ResourceKind is what a resource is. It decides the words that are used for
-// it; the reduction treats all kinds alike.
+// ResourceKind is the kind of a resource. It selects the wording of sentences; reduction treats all
+// kinds alike.
 type ResourceKind string
 
 const (
-	Lock ResourceKind = "lock" // one unit, known to Redis by the token of its owner
-	Slot ResourceKind = "slot" // the server's client slots: maxclients less what is reserved
-	Turn ResourceKind = "turn" // the turns of one client's connection pool
+	Lock ResourceKind = "lock" // one unit, identified in Redis by its owner's token
+	Slot ResourceKind = "slot" // the server's client slots: maxclients minus the reserved ones
+	Turn ResourceKind = "turn" // the connections that one client's pool may have checked out at a time
 )
 
-// kinds lists all kinds, in the order in which sentences name them.
+// kinds lists all kinds in the order in which sentences name them.
 var kinds = [...]ResourceKind{Slot, Turn, Lock}
 
-// Resource is something of which there are a number of equal units.
+// Resource is a number of interchangeable units.
 type Resource struct {
 	Kind    ResourceKind `json:"kind"`
-	Name    string       `json:"name"`  // of a lock: its key. Unique within its kind
-	Units   int          `json:"units"` // in all, held or free; 0 and up
-	Granted int64        `json:"-"`     // units granted since the start of the run; only differences count
+	Name    string       `json:"name"`  // of a lock: its key; unique within its kind
+	Units   int          `json:"units"` // total, held or free; at least 0
+	Granted int64        `json:"-"`     // units granted since the run started; only differences are used
 }
 
-// ref names a resource in every snapshot of a run; its index need not be the
-// same in two of them.
+// ref identifies a resource in every snapshot of a run; its index may differ between snapshots.
 type ref struct {
 	kind ResourceKind
 	name string
@@ -53,35 +51,34 @@ type ref struct {
 
 func (r Resource) ref() ref { return ref{r.Kind, r.Name} }
 
-// Role says what a process will do with the units that it holds.
+// Role is what a process will do with the units that it holds.
 type Role uint8
 
 const (
-	// Worker is alive. It gives everything back once it has what it waits for;
-	// if it waits for nothing, it is at work and will finish.
+	// Worker is alive. It releases everything once it gets what it waits for; if it waits for
+	// nothing, it is working and will finish.
 	Worker Role = iota
-	// Idler is alive and may give back what it holds at any moment, whatever
-	// it seems to wait for: a client that nobody knows, a pooled connection
-	// that is reaped when idle. What an idler holds never proves anything.
+	// Idler is alive and may release its units at any moment, whatever it appears to wait for: an
+	// unidentified client, or a pooled connection that is reaped when idle. Units held by an idler
+	// never prove anything.
 	Idler
-	// Orphan is dead, and what it held stays held: a crashed owner's lock
-	// without TTL, a turn that a goroutine took with it.
+	// Orphan is dead and its units stay held: a crashed owner's lock without TTL, or a pool turn
+	// lost with its goroutine.
 	Orphan
-	// Outsider is alive and never gives anything back: an idle pooled
-	// connection that nothing reaps, a tool that keeps its connection open.
-	// Say Idler where that is not certain.
+	// Outsider is alive and never releases anything: an idle pooled connection that nothing reaps,
+	// or a tool that keeps its connection open. Use Idler where that is not certain.
 	Outsider
-	// Foreigner is a client of the same server that is not part of the swarm. What
-	// it will do is unknown: it may give back what it holds at any moment, like an
-	// Idler, and it may never. A standstill that it could end is neither proved nor
-	// disproved, and the finding names it.
+	// Foreigner is a client of the same server outside the swarm. Its behavior is unknown: it may
+	// release its units at any moment, like an Idler, or never. A standstill that it could end is
+	// neither proved nor disproved, and the analysis names the client.
 	Foreigner
 	roles // the number of roles
 )
 
-var roleNames = [roles]string{Worker: "worker", Idler: "idler", Orphan: "orphan", Outsider: "outsider", Foreigner: "foreigner"}
+var roleNames = [roles]string{Worker: "worker", Idler: "idler", Orphan: "orphan", Outsider: "outsider",
+	Foreigner: "foreigner"}
 
-// String returns the name that files and reports use.
+// String returns the name used in files and reports.
 func (r Role) String() string {
 	if r < roles {
 		return roleNames[r]
@@ -89,7 +86,7 @@ func (r Role) String() string {
 	return fmt.Sprintf("role(%d)", uint8(r))
 }
 
-// MarshalText returns the name; a number that is no role is an error.
+// MarshalText returns the name, or an error for a number that is not a role.
 func (r Role) MarshalText() ([]byte, error) {
 	if r >= roles {
 		return nil, fmt.Errorf("waitgraph: no role has the number %d", uint8(r))
@@ -97,7 +94,7 @@ func (r Role) MarshalText() ([]byte, error) {
 	return []byte(roleNames[r]), nil
 }
 
-// UnmarshalText reads a name that MarshalText wrote.
+// UnmarshalText parses a name written by MarshalText.
 func (r *Role) UnmarshalText(text []byte) error {
 	for i, name := range roleNames {
 		if name == string(text) {
@@ -108,68 +105,64 @@ func (r *Role) UnmarshalText(text []byte) error {
 	return fmt.Errorf("waitgraph: %q is no role", text)
 }
 
-// Edge joins a process to a resource: units that it holds, or that it waits
-// for.
+// Edge joins a process to a resource: units that the process holds or waits for.
 type Edge struct {
 	Resource int // index into Snapshot.Resources
-	Units    int // 1 and up
-	// Since is when it was granted, or when the wait began. It tells an edge
-	// from a later one that looks the same. 0: not known; such an edge proves
-	// nothing while anything at all is granted or released.
+	Units    int // at least 1
+	// Since is when the units were granted, or when the wait began. It distinguishes an edge from a
+	// later one that looks the same. 0 means unknown; such an edge proves nothing while any grants
+	// or releases occur.
 	Since time.Duration
-	// Token is how Redis knows it: the token of a lock that is held, or that
-	// is being tried with; for a slot the name of the connection in CLIENT
-	// LIST ("" has none).
+	// Token identifies the edge in Redis: for a lock, the token that holds it or that is being
+	// tried; for a slot, the connection's name in CLIENT LIST ("" for an unnamed one).
 	Token string
-	// EndsAt is when it ends by itself, without anybody's help: a held unit
-	// goes back (the TTL of a lock), a process that waits gives up and returns
-	// all it holds (an acquire timeout). 0: never. A wait that is begun again
-	// as soon as it has timed out does not end.
+	// EndsAt is when the edge ends by itself: held units are released (the TTL of a lock), or a
+	// waiting process gives up and releases all its units (an acquire timeout). 0 means never. A
+	// wait that restarts as soon as it times out does not end.
 	EndsAt time.Duration
 }
 
-// Process is somebody who holds and waits.
+// Process holds and waits for units.
 type Process struct {
-	Name  string // unique in the snapshot, the same in the next one
+	Name  string // unique within a snapshot, stable across snapshots
 	Role  Role
 	Holds []Edge
-	Waits []Edge // it needs all of them to go on
-	// Refused is set while the server answers its commands with an error: it does not
-	// go on, whatever is free, until the server accepts them. nil: not refused.
+	Waits []Edge // it needs all of them to proceed
+	// Refused is set while the server answers the process's commands with an error: it cannot
+	// proceed, whatever is free, until the server accepts them. nil: not refused.
 	Refused *Refusal
 }
 
-// Refusal is an error reply that a process is given again and again.
+// Refusal is an error reply that a process receives repeatedly.
 type Refusal struct {
-	Reply string        // its first word: OOM, MISCONF, READONLY
-	Since time.Duration // when it was given first, with no accepted command since
+	Reply string        // its first word, e.g. OOM, MISCONF, READONLY
+	Since time.Duration // when it was first received, with no accepted command since
 }
 
-// equal reports whether two refusals are the same one.
+// equal reports whether two refusals are the same.
 func (r *Refusal) equal(s *Refusal) bool {
 	return r == s || r != nil && s != nil && *r == *s
 }
 
-// Snapshot is who holds what and who waits for what.
+// Snapshot is the holds and waits of all processes.
 //
-// For a residue to be a proof it must not leave out what could help: a unit
-// whose holder is not known is an Idler's or is free, a wait that is not known
-// is no wait. What is left out that way can hide a deadlock, never feign one.
+// For a residue to be a proof, a snapshot must not omit anything that could help: a unit with an
+// unknown holder is assigned to an Idler or left free, and an unknown wait is omitted. Such
+// omissions can hide a deadlock but never fabricate one.
 type Snapshot struct {
 	At        time.Duration // when it was complete
 	Took      time.Duration // it was begun at At - Took
 	Resources []Resource
 	Processes []Process
-	Check     *Check // against what Redis says; nil if nobody looked
+	Check     *Check // comparison with Redis; nil if Redis was not asked
 }
 
 func (s Snapshot) begun() time.Duration { return s.At - s.Took }
 
-// Validate returns what is wrong with a snapshot in itself; nothing follows
-// from one that is wrong. A lock that is held twice is wrong: either mutual
-// exclusion is broken or a holder does not know that it has lost its lock.
-// Slots may be held beyond their number, since CONFIG SET maxclients cuts
-// nobody off.
+// Validate returns an error if a snapshot contradicts itself; no conclusion may be drawn from such
+// a snapshot. A lock with two holders is an error: either mutual exclusion is broken or a holder
+// has not noticed that it lost its lock. Slots may be held beyond their number, since CONFIG SET
+// maxclients disconnects no clients.
 func (s Snapshot) Validate() error {
 	if s.Took < 0 {
 		return fmt.Errorf("the snapshot took %v", s.Took)
@@ -188,7 +181,7 @@ func (s Snapshot) Validate() error {
 		resources[r.ref()] = true
 	}
 	held := make([]int, len(s.Resources))
-	waited := make([]int, len(s.Resources)) // the last process that waits for it, counted from 1
+	waited := make([]int, len(s.Resources)) // the last process that waits for it, numbered from 1
 	names := make(map[string]bool, len(s.Processes))
 	for i, p := range s.Processes {
 		if names[p.Name] {

@@ -6,31 +6,29 @@ import (
 	"time"
 )
 
-// Reduce returns the indices of the workers that nothing can help any more, in
-// ascending order: the residue.
+// Reduce returns the residue: the indices, in ascending order, of the workers that can never
+// proceed.
 //
-// It lets a process whose outstanding requests can be met from the free units
-// finish and takes its units back, and so on until no more can finish (Holt
-// 1972; for counted resources the detection algorithm of Coffman, Elphick and
-// Shoshani, "System Deadlocks", Computing Surveys 3(2), 1971). What is left has
-// no order of events in which it goes on. The order in which processes finish
-// does not matter, since units only ever come back.
+// A process whose outstanding requests the free units can satisfy finishes and releases its units;
+// this repeats until no more processes can finish (Holt 1972; for counted resources the detection
+// algorithm of Coffman, Elphick and Shoshani, "System Deadlocks", Computing Surveys 3(2), 1971). No
+// order of events lets the remaining workers proceed. The order in which processes finish does not
+// matter, since units are only ever released.
 //
-// A process that finishes asks for nothing more and keeps nothing. That is the
-// best case: what remains is stuck in every case, and what does not may still
-// get stuck later. Nothing ends by itself here; Judge looks at that.
+// A finishing process requests nothing more and keeps nothing, which is the best case: the residue
+// is stuck in every case, while other processes may still get stuck later. Edges that end by
+// themselves are ignored here; Analyze considers them.
 //
-// The snapshot must be valid. The time it takes is linear in the number of
-// edges (and n log n in those that ask for several units of one resource at
-// once).
-func Reduce(s Snapshot) []int { return reduce(s, whatIf{}).residue() }
+// The snapshot must be valid. Time is linear in the number of edges, plus n log n in the waits if
+// any asks for several units of one resource.
+func Reduce(s Snapshot) []int { return reduce(s, assumptions{}).residue() }
 
-// whatIf is a question: would it move again, if ...
-type whatIf struct {
-	endsBy  time.Duration // ... all that ends by itself up to here had ended
-	orphans orphans       // ... the dead gave back what they hold
-	stay    bool          // ... foreigners kept what they hold
-	accepts bool          // ... the server accepted the commands that it refuses
+// assumptions make a reduction hypothetical.
+type assumptions struct {
+	endedBy        time.Duration // edges that end by themselves up to this offset have ended
+	orphans        orphans       // which units orphans have released
+	foreignersStay bool          // foreigners keep their units
+	serverAccepts  bool          // the server accepts the commands that it refuses
 }
 
 type orphans uint8
@@ -41,30 +39,30 @@ const (
 	orphansFreeAll
 )
 
-// never is later than anything that ends.
+// never is later than the end of any edge.
 const never = time.Duration(math.MaxInt64)
 
 // reduction is the state of one reduction.
 type reduction struct {
-	s    Snapshot
-	what whatIf
-	free []int  // units per resource; negative where more are held than there are
-	done []bool // per process
-	// unmet counts, per process, the waits that the free units do not meet.
+	s      Snapshot
+	assume assumptions
+	free   []int  // units per resource; negative if more are held than exist
+	done   []bool // per process
+	// unmet counts, per process, the waits that the free units do not satisfy.
 	unmet []int32
-	// The waits for resource r are waits[first[r]:first[r+1]], those for the
-	// fewest units first; all before next[r] are met.
+	// The waits for resource r are waits[first[r]:first[r+1]], in ascending order of units; those
+	// before next[r] are satisfied.
 	waits []wait
 	first []int32
 	next  []int32
-	ready []int32 // the work-list: processes that can finish
+	ready []int32 // work list: processes that can finish
 }
 
 type wait struct{ process, units int32 }
 
-func reduce(s Snapshot, what whatIf) *reduction {
+func reduce(s Snapshot, assume assumptions) *reduction {
 	r := &reduction{
-		s: s, what: what, free: make([]int, len(s.Resources)), done: make([]bool, len(s.Processes)),
+		s: s, assume: assume, free: make([]int, len(s.Resources)), done: make([]bool, len(s.Processes)),
 		unmet: make([]int32, len(s.Processes)), first: make([]int32, len(s.Resources)+1),
 		ready: make([]int32, 0, len(s.Processes)),
 	}
@@ -80,11 +78,11 @@ func reduce(s Snapshot, what whatIf) *reduction {
 	}
 	r.index()
 	for resource := range r.free {
-		r.meet(resource)
+		r.satisfy(resource)
 	}
 	for i, p := range s.Processes {
-		// Those whose waits are met by now are on the list already.
-		if (p.Role == Worker && r.unmet[i] == 0) || r.goesOnAnyway(p) {
+		// Workers whose waits are already satisfied are on the work list.
+		if (p.Role == Worker && r.unmet[i] == 0) || r.releasesRegardless(p) {
 			r.finish(int32(i))
 		}
 	}
@@ -92,17 +90,17 @@ func reduce(s Snapshot, what whatIf) *reduction {
 	return r
 }
 
-// index sorts the waits by resource.
+// index groups the waits by resource.
 func (r *reduction) index() {
-	several := false // waits for more than one unit
+	multiUnit := false // whether any wait asks for more than one unit
 	for i, p := range r.s.Processes {
 		r.unmet[i] = int32(len(p.Waits))
 		if r.refused(p) {
-			r.unmet[i]++ // which no unit meets
+			r.unmet[i]++ // which no unit satisfies
 		}
 		for _, e := range p.Waits {
 			r.first[e.Resource+1]++
-			several = several || e.Units > 1
+			multiUnit = multiUnit || e.Units > 1
 		}
 	}
 	for i := range r.free {
@@ -117,16 +115,17 @@ func (r *reduction) index() {
 		}
 	}
 	copy(r.next, r.first)
-	if several {
+	if multiUnit {
 		for i := range r.free {
-			slices.SortFunc(r.waits[r.first[i]:r.first[i+1]], func(a, b wait) int { return int(a.units) - int(b.units) })
+			slices.SortFunc(r.waits[r.first[i]:r.first[i+1]],
+				func(a, b wait) int { return int(a.units) - int(b.units) })
 		}
 	}
 }
 
-// meet ticks off the waits for a resource that its free units meet by now.
-// Units are not taken away from the count: who gets them gives them back.
-func (r *reduction) meet(resource int) {
+// satisfy marks the waits for a resource that its free units satisfy. It does not deduct the units,
+// since a process that gets them also releases them.
+func (r *reduction) satisfy(resource int) {
 	end := r.first[resource+1]
 	for ; r.next[resource] < end; r.next[resource]++ {
 		w := r.waits[r.next[resource]]
@@ -140,7 +139,7 @@ func (r *reduction) meet(resource int) {
 	}
 }
 
-// finish puts a process on the work-list, once.
+// finish puts a process on the work list, once.
 func (r *reduction) finish(process int32) {
 	if !r.done[process] {
 		r.done[process] = true
@@ -148,43 +147,43 @@ func (r *reduction) finish(process int32) {
 	}
 }
 
-// run finishes whoever can, and whoever can then.
+// run finishes the processes on the work list, including those that it adds.
 func (r *reduction) run() {
 	for n := 0; n < len(r.ready); n++ {
 		p := r.s.Processes[r.ready[n]]
 		for _, e := range p.Holds {
 			if r.keeps(p, e) {
 				r.free[e.Resource] += e.Units
-				r.meet(e.Resource)
+				r.satisfy(e.Resource)
 			}
 		}
 	}
 }
 
-// goesOnAnyway says of a process that it gives back what it holds whether or
-// not it gets what it waits for.
-func (r *reduction) goesOnAnyway(p Process) bool {
-	return p.Role == Idler || (p.Role == Foreigner && !r.what.stay) ||
+// releasesRegardless reports whether a process releases its units whether or not its waits are
+// satisfied.
+func (r *reduction) releasesRegardless(p Process) bool {
+	return p.Role == Idler || (p.Role == Foreigner && !r.assume.foreignersStay) ||
 		(p.Role == Worker && slices.ContainsFunc(p.Waits, r.ended) && !r.refused(p))
 }
 
-// refused reports whether the server keeps a process from going on.
-func (r *reduction) refused(p Process) bool { return p.Refused != nil && !r.what.accepts }
+// refused reports whether the server prevents a process from proceeding.
+func (r *reduction) refused(p Process) bool { return p.Refused != nil && !r.assume.serverAccepts }
 
-func (r *reduction) ended(e Edge) bool { return e.EndsAt > 0 && e.EndsAt <= r.what.endsBy }
+func (r *reduction) ended(e Edge) bool { return e.EndsAt > 0 && e.EndsAt <= r.assume.endedBy }
 
-// keeps says whether what a process holds has not come back by itself.
+// keeps reports whether the assumptions leave the units of e with their holder p.
 func (r *reduction) keeps(p Process, e Edge) bool {
 	if r.ended(e) {
 		return false
 	}
-	if p.Role != Orphan || r.what.orphans == orphansKeep {
+	if p.Role != Orphan || r.assume.orphans == orphansKeep {
 		return true
 	}
-	return r.what.orphans == orphansFreeLocks && r.s.Resources[e.Resource].Kind != Lock
+	return r.assume.orphans == orphansFreeLocks && r.s.Resources[e.Resource].Kind != Lock
 }
 
-// stuck says whether a process is a worker that did not finish.
+// stuck reports whether a process is a worker that did not finish.
 func (r *reduction) stuck(process int) bool {
 	return !r.done[process] && r.s.Processes[process].Role == Worker
 }
@@ -199,59 +198,58 @@ func (r *reduction) residue() []int {
 	return stuck
 }
 
-// inVain says of a wait whether it is one that keeps its process in the
-// residue: the units that are left over at the end do not meet it.
-func (r *reduction) inVain(e Edge) bool { return e.Units > r.free[e.Resource] }
+// blocks reports whether a wait keeps its process in the residue: the units that remain free do not
+// satisfy it.
+func (r *reduction) blocks(e Edge) bool { return e.Units > r.free[e.Resource] }
 
-// wanted says of each resource whether somebody in the residue waits for it in
-// vain.
-func (r *reduction) wanted() []bool {
-	wanted := make([]bool, len(r.s.Resources))
+// needed reports for each resource whether a stuck worker is blocked on it.
+func (r *reduction) needed() []bool {
+	needed := make([]bool, len(r.s.Resources))
 	for i, p := range r.s.Processes {
 		if r.stuck(i) {
 			for _, e := range p.Waits {
-				wanted[e.Resource] = wanted[e.Resource] || r.inVain(e)
+				needed[e.Resource] = needed[e.Resource] || r.blocks(e)
 			}
 		}
 	}
-	return wanted
+	return needed
 }
 
-// circular says whether the residue waits for itself somewhere: whether a way
-// along "waits in vain for" and "is held by" leads back to where it started.
-// Where none does, all ways end at the dead and at outsiders.
+// circular reports whether the residue contains a cycle: a path along "is blocked on" and "is held
+// by" that leads back to its start. Without a cycle all paths end at orphans, outsiders and
+// foreigners.
 //
-// It takes away whatever leads nowhere (Kahn 1962) until only cycles, and what
-// leads to them, are left.
+// It repeatedly removes processes and resources that lead nowhere (Kahn 1962); only cycles and
+// paths into cycles remain.
 func (r *reduction) circular() bool {
-	holders := make([]int32, len(r.s.Resources)) // edges to workers that are left
-	waits := make([]int32, len(r.s.Processes))   // edges to resources that are left
-	left := 0
+	holders := make([]int32, len(r.s.Resources)) // per resource: edges to remaining workers
+	waits := make([]int32, len(r.s.Processes))   // per process: edges to remaining resources
+	remaining := 0
 	for i, p := range r.s.Processes {
 		if !r.stuck(i) {
 			continue
 		}
-		left++
+		remaining++
 		for _, e := range p.Holds {
 			if r.keeps(p, e) {
 				holders[e.Resource]++
 			}
 		}
 		for _, e := range p.Waits {
-			if r.inVain(e) {
+			if r.blocks(e) {
 				waits[i]++
 			}
 		}
 	}
-	var nowhere []int // resources that no worker who is left holds
+	var nowhere []int // resources that no remaining worker holds
 	for i := range holders {
 		if holders[i] == 0 {
 			nowhere = append(nowhere, i)
 		}
 	}
-	// removed takes away a process that waits for nothing that is left.
-	removed := func(p Process) {
-		left--
+	// remove removes a process that is blocked on no remaining resource.
+	remove := func(p Process) {
+		remaining--
 		for _, e := range p.Holds {
 			if !r.keeps(p, e) {
 				continue
@@ -262,20 +260,20 @@ func (r *reduction) circular() bool {
 		}
 	}
 	for i, p := range r.s.Processes {
-		if r.stuck(i) && waits[i] == 0 { // the server alone keeps it
-			removed(p)
+		if r.stuck(i) && waits[i] == 0 { // only the server holds it up
+			remove(p)
 		}
 	}
 	for n := 0; n < len(nowhere); n++ {
-		// The waits in vain are those that were never met: from next on.
+		// Blocked waits are those that were never satisfied: from next on.
 		for _, w := range r.waits[r.next[nowhere[n]]:r.first[nowhere[n]+1]] {
 			if !r.stuck(int(w.process)) {
 				continue
 			}
 			if waits[w.process]--; waits[w.process] == 0 {
-				removed(r.s.Processes[w.process])
+				remove(r.s.Processes[w.process])
 			}
 		}
 	}
-	return left > 0
+	return remaining > 0
 }

@@ -8,8 +8,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// graphs draws small graphs of counted resources. Locks are left out, since a
-// lock held twice is no graph.
+// graphs generates small graphs of counted resources. Locks are left out, since a lock held twice
+// is not a valid graph.
 func graphs(t *rapid.T) Snapshot {
 	var s Snapshot
 	for i := range rapid.IntRange(1, 3).Draw(t, "resources") {
@@ -33,16 +33,15 @@ func graphs(t *rapid.T) Snapshot {
 	return s
 }
 
-// search tries every order of events: any process may at any moment take one
-// unit that it waits for and that is free, and finishes when it has them all.
-// It returns who finishes in none of the orders.
+// search tries every order of events: any process may at any moment take one free unit that it
+// waits for, and finishes once it has them all. It returns the workers that finish in no order.
 func search(s Snapshot) []int {
 	finishes := make([]bool, len(s.Processes))
 	seen := map[string]bool{}
 	type state struct {
-		free []int
-		lack [][]int // per process and wait: units that are still to be had
-		done []bool
+		free    []int
+		missing [][]int // per process and wait: units still missing
+		done    []bool
 	}
 	var visit func(state)
 	visit = func(at state) {
@@ -56,26 +55,26 @@ func search(s Snapshot) []int {
 				continue
 			}
 			next := func() state {
-				n := state{slices.Clone(at.free), slices.Clone(at.lack), slices.Clone(at.done)}
-				n.lack[i] = slices.Clone(at.lack[i])
+				n := state{slices.Clone(at.free), slices.Clone(at.missing), slices.Clone(at.done)}
+				n.missing[i] = slices.Clone(at.missing[i])
 				return n
 			}
 			for w, e := range p.Waits {
-				if at.lack[i][w] > 0 && at.free[e.Resource] > 0 {
+				if at.missing[i][w] > 0 && at.free[e.Resource] > 0 {
 					n := next()
-					n.lack[i][w]--
+					n.missing[i][w]--
 					n.free[e.Resource]--
 					visit(n)
 				}
 			}
-			if p.Role == Idler || !slices.ContainsFunc(at.lack[i], func(n int) bool { return n > 0 }) {
+			if p.Role == Idler || !slices.ContainsFunc(at.missing[i], func(n int) bool { return n > 0 }) {
 				n := next()
 				n.done[i], finishes[i] = true, true
 				for _, e := range p.Holds {
 					n.free[e.Resource] += e.Units
 				}
 				for w, e := range p.Waits {
-					n.free[e.Resource] += e.Units - at.lack[i][w]
+					n.free[e.Resource] += e.Units - at.missing[i][w]
 				}
 				visit(n)
 			}
@@ -86,14 +85,14 @@ func search(s Snapshot) []int {
 		start.free = append(start.free, r.Units)
 	}
 	for _, p := range s.Processes {
-		var lack []int
+		var missing []int
 		for _, e := range p.Holds {
 			start.free[e.Resource] -= e.Units
 		}
 		for _, e := range p.Waits {
-			lack = append(lack, e.Units)
+			missing = append(missing, e.Units)
 		}
-		start.lack = append(start.lack, lack)
+		start.missing = append(start.missing, missing)
 	}
 	visit(start)
 	var never []int
@@ -117,12 +116,12 @@ func TestReduceAgreesWithSearch(t *testing.T) {
 	})
 }
 
-// subset says whether all of a are in b.
+// subset reports whether all of a are in b.
 func subset(a, b []int) bool {
 	return !slices.ContainsFunc(a, func(i int) bool { return !slices.Contains(b, i) })
 }
 
-// A free unit more, or a wait less, never hurts anybody.
+// An additional free unit, or one wait fewer, never makes the residue larger.
 func TestReduceIsMonotonic(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := graphs(t)
@@ -146,8 +145,8 @@ func TestReduceIsMonotonic(t *testing.T) {
 	})
 }
 
-// Without the dead and the outsiders, and if nobody waits for more than there
-// is, what is left over runs in a circle somewhere.
+// Without orphans and outsiders, and if no process waits for more units than exist, every residue
+// contains a cycle.
 func TestResidueIsCircular(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := graphs(t)
@@ -160,21 +159,22 @@ func TestResidueIsCircular(t *testing.T) {
 				total[e.Resource] = max(total[e.Resource], e.Units)
 			}
 		}
-		for i := range s.Resources { // nobody waits for more than there is
+		for i := range s.Resources { // no process waits for more units than exist
 			s.Resources[i].Units = max(s.Resources[i].Units, total[i])
 		}
-		r := reduce(s, whatIf{})
+		r := reduce(s, assumptions{})
 		if stuck := len(r.residue()) > 0; stuck != r.circular() {
 			t.Fatalf("residue %v, circular: %v", r.residue(), r.circular())
 		}
 	})
 }
 
-// circularBySearch looks for a way back to any process.
+// circularBySearch looks for a path from any process back to itself.
 func circularBySearch(r *reduction) bool {
-	leads := func(from, to int) bool { // from waits in vain for something that to holds
+	leads := func(from, to int) bool { // from is blocked on a resource that to holds
 		return slices.ContainsFunc(r.s.Processes[from].Waits, func(w Edge) bool {
-			return r.inVain(w) && slices.ContainsFunc(r.s.Processes[to].Holds, func(h Edge) bool { return h.Resource == w.Resource })
+			return r.blocks(w) && slices.ContainsFunc(r.s.Processes[to].Holds,
+				func(h Edge) bool { return h.Resource == w.Resource })
 		})
 	}
 	residue := r.residue()
@@ -198,7 +198,7 @@ func circularBySearch(r *reduction) bool {
 
 func TestCircularAgreesWithSearch(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		r := reduce(graphs(t), whatIf{})
+		r := reduce(graphs(t), assumptions{})
 		if got, want := r.circular(), circularBySearch(r); got != want {
 			t.Fatalf("circular: %v, a search says %v; residue %v", got, want, r.residue())
 		}

@@ -2,17 +2,17 @@ package waitgraph
 
 import "slices"
 
-// Residue is who is stuck, with what in their hands, waiting for what.
+// Residue is the stuck processes, the units that they hold and those that they are blocked on.
 type Residue struct {
-	Workers  int  `json:"workers"`  // that are stuck
-	Locks    int  `json:"locks"`    // that they wait for in vain
-	Slots    int  `json:"slots"`    // that they hold
-	Turns    int  `json:"turns"`    // that they hold
-	Circular bool `json:"circular"` // somewhere in it a way leads back to where it started
+	Workers  int  `json:"workers"`  // number of stuck workers
+	Locks    int  `json:"locks"`    // number of locks that they are blocked on
+	Slots    int  `json:"slots"`    // number of slots that they hold
+	Turns    int  `json:"turns"`    // number of turns that they hold
+	Circular bool `json:"circular"` // the residue contains a cycle
 
-	Groups    []Group    `json:"groups"`    // members that are in the same position
-	Members   []Member   `json:"members"`   // every stuck worker, then every holder they wait for that never lets go
-	Resources []Resource `json:"resources"` // that anybody here waits for in vain or holds
+	Groups    []Group    `json:"groups"`    // members in the same position
+	Members   []Member   `json:"members"`   // stuck workers, then holders of what they need that never release it
+	Resources []Resource `json:"resources"` // resources that members hold or are blocked on
 }
 
 // Member is one process of a residue.
@@ -20,50 +20,50 @@ type Member struct {
 	Name  string  `json:"name"`
 	Role  Role    `json:"role"` // worker, orphan, outsider or foreigner
 	Holds []Share `json:"holds,omitempty"`
-	Waits []Share `json:"waits,omitempty"` // in vain; what it waits for and could have is left out
+	Waits []Share `json:"waits,omitempty"` // blocked waits only; those that free units satisfy are left out
 
-	Refused string `json:"refused,omitempty"` // the error reply that keeps it from going on, its first word
+	Refused string `json:"refused,omitempty"` // first word of the error reply that stops it
 }
 
-// Share is some units of one resource.
+// Share is a number of units of one resource.
 type Share struct {
 	Kind     ResourceKind `json:"kind"`
 	Resource string       `json:"resource"`
 	Units    int          `json:"units"`
-	SinceMS  float64      `json:"since_ms,omitempty"`   // offset of the grant, or of when the wait began; absent: not known
-	EndsAtMS float64      `json:"ends_at_ms,omitempty"` // offset at which it ends by itself; absent: never
+	SinceMS  float64      `json:"since_ms,omitempty"`   // start of the hold or the wait; absent: unknown
+	EndsAtMS float64      `json:"ends_at_ms,omitempty"` // when it ends by itself; absent: never
 }
 
-// Group is members of one role that hold as many of every kind, and wait for
-// as many.
+// Group is members with the same role that hold the same number of units of each kind and are
+// blocked on the same number.
 type Group struct {
 	Role    Role     `json:"role"`
 	Members int      `json:"members"`
 	Names   []string `json:"names"` // the first few
 	Holds   []Tally  `json:"holds,omitempty"`
 	Waits   []Tally  `json:"waits,omitempty"`
-	Refused string   `json:"refused,omitempty"` // the error reply that keeps all of them from going on
-	Expires bool     `json:"expires,omitempty"` // all that they hold goes back by itself in time
+	Refused string   `json:"refused,omitempty"` // the error reply that stops all of them
+	Expires bool     `json:"expires,omitempty"` // all units that they hold will expire
 }
 
-// Tally is what a group holds of one kind, or waits for.
+// Tally is the units of one kind that a group holds or is blocked on.
 type Tally struct {
 	Kind      ResourceKind `json:"kind"`
-	Resources int          `json:"resources"` // different ones
-	Units     int          `json:"units"`     // in all
+	Resources int          `json:"resources"` // number of distinct resources
+	Units     int          `json:"units"`     // total over all members
 	Each      int          `json:"each"`      // per member
 	First     string       `json:"first"`     // the name of one of them
-	Total     int          `json:"total"`     // units that these resources have, held or not
+	Total     int          `json:"total"`     // units of these resources, held or free
 	set       []int        // indices of the resources, ascending
 }
 
-// namesShown is how many names a group gives.
+// namesShown is how many names a group lists.
 const namesShown = 3
 
-// newResidue names who is left after a reduction.
+// newResidue describes the processes that remain after a reduction.
 func newResidue(r *reduction) *Residue {
 	res := &Residue{Circular: r.circular()}
-	wanted := r.wanted()
+	needed := r.needed()
 	listed := make([]bool, len(r.s.Resources))
 	share := func(e Edge) Share {
 		from := r.s.Resources[e.Resource]
@@ -87,20 +87,20 @@ func newResidue(r *reduction) *Residue {
 			}
 		}
 		for _, e := range p.Waits {
-			if r.inVain(e) {
+			if r.blocks(e) {
 				m.Waits = append(m.Waits, share(e))
 			}
 		}
 		res.Members = append(res.Members, m)
 	}
-	res.count(wanted, r.s.Resources)
+	res.count(needed, r.s.Resources)
 	for i, p := range r.s.Processes {
 		if r.done[i] || p.Role == Worker {
 			continue
 		}
 		m := Member{Name: p.Name, Role: p.Role}
 		for _, e := range p.Holds {
-			if wanted[e.Resource] && r.keeps(p, e) {
+			if needed[e.Resource] && r.keeps(p, e) {
 				m.Holds = append(m.Holds, share(e))
 			}
 		}
@@ -112,11 +112,11 @@ func newResidue(r *reduction) *Residue {
 	return res
 }
 
-// count is called while only workers are members.
-func (res *Residue) count(wanted []bool, resources []Resource) {
+// count fills in the totals. It must be called while only workers are members.
+func (res *Residue) count(needed []bool, resources []Resource) {
 	res.Workers = len(res.Members)
 	for i, r := range resources {
-		if wanted[i] && r.Kind == Lock {
+		if needed[i] && r.Kind == Lock {
 			res.Locks++
 		}
 	}
@@ -154,10 +154,9 @@ func (res *Residue) groupOf(members []int, index map[ref]int) Group {
 	return g
 }
 
-// alike puts members in the same position together, by index, in the order in
-// which they are told of: those who hold counted units, those who hold locks,
-// those who hold nothing, then the dead and the outsiders. Within that the
-// order is the members' own.
+// alike groups the indices of members in the same position, in the order in which sentences mention
+// them: holders of counted units, holders of locks, workers that hold nothing, then orphans and
+// outsiders. Within a group the members keep their order.
 func (res *Residue) alike() [][]int {
 	index := map[position]int{}
 	var of [][]int
@@ -177,7 +176,7 @@ func (res *Residue) alike() [][]int {
 	return of
 }
 
-// index finds the resources by what they are called.
+// index maps each resource to its index in Resources.
 func (res *Residue) index() map[ref]int {
 	index := make(map[ref]int, len(res.Resources))
 	for i, r := range res.Resources {
@@ -186,7 +185,7 @@ func (res *Residue) index() map[ref]int {
 	return index
 }
 
-// position is where a member stands, whatever its resources are called.
+// position is the role, refusal and units of a member, regardless of the names of the resources.
 type position struct {
 	role         Role
 	refused      string
@@ -219,7 +218,7 @@ func rank(m Member) int {
 	return 2
 }
 
-// tally adds up, by kind, what some members hold or wait for.
+// tally sums, by kind, the units that some members hold or wait for.
 func (res *Residue) tally(members []int, index map[ref]int, shares func(Member) []Share) []Tally {
 	var tallies []Tally
 	for _, k := range kinds {

@@ -11,12 +11,12 @@ import (
 	"github.com/lockjam/lockjam/harness/text"
 )
 
-// tellEach is up to how many members a sentence tells of one by one.
-const tellEach = 4
+// maxIndividual is how many members a sentence mentions one by one.
+const maxIndividual = 4
 
-// sentence says the finding in one sentence of plain English.
-func (j *judgement) sentence() string {
-	f, still := j.f, seconds(j.still)
+// sentence describes the analysis in one sentence.
+func (an *analyzer) sentence() string {
+	f, still := an.result, formatDuration(an.still)
 	stuck := ""
 	if f.Residue != nil {
 		stuck = f.Residue.sentence()
@@ -26,28 +26,31 @@ func (j *judgement) sentence() string {
 	case Idle:
 		return "Nobody waits."
 	case Slowness:
-		if j.act.Grants+j.act.Releases == 0 {
-			return fmt.Sprintf("%s, and nothing was granted for %s; what they wait for is with others that nothing keeps from going on%s.",
-				waits, still, j.couldGoOn())
+		if an.act.Grants+an.act.Releases == 0 {
+			return fmt.Sprintf("%s, and nothing was granted for %s; what they wait for is with others that nothing "+
+				"keeps from going on%s.",
+				waits, still, an.unblockedHolders())
 		}
 		return fmt.Sprintf("%s, and %s and %s within %s: it moves.", waits,
-			text.Plural(int(j.act.Grants), "grant"), text.Plural(int(j.act.Releases), "release"), still)
+			text.Plural(int(an.act.Grants), "grant"), text.Plural(int(an.act.Releases), "release"), still)
 	case Starvation:
-		return fmt.Sprintf("%s within %s, yet %s.", text.Plural(int(j.act.Grants), "grant"), still, j.starved(stuck))
+		return fmt.Sprintf("%s within %s, yet %s.", text.Plural(int(an.act.Grants), "grant"), still, an.starved(stuck))
 	case Livelock:
-		if j.act.InVain > 0 {
-			return fmt.Sprintf("%s, and %s within %s went for nothing: all was given back, and no request came to an end.",
-				waits, text.Plural(int(j.act.Grants), "grant"), still)
+		if an.act.FutileReleases > 0 {
+			return fmt.Sprintf("%s, and %s within %s went for nothing: all was given back, and no request came to an "+
+				"end.",
+				waits, text.Plural(int(an.act.Grants), "grant"), still)
 		}
 		return fmt.Sprintf("%s, and %s within %s brought no grant, though what some of them wait for is free.",
-			waits, text.Plural(int(j.act.Attempts), "attempt"), still)
+			waits, text.Plural(int(an.act.Attempts), "attempt"), still)
 	case Transient:
-		what := name(j.first.resource.Kind, j.first.resource.Name)
-		how := plain(j.first.process) + " loses " + what
-		if j.first.wait {
-			how = plain(j.first.process) + " gives up waiting for " + what
+		what := describeResource(an.first.resource.Kind, an.first.resource.Name)
+		how := quoteName(an.first.process) + " loses " + what
+		if an.first.wait {
+			how = quoteName(an.first.process) + " gives up waiting for " + what
 		}
-		return fmt.Sprintf("Stuck for now: %s; the first of this to end by itself does so at %s, when %s.", stuck, seconds(j.first.edge.EndsAt), how)
+		return fmt.Sprintf("Stuck for now: %s; the first of this to end by itself does so at %s, when %s.", stuck,
+			formatDuration(an.first.edge.EndsAt), how)
 	case Deadlock:
 		return "Deadlock: " + stuck + "."
 	case Orphaned:
@@ -55,36 +58,39 @@ func (j *judgement) sentence() string {
 	case Exhausted:
 		return "Exhausted: " + stuck + "."
 	case Refused:
-		return fmt.Sprintf("Refused: %s; %s within %s brought no grant.", stuck, text.Plural(int(j.act.Attempts), "attempt"), still)
+		return fmt.Sprintf("Refused: %s; %s within %s brought no grant.", stuck,
+			text.Plural(int(an.act.Attempts), "attempt"), still)
 	}
 	return fmt.Sprintf("%s, and nothing is proved: %s.", waits, strings.Join(f.Reasons, "; "))
 }
 
-func (j *judgement) starved(stuck string) string {
+func (an *analyzer) starved(stuck string) string {
 	var parts []string
 	if stuck != "" {
-		parts = append(parts, fmt.Sprintf("%s are stuck for good: %s", text.Plural(j.f.Residue.Workers, "worker"), stuck))
-		if j.f.Residue.Workers == 1 {
+		parts = append(parts, fmt.Sprintf("%s are stuck for good: %s", text.Plural(an.result.Residue.Workers, "worker"),
+			stuck))
+		if an.result.Residue.Workers == 1 {
 			parts[0] = "one worker is stuck for good: " + stuck
 		}
 	}
-	if n := len(j.f.Starved); n > 0 {
-		longest := slices.MaxFunc(j.f.Starved, func(a, b Starved) int { return int(a.WaitedMS - b.WaitedMS) })
-		who := fmt.Sprintf("%d workers were passed by, %s for longest", n, plain(longest.Process))
+	if n := len(an.result.Starved); n > 0 {
+		longest := slices.MaxFunc(an.result.Starved, func(a, b Starved) int { return int(a.WaitedMS - b.WaitedMS) })
+		subject := fmt.Sprintf("%d workers were passed by, %s for longest", n, quoteName(longest.Process))
 		if n == 1 {
-			who = plain(longest.Process) + " was passed by"
+			subject = quoteName(longest.Process) + " was passed by"
 		}
 		parts = append(parts, fmt.Sprintf("%s: it has waited %s for %s while others had %s",
-			who, seconds(time.Duration(longest.WaitedMS*float64(time.Millisecond))), name(longest.Kind, longest.Resource), text.Plural(int(longest.Grants), "grant")))
+			subject, formatDuration(time.Duration(longest.WaitedMS*float64(time.Millisecond))),
+			describeResource(longest.Kind, longest.Resource), text.Plural(int(longest.Grants), "grant")))
 	}
 	return strings.Join(parts, "; ")
 }
 
-// sentence tells of every group, or of every member if they are few, without
-// capital letter and full stop.
+// sentence describes every group, or every member if they are few, without initial capital and full
+// stop.
 func (res *Residue) sentence() string {
 	groups := res.Groups
-	if len(res.Members) <= tellEach {
+	if len(res.Members) <= maxIndividual {
 		groups = nil
 		index := res.index()
 		for _, i := range slices.Concat(res.alike()...) {
@@ -92,43 +98,44 @@ func (res *Residue) sentence() string {
 		}
 	}
 	var clauses []string
-	var mentioned []int // the locks that were told of last
+	var mentioned []int // the locks mentioned last
 	for _, g := range groups {
 		clauses = append(clauses, g.clause(&mentioned))
 	}
 	return strings.Join(clauses, "; ")
 }
 
-// roleWords are what sentences and drawings call one member of a residue.
-var roleWords = map[Role]string{Worker: "worker", Orphan: "dead owner", Outsider: "outsider", Foreigner: "foreign client"}
+// roleWords are the words for one member of a residue in sentences and drawings.
+var roleWords = map[Role]string{Worker: "worker", Orphan: "dead owner", Outsider: "outsider",
+	Foreigner: "foreign client"}
 
 func (g Group) clause(mentioned *[]int) string {
-	who := text.Plural(g.Members, roleWords[g.Role])
+	subject := text.Plural(g.Members, roleWords[g.Role])
 	if g.Members == 1 {
-		who = map[Role]string{Orphan: "the dead "}[g.Role] + plain(g.Names[0])
+		subject = map[Role]string{Orphan: "the dead "}[g.Role] + quoteName(g.Names[0])
 	}
 	holds := join(g.Holds, func(t Tally) string { return t.held(mentioned) })
 	waits := join(g.Waits, func(t Tally) string { return t.waited(g.Members, mentioned) })
 	hold, wait := verb(g.Members, "holds", "hold"), verb(g.Members, "waits", "wait")
 	switch {
 	case g.Role == Outsider && g.Expires:
-		return fmt.Sprintf("%s %s %s to expire", who, verb(g.Members, "leaves", "leave"), holds)
+		return fmt.Sprintf("%s %s %s to expire", subject, verb(g.Members, "leaves", "leave"), holds)
 	case g.Role == Outsider:
-		return fmt.Sprintf("%s never %s %s back", who, verb(g.Members, "gives", "give"), holds)
+		return fmt.Sprintf("%s never %s %s back", subject, verb(g.Members, "gives", "give"), holds)
 	case g.Role == Foreigner:
-		return fmt.Sprintf("%s %s %s, for how long is not known", who, hold, holds)
+		return fmt.Sprintf("%s %s %s, for how long is not known", subject, hold, holds)
 	case g.Refused != "":
-		return g.refusedClause(who, holds, waits)
+		return g.refusedClause(subject, holds, waits)
 	case g.Role == Orphan:
-		return fmt.Sprintf("%s still %s %s", who, hold, holds)
+		return fmt.Sprintf("%s still %s %s", subject, hold, holds)
 	case holds == "":
-		return fmt.Sprintf("%s %s for %s", who, wait, waits)
+		return fmt.Sprintf("%s %s for %s", subject, wait, waits)
 	}
-	return fmt.Sprintf("%s %s %s and %s for %s", who, hold, holds, wait, waits)
+	return fmt.Sprintf("%s %s %s and %s for %s", subject, hold, holds, wait, waits)
 }
 
-// refusedClause is of workers that the server answers with an error.
-func (g Group) refusedClause(who, holds, waits string) string {
+// refusedClause describes workers that the server answers with an error.
+func (g Group) refusedClause(subject, holds, waits string) string {
 	var parts []string
 	if holds != "" {
 		parts = append(parts, verb(g.Members, "holds ", "hold ")+holds)
@@ -137,54 +144,55 @@ func (g Group) refusedClause(who, holds, waits string) string {
 		parts = append(parts, verb(g.Members, "waits for ", "wait for ")+waits)
 	}
 	if len(parts) == 0 {
-		return fmt.Sprintf("Redis refuses the commands of %s (%s)", who, g.Refused)
+		return fmt.Sprintf("Redis refuses the commands of %s (%s)", subject, g.Refused)
 	}
-	return fmt.Sprintf("%s, whose commands Redis refuses (%s), %s", who, g.Refused, strings.Join(parts, " and "))
+	return fmt.Sprintf("%s, whose commands Redis refuses (%s), %s", subject, g.Refused, strings.Join(parts, " and "))
 }
 
-// couldGoOn lists the processes that have what the others wait for and are free to go
-// on, after a colon; "" if there are none.
-func (j *judgement) couldGoOn() string {
+// unblockedHolders lists, after a colon, the processes that hold awaited units and are not blocked;
+// "" if there are none.
+func (an *analyzer) unblockedHolders() string {
 	named := map[string]bool{}
 	var holders []string
-	for _, p := range j.b.Processes {
+	for _, p := range an.b.Processes {
 		if len(p.Waits) > 0 && p.Role == Worker {
 			continue
 		}
 		for _, e := range p.Holds {
-			if !j.wanted(e.Resource) || named[p.Name] {
+			if !an.awaited(e.Resource) || named[p.Name] {
 				continue
 			}
 			named[p.Name] = true
-			holders = append(holders, fmt.Sprintf("%s (%s)", plain(p.Name), share(j.b.Resources[e.Resource], e.Units)))
+			holders = append(holders,
+				fmt.Sprintf("%s (%s)", quoteName(p.Name), describeShare(an.b.Resources[e.Resource], e.Units)))
 		}
 	}
 	if len(holders) == 0 {
 		return ""
 	}
-	said := ": " + strings.Join(holders[:min(len(holders), tellEach)], ", ")
-	if more := len(holders) - tellEach; more > 0 {
-		said += fmt.Sprintf(" and %d more", more)
+	list := ": " + strings.Join(holders[:min(len(holders), maxIndividual)], ", ")
+	if more := len(holders) - maxIndividual; more > 0 {
+		list += fmt.Sprintf(" and %d more", more)
 	}
-	return said
+	return list
 }
 
-// wanted reports whether a live worker waits for a resource in the second snapshot.
-func (j *judgement) wanted(resource int) bool {
-	return slices.ContainsFunc(j.b.Processes, func(p Process) bool {
+// awaited reports whether a live worker waits for a resource in the second snapshot.
+func (an *analyzer) awaited(resource int) bool {
+	return slices.ContainsFunc(an.b.Processes, func(p Process) bool {
 		return p.Role == Worker && slices.ContainsFunc(p.Waits, func(e Edge) bool { return e.Resource == resource })
 	})
 }
 
-// share is "28 of 29 client slots" or the name of a lock or pool.
-func share(r Resource, units int) string {
+// describeShare returns, for example, "28 of 29 client slots", or the name of a lock or pool.
+func describeShare(r Resource, units int) string {
 	if r.Kind == Slot {
 		return Tally{Kind: Slot, Units: units, Total: r.Units}.share("client slot")
 	}
-	return name(r.Kind, r.Name)
+	return describeResource(r.Kind, r.Name)
 }
 
-// held is "all 30 client slots", "4 locks", "lock a".
+// held returns, for example, "all 30 client slots", "4 locks" or "lock a".
 func (t Tally) held(mentioned *[]int) string {
 	switch t.Kind {
 	case Lock:
@@ -193,13 +201,13 @@ func (t Tally) held(mentioned *[]int) string {
 		if t.Resources > 1 {
 			return fmt.Sprintf("%s of %d pools", t.share("turn"), t.Resources)
 		}
-		return t.share("turn") + " of pool " + plain(t.First)
+		return t.share("turn") + " of pool " + quoteName(t.First)
 	}
 	return t.share("client slot")
 }
 
-// share is "all 30 client slots", "7 of 30 client slots", "the only turn"; never more of
-// something than there is.
+// share returns, for example, "all 30 client slots", "7 of 30 client slots" or "the only turn". The
+// part is never greater than the whole.
 func (t Tally) share(noun string) string {
 	switch {
 	case t.Units == t.Total && t.Total == 1:
@@ -214,7 +222,7 @@ func (t Tally) share(noun string) string {
 	return fmt.Sprintf("%d of %s", t.Units, text.Plural(t.Total, noun))
 }
 
-// waited is "a client slot", "2 turns each of their pools", "one of 4 locks".
+// waited returns, for example, "a client slot", "2 turns each of their pools" or "one of 4 locks".
 func (t Tally) waited(members int, mentioned *[]int) string {
 	if t.Kind == Lock {
 		locks := t.locks(mentioned)
@@ -227,25 +235,25 @@ func (t Tally) waited(members int, mentioned *[]int) string {
 	if t.Kind == Turn {
 		noun = "turn"
 	}
-	what := "a " + noun
+	units := "a " + noun
 	if t.Each > 1 {
-		what = text.Plural(t.Each, noun)
+		units = text.Plural(t.Each, noun)
 		if members > 1 {
-			what += " each"
+			units += " each"
 		}
 	}
 	switch {
 	case t.Kind == Slot:
-		return what
+		return units
 	case t.Resources == 1:
-		return what + " of pool " + plain(t.First)
+		return units + " of pool " + quoteName(t.First)
 	}
-	return what + " of their pools"
+	return units + " of their pools"
 }
 
 func (t Tally) locks(mentioned *[]int) string {
 	if t.Resources == 1 {
-		return "lock " + plain(t.First)
+		return "lock " + quoteName(t.First)
 	}
 	those := slices.Equal(*mentioned, t.set)
 	*mentioned = t.set
@@ -268,14 +276,14 @@ func join[T any](all []T, say func(T) string) string {
 	}
 }
 
-func name(kind ResourceKind, resource string) string {
+func describeResource(kind ResourceKind, resource string) string {
 	switch kind {
 	case Slot:
 		return "a client slot"
 	case Turn:
-		return "a turn of pool " + plain(resource)
+		return "a turn of pool " + quoteName(resource)
 	}
-	return "lock " + plain(resource)
+	return "lock " + quoteName(resource)
 }
 
 func verb(n int, one, many string) string {
@@ -285,9 +293,9 @@ func verb(n int, one, many string) string {
 	return many
 }
 
-// plain is a name as it may stand in a sentence: quoted if it could be
-// mistaken for words or would break the line.
-func plain(name string) string {
+// quoteName returns a name for use in a sentence, quoted if it could be mistaken for words or would
+// break the line.
+func quoteName(name string) string {
 	quoted := strconv.Quote(name)
 	if name == "" || strings.ContainsAny(name, " ,;") || quoted[1:len(quoted)-1] != name {
 		return quoted
@@ -295,8 +303,8 @@ func plain(name string) string {
 	return name
 }
 
-// seconds is a duration as people read it: 1.25 s, 40 ms.
-func seconds(d time.Duration) string {
+// formatDuration returns a duration for people, such as "1.25 s" or "40 ms".
+func formatDuration(d time.Duration) string {
 	if d < time.Second {
 		return fmt.Sprintf("%d ms", d.Milliseconds())
 	}

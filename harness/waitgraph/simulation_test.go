@@ -10,28 +10,28 @@ import (
 	"pgregory.net/rapid"
 )
 
-// simulation is a swarm of workers that take units, one set after the other,
-// and give them all back.
+// simulation is a swarm of workers that take one set of units after the other, then release them
+// all.
 type simulation struct {
-	rng       *rand.Rand
-	manners   manners
-	requests  int // that workers will still begin
-	step      time.Duration
-	resources []Resource
-	free      []int
-	actors    []actor
-	act       Activity
+	rng        *rand.Rand
+	discipline discipline
+	requests   int // that workers will still begin
+	step       time.Duration
+	resources  []Resource
+	free       []int
+	actors     []actor
+	act        Activity
 }
 
-// manners are what keeps the workers from a deadlock.
-type manners int
+// discipline is the rule that prevents deadlocks.
+type discipline int
 
 const (
-	careless manners = iota // nothing
-	ordered                 // all take resources in the same order (Havender, IBM Systems Journal 7(2), 1968)
-	// Each in its own order, but nothing is granted after which they could not
-	// all finish one by one (Dijkstra's banker, EWD 108, 1965). Here a torn
-	// snapshot can show a circle that never was.
+	unordered discipline = iota // none
+	ordered                     // all take resources in the same order (Havender, IBM Systems Journal 7(2), 1968)
+	// Each worker has its own order, but nothing is granted after which they could not all finish
+	// one by one (Dijkstra's banker, EWD 108, 1965). Here a torn snapshot can show a cycle that
+	// never existed.
 	banker
 )
 
@@ -43,11 +43,11 @@ type actor struct {
 	holds []Edge
 }
 
-// newSimulation draws nothing but a seed from rapid, whose numbers lean to small
-// ones: then hardly any snapshot deceives.
-func newSimulation(t *rapid.T, ways ...manners) *simulation {
+// newSimulation draws only a seed from rapid, which prefers small numbers: with these, hardly any
+// snapshot is misleading.
+func newSimulation(t *rapid.T, disciplines ...discipline) *simulation {
 	s := &simulation{requests: 1 << 30, rng: rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))}
-	s.manners = ways[s.rng.IntN(len(ways))]
+	s.discipline = disciplines[s.rng.IntN(len(disciplines))]
 	for i := range 1 + s.rng.IntN(3) {
 		units := []int{1, 1, 1, 2}[s.rng.IntN(4)]
 		s.resources = append(s.resources, Resource{Kind: Turn, Name: fmt.Sprint(i), Units: units})
@@ -56,7 +56,7 @@ func newSimulation(t *rapid.T, ways ...manners) *simulation {
 	s.actors = make([]actor, 2+s.rng.IntN(4))
 	for i := range s.actors {
 		habit := s.rng.Perm(len(s.resources))[:min(len(s.resources), 1+s.rng.IntN(4))]
-		if s.manners == ordered {
+		if s.discipline == ordered {
 			slices.Sort(habit)
 		}
 		s.actors[i].habit = habit
@@ -67,14 +67,14 @@ func newSimulation(t *rapid.T, ways ...manners) *simulation {
 	return s
 }
 
-// move lets one worker do one thing, if it can, and the clock tick.
+// move performs one action of one worker, if possible, and advances the clock.
 func (s *simulation) move() {
 	s.step += time.Millisecond
 	a := &s.actors[s.rng.IntN(len(s.actors))]
 	switch {
 	case len(a.waits) > 0:
 		s.act.Attempts++
-		if s.rng.IntN(4) == 0 { // it polls, and long waits make for snapshots that deceive
+		if s.rng.IntN(4) == 0 { // it polls: long waits make misleading snapshots
 			s.grant(a)
 		}
 	case len(a.plan) > 0:
@@ -94,7 +94,7 @@ func (s *simulation) move() {
 	}
 }
 
-// ask begins to wait for the next one or two resources of the plan.
+// ask starts to wait for the next one or two resources of the plan.
 func (s *simulation) ask(a *actor) {
 	n := 1
 	if s.rng.IntN(4) == 0 {
@@ -110,7 +110,7 @@ func (s *simulation) grant(a *actor) {
 	if slices.ContainsFunc(a.waits, func(e Edge) bool { return s.free[e.Resource] < e.Units }) {
 		return
 	}
-	if s.manners == banker && !s.safeAfter(a) {
+	if s.discipline == banker && !s.safeAfter(a) {
 		return
 	}
 	for _, e := range a.waits {
@@ -123,8 +123,8 @@ func (s *simulation) grant(a *actor) {
 	s.act.Grants++
 }
 
-// safeAfter says whether all could finish, one after the other, if this one got
-// what it waits for now. It asks nothing of the code under test.
+// safeAfter reports whether all could finish one after the other if this worker were granted its
+// current waits. It does not use the code under test.
 func (s *simulation) safeAfter(granted *actor) bool {
 	free := slices.Clone(s.free)
 	for _, e := range granted.waits {
@@ -161,15 +161,16 @@ func (s *simulation) safeAfter(granted *actor) bool {
 	return !slices.Contains(done, false)
 }
 
-// snapshot reads one worker after the other while the swarm goes on, so that it
-// may show what never was.
+// snapshot reads one worker after the other while the swarm continues, so it may show a state that
+// never existed.
 func (s *simulation) snapshot(between int) Snapshot {
 	begun := s.step
 	snap := Snapshot{Resources: slices.Clone(s.resources), Processes: make([]Process, len(s.actors))}
 	for _, i := range s.rng.Perm(len(s.actors)) {
 		a := s.actors[i]
-		snap.Processes[i] = Process{Name: fmt.Sprint("w", i), Role: a.role, Holds: slices.Clone(a.holds), Waits: slices.Clone(a.waits)}
-		if a.role == Idler { // nobody knows what it waits for
+		snap.Processes[i] = Process{Name: fmt.Sprint("w", i), Role: a.role, Holds: slices.Clone(a.holds),
+			Waits: slices.Clone(a.waits)}
+		if a.role == Idler { // its waits are unknown
 			snap.Processes[i].Waits = nil
 		}
 		for range s.rng.IntN(between + 1) {
@@ -180,9 +181,9 @@ func (s *simulation) snapshot(between int) Snapshot {
 	return snap
 }
 
-// A swarm that can always go on is never called dead, whichever two snapshots
-// are looked at, torn as they are, and even if nobody counts what it does.
-func TestLiveSystemIsNeverCalledDead(t *testing.T) {
+// A swarm that can always proceed is never declared deadlocked, whichever two torn snapshots are
+// compared, even if its activity is not counted.
+func TestLiveSystemIsNeverDeclaredDeadlocked(t *testing.T) {
 	type moment struct {
 		before, after Activity // when it was begun, when it was complete
 		s             Snapshot
@@ -206,7 +207,7 @@ func TestLiveSystemIsNeverCalledDead(t *testing.T) {
 					Attempts: b.after.Attempts - a.before.Attempts,
 				}
 				for _, act := range []Activity{counted, {}} {
-					f := Judge(a.s, b.s, act, DefaultRules(0))
+					f := Analyze(a.s, b.s, act, DefaultThresholds(0))
 					if f.Proved || (f.Kind == Starvation && f.Residue != nil) {
 						t.Fatalf("%v: %s\n%+v\n%+v", act, f.Sentence, a.s, b.s)
 					}
@@ -216,12 +217,12 @@ func TestLiveSystemIsNeverCalledDead(t *testing.T) {
 	})
 }
 
-// A swarm that takes its locks in any order is run until nothing moves any more:
-// then all who wait are in the residue, and nobody else.
-func TestDeadSystemIsCalledDead(t *testing.T) {
+// A swarm that takes its locks in any order is run until it stops: then the residue is exactly the
+// waiting workers.
+func TestDeadlockedSystemIsDeclaredDeadlocked(t *testing.T) {
 	deadlocks := 0
 	rapid.Check(t, func(t *rapid.T) {
-		s := newSimulation(t, careless)
+		s := newSimulation(t, unordered)
 		s.requests = 2 + s.rng.IntN(40)
 		for range 200 * (s.requests + len(s.actors)) {
 			s.move()
@@ -233,28 +234,29 @@ func TestDeadSystemIsCalledDead(t *testing.T) {
 		}
 		b := s.snapshot(3)
 		if s.act.Grants != before.Grants || s.act.Releases != before.Releases {
-			t.Skip("it still moved")
+			t.Skip("still making progress")
 		}
 		waiting := waiting(b)
-		f := Judge(a, b, Activity{Attempts: s.act.Attempts - before.Attempts}, DefaultRules(0))
+		f := Analyze(a, b, Activity{Attempts: s.act.Attempts - before.Attempts}, DefaultThresholds(0))
 		switch {
 		case waiting == 0:
 			if f.Kind != Idle {
 				t.Fatalf("%s: %s", f.Kind, f.Sentence)
 			}
 		case s.actors[0].role == Idler && len(s.actors[0].holds) > 0:
-			// It waits as well, which nobody knows: it might let go.
+			// It also waits, which the snapshot omits: it might release.
 			if f.Proved && slices.ContainsFunc(f.Residue.Members, func(m Member) bool { return m.Role == Idler }) {
 				t.Fatalf("%s: %s", f.Kind, f.Sentence)
 			}
 		default:
 			deadlocks++
 			if f.Kind != Deadlock || f.Residue.Workers != waiting {
-				t.Fatalf("%s with %d of %d who wait: %s %v", f.Kind, f.Residue.Workers, waiting, f.Sentence, f.Reasons)
+				t.Fatalf("%s with %d of %d waiting workers: %s %v", f.Kind, f.Residue.Workers, waiting, f.Sentence,
+					f.Reasons)
 			}
 		}
 	})
 	if deadlocks == 0 {
-		t.Error("not one of the simulated swarms came to a deadlock: this test tests nothing")
+		t.Error("no simulated swarm deadlocked: the test checked nothing")
 	}
 }

@@ -2,19 +2,18 @@ package waitgraph
 
 import "math"
 
-// passedBy returns the workers whose wait is the same in both snapshots while
-// more was granted to others than luck explains (see Rules). For a lock, and for
-// the turns of a pool, the grants of that lock or pool count. For the server's
-// slots, which often nobody counts the grants of, all grants do, if they are
-// more: whoever was granted something had a slot. Not so for turns: those who
-// were granted something may have had theirs of another pool.
-func passedBy(a, b Snapshot, act Activity, rules Rules) []Starved {
+// starvedWorkers returns the workers whose wait is the same in both snapshots although more was
+// granted to others than chance explains (see Thresholds). For a lock or a pool, the grants of that
+// lock or pool count. For the server's slots, whose grants are often not counted, all grants do if
+// they are more, because each grant requires a slot. That does not hold for turns: a grant may have
+// used a turn of another pool.
+func starvedWorkers(a, b Snapshot, act Activity, thresholds Thresholds) []Starved {
 	before := make(map[ref]int, len(a.Resources))
 	for i, r := range a.Resources {
 		before[r.ref()] = i
 	}
 	waitersA, waitersB := waiters(a), waiters(b)
-	grants := make([]int64, len(b.Resources)) // to others, of those that starve their waiters; else 0
+	grants := make([]int64, len(b.Resources)) // grants to others; 0 for resources that do not starve their waiters
 	for i, r := range b.Resources {
 		k, ok := before[r.ref()]
 		if !ok {
@@ -25,7 +24,7 @@ func passedBy(a, b Snapshot, act Activity, rules Rules) []Starved {
 			g = max(g, act.Grants)
 		}
 		n := float64(max(2, max(waitersA[k], waitersB[i])+r.Units))
-		if math.Log(n)+float64(g)*math.Log1p(-1/n) < math.Log(rules.StarvationChance) {
+		if math.Log(n)+float64(g)*math.Log1p(-1/n) < math.Log(thresholds.StarvationChance) {
 			grants[i] = g
 		}
 	}
@@ -43,7 +42,8 @@ func passedBy(a, b Snapshot, act Activity, rules Rules) []Starved {
 				continue
 			}
 			starved = append(starved, Starved{
-				p.Name, b.Resources[e.Resource].Kind, b.Resources[e.Resource].Name, grants[e.Resource], millis(b.At - e.Since),
+				p.Name, b.Resources[e.Resource].Kind, b.Resources[e.Resource].Name, grants[e.Resource],
+				millis(b.At - e.Since),
 			})
 			break
 		}
@@ -51,7 +51,7 @@ func passedBy(a, b Snapshot, act Activity, rules Rules) []Starved {
 	return starved
 }
 
-// waitedSince says whether a wait of the second snapshot was there in the first.
+// waitedSince reports whether a wait of the second snapshot existed in the first.
 func waitedSince(a Snapshot, before Process, on Resource, e Edge) bool {
 	for _, f := range before.Waits {
 		r := a.Resources[f.Resource]

@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// slotLock is the deadlock of scenarios/slot-lock-deadlock.yaml, drawn small: 4
-// lock holders that closed their connections and must dial to release, as many
-// waiters with a slot as there are slots, and some without.
+// slotLock is the deadlock of scenarios/slot-lock-deadlock.yaml in small: 4 lock holders that
+// closed their connections and must dial to release, a waiter for each of the 30 slots, and 46
+// waiters without a slot.
 func slotLock(slotUnits int) *sketch {
 	k := draw(slots(slotUnits), lock("lock:0"), lock("lock:1"), lock("lock:2"), lock("lock:3"))
 	for i := range 4 {
@@ -39,8 +39,8 @@ func abba() *sketch {
 	return draw(lock("A"), lock("B")).worker("w1", of("A"), of("B")).worker("w2", of("B"), of("A"))
 }
 
-// poolSelfDeadlock has every turn of a pool with a waiter, and the lock with
-// somebody who queues for a turn.
+// poolSelfDeadlock has a lock waiter on every turn of a pool, and a lock holder that waits for a
+// turn.
 func poolSelfDeadlock() *sketch {
 	k := draw(pool("orders", 2), lock("L")).worker("holder", of("L"), of("orders"))
 	return k.worker("w1", of("orders"), of("L")).worker("w2", of("orders"), of("L"))
@@ -54,8 +54,8 @@ func nestedCheckout() *sketch {
 	return k
 }
 
-// cycleWithHelp is the figure of every textbook: a cycle over a resource of two
-// units, one of which is with somebody who is not in it.
+// cycleWithHelp is the textbook figure: a cycle over a resource of two units, one of which is held
+// by a process outside the cycle.
 func cycleWithHelp(helper Role) *sketch {
 	return draw(slots(2), lock("L")).
 		worker("w1", of("L"), of("server")).
@@ -77,60 +77,68 @@ func leakedSlots() *sketch {
 		worker("w1", of("L"), of("server")).worker("w2", nil, of("server", "L"))
 }
 
-var nobody = []string{}
+var none = []string{}
 
 var textbook = []struct {
 	name     string
 	graph    *sketch
-	residue  []string // nil: everybody who waits
+	residue  []string // nil: all waiting processes
 	kind     Kind
 	sentence string
 }{
-	// Coffman's four conditions and nothing else.
+	// Only Coffman's four conditions.
 	{"two locks taken in opposite order", abba(), nil, Deadlock,
 		"Deadlock: w1 holds lock A and waits for lock B; w2 holds lock B and waits for lock A."},
 	{"dining philosophers", philosophers(5), nil, Deadlock,
 		"Deadlock: 5 workers hold 5 locks and wait for one of those 5 locks."},
-	{"lockjam's own", slotLock(30), nil, Deadlock,
-		"Deadlock: 30 workers hold all 30 client slots and wait for one of 4 locks; 4 workers hold those 4 locks and wait for a client slot; 46 workers wait for a client slot and one of those 4 locks."},
-	// One lock holder gets it, and then one lock after the other is released.
-	// If nobody takes it, though all try, it is not the graph's doing.
-	{"one spare slot breaks it", slotLock(31), nobody, Livelock, ""},
-	{"every turn of a pool waits for who waits for a turn", poolSelfDeadlock(), nil, Deadlock,
-		"Deadlock: w1 holds 1 of 2 turns of pool orders and waits for lock L; w2 holds 1 of 2 turns of pool orders and waits for lock L; holder holds lock L and waits for a turn of pool orders."},
-	// A resource that waits for itself: no second one is needed for a circle.
-	{"a second connection for the first one's work", nestedCheckout(), nil, Deadlock,
+	{"lockjam's main scenario", slotLock(30), nil, Deadlock,
+		"Deadlock: 30 workers hold all 30 client slots and wait for one of 4 locks; 4 workers hold those 4 locks and " +
+			"wait for a client slot; 46 workers wait for a client slot and one of those 4 locks."},
+	// One lock holder gets the slot, then one lock after the other is released. If no attempt at it
+	// succeeds, the graph is not the cause.
+	{"one spare slot breaks it", slotLock(31), none, Livelock, ""},
+	{"every turn of a pool waits for a worker that waits for a turn", poolSelfDeadlock(), nil, Deadlock,
+		"Deadlock: w1 holds 1 of 2 turns of pool orders and waits for lock L; w2 holds 1 of 2 turns of pool orders " +
+			"and waits for lock L; holder holds lock L and waits for a turn of pool orders."},
+	// A resource that waits for itself: a cycle needs no second one.
+	{"a second connection for the same work", nestedCheckout(), nil, Deadlock,
 		"Deadlock: 5 workers hold all 5 turns of pool orders and wait for a turn of pool orders."},
 	{"a lock that is not reentrant", draw(lock("L")).worker("w", of("L"), of("L")), nil, Deadlock,
 		"Deadlock: w holds lock L and waits for lock L."},
-	// The cycle w1 - slot - w2 - L - w1 is there all the same.
-	{"a cycle, and somebody outside of it at work", cycleWithHelp(Worker), nobody, Slowness, ""},
-	{"a cycle, and somebody outside of it who may let go", cycleWithHelp(Idler), nobody, Slowness, ""},
-	{"a cycle, and somebody outside of it who never lets go", cycleWithHelp(Outsider), of("w1", "w2"), Deadlock,
-		"Deadlock: w2 holds 1 of 2 client slots and waits for lock L; w1 holds lock L and waits for a client slot; helper never gives 1 of 2 client slots back."},
+	// The cycle w1 - slot - w2 - L - w1 exists all the same.
+	{"a cycle, and a working holder outside it", cycleWithHelp(Worker), none, Slowness, ""},
+	{"a cycle, and a holder outside it that may release", cycleWithHelp(Idler), none, Slowness, ""},
+	{"a cycle, and a holder outside it that never releases", cycleWithHelp(Outsider), of("w1", "w2"), Deadlock,
+		"Deadlock: w2 holds 1 of 2 client slots and waits for lock L; w1 holds lock L and waits for a client slot; " +
+			"helper never gives 1 of 2 client slots back."},
 	{"a lock whose owner is dead", orphanedLock(), nil, Orphaned,
 		"Orphaned: 6 workers hold 6 of 30 client slots and wait for lock L; the dead crashed still holds lock L."},
-	// No circle, and no lock to be deleted: all slots are leaked.
+	// No cycle, and no lock to delete: all slots are leaked.
 	{"slots that never come back", leakedSlots(), nil, Exhausted,
-		"Exhausted: w1 holds lock L and waits for a client slot; w2 waits for a client slot and lock L; leak-1 never gives 2 of 3 client slots back; leak-2 never gives 1 of 3 client slots back."},
-	// A goroutine that died with a turn of its pool: not a lock, and no circle.
-	{"a turn that went down with its owner", draw(pool("p", 1)).add(Orphan, "dead", of("p"), nil).worker("w", nil, of("p")), nil, Orphaned,
+		"Exhausted: w1 holds lock L and waits for a client slot; w2 waits for a client slot and lock L; leak-1 never " +
+			"gives 2 of 3 client slots back; leak-2 never gives 1 of 3 client slots back."},
+	// A goroutine died with a turn of its pool: no lock, and no cycle.
+	{"a turn lost with its owner", draw(pool("p", 1)).add(Orphan, "dead", of("p"), nil).worker("w", nil, of("p")),
+		nil, Orphaned,
 		"Orphaned: w waits for a turn of pool p; the dead dead still holds the only turn of pool p."},
-	// The dead own one lock, and without them the rest would go on, though
-	// there is a circle (w1 - slot - w2 - L - w1).
-	{"a circle that the dead hold up", draw(slots(2), lock("L"), lock("dead")).
+	// An orphan owns one lock, without which the rest could proceed, although there is a cycle (w1
+	// - slot - w2 - L - w1).
+	{"a cycle caused by an orphan", draw(slots(2), lock("L"), lock("dead")).
 		add(Orphan, "crashed", of("dead"), nil).worker("w1", of("L"), of("server")).
 		worker("w2", of("server"), of("L")).worker("w3", of("server"), of("dead")), nil, Orphaned,
-		"Orphaned: w2 holds 1 of 2 client slots and waits for lock L; w3 holds 1 of 2 client slots and waits for lock dead; w1 holds lock L and waits for a client slot; the dead crashed still holds lock dead."},
-	// Deleting the dead one's lock helps w3 only.
-	{"a deadlock, and a dead one beside it", abba().with(lock("dead")).
+		"Orphaned: w2 holds 1 of 2 client slots and waits for lock L; w3 holds 1 of 2 client slots and waits " +
+			"for lock dead; w1 holds lock L and waits for a client slot; the dead crashed still holds lock dead."},
+	// Deleting the orphaned lock helps only w3.
+	{"a deadlock beside an orphan", abba().with(lock("dead")).
 		add(Orphan, "crashed", of("dead"), nil).worker("w3", nil, of("dead")), nil, Deadlock,
-		"Deadlock: w1 holds lock A and waits for lock B; w2 holds lock B and waits for lock A; w3 waits for lock dead; the dead crashed still holds lock dead."},
-	{"more than there is", draw(slots(2)).worker("w", nil, of("server", "server", "server")), nil, Exhausted,
+		"Deadlock: w1 holds lock A and waits for lock B; w2 holds lock B and waits for lock A; w3 waits for lock " +
+			"dead; the dead crashed still holds lock dead."},
+	{"more units than exist", draw(slots(2)).worker("w", nil, of("server", "server", "server")), nil, Exhausted,
 		"Exhausted: w waits for 3 client slots."},
-	{"free, tried for, and never granted", draw(lock("L")).worker("w1", nil, of("L")).worker("w2", nil, of("L")), nobody, Livelock,
+	{"free, tried for, and never granted", draw(lock("L")).worker("w1", nil, of("L")).worker("w2", nil, of("L")),
+		none, Livelock,
 		"2 workers wait, and 100 attempts within 1.5 s brought no grant, though what some of them wait for is free."},
-	{"nobody waits", draw(lock("L")).worker("w1", of("L"), nil).worker("w2", nil, nil), nobody, Idle, "Nobody waits."},
+	{"no waits", draw(lock("L")).worker("w1", of("L"), nil).worker("w2", nil, nil), none, Idle, "Nobody waits."},
 }
 
 func TestTextbook(t *testing.T) {
@@ -164,25 +172,26 @@ func TestTextbook(t *testing.T) {
 	}
 }
 
-// The figures that run.json gives of a residue.
+// The counts of a residue in run.json.
 func TestResidueCounts(t *testing.T) {
 	f := still(slotLock(30))
 	r := f.Residue
 	if r.Workers != 80 || r.Locks != 4 || r.Slots != 30 || r.Turns != 0 || !r.Circular || f.Waiting != 80 {
-		t.Errorf("%d workers, %d locks, %d slots, %d turns, circular %v, %d waiting", r.Workers, r.Locks, r.Slots, r.Turns, r.Circular, f.Waiting)
+		t.Errorf("%d workers, %d locks, %d slots, %d turns, circular %v, %d waiting", r.Workers, r.Locks, r.Slots,
+			r.Turns, r.Circular, f.Waiting)
 	}
 	if r := still(orphanedLock()).Residue; r.Circular || r.Locks != 1 {
 		t.Errorf("an orphaned lock: circular %v, %d locks", r.Circular, r.Locks)
 	}
 }
 
-// Only what matters is told: not what a worker waits for and could have, and not
-// what an outsider has that nobody waits for.
+// The residue omits waits that free units satisfy and units that no worker is blocked on.
 func TestResidueLeavesOut(t *testing.T) {
 	f := still(draw(slots(9), pool("p", 1), lock("L")).
 		add(Outsider, "tool", of("server", "p"), nil).
 		worker("w1", of("L"), of("p")).worker("w2", nil, of("server", "L")))
-	const want = "Exhausted: w1 holds lock L and waits for a turn of pool p; w2 waits for lock L; tool never gives the only turn of pool p back."
+	const want = "Exhausted: w1 holds lock L and waits for a turn of pool p; w2 waits for lock L; tool never gives " +
+		"the only turn of pool p back."
 	if f.Sentence != want {
 		t.Errorf("%s\nwant\n%s", f.Sentence, want)
 	}

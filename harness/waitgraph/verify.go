@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// Seen is what Redis itself says, read over a control connection at about the
-// time of a snapshot.
-type Seen struct {
+// ServerState is the state of Redis, read over a control connection at about the time of a
+// snapshot.
+type ServerState struct {
 	At      time.Duration
-	Locks   map[string]string // key -> token, of every lock key that exists; nil: nobody looked
-	Clients map[string]int    // name in CLIENT LIST -> connections; without the reserved ones; nil: nobody looked
+	Locks   map[string]string // key -> token of every existing lock key; nil: not read
+	Clients map[string]int    // name in CLIENT LIST -> connections, without reserved ones; nil: not read
 }
 
-// Check is how far a snapshot and Redis agree.
+// Check is the result of comparing a snapshot with Redis.
 type Check struct {
 	At             time.Duration   // when Redis was asked
 	Confirmed      int             // edges that Redis confirms
@@ -23,34 +23,37 @@ type Check struct {
 	Contradictions []Contradiction // sorted: locks before slots, then by name
 }
 
-// Mismatch is how a claim and Redis disagree.
+// Mismatch is the way in which a process's claim and Redis disagree.
 type Mismatch string
 
 const (
-	LockGone             Mismatch = "lock-gone"             // held, says the holder; Redis has no such key
-	LockOfAnother        Mismatch = "lock-of-another"       // held, says the holder; Redis has another token
-	LockUnclaimed        Mismatch = "lock-unclaimed"        // in Redis; nobody says that it is theirs
-	LockOfWaiter         Mismatch = "lock-of-waiter"        // in Redis with the token of one who waits for it: the grant's reply is on its way, or lost
+	LockGone      Mismatch = "lock-gone"       // claimed by a holder; Redis has no such key
+	LockOfAnother Mismatch = "lock-of-another" // claimed by a holder; Redis has another token
+	LockUnclaimed Mismatch = "lock-unclaimed"  // in Redis; claimed by no process
+	// LockOfWaiter is in Redis with the token of a process that waits for it: the grant's reply is
+	// in flight or lost.
+	LockOfWaiter         Mismatch = "lock-of-waiter"
 	ConnectionsGone      Mismatch = "connections-gone"      // more slots are claimed than Redis lists
 	ConnectionsUnclaimed Mismatch = "connections-unclaimed" // Redis lists more than are claimed
 )
 
-// Contradiction is one disagreement.
+// Contradiction is one disagreement between a snapshot and Redis.
 type Contradiction struct {
 	Mismatch Mismatch `json:"mismatch"`
-	Process  string   `json:"process,omitempty"` // who claims, or waits
+	Process  string   `json:"process,omitempty"` // the process that claims or waits
 	Resource string   `json:"resource"`          // the lock's key, or the connection's name
 	Claimed  string   `json:"claimed"`           // token, or number of connections
 	Seen     string   `json:"seen"`
 }
 
-// String says it in a sentence.
+// String describes the contradiction in a sentence.
 func (c Contradiction) String() string {
 	switch c.Mismatch {
 	case LockGone:
 		return fmt.Sprintf("%s says that it holds lock %q, and Redis has no such key", c.Process, c.Resource)
 	case LockOfAnother:
-		return fmt.Sprintf("%s says that it holds lock %q with token %q, and Redis has token %q", c.Process, c.Resource, c.Claimed, c.Seen)
+		return fmt.Sprintf("%s says that it holds lock %q with token %q, and Redis has token %q", c.Process,
+			c.Resource, c.Claimed, c.Seen)
 	case LockUnclaimed:
 		return fmt.Sprintf("Redis has lock %q with token %q, and nobody says that it is theirs", c.Resource, c.Seen)
 	case LockOfWaiter:
@@ -61,13 +64,13 @@ func (c Contradiction) String() string {
 	return fmt.Sprintf("%s: %s %q, claimed %q, seen %q", c.Mismatch, c.Process, c.Resource, c.Claimed, c.Seen)
 }
 
-// Verify compares the held locks and slots of a snapshot with what Redis says,
-// both ways. A system in motion contradicts itself now and then, since the two
-// are not read at the same instant; one that stands still does not.
+// Verify compares the held locks and slots of a snapshot with the state of Redis, in both
+// directions. A running system shows occasional contradictions, since the two are not read at the
+// same instant; a system at a standstill shows none.
 //
-// Redis answers for a connection until it notices that it is gone: a client
-// that lost its network looks like one that holds its slot.
-func Verify(s Snapshot, seen Seen) Check {
+// Redis lists a connection until it notices the disconnect: a client that lost its network still
+// appears to hold its slot.
+func Verify(s Snapshot, seen ServerState) Check {
 	c := Check{At: seen.At}
 	if seen.Locks != nil {
 		c.locks(s, seen.Locks)
@@ -88,10 +91,10 @@ func Verify(s Snapshot, seen Seen) Check {
 
 func (c *Check) locks(s Snapshot, seen map[string]string) {
 	claimed := make(map[string]bool, len(seen))
-	type trying struct{ lock, token string }
-	waiters := map[trying]string{}
-	holds := map[trying]string{}
-	found := map[string][]Contradiction{} // by lock, to sort them
+	type attempt struct{ lock, token string }
+	waiters := map[attempt]string{}
+	holds := map[attempt]string{}
+	found := map[string][]Contradiction{} // by lock, for sorting
 	for _, p := range s.Processes {
 		for _, e := range p.Holds {
 			lock := s.Resources[e.Resource]
@@ -99,26 +102,28 @@ func (c *Check) locks(s Snapshot, seen map[string]string) {
 				continue
 			}
 			claimed[lock.Name] = true
-			holds[trying{lock.Name, e.Token}] = p.Name
+			holds[attempt{lock.Name, e.Token}] = p.Name
 			token, exists := seen[lock.Name]
 			switch {
 			case !exists:
 				found[lock.Name] = append(found[lock.Name], Contradiction{LockGone, p.Name, lock.Name, e.Token, ""})
 			case token != e.Token:
-				found[lock.Name] = append(found[lock.Name], Contradiction{LockOfAnother, p.Name, lock.Name, e.Token, token})
+				found[lock.Name] = append(found[lock.Name],
+					Contradiction{LockOfAnother, p.Name, lock.Name, e.Token, token})
 			default:
 				c.Confirmed++
 			}
 		}
 		for _, e := range p.Waits {
 			if lock := s.Resources[e.Resource]; lock.Kind == Lock && e.Token != "" {
-				waiters[trying{lock.Name, e.Token}] = p.Name
+				waiters[attempt{lock.Name, e.Token}] = p.Name
 			}
 		}
 	}
 	for name, token := range seen {
-		this := trying{name, token}
-		if waiter, ok := waiters[this]; ok && holds[this] != waiter { // who is known to wait for what is its own is right
+		this := attempt{name, token}
+		// A process that waits for a lock that it knows it holds does not contradict Redis.
+		if waiter, ok := waiters[this]; ok && holds[this] != waiter {
 			found[name] = append(found[name], Contradiction{LockOfWaiter, waiter, name, "", token})
 		} else if !claimed[name] {
 			found[name] = append(found[name], Contradiction{LockUnclaimed, "", name, "", token})

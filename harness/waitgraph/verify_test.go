@@ -14,27 +14,32 @@ func TestVerify(t *testing.T) {
 		add(Idler, "pool", of("server", "server"), nil).s
 	tests := []struct {
 		name      string
-		seen      Seen
+		seen      ServerState
 		confirmed int
 		unchecked int
 		want      []string
 	}{
-		{"it agrees", Seen{Locks: map[string]string{"A": "w1"}, Clients: map[string]int{"w2": 1, "pool": 2}}, 4, 0, nil},
-		{"nobody looked at clients", Seen{Locks: map[string]string{"A": "w1"}}, 1, 3, nil},
-		{"nobody looked at all", Seen{}, 0, 4, nil},
-		{"the lock has expired, or somebody deleted it", Seen{Locks: map[string]string{}}, 0, 3,
+		{"it agrees", ServerState{Locks: map[string]string{"A": "w1"}, Clients: map[string]int{"w2": 1, "pool": 2}},
+			4, 0, nil},
+		{"clients not read", ServerState{Locks: map[string]string{"A": "w1"}}, 1, 3, nil},
+		{"nothing read", ServerState{}, 0, 4, nil},
+		{"the lock expired or was deleted", ServerState{Locks: map[string]string{}}, 0, 3,
 			[]string{`w1 says that it holds lock "A", and Redis has no such key`}},
-		{"the lock is another's", Seen{Locks: map[string]string{"A": "stranger"}}, 0, 3,
+		{"the lock has another token", ServerState{Locks: map[string]string{"A": "stranger"}}, 0, 3,
 			[]string{`w1 says that it holds lock "A" with token "w1", and Redis has token "stranger"`}},
-		{"a lock is nobody's", Seen{Locks: map[string]string{"A": "w1", "B": "stranger"}}, 1, 3,
+		{"an unclaimed lock", ServerState{Locks: map[string]string{"A": "w1", "B": "stranger"}}, 1, 3,
 			[]string{`Redis has lock "B" with token "stranger", and nobody says that it is theirs`}},
-		// w2 has the lock and does not know it, since the reply was lost.
-		{"a waiter owns what it waits for", Seen{Locks: map[string]string{"A": "w2"}}, 0, 3,
-			[]string{`w1 says that it holds lock "A" with token "w1", and Redis has token "w2"`, `w2 waits for lock "A", and Redis says that it owns it`}},
-		{"a connection was cut", Seen{Locks: map[string]string{"A": "w1"}, Clients: map[string]int{"pool": 2}}, 3, 0,
+		// w2 has the lock but does not know it, since the reply was lost.
+		{"a waiter owns what it waits for", ServerState{Locks: map[string]string{"A": "w2"}}, 0, 3,
+			[]string{`w1 says that it holds lock "A" with token "w1", and Redis has token "w2"`,
+				`w2 waits for lock "A", and Redis says that it owns it`}},
+		{"a connection was cut", ServerState{Locks: map[string]string{"A": "w1"},
+			Clients: map[string]int{"pool": 2}}, 3, 0,
 			[]string{`Redis lists 0 connections named "w2", and 1 are claimed`}},
-		{"a connection that nobody claims", Seen{Locks: map[string]string{"A": "w1"}, Clients: map[string]int{"w2": 1, "pool": 3, "": 1}}, 4, 0,
-			[]string{`Redis lists 1 connections named "", and 0 are claimed`, `Redis lists 3 connections named "pool", and 2 are claimed`}},
+		{"an unclaimed connection",
+			ServerState{Locks: map[string]string{"A": "w1"}, Clients: map[string]int{"w2": 1, "pool": 3, "": 1}}, 4, 0,
+			[]string{`Redis lists 1 connections named "", and 0 are claimed`,
+				`Redis lists 3 connections named "pool", and 2 are claimed`}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -47,7 +52,8 @@ func TestVerify(t *testing.T) {
 				t.Errorf("it says\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(tt.want, "\n"))
 			}
 			if c.Confirmed != tt.confirmed || c.Unchecked != tt.unchecked {
-				t.Errorf("%d confirmed, %d unchecked; want %d and %d", c.Confirmed, c.Unchecked, tt.confirmed, tt.unchecked)
+				t.Errorf("%d confirmed, %d unchecked; want %d and %d", c.Confirmed, c.Unchecked, tt.confirmed,
+					tt.unchecked)
 			}
 		})
 	}
@@ -56,7 +62,7 @@ func TestVerify(t *testing.T) {
 func TestMismatches(t *testing.T) {
 	s := draw(slots(4), lock("A"), lock("B"), lock("C")).
 		worker("w1", of("A", "server"), nil).worker("w2", of("B", "server"), nil).worker("w3", nil, of("C")).s
-	c := Verify(s, Seen{
+	c := Verify(s, ServerState{
 		Locks:   map[string]string{"B": "thief", "C": "w3", "D": "stranger"},
 		Clients: map[string]int{"w1": 2},
 	})
@@ -70,13 +76,13 @@ func TestMismatches(t *testing.T) {
 	}
 }
 
-// A long list of contradictions is cut short in the reasons.
+// A long list of contradictions is truncated in the reasons.
 func TestManyContradictions(t *testing.T) {
 	s := slotLock(30).s
 	b := later(s)
-	c := Verify(b, Seen{Clients: map[string]int{}})
+	c := Verify(b, ServerState{Clients: map[string]int{}})
 	b.Check = &c
-	f := Judge(s, b, Activity{}, rules)
+	f := Analyze(s, b, Activity{}, thresholds)
 	if len(c.Contradictions) != 30 || len(f.Reasons) != 4 || f.Reasons[3] != "the second snapshot: 27 more like these" {
 		t.Errorf("%d contradictions, reasons %q", len(c.Contradictions), f.Reasons)
 	}

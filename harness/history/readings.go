@@ -1,7 +1,6 @@
 package history
 
-// What is watched beside INFO, as it stands in a sample of the journal, and the
-// probes.
+// Further readings in a sample besides INFO (canary, locks, MONITOR), and probes.
 
 type canaryLine struct {
 	Dials       int64  `json:"dials"`
@@ -10,7 +9,7 @@ type canaryLine struct {
 	Cut         int64  `json:"cut,omitempty"`
 	Silent      int64  `json:"silent,omitempty"`
 	Unreachable int64  `json:"unreachable,omitempty"`
-	Words       string `json:"words,omitempty"`
+	LastRefusal string `json:"words,omitempty"`
 	Error       string `json:"error,omitempty"`
 }
 
@@ -20,7 +19,7 @@ type locksLine struct {
 	OldestIdle int64  `json:"oldest_idle_us"`
 	Asked      int64  `json:"asked"`
 	Partial    bool   `json:"partial,omitempty"`
-	Looked     int64  `json:"looked,omitempty"`
+	Scanned    int64  `json:"looked,omitempty"`
 	Error      string `json:"error,omitempty"`
 	IdleError  string `json:"idle_error,omitempty"`
 }
@@ -40,20 +39,20 @@ type probeLine struct {
 	At        int64  `json:"at_us"`
 	Took      int64  `json:"took_us"`
 	Name      string `json:"name"`
-	Did       string `json:"did"`
+	Command   string `json:"did"`
 	Connected bool   `json:"connected"`
 	Lines     int64  `json:"lines"`
 	Matches   int64  `json:"matches"`
 	Grants    int64  `json:"grants"`
 	Releases  int64  `json:"releases"`
-	Said      string `json:"said,omitempty"`
+	Output    string `json:"said,omitempty"`
 	Error     string `json:"error,omitempty"`
 }
 
 func encodeProbe(p Probe) ([]byte, error) {
-	return encodeLine(otherLine{Probe: &probeLine{
-		At: toMicros(p.At), Took: toMicros(p.Took), Name: p.Name, Did: p.Did, Connected: p.Connected,
-		Lines: p.Lines, Matches: p.Matches, Grants: p.Grants, Releases: p.Releases, Said: p.Said, Error: p.Error,
+	return encodeLine(objectLine{Probe: &probeLine{
+		At: toMicros(p.At), Took: toMicros(p.Took), Name: p.Name, Command: p.Command, Connected: p.Connected,
+		Lines: p.Lines, Matches: p.Matches, Grants: p.Grants, Releases: p.Releases, Output: p.Output, Error: p.Error,
 	}})
 }
 
@@ -61,20 +60,20 @@ func decodeProbe(l *probeLine) (p Probe, ok bool) {
 	at, atOK := fromMicros(l.At)
 	took, tookOK := fromMicros(l.Took)
 	return Probe{
-		At: at, Took: took, Name: l.Name, Did: l.Did, Connected: l.Connected,
-		Lines: l.Lines, Matches: l.Matches, Grants: l.Grants, Releases: l.Releases, Said: l.Said, Error: l.Error,
+		At: at, Took: took, Name: l.Name, Command: l.Command, Connected: l.Connected,
+		Lines: l.Lines, Matches: l.Matches, Grants: l.Grants, Releases: l.Releases, Output: l.Output, Error: l.Error,
 	}, atOK && tookOK
 }
 
-// watched puts what a sample says beside the server's counters into its line.
-func (l *sampleLine) watched(s Sample) {
+// setReadings copies the readings of a sample other than the server's counters into its line.
+func (l *sampleLine) setReadings(s Sample) {
 	if c := s.Canary; c != nil {
 		line := canaryLine(*c)
 		l.Canary = &line
 	}
 	if k := s.Locks; k != nil {
 		l.Locks = &locksLine{Keys: k.Keys, NoTTL: k.NoTTL, OldestIdle: toMicros(k.OldestIdle),
-			Asked: k.Asked, Partial: k.Partial, Looked: k.Looked, Error: k.Error, IdleError: k.IdleError}
+			Asked: k.Asked, Partial: k.Partial, Scanned: k.Scanned, Error: k.Error, IdleError: k.IdleError}
 	}
 	if m := s.Monitor; m != nil {
 		l.Monitor = &monitorLine{From: toMicros(m.From), To: toMicros(m.To), Commands: m.Commands,
@@ -82,8 +81,9 @@ func (l *sampleLine) watched(s Sample) {
 	}
 }
 
-// readWatched undoes watched.
-func (l *sampleLine) readWatched(s *Sample) (ok bool) {
+// readings is the inverse of setReadings. It reports false for a time that does not fit into an
+// offset.
+func (l *sampleLine) readings(s *Sample) (ok bool) {
 	ok = true
 	if l.Canary != nil {
 		c := Canary(*l.Canary)
@@ -92,7 +92,7 @@ func (l *sampleLine) readWatched(s *Sample) (ok bool) {
 	if k := l.Locks; k != nil {
 		idle, idleOK := fromMicros(k.OldestIdle)
 		s.Locks = &Locks{Keys: k.Keys, NoTTL: k.NoTTL, OldestIdle: idle, Asked: k.Asked,
-			Partial: k.Partial, Looked: k.Looked, Error: k.Error, IdleError: k.IdleError}
+			Partial: k.Partial, Scanned: k.Scanned, Error: k.Error, IdleError: k.IdleError}
 		ok = ok && idleOK
 	}
 	if m := l.Monitor; m != nil {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// expiring sets the end of every edge by which these processes hold.
+// expiring sets the end of all units held by these processes.
 func (k *sketch) expiring(at time.Duration, names ...string) *sketch {
 	for _, p := range k.s.Processes {
 		if slices.Contains(names, p.Name) {
@@ -42,28 +42,32 @@ func TestTransient(t *testing.T) {
 		sentence     string
 	}{
 		{"one TTL is enough", abba().expiring(31*time.Second, "w1"), Transient, 31000, 31000,
-			"Stuck for now: w1 holds lock A and waits for lock B; w2 holds lock B and waits for lock A; the first of this to end by itself does so at 31 s, when w1 loses lock A."},
+			"Stuck for now: w1 holds lock A and waits for lock B; w2 holds lock B and waits for lock A; the first of " +
+				"this to end by itself does so at 31 s, when w1 loses lock A."},
 		{"one acquire timeout is enough", abba().givingUp(12345*time.Millisecond, "w2"), Transient, 12345, 12345,
-			"Stuck for now: w1 holds lock A and waits for lock B; w2 holds lock B and waits for lock A; the first of this to end by itself does so at 12.35 s, when w2 gives up waiting for lock A."},
-		// w3 gives up first, which helps nobody but itself.
-		{"the first end does not clear it", abba().worker("w3", nil, of("A")).givingUp(12*time.Second, "w3").expiring(40*time.Second, "w2"),
+			"Stuck for now: w1 holds lock A and waits for lock B; w2 holds lock B and waits for lock A; the first of " +
+				"this to end by itself does so at 12.35 s, when w2 gives up waiting for lock A."},
+		// w3 gives up first, which helps only w3.
+		{"the first end does not clear it",
+			abba().worker("w3", nil, of("A")).givingUp(12*time.Second, "w3").expiring(40*time.Second, "w2"),
 			Transient, 12000, 40000, ""},
-		// Two cycles, each with an end of its own.
-		{"it clears with the last that is needed", abba().with(lock("C")).with(lock("D")).
+		// Two cycles that end independently.
+		{"it clears with the last end that is needed", abba().with(lock("C")).with(lock("D")).
 			worker("w3", of("C"), of("D")).worker("w4", of("D"), of("C")).
 			expiring(20*time.Second, "w1").expiring(30*time.Second, "w2").expiring(25*time.Second, "w3"),
 			Transient, 20000, 25000, ""},
-		// That somebody gives up in the end does not make two others move.
+		// A third worker that gives up does not free the other two.
 		{"part of it ends by itself", abba().worker("w3", nil, of("A")).givingUp(12*time.Second, "w3"), Deadlock, 0, 0,
 			"Deadlock: w1 holds lock A and waits for lock B; w2 holds lock B and waits for lock A."},
-		{"the dead one's lock has a TTL", orphanedLock().expiring(15*time.Second, "crashed"), Transient, 15000, 15000, ""},
-		// w3 gives up, and would have got its turn as well: it returns its slot once.
-		{"who may finish twice over", draw(slots(2), pool("p", 1)).worker("w1", of("server"), of("server", "server")).
-			worker("w3", of("server"), of("p")).givingUp(12*time.Second, "w3"), Deadlock, 0, 0,
+		{"an orphaned lock has a TTL", orphanedLock().expiring(15*time.Second, "crashed"), Transient, 15000, 15000, ""},
+		// w3 gives up and would also have got its turn: it must release its slot only once.
+		{"a worker that could finish in two ways",
+			draw(slots(2), pool("p", 1)).worker("w1", of("server"), of("server", "server")).
+				worker("w3", of("server"), of("p")).givingUp(12*time.Second, "w3"), Deadlock, 0, 0,
 			"Deadlock: w1 holds 1 of 2 client slots and waits for 2 client slots."},
-		// Slots do not expire, so nothing but the locks' TTL counts; unlike in
-		// the case above the lock that ends first is not wanted by anybody.
-		{"a TTL that nobody waits for", abba().with(lock("C")).add(Orphan, "crashed", of("C"), nil).
+		// Slots do not expire, so only the locks' TTLs count; unlike in the case above, no worker
+		// waits for the lock that expires first.
+		{"a TTL of a lock without waiters", abba().with(lock("C")).add(Orphan, "crashed", of("C"), nil).
 			expiring(12*time.Second, "crashed").expiring(20*time.Second, "w1"), Transient, 20000, 20000, ""},
 	}
 	for _, tt := range tests {
@@ -79,7 +83,8 @@ func TestTransient(t *testing.T) {
 				return *p
 			}
 			if value(f.FirstEndMS) != tt.first || value(f.ClearMS) != tt.clear {
-				t.Errorf("first end %v ms, clear %v ms; want %v and %v", value(f.FirstEndMS), value(f.ClearMS), tt.first, tt.clear)
+				t.Errorf("first end %v ms, clear %v ms; want %v and %v", value(f.FirstEndMS), value(f.ClearMS),
+					tt.first, tt.clear)
 			}
 			if tt.sentence != "" && f.Sentence != tt.sentence {
 				t.Errorf("it says\n%s\nwant\n%s", f.Sentence, tt.sentence)
@@ -88,7 +93,7 @@ func TestTransient(t *testing.T) {
 	}
 }
 
-// What keeps a deadlock that is there from being proved.
+// An actual deadlock is not proved when the evidence is insufficient.
 func TestUnproved(t *testing.T) {
 	quiet := Activity{Attempts: 100}
 	change := func(f func(*Snapshot)) Snapshot {
@@ -103,45 +108,52 @@ func TestUnproved(t *testing.T) {
 		want Kind
 		why  string // a part of the reasons
 	}{
-		{"no time has passed for a timeout to explain", abba().s, change(func(s *Snapshot) { s.At = 11 * time.Second }), quiet,
+		{"an interval that a timeout can explain", abba().s, change(func(s *Snapshot) { s.At = 11 * time.Second }),
+			quiet,
 			Unproved, "a timeout of 1 s can explain that"},
-		// 1.5 s from end to end, but only 1 s from the end of one to the begin of the other.
-		{"the second snapshot took long", abba().s, change(func(s *Snapshot) { s.Took = 500 * time.Millisecond }), quiet,
+		// 1.5 s from completion to completion, but only 1 s from the completion of the first to the
+		// start of the second.
+		{"the second snapshot took long", abba().s, change(func(s *Snapshot) { s.Took = 500 * time.Millisecond }),
+			quiet,
 			Unproved, "a timeout of 1 s can explain that"},
 		{"the snapshots overlap", abba().s, change(func(s *Snapshot) { s.Took = 2 * time.Second }), quiet,
 			Unproved, "begun before the first was complete"},
 		{"a release", abba().s, later(abba().s), Activity{Releases: 1}, Starvation, ""},
 		{"a grant", abba().s, later(abba().s), Activity{Grants: 1}, Starvation, ""},
-		// Between the snapshots it let go of A and took it again.
-		{"a hold is a new one", abba().s, change(func(s *Snapshot) { s.Processes[0].Holds[0].Since = 10500 * time.Millisecond }), quiet,
+		// It released and reacquired A between the snapshots.
+		{"a hold is a new one", abba().s,
+			change(func(s *Snapshot) { s.Processes[0].Holds[0].Since = 10500 * time.Millisecond }), quiet,
 			Unproved, "not by the same edges"},
-		{"a wait is a new one", abba().s, change(func(s *Snapshot) { s.Processes[0].Waits[0].Since = 10500 * time.Millisecond }), quiet,
+		{"a wait is a new one", abba().s,
+			change(func(s *Snapshot) { s.Processes[0].Waits[0].Since = 10500 * time.Millisecond }), quiet,
 			Unproved, "not by the same edges"},
-		{"a hold has another token", abba().s, change(func(s *Snapshot) { s.Processes[0].Holds[0].Token = "another" }), quiet,
+		{"a hold has another token", abba().s,
+			change(func(s *Snapshot) { s.Processes[0].Holds[0].Token = "another" }), quiet,
 			Unproved, "not by the same edges"},
-		{"one of them was not there", draw(lock("A"), lock("B")).worker("w1", of("A"), of("B")).s, later(abba().s), quiet,
+		{"one of them is new", draw(lock("A"), lock("B")).worker("w1", of("A"), of("B")).s, later(abba().s), quiet,
 			Unproved, "not by the same edges"},
 		{"one of them died in between", abba().s, change(func(s *Snapshot) { s.Processes[0].Role = Orphan }), quiet,
 			Unproved, "not by the same edges"},
 		{"a lock is held twice", abba().s, change(func(s *Snapshot) {
-			s.Processes = append(s.Processes, Process{Name: "thief", Holds: []Edge{{Resource: 0, Units: 1, Since: began}}})
+			s.Processes = append(s.Processes,
+				Process{Name: "thief", Holds: []Edge{{Resource: 0, Units: 1, Since: began}}})
 		}), quiet, Unproved, `the second snapshot contradicts itself: lock "A" is held 2 times`},
-		{"Redis knows nothing of a lock", abba().s, change(func(s *Snapshot) {
-			c := Verify(*s, Seen{Locks: map[string]string{"B": "w2"}})
+		{"a held lock is missing in Redis", abba().s, change(func(s *Snapshot) {
+			c := Verify(*s, ServerState{Locks: map[string]string{"B": "w2"}})
 			s.Check = &c
 		}), quiet, Unproved, `the second snapshot: w1 says that it holds lock "A", and Redis has no such key`},
 		{"a TTL has passed and the lock is still there", abba().s, change(func(s *Snapshot) {
 			s.Processes[0].Holds[0].EndsAt = 11 * time.Second
 		}), quiet, Unproved, "w1 was to lose lock A at 11 s, and did not"},
-		{"an acquire timeout has passed and it waits on", abba().s, change(func(s *Snapshot) {
+		{"an acquire timeout has passed and the wait continues", abba().s, change(func(s *Snapshot) {
 			s.Processes[0].Waits[0].EndsAt = 11 * time.Second
 		}), quiet, Unproved, "w1 was to give up waiting for lock B at 11 s, and did not"},
-		{"nobody tries to get what is free", draw(lock("L")).worker("w", nil, of("L")).s,
+		{"no attempts at a free lock", draw(lock("L")).worker("w", nil, of("L")).s,
 			later(draw(lock("L")).worker("w", nil, of("L")).s), Activity{}, Unproved, "nobody tries"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			f := Judge(tt.a, tt.b, tt.act, rules)
+			f := Analyze(tt.a, tt.b, tt.act, thresholds)
 			if f.Kind != tt.want || f.Proved {
 				t.Errorf("%s (proved: %v), want %s: %s", f.Kind, f.Proved, tt.want, f.Sentence)
 			}
@@ -152,7 +164,7 @@ func TestUnproved(t *testing.T) {
 	}
 }
 
-// The order in which a snapshot lists things says nothing.
+// The order of processes, resources and edges in a snapshot has no meaning.
 func TestOrderDoesNotMatter(t *testing.T) {
 	a, b := slotLock(30).s, later(slotLock(30).s)
 	slices.Reverse(b.Processes)
@@ -166,28 +178,29 @@ func TestOrderDoesNotMatter(t *testing.T) {
 			}
 		}
 	}
-	if f := Judge(a, b, Activity{}, rules); f.Kind != Deadlock || f.Residue.Workers != 80 {
+	if f := Analyze(a, b, Activity{}, thresholds); f.Kind != Deadlock || f.Residue.Workers != 80 {
 		t.Errorf("%s: %s", f.Kind, f.Sentence)
 	}
 }
 
-// Those who come later do not spoil the proof, and are no part of it.
+// Workers that start to wait later neither invalidate the proof nor become part of it.
 func TestNewcomers(t *testing.T) {
 	b := later(slotLock(30).worker("newcomer", nil, of("server", "lock:0")).s)
-	f := Judge(slotLock(30).s, b, Activity{Attempts: 1}, rules)
+	f := Analyze(slotLock(30).s, b, Activity{Attempts: 1}, thresholds)
 	if f.Kind != Deadlock || f.Residue.Workers != 80 || f.Waiting != 81 {
 		t.Errorf("%s, %d in the residue, %d waiting", f.Kind, f.Residue.Workers, f.Waiting)
 	}
 }
 
-// More slots in one of the snapshots might have helped in between.
+// More slots in one of the snapshots might have helped in the meantime.
 func TestUnitsThatChange(t *testing.T) {
 	for _, units := range [][2]int{{30, 31}, {31, 30}} {
-		if f := Judge(slotLock(units[0]).s, later(slotLock(units[1]).s), Activity{Attempts: 1}, rules); f.Proved {
+		if f := Analyze(slotLock(units[0]).s, later(slotLock(units[1]).s), Activity{Attempts: 1},
+			thresholds); f.Proved {
 			t.Errorf("%d slots, then %d: %s", units[0], units[1], f.Sentence)
 		}
 	}
-	// CONFIG SET maxclients below the number of clients cuts nobody off.
+	// Lowering maxclients below the number of clients disconnects none of them.
 	if f := still(slotLock(20)); f.Kind != Deadlock {
 		t.Errorf("30 of 20 slots held: %s", f.Sentence)
 	}
@@ -195,30 +208,31 @@ func TestUnitsThatChange(t *testing.T) {
 
 func TestProvableFrom(t *testing.T) {
 	s := abba().s
-	if f := Judge(s, later(s), Activity{}, rules); f.ProvableFromMS == nil || *f.ProvableFromMS != 11000 {
+	if f := Analyze(s, later(s), Activity{}, thresholds); f.ProvableFromMS == nil || *f.ProvableFromMS != 11000 {
 		t.Errorf("provable from %v", f.ProvableFromMS)
 	}
 }
 
 func TestChecked(t *testing.T) {
 	s := abba().with(slots(1)).worker("w3", of("server"), nil).s
-	seen := Seen{Locks: map[string]string{"A": "w1", "B": "w2"}}
+	seen := ServerState{Locks: map[string]string{"A": "w1", "B": "w2"}}
 	half := Verify(s, seen)
 	seen.Clients = map[string]int{"w3": 1}
 	full := Verify(s, seen)
 	for _, tt := range []struct {
 		a, b *Check
 		want bool
-	}{{nil, nil, false}, {&full, nil, false}, {nil, &full, false}, {&full, &full, true}, {&half, &full, false}, {&full, &half, false}} {
+	}{{nil, nil, false}, {&full, nil, false}, {nil, &full, false}, {&full, &full, true}, {&half, &full, false},
+		{&full, &half, false}} {
 		a, b := s, later(s)
 		a.Check, b.Check = tt.a, tt.b
-		if f := Judge(a, b, Activity{}, rules); f.Checked != tt.want || f.Kind != Deadlock {
+		if f := Analyze(a, b, Activity{}, thresholds); f.Checked != tt.want || f.Kind != Deadlock {
 			t.Errorf("%v %v: %s, checked: %v", tt.a, tt.b, f.Kind, f.Checked)
 		}
 	}
 }
 
-// queue is n workers that wait for a lock that somebody else holds.
+// queue is n workers that wait for a lock held by another.
 func queue(n int, granted int64) Snapshot {
 	k := draw(lock("L"), lock("M"), slots(30)).worker("owner", of("L"), nil).worker("other", of("M"), nil)
 	for i := range n {
@@ -236,17 +250,17 @@ func TestStarvation(t *testing.T) {
 		act     Activity
 		starved bool
 	}{
-		// The figures in the comment of Rules.
+		// The figures in the comment of Thresholds.
 		{"2 share a lock, 20 grants", 1, 20, Activity{Grants: 20}, false},
 		{"2 share a lock, 21 grants", 1, 21, Activity{Grants: 21}, true},
 		{"20 share a lock, 327 grants", 19, 327, Activity{Grants: 327}, false},
 		{"20 share a lock, 328 grants", 19, 328, Activity{Grants: 328}, true},
-		// Its holder works long, and other locks have nothing to do with it.
+		// Its holder works for a long time; grants of other locks are irrelevant.
 		{"grants of another lock", 1, 0, Activity{Grants: 10000}, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			f := Judge(queue(tt.waiters, 100), later(queue(tt.waiters, 100+tt.grants)), tt.act, rules)
+			f := Analyze(queue(tt.waiters, 100), later(queue(tt.waiters, 100+tt.grants)), tt.act, thresholds)
 			want := Slowness
 			n := 0
 			if tt.starved {
@@ -259,8 +273,7 @@ func TestStarvation(t *testing.T) {
 	}
 }
 
-// The rule is right about chance: with grants that fall at random it would call
-// fewer than one in a million starved.
+// If grants are random, the rule calls a waiter starved with a probability below one in a million.
 func TestStarvationChance(t *testing.T) {
 	for _, tt := range []struct{ n, grants float64 }{{2, 21}, {20, 328}} {
 		if p := tt.n * math.Pow(1-1/tt.n, tt.grants); p >= 1e-6 {
@@ -272,36 +285,36 @@ func TestStarvationChance(t *testing.T) {
 	}
 }
 
-// Who waits anew has not waited through anything.
+// A worker that started to wait between the snapshots is not starved.
 func TestStarvationOfNewcomers(t *testing.T) {
 	b := later(queue(1, 1000))
 	b.Processes[2].Waits[0].Since = 10500 * time.Millisecond
-	if f := Judge(queue(1, 0), b, Activity{Grants: 1000}, rules); f.Kind != Slowness {
+	if f := Analyze(queue(1, 0), b, Activity{Grants: 1000}, thresholds); f.Kind != Slowness {
 		t.Errorf("%s: %s", f.Kind, f.Sentence)
 	}
-	// Nobody knows since when it waits: perhaps anew.
+	// With an unknown start, the wait may be a new one.
 	a := queue(1, 0)
 	a.Processes[2].Waits[0].Since, b.Processes[2].Waits[0].Since = 0, 0
-	if f := Judge(a, b, Activity{Grants: 1000}, rules); f.Kind != Slowness {
+	if f := Analyze(a, b, Activity{Grants: 1000}, thresholds); f.Kind != Slowness {
 		t.Errorf("%s: %s", f.Kind, f.Sentence)
 	}
 }
 
-// Nobody counts the grants of slots, so all grants count.
+// Grants of slots are not counted, so all grants count.
 func TestStarvedOfASlot(t *testing.T) {
 	shape := func() Snapshot {
 		k := draw(slots(2), lock("L"), lock("M")).worker("unlucky", of("L"), of("server"))
 		return k.worker("w1", of("server", "M"), nil).worker("w2", of("server"), of("M")).s
 	}
-	f := Judge(shape(), later(shape()), Activity{Grants: 400, Releases: 400}, rules)
-	const want = "400 grants within 1.5 s, yet unlucky was passed by: it has waited 10.5 s for a client slot while others had 400 grants."
+	f := Analyze(shape(), later(shape()), Activity{Grants: 400, Releases: 400}, thresholds)
+	const want = "400 grants within 1.5 s, yet unlucky was passed by: it has waited 10.5 s for a client slot while " +
+		"others had 400 grants."
 	if f.Kind != Starvation || f.Sentence != want {
 		t.Errorf("%s: %s", f.Kind, f.Sentence)
 	}
 }
 
-// Who waits for a turn of one pool is not passed by when grants fall to those who
-// have turns of others.
+// Grants that use turns of another pool do not starve a worker that waits for a turn of this one.
 func TestNotStarvedByOtherPools(t *testing.T) {
 	shape := func(granted int64) Snapshot {
 		k := draw(pool("p", 1), pool("q", 1), lock("L"), lock("M")).worker("waiter", of("L"), of("p"))
@@ -310,92 +323,96 @@ func TestNotStarvedByOtherPools(t *testing.T) {
 		return s
 	}
 	act := Activity{Grants: 400, Releases: 400}
-	if f := Judge(shape(0), later(shape(0)), act, rules); f.Kind != Slowness {
+	if f := Analyze(shape(0), later(shape(0)), act, thresholds); f.Kind != Slowness {
 		t.Errorf("%s: %s", f.Kind, f.Sentence)
 	}
-	if f := Judge(shape(0), later(shape(400)), act, rules); f.Kind != Starvation {
+	if f := Analyze(shape(0), later(shape(400)), act, thresholds); f.Kind != Starvation {
 		t.Errorf("%s: %s", f.Kind, f.Sentence)
 	}
 }
 
-// Other locks go on; these two never will. Any grant means that the swarm as a
-// whole is not deadlocked.
+// Two workers are stuck while other locks are granted. Any grant means that the swarm as a whole is
+// not deadlocked.
 func TestStuckBesideGrants(t *testing.T) {
 	shape := func() *sketch { return abba().with(lock("C")).worker("w3", of("C"), nil) }
 	act := Activity{Grants: 50, Releases: 50}
-	f := Judge(shape().s, later(shape().s), act, rules)
-	const want = "50 grants within 1.5 s, yet 2 workers are stuck for good: w1 holds lock A and waits for lock B; w2 holds lock B and waits for lock A."
+	f := Analyze(shape().s, later(shape().s), act, thresholds)
+	const want = "50 grants within 1.5 s, yet 2 workers are stuck for good: w1 holds lock A and waits for lock B; w2 " +
+		"holds lock B and waits for lock A."
 	if f.Kind != Starvation || f.Proved || f.Residue.Workers != 2 || f.Sentence != want {
 		t.Errorf("%s (proved: %v): %s", f.Kind, f.Proved, f.Sentence)
 	}
-	// Without the time at which it began, a hold may be another by now.
+	// A hold with an unknown start may be a different one in the second snapshot.
 	b := later(shape().s)
 	a := shape().s
 	for _, s := range []Snapshot{a, b} {
 		s.Processes[0].Holds[0].Since = 0
 	}
-	if f := Judge(a, b, act, rules); f.Kind != Slowness {
+	if f := Analyze(a, b, act, thresholds); f.Kind != Slowness {
 		t.Errorf("%s: %s", f.Kind, f.Sentence)
 	}
-	// No longer than a timeout may take.
+	// The interval is no longer than a timeout.
 	b = shape().s
 	b.At += 900 * time.Millisecond
-	if f := Judge(shape().s, b, act, rules); f.Kind != Slowness {
+	if f := Analyze(shape().s, b, act, thresholds); f.Kind != Slowness {
 		t.Errorf("%s: %s", f.Kind, f.Sentence)
 	}
-	// A TTL will part them.
+	// A TTL will end the cycle.
 	c := shape().expiring(20*time.Second, "w1").s
-	if f := Judge(c, later(c), act, rules); f.Kind != Slowness {
+	if f := Analyze(c, later(c), act, thresholds); f.Kind != Slowness {
 		t.Errorf("%s: %s", f.Kind, f.Sentence)
 	}
 }
 
-// What a snapshot that contradicts itself says of anybody is worth nothing.
-func TestNobodyIsStarvedByContradictions(t *testing.T) {
+// A snapshot that contradicts itself is no evidence of starvation.
+func TestContradictionsProveNoStarvation(t *testing.T) {
 	b := later(queue(1, 1000))
 	b.Processes[1].Holds = append(b.Processes[1].Holds, Edge{Resource: 0, Units: 1, Since: began})
-	if f := Judge(queue(1, 0), b, Activity{Grants: 1000}, rules); f.Kind != Slowness || f.Starved != nil {
+	if f := Analyze(queue(1, 0), b, Activity{Grants: 1000}, thresholds); f.Kind != Slowness || f.Starved != nil {
 		t.Errorf("%s: %s", f.Kind, f.Sentence)
 	}
 }
 
-// Who held and waited for something that is gone has moved on.
-func TestResourceThatIsGone(t *testing.T) {
+// A worker whose resource disappeared has moved on.
+func TestDisappearedResource(t *testing.T) {
 	b := later(draw(lock("A"), lock("C")).worker("w1", of("A"), of("C")).worker("w2", of("C"), of("A")).s)
-	if f := Judge(abba().s, b, Activity{}, rules); f.Kind != Unproved {
+	if f := Analyze(abba().s, b, Activity{}, thresholds); f.Kind != Unproved {
 		t.Errorf("%s: %s", f.Kind, f.Sentence)
 	}
 }
 
 func TestSlowness(t *testing.T) {
 	s := queue(5, 0)
-	f := Judge(s, later(queue(5, 3)), Activity{Grants: 3, Releases: 2, Attempts: 50}, rules)
-	if want := "5 workers wait, and 3 grants and 2 releases within 1.5 s: it moves."; f.Kind != Slowness || f.Sentence != want {
+	f := Analyze(s, later(queue(5, 3)), Activity{Grants: 3, Releases: 2, Attempts: 50}, thresholds)
+	if want := "5 workers wait, and 3 grants and 2 releases within 1.5 s: it moves."; f.Kind != Slowness ||
+		f.Sentence != want {
 		t.Errorf("%s: %s", f.Kind, f.Sentence)
 	}
-	// The owner is at work, for longer than any timeout: long, not stuck.
-	f = Judge(s, later(s), Activity{Attempts: 50}, rules)
-	if want := "5 workers wait, and nothing was granted for 1.5 s; what they wait for is with others that nothing keeps from going on: owner (lock L)."; f.Kind != Slowness || f.Sentence != want {
+	// The owner works for longer than any timeout: slow, not stuck.
+	f = Analyze(s, later(s), Activity{Attempts: 50}, thresholds)
+	if want := "5 workers wait, and nothing was granted for 1.5 s; what they wait for is with others that nothing " +
+		"keeps from going on: owner (lock L)."; f.Kind != Slowness || f.Sentence != want {
 		t.Errorf("%s: %s", f.Kind, f.Sentence)
 	}
 }
 
-// Whoever lets go of what it got and begins again is granted something all the time,
-// and gets nowhere.
-func TestGivenBack(t *testing.T) {
+// Workers that release a grant and start over are granted something all the time, yet make no
+// progress.
+func TestFutileReleases(t *testing.T) {
 	s := queue(5, 0)
-	vain := Activity{Grants: 90, Releases: 92, Attempts: 300, InVain: 92}
-	f := Judge(s, later(queue(5, 3)), vain, rules)
-	if want := "5 workers wait, and 90 grants within 1.5 s went for nothing: all was given back, and no request came to an end."; f.Kind != Livelock || f.Proved || f.Sentence != want {
+	vain := Activity{Grants: 90, Releases: 92, Attempts: 300, FutileReleases: 92}
+	f := Analyze(s, later(queue(5, 3)), vain, thresholds)
+	if want := "5 workers wait, and 90 grants within 1.5 s went for nothing: all was given back, and no request came " +
+		"to an end."; f.Kind != Livelock || f.Proved || f.Sentence != want {
 		t.Errorf("%s: %s", f.Kind, f.Sentence)
 	}
-	few := Activity{Grants: 5, Releases: 5, InVain: 5} // once each: they may be in the middle of it
-	if f := Judge(s, later(queue(5, 3)), few, rules); f.Kind != Slowness {
+	few := Activity{Grants: 5, Releases: 5, FutileReleases: 5} // one release each: they may be about to complete
+	if f := Analyze(s, later(queue(5, 3)), few, thresholds); f.Kind != Slowness {
 		t.Errorf("once each: %s: %s", f.Kind, f.Sentence)
 	}
-	patient := rules
+	patient := thresholds
 	patient.LongestTimeout = 2 * time.Second
-	if f := Judge(s, later(queue(5, 3)), vain, patient); f.Kind != Slowness {
+	if f := Analyze(s, later(queue(5, 3)), vain, patient); f.Kind != Slowness {
 		t.Errorf("for no longer than a timeout: %s: %s", f.Kind, f.Sentence)
 	}
 }
@@ -403,13 +420,17 @@ func TestGivenBack(t *testing.T) {
 func TestValidate(t *testing.T) {
 	edge := []Edge{{Resource: 0, Units: 1}}
 	for why, s := range map[string]Snapshot{
-		`lock "A" is listed twice`:                {Resources: []Resource{lock("A"), lock("A")}},
-		`process "w" is listed twice`:             {Processes: []Process{{Name: "w"}, {Name: "w"}}},
-		`there is no resource 0`:                  {Processes: []Process{{Holds: edge}}},
-		`an edge of 0 units`:                      {Resources: []Resource{lock("A")}, Processes: []Process{{Waits: []Edge{{}}}}},
-		`negative offset`:                         {Resources: []Resource{lock("A")}, Processes: []Process{{Waits: []Edge{{Units: 1, EndsAt: -1}}}}},
-		`it waits twice for "A"`:                  {Resources: []Resource{lock("A")}, Processes: []Process{{Waits: slices.Repeat(edge, 2)}}},
-		`lock "A" is held 2 times`:                {Resources: []Resource{lock("A")}, Processes: []Process{{Holds: slices.Repeat(edge, 2)}}},
+		`lock "A" is listed twice`:    {Resources: []Resource{lock("A"), lock("A")}},
+		`process "w" is listed twice`: {Processes: []Process{{Name: "w"}, {Name: "w"}}},
+		`there is no resource 0`:      {Processes: []Process{{Holds: edge}}},
+		`an edge of 0 units`: {Resources: []Resource{lock("A")},
+			Processes: []Process{{Waits: []Edge{{}}}}},
+		`negative offset`: {Resources: []Resource{lock("A")},
+			Processes: []Process{{Waits: []Edge{{Units: 1, EndsAt: -1}}}}},
+		`it waits twice for "A"`: {Resources: []Resource{lock("A")},
+			Processes: []Process{{Waits: slices.Repeat(edge, 2)}}},
+		`lock "A" is held 2 times`: {Resources: []Resource{lock("A")},
+			Processes: []Process{{Holds: slices.Repeat(edge, 2)}}},
 		`slot "s" has -1 units`:                   {Resources: []Resource{{Kind: Slot, Name: "s", Units: -1}}},
 		`resource "s" is of no known kind: "mug"`: {Resources: []Resource{{Kind: "mug", Name: "s"}}},
 		`its role is role(9)`:                     {Processes: []Process{{Role: 9}}},
