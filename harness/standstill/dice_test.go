@@ -33,13 +33,13 @@ type dice struct {
 // die is one worker.
 type die struct {
 	history.WorkerState // as a census reads it
-	client         int
-	next           func(*dice, *die)
-	keeps          bool // it sends over a connection of its own
-	turn           bool // it has a turn of its pool, for a command or kept
-	granted        bool
-	commands       int // that the holder still has to send
-	requests       int
+	client              int
+	next                func(*dice, *die)
+	keeps               bool // it sends over a connection of its own
+	turn                bool // it has a turn of its pool, for a command or kept
+	granted             bool
+	commands            int // that the holder still has to send
+	requests            int
 }
 
 func newDice(t *rapid.T) *dice {
