@@ -229,7 +229,7 @@ if [ "$docker" = yes ] && [ "$image" = no ] && [ -n "$server" ]; then
 fi
 
 if [ "$image" = no ] && [ -z "$server" ]; then
-    fail "no Redis to be had: start Docker (with access to $wanted_image), or install redis-server (Debian, Ubuntu: apt-get install redis-server; Fedora: dnf install valkey; Alpine: apk add redis; macOS: brew install redis)."
+    fail "no Redis found: start Docker (with access to $wanted_image), or install redis-server (Debian, Ubuntu: apt-get install redis-server; Fedora: dnf install valkey; Alpine: apk add redis; macOS: brew install redis)."
 fi
 if [ "$both" = yes ]; then
     install_viewers

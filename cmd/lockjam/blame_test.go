@@ -70,8 +70,8 @@ func TestMachineThatLacksSomething(t *testing.T) {
 		{"descriptors for the workers", "ulimit -n 64", "short.yaml", "too many open files: raise the limit of open files (ulimit -n)"},
 		{"descriptors for any server", "ulimit -n 20", "short.yaml", "open"},
 		{"descriptors for so many clients", "ulimit -n 64", "low.yaml", "runs with maxclients 32 instead of 64"},
-		{"room for the recording", "ulimit -f 4", "short.yaml", "file too large: raise the limit of the size of files (ulimit -f)"},
-		{"a folder for temporary files", "export TMPDIR=/no/such", "short.yaml", "cannot make a folder for temporary files: stat /no/such: no such file or directory: set TMPDIR to a folder that can be written to"},
+		{"room for the recording", "ulimit -f 4", "short.yaml", "file too large: raise the limit of the file size (ulimit -f)"},
+		{"a folder for temporary files", "export TMPDIR=/no/such", "short.yaml", "cannot create a folder for temporary files: stat /no/such: no such file or directory: set TMPDIR to a writable folder"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cmd := h.command()
@@ -118,7 +118,7 @@ func TestServerThatForbids(t *testing.T) {
 		other.untouched("32")
 	}
 	h.fails(69, "DB index is out of range", "watch", other.url+"/99", "--for", "1s")
-	h.fails(69, "percent-encoded", "watch", url("noinfo", "wrong-secret"), "--for", "1s")
+	h.fails(69, "percent-encode", "watch", url("noinfo", "wrong-secret"), "--for", "1s")
 	h.nothingLeft()
 }
 
@@ -146,9 +146,9 @@ func TestServerWithTLS(t *testing.T) {
 			}
 			return append(args[:len(args):len(args)], url)
 		}
-		h.fails(69, "it speaks TLS: try rediss:// instead of redis://", with(plain)...)
-		h.fails(69, "it does not speak TLS: try redis:// instead of rediss://", with(mixed)...)
-		h.fails(69, "SSL_CERT_FILE, or leave it unchecked with ?skip_verify=true", with(secure)...)
+		h.fails(69, "the server speaks TLS: use rediss:// instead of redis://", with(plain)...)
+		h.fails(69, "the server does not speak TLS: use redis:// instead of rediss://", with(mixed)...)
+		h.fails(69, "set SSL_CERT_FILE to the certificate of its authority, or skip the check with ?skip_verify=true", with(secure)...)
 		h.lockjam(0, with(secure+"?skip_verify=true")...)
 		cmd := h.command(with(secure)...)
 		cmd.Env = append(cmd.Env, "SSL_CERT_FILE="+certificate)
@@ -200,7 +200,7 @@ func TestTriggerThatIsNotAllowed(t *testing.T) {
 		h.short("theirs.yaml", "{kind: surge, instances: 64}", c.trigger)
 		begun := time.Now()
 		stdout, stderr := h.lockjam(2, "run", "theirs.yaml", "--arm", "control", "--server", other.url, c.flag)
-		if !strings.Contains(stdout, c.want) || !strings.Contains(stdout, "started by somebody else") {
+		if !strings.Contains(stdout, c.want) || !strings.Contains(stdout, "not started by lockjam") {
 			t.Errorf("%s\n%s", stdout, stderr)
 		}
 		arm := h.run().Scenarios[0].Arms[0]

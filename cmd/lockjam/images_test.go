@@ -73,7 +73,7 @@ func TestOneImageOfTwoIsMissing(t *testing.T) {
 	h := newHouse(t)
 	const missing = "127.0.0.1:9/lockjam/no-such-image:1" // a registry that refuses at once
 	_, stderr := h.lockjam(69, "run", "short.yaml", "--image", localImage(t), "--image", missing, "--quiet")
-	if strings.Count(stderr, "\n") != 1 || !strings.HasPrefix(stderr, "lockjam: no Redis to be had: image "+missing+" is not here and cannot be pulled") {
+	if strings.Count(stderr, "\n") != 1 || !strings.HasPrefix(stderr, "lockjam: no Redis found: image "+missing+" is missing and cannot be pulled") {
 		t.Errorf("stderr: %s", stderr)
 	}
 	if begun, err := filepath.Glob(filepath.Join(h.dir, "results", "*")); err != nil || len(begun) > 0 {

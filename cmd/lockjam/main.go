@@ -58,7 +58,7 @@ Exit codes:
     1  an expectation was not met
     2  inconclusive: an assumption did not hold, so nothing can be said
    64  usage or scenario error
-   69  no Redis to be had, or the server or this machine cannot be used
+   69  no Redis found, or the server or this machine cannot be used
    70  an error of lockjam's own, or something could not be cleaned up
   130  interrupted, and cleaned up`
 

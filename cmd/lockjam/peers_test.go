@@ -16,7 +16,7 @@ func TestPeersThatAreNoRedis(t *testing.T) {
 	for _, c := range []struct {
 		name, greets, says, said string
 	}{
-		{"answers PING and nothing more", "", "", "no answer to CLIENT SETNAME: none within 10s"},
+		{"answers PING and nothing more", "", "", "no answer to CLIENT SETNAME: timed out after 10s"},
 		{"floods without a newline", strings.Repeat("x", 1<<20), "", "a line of more than 65536 bytes"},
 		{"announces a long string", "", "$9999999999\r\n", "a string of 9999999999 bytes"},
 		{"announces a large array", "", "*100000000\r\n", "an array of 100000000 elements"},

@@ -345,7 +345,7 @@ func TestWatchPeersAtTheStart(t *testing.T) {
 		code    int
 		says    string
 	}{
-		{"one PING", []string{"+PONG\r\n"}, 69, "none within 10s"},
+		{"one PING", []string{"+PONG\r\n"}, 69, "timed out after 10s"},
 		{"the handshake", []string{"+PONG\r\n", "+OK\r\n", "-ERR unknown command\r\n", "+PONG\r\n"}, 2, "the server did not answer"},
 		{"it loads", []string{"-LOADING Redis is loading the dataset in memory\r\n"}, 69, "LOADING Redis is loading"},
 	} {

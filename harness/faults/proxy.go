@@ -57,7 +57,7 @@ func (p *Proxy) addValve(direction stream.Direction) error {
 	}
 	v, ok := made.Toxic.(*valve)
 	if !ok {
-		return fmt.Errorf("toxiproxy made a %T", made.Toxic)
+		return fmt.Errorf("toxiproxy created a %T instead of a valve", made.Toxic)
 	}
 	v.state, v.replies = p.state, direction == stream.Downstream
 	return nil

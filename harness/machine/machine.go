@@ -30,12 +30,12 @@ var shortages = []struct {
 }{
 	{syscall.EMFILE, "raise the limit of open files (ulimit -n)"},
 	{syscall.ENFILE, "raise the limit of open files of the whole machine (sysctl fs.file-max)"},
-	{syscall.EADDRNOTAVAIL, "no local port is left: run fewer workers"},
-	{syscall.ENOSPC, "make room on that disk"},
-	{syscall.EDQUOT, "make room within the quota of that disk"},
-	{syscall.EFBIG, "raise the limit of the size of files (ulimit -f)"},
-	{syscall.EIO, "that disk is broken"},
-	{syscall.ENOMEM, "make room in memory"},
+	{syscall.EADDRNOTAVAIL, "no free local port is left: run fewer workers"},
+	{syscall.ENOSPC, "free space on that disk"},
+	{syscall.EDQUOT, "free space within the quota of that disk, or raise it"},
+	{syscall.EFBIG, "raise the limit of the file size (ulimit -f)"},
+	{syscall.EIO, "that disk is faulty"},
+	{syscall.ENOMEM, "free memory"},
 }
 
 // Short reports whether an error means that this machine has run out of a resource.

@@ -188,7 +188,7 @@ func (o *opened) shut() {
 // connect opens the connection that is read over, and the one for MONITOR if that
 // was asked for, within a time.
 func (l *observer) connect(ctx context.Context, limit time.Duration) (o opened) {
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("none within %v", limit))
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("timed out after %v", limit))
 	defer cancel()
 	e := l.o.Endpoint
 	client, raw, err := server.OpenWatch(ctx, e)

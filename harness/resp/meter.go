@@ -72,7 +72,7 @@ func (m *Meter) endLine() {
 	n, err := strconv.ParseInt(string(line[1:]), 10, 64)
 	switch {
 	case err != nil || n < -1:
-		m.err = fmt.Errorf("%w: its header is %q", ErrTooLong, line)
+		m.err = fmt.Errorf("%w: invalid header %q", ErrTooLong, line)
 	case n == -1:
 		m.endElement()
 	case bytes.ContainsRune([]byte("$=!"), rune(line[0])):

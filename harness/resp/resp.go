@@ -23,7 +23,7 @@ const (
 )
 
 // ErrTooLong reports an answer that exceeds MaxLine, MaxReply, MaxElements or MaxDepth.
-var ErrTooLong = errors.New("the answer is longer than any that lockjam reads")
+var ErrTooLong = errors.New("the answer exceeds the limits of lockjam")
 
 // Line reads one line of at most MaxLine bytes, and returns it without its end. Data after the line
 // may be lost, so it is only for connections on which none follow before the next request.

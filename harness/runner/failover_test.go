@@ -37,7 +37,7 @@ func TestTopologyThatTheServerHasNot(t *testing.T) {
 	if first.Outcome != result.Pass || second.Outcome != result.Inconclusive || run.Outcome != result.Inconclusive {
 		t.Errorf("%s and %s, and the run %s", first.Outcome, second.Outcome, run.Outcome)
 	}
-	want := "it cannot run here: not with this kind of server: topology sentinel takes several servers, and what is at an address is one: use --server process, with redis-server or valkey-server on PATH"
+	want := "it cannot run here: topology sentinel is not supported by this kind of server: it needs several servers, and an address is a single server: use --server process, with redis-server or valkey-server on PATH"
 	if fmt.Sprint(second.Reasons) != "["+want+"]" {
 		t.Errorf("reasons %v, want %q", second.Reasons, want)
 	}

@@ -52,7 +52,7 @@ func TestSettingThatDoesNotTake(t *testing.T) {
 	if control := run.Scenarios[0].Arms[0]; control.Outcome != result.Pass {
 		t.Errorf("the control arm is %s: %q", control.Outcome, control.Reasons)
 	}
-	inconclusive(t, run, 1, "the server does not have the scenario's settings: hz: 1000 was asked for, and the server has 500")
+	inconclusive(t, run, 1, "the server does not have the scenario's settings: hz: requested 1000, the server has 500")
 }
 
 // forgetful loses a directive at a restart.
@@ -78,7 +78,7 @@ func TestSettingThatARestartLoses(t *testing.T) {
 	}
 	for _, arm := range run.Scenarios[0].Arms {
 		if arm.Outcome != result.Inconclusive || !strings.Contains(strings.Join(arm.Reasons, "\n"),
-			`restarted, the server does not have the settings that were asked for: save: "" was asked for, and the server has 3600 1`) {
+			`restarted, the server does not have the settings that were asked for: save: requested "", the server has 3600 1`) {
 			t.Errorf("arm %s is %s: %q", arm.Name, arm.Outcome, arm.Reasons)
 		}
 	}
@@ -105,8 +105,8 @@ func TestSettingsOfSomebodyElsesServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	inconclusive(t, run, 0, "maxmemory-policy: allkeys-lru was asked for, and the server has noeviction", "set it there (CONFIG SET)")
-	inconclusive(t, run, 1, "maxclients: 64 was asked for, and the server has 16; ")
+	inconclusive(t, run, 0, "maxmemory-policy: requested allkeys-lru, the server has noeviction", "set it there (CONFIG SET)")
+	inconclusive(t, run, 1, "maxclients: requested 64, the server has 16; ")
 }
 
 func TestSettingsOfSomebodyElsesServerThatAreThere(t *testing.T) {
@@ -119,7 +119,7 @@ func TestSettingsOfSomebodyElsesServerThatAreThere(t *testing.T) {
 		t.Errorf("%s, %v", run.Outcome, err)
 	}
 	// What only a restart reads is told, and decides nothing.
-	const told = `save: "" was asked for, and the server has 3600 1 300 100 (left as it is: this server is not restarted)`
+	const told = `save: requested "", the server has 3600 1 300 100 (left as it is: this server is not restarted)`
 	if got := run.Environment.Server.NotReadBack; !slices.Contains(got, told) {
 		t.Errorf("%q", got)
 	}
@@ -149,7 +149,7 @@ func TestSettingsOfEveryNode(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			inconclusive(t, run, 0, `save: "" was asked for, and the server has 3600 1 of the `+map[string]string{"sentinel": "replica", "cluster": "shard-2"}[topology])
+			inconclusive(t, run, 0, `save: requested "", the server has 3600 1 of the `+map[string]string{"sentinel": "replica", "cluster": "shard-2"}[topology])
 		})
 	}
 }

@@ -136,7 +136,7 @@ func TestProbeOfASilentServer(t *testing.T) {
 		}
 		probes := run.Scenarios[0].Arms[0].Probes
 		if len(probes) != 2 || !strings.Contains(probes[0].Failed, "redis-cli was not answered within 500ms") ||
-			!strings.Contains(probes[1].Failed, "no answer to CONFIG GET: none within 5s") {
+			!strings.Contains(probes[1].Failed, "no answer to CONFIG GET: timed out after 5s") {
 			t.Errorf("attached %v: probes %+v", attached, probes)
 		}
 	}

@@ -23,7 +23,7 @@ type addressServer struct{ endpoint Endpoint }
 func Attach(rawURL string) Starter {
 	return func(ctx context.Context, spec Spec) (Server, error) {
 		if spec.Topology.Several() {
-			return nil, spec.Topology.Refuse("what is at an address is one")
+			return nil, spec.Topology.Refuse("an address is a single server")
 		}
 		endpoint, err := ParseURL(rawURL)
 		if err != nil {
@@ -61,7 +61,7 @@ func ParseURL(raw string) (Endpoint, error) {
 	}
 	for option := range parsed.Query() {
 		if option != "db" && option != "skip_verify" {
-			return usage(fmt.Errorf("option %q says nothing about a server; there are db and skip_verify", option))
+			return usage(fmt.Errorf("unknown option %q (available: db, skip_verify)", option))
 		}
 	}
 	options, err := redis.ParseURL(raw)
@@ -82,12 +82,12 @@ func ParseURL(raw string) (Endpoint, error) {
 
 // errScheme reports a scheme other than redis:// or rediss://. The message says what to write
 // instead.
-var errScheme = errors.New("the scheme is not known")
+var errScheme = errors.New("unknown scheme")
 
 // errEncoding reports a URL that cannot be read and may contain a password. It does not repeat the
 // URL.
-var errEncoding = errors.New("it cannot be read (and is not repeated here, since it may hold a password): " +
-	"percent-encode what is special in a user or password: @ is %40, / is %2F, : is %3A, # is %23, ? is %3F, % is %25")
+var errEncoding = errors.New("it cannot be parsed (and is not repeated here because it may contain a password): " +
+	"percent-encode special characters in user and password: @ is %40, / is %2F, : is %3A, # is %23, ? is %3F, % is %25")
 
 // checkScheme returns an errScheme unless the scheme is redis:// or rediss://. Of a URL that may
 // contain a password it repeats only the scheme.
@@ -96,31 +96,31 @@ func checkScheme(raw string) error {
 	switch lower := strings.ToLower(scheme); {
 	case !found && strings.HasPrefix(raw, "/"),
 		slices.Contains([]string{"unix", "redis+unix", "redis-socket", "redis+socket"}, lower):
-		return fmt.Errorf("%w: lockjam does not speak over Unix sockets: "+
-			"let the server listen on a port, and write redis://HOST:PORT", errScheme)
+		return fmt.Errorf("%w: lockjam does not support Unix sockets: "+
+			"let the server listen on a port, and use redis://HOST:PORT", errScheme)
 	case !found && !strings.Contains(raw, "@"):
-		return fmt.Errorf("%.100q: %w: write redis://HOST:PORT, or rediss://HOST:PORT for TLS", raw, errScheme)
+		return fmt.Errorf("%w of %.100q: use redis://HOST:PORT, or rediss://HOST:PORT for TLS", errScheme, raw)
 	case !found:
-		return fmt.Errorf("%w: write redis://HOST:PORT, or rediss://HOST:PORT for TLS", errScheme)
+		return fmt.Errorf("%w: use redis://HOST:PORT, or rediss://HOST:PORT for TLS", errScheme)
 	case lower == "redis", lower == "rediss":
 		return nil
 	case slices.Contains([]string{"valkeys", "https", "tls", "ssl", "redis+ssl", "redis+tls", "redis-ssl"}, lower):
-		return fmt.Errorf("%.40q: %w: write rediss://, for TLS", scheme, errScheme)
+		return fmt.Errorf("%w %.40q: use rediss:// for TLS", errScheme, scheme)
 	}
-	return fmt.Errorf("%.40q: %w: write redis://, or rediss:// for TLS", scheme, errScheme)
+	return fmt.Errorf("%w %.40q: use redis://, or rediss:// for TLS", errScheme, scheme)
 }
 
 // checkOptions rejects options that go-redis accepts although no server has them.
 func checkOptions(o *redis.Options) error {
 	if o.DB < 0 {
-		return fmt.Errorf("no database has the number %d", o.DB)
+		return fmt.Errorf("invalid database number %d", o.DB)
 	}
 	_, port, err := net.SplitHostPort(o.Addr)
 	if err != nil {
 		return err
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return fmt.Errorf("no port has the number %s", port)
+		return fmt.Errorf("invalid port %s", port)
 	}
 	return nil
 }

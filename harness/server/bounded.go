@@ -21,7 +21,7 @@ func Within(ctx context.Context, limit time.Duration) (context.Context, context.
 // overdue reports that there was no answer within that time.
 type overdue time.Duration
 
-func (o overdue) Error() string        { return fmt.Sprintf("none within %v", time.Duration(o)) }
+func (o overdue) Error() string        { return fmt.Sprintf("timed out after %v", time.Duration(o)) }
 func (o overdue) Is(target error) bool { return target == context.DeadlineExceeded }
 
 // answerLimit bounds a command on Admin whose context has no deadline. Callers that expect the

@@ -30,7 +30,7 @@ func TestCommandEndsWithItsContext(t *testing.T) {
 	defer done()
 	err := control.Admin.Get(behind, "late").Err()
 	if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, server.ErrControlLost) ||
-		!strings.Contains(err.Error(), "no answer to GET: none within 50ms") {
+		!strings.Contains(err.Error(), "no answer to GET: timed out after 50ms") {
 		t.Errorf("a command that waits for its turn: %v", err)
 	}
 	select {

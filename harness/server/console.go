@@ -24,7 +24,7 @@ type Console interface {
 }
 
 // ErrNoConsole reports that there is no redis-cli to run.
-var ErrNoConsole = errors.New("no redis-cli to run")
+var ErrNoConsole = errors.New("no redis-cli found")
 
 // ConsoleBinaries are the names under which packages install redis-cli.
 var ConsoleBinaries = []string{"redis-cli", "valkey-cli"}

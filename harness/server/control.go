@@ -223,11 +223,11 @@ func (c *Control) MaxClients(ctx context.Context) (int, error) {
 		}
 	}
 	if err != nil {
-		return 0, fmt.Errorf("ask %s for CONFIG GET maxclients: %w", c.Admin.Options().Addr, err)
+		return 0, fmt.Errorf("read maxclients of %s: %w", c.Admin.Options().Addr, err)
 	}
 	limit, err := strconv.Atoi(values["maxclients"])
 	if err != nil {
-		return 0, fmt.Errorf("ask %s for CONFIG GET maxclients: the answer %q is not a number",
+		return 0, fmt.Errorf("read maxclients of %s: the answer %q is not a number",
 			c.Admin.Options().Addr, values["maxclients"])
 	}
 	return limit, nil
@@ -263,11 +263,12 @@ func VerifyMaxClients(ctx context.Context, c *Control, want int) error {
 	addr := c.Admin.Options().Addr
 	if got < want {
 		return fmt.Errorf("the server at %s runs with maxclients %d instead of %d: "+
-			"Redis lowers it where it may open too few files; it needs %d file descriptors: "+
-			"raise the hard limit (ulimit -Hn; for a container: --ulimit nofile) or ask for fewer clients",
+			"Redis lowers maxclients if it may open too few files: "+
+			"raise the hard limit to %d file descriptors (ulimit -Hn; for a container: --ulimit nofile), "+
+			"or lower maxclients",
 			addr, got, want, want+reservedDescriptors)
 	}
-	return fmt.Errorf("the server at %s runs with maxclients %d instead of %d: somebody set it since the start",
+	return fmt.Errorf("the server at %s runs with maxclients %d instead of %d: it was changed after the start",
 		addr, got, want)
 }
 

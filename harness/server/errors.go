@@ -12,11 +12,11 @@ import (
 var (
 	// ErrNotOurs is the answer of a server that lockjam did not start to Kill, Pause, Resume and
 	// Restart.
-	ErrNotOurs = errors.New("started by somebody else")
+	ErrNotOurs = errors.New("not started by lockjam")
 
 	// ErrUnavailable reports that there is no Redis to use. The message around it says what to
 	// install.
-	ErrUnavailable = errors.New("no Redis to be had")
+	ErrUnavailable = errors.New("no Redis found")
 
 	// ErrWillNotStop reports that a server refuses to stop and keeps running. The message contains
 	// its reason, from its log.

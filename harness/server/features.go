@@ -12,9 +12,9 @@ import (
 type Feature struct {
 	Name    string `json:"name"`
 	Asked   string `json:"asked"`             // the command that the answer comes from
-	Has     *bool  `json:"has"`               // null: the server would not say
+	Has     *bool  `json:"has"`               // null: the server does not tell
 	Value   string `json:"value,omitempty"`   // of a setting
-	Unknown string `json:"unknown,omitempty"` // why it would not say
+	Unknown string `json:"unknown,omitempty"` // why the server does not tell
 }
 
 // The features that AskFeatures asks for.

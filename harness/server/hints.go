@@ -33,15 +33,16 @@ func (e Endpoint) hint(ctx context.Context, err error) string {
 	case errors.Is(err, ErrAnswer):
 		return hintForAnswer(err.Error())
 	case errors.As(err, &certificate):
-		return "name the certificate of its authority in SSL_CERT_FILE, or leave it unchecked with ?skip_verify=true"
+		return "set SSL_CERT_FILE to the certificate of its authority, or skip the check with ?skip_verify=true"
 	case strings.Contains(err.Error(), "tls: certificate required"):
-		return "it asks for a certificate of the client's, which lockjam cannot show: set tls-auth-clients to no or optional"
+		return "the server requires a client certificate, which lockjam does not support: " +
+			"set tls-auth-clients to no or optional"
 	case errors.As(err, &call) && call.Op == "dial" && e.TLS == nil:
 		return "" // nothing listens there
 	case e.TLS == nil && e.speaksTLS(ctx):
-		return "it speaks TLS: try rediss:// instead of redis://"
+		return "the server speaks TLS: use rediss:// instead of redis://"
 	case e.TLS != nil && e.speaksPlain(ctx):
-		return "it does not speak TLS: try redis:// instead of rediss://"
+		return "the server does not speak TLS: use redis:// instead of rediss://"
 	}
 	return ""
 }
@@ -49,15 +50,15 @@ func (e Endpoint) hint(ctx context.Context, err error) string {
 // hintForAnswer returns advice about a server's answer; "" if there is none.
 func hintForAnswer(answer string) string {
 	for _, known := range []struct{ words, hint string }{
-		{"NOAUTH", "name a user and password in the URL: redis://user:password@host:port"},
+		{"NOAUTH", "add user and password to the URL: redis://user:password@host:port"},
 		{"WRONGPASS", "check user and password; " +
-			"in a URL what is special in them is percent-encoded (@ is %40, / is %2F, % is %25)"},
+			"percent-encode special characters in a URL (@ is %40, / is %2F, % is %25)"},
 		{"invalid password", "check the password; " +
-			"in a URL what is special in it is percent-encoded (@ is %40, / is %2F, % is %25)"},
-		{"DB index", "it has no database of that number: name another one at the end of the URL, or none"},
-		{"NOPERM", "allow this user the command"},
-		{"AUTH <password> called without any password configured", "leave the password out of the URL"},
-		{"no password is set", "leave the password out of the URL"},
+			"percent-encode special characters in a URL (@ is %40, / is %2F, % is %25)"},
+		{"DB index", "the server has no database with this number: use another one at the end of the URL, or none"},
+		{"NOPERM", "grant this user the command"},
+		{"AUTH <password> called without any password configured", "remove the password from the URL"},
+		{"no password is set", "remove the password from the URL"},
 	} {
 		if strings.Contains(answer, known.words) {
 			return known.hint

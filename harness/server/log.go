@@ -18,7 +18,9 @@ type Ended struct {
 	Words string // its reason, from its log, on one line
 }
 
-func (e *Ended) Error() string { return fmt.Sprintf("it ended at once (%s): %s", e.How, e.Words) }
+func (e *Ended) Error() string {
+	return fmt.Sprintf("the server ended during its start (%s): %s", e.How, e.Words)
+}
 
 // Directive returns the directive of redis.conf that the server rejects, and the reason; "" if it
 // names none (config.c, loadServerConfigFromString).
@@ -45,7 +47,7 @@ var routine = []string{
 // pages), or else the last line of its log.
 func LastWords(output []byte) string {
 	var complaint, warnings []string
-	last := "it said nothing"
+	last := "no output"
 	inComplaint := false
 	for _, line := range strings.Split(string(bytes.TrimSpace(output)), "\n") {
 		line = strings.TrimSpace(line)

@@ -26,7 +26,7 @@ func (s Setting) String() string {
 	if s.Unread != "" {
 		return fmt.Sprintf("%s %s (%s)", s.Directive, s.Asked, s.Unread)
 	}
-	return fmt.Sprintf("%s: %s was asked for, and the server has %s", s.Directive, s.Asked, s.Has)
+	return fmt.Sprintf("%s: requested %s, the server has %s", s.Directive, s.Asked, s.Has)
 }
 
 // ReadBack asks a server for its settings over an open connection. It returns those that differ
@@ -74,7 +74,7 @@ func (s *Setting) compare(want Config, answer *redis.MapStringStringCmd) bool {
 		s.Unread = "CONFIG GET: " + OneLine(err).Error()
 		return false
 	case !present:
-		s.Unread = "CONFIG GET answers nothing for it"
+		s.Unread = "not in the answer to CONFIG GET"
 		return false
 	case equal(s.Directive, want.words(s.Directive), has):
 		return true
@@ -92,7 +92,7 @@ var secret = []string{"requirepass"}
 func shown(directive, value string) string {
 	switch {
 	case slices.Contains(secret, directive) && value != "" && value != `""`:
-		return "a password that is not shown here"
+		return "(hidden)"
 	case directive != userDirective:
 		return value
 	}
@@ -218,7 +218,7 @@ func (s *Setting) compareUsers(lines []string, answer *redis.Cmd) bool {
 			// Servers before 7.0 may describe the same rules differently (acl.c,
 			// ACLDescribeUserCommandRules).
 			s.Has = shown(userDirective, name+" "+found.line)
-			s.Unread = "ACL LIST has " + s.Has + ": the same in other words, or not"
+			s.Unread = "ACL LIST has " + s.Has + ", which may be the same rules in another form"
 		}
 	}
 	return s.Unread == ""

@@ -44,7 +44,7 @@ func TestSettingsThatCannotBeReadBack(t *testing.T) {
 	want := server.Config{"save": `""`, "rename-command": `FLUSHALL ""`}
 	c := openControl(t, startProcess(t, "unread", want)).Admin
 	differ, unread := server.ReadBack(t.Context(), c, want)
-	const renamed = `rename-command FLUSHALL "" (CONFIG GET answers nothing for it)`
+	const renamed = `rename-command FLUSHALL "" (not in the answer to CONFIG GET)`
 	if len(differ) != 0 || len(unread) != 1 || unread[0].String() != renamed {
 		t.Errorf("differ: %v, unread: %v", differ, unread)
 	}

@@ -153,7 +153,7 @@ func openRegular(path string, flag int) (*os.File, error) {
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is no plain file", path)
+		err = fmt.Errorf("%s is not a regular file", path)
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
@@ -264,7 +264,7 @@ func awaitEnd(ctx context.Context, pid int32) error {
 			return context.Cause(ctx)
 		}
 	}
-	return fmt.Errorf("process %d is still there %v after SIGKILL", pid, KillGrace)
+	return fmt.Errorf("process %d still exists %v after SIGKILL", pid, KillGrace)
 }
 
 // hasEnded reports whether a process has ended, waited for by its parent or not. Its port is free

@@ -37,9 +37,9 @@ func TestSweepOfForgedWorkspaces(t *testing.T) {
 		{"owner is a device", link("/dev/zero"), nil, false, ""},
 		{"owner is a folder", folder, nil, false, ""},
 		{"owner is huge", large, nil, true, ""},
-		{"started is a pipe", write(owner), pipe, false, "is no plain file"},
+		{"started is a pipe", write(owner), pipe, false, "is not a regular file"},
 		{"started is a device", write(owner), link("/dev/zero"), false, "too many levels of symbolic links"},
-		{"started is a folder", write(owner), folder, false, "is no plain file"},
+		{"started is a folder", write(owner), folder, false, "is not a regular file"},
 		{"started is huge", write(owner), large, false, "token too long"},
 		{"nothing but an owner", write(owner), nil, true, ""},
 	} {

@@ -22,12 +22,12 @@ var Topologies = []Topology{Single, Sentinel, Cluster}
 func (t Topology) Several() bool { return t != Single && t != "" }
 
 // ErrTopology is the answer of a starter that cannot start the requested topology.
-var ErrTopology = errors.New("not with this kind of server")
+var ErrTopology = errors.New("not supported by this kind of server")
 
 // Refuse returns an ErrTopology that says why, and which kind of server has the topology.
 func (t Topology) Refuse(why string) error {
-	return fmt.Errorf("%w: topology %s takes several servers, and %s: "+
-		"use --server process, with redis-server or valkey-server on PATH", ErrTopology, t, why)
+	return fmt.Errorf("topology %s is %w: it needs several servers, and %s: "+
+		"use --server process, with redis-server or valkey-server on PATH", t, ErrTopology, why)
 }
 
 // Group is implemented by servers with several nodes that hold data.

@@ -48,17 +48,17 @@ type Workspace struct {
 // NewWorkspace creates the folder lockjam-<run id>-XXXX in the folder for temporary files.
 func NewWorkspace(runID string) (*Workspace, error) {
 	if runID == "" || runID != SafeName(runID) {
-		return nil, fmt.Errorf("make a workspace: the run id %q has to consist of "+
+		return nil, fmt.Errorf("create a workspace: the run id %q may contain only "+
 			"letters, digits, dots, dashes and underscores", runID)
 	}
 	dir, err := os.MkdirTemp("", workspacePrefix+runID+"-*")
 	if err != nil {
-		return nil, Unusable(fmt.Errorf("cannot make a folder for temporary files: %w: "+
-			"set TMPDIR to a folder that can be written to", err))
+		err = fmt.Errorf("cannot create a folder for temporary files: %w: set TMPDIR to a writable folder", err)
+		return nil, Unusable(err)
 	}
 	owner, err := makeOwnerFile(dir, runID)
 	if err != nil {
-		return nil, errors.Join(Unusable(fmt.Errorf("make the workspace %s: %w", dir, err)), os.RemoveAll(dir))
+		return nil, errors.Join(Unusable(fmt.Errorf("create the workspace %s: %w", dir, err)), os.RemoveAll(dir))
 	}
 	return &Workspace{runID: runID, dir: dir, owner: owner, servers: map[string]struct{}{}}, nil
 }
@@ -134,7 +134,7 @@ func (w *Workspace) Leave(server string) {
 func (w *Workspace) Folder(name string) (string, error) {
 	dir, err := os.MkdirTemp(w.dir, SafeName(name)+"-*")
 	if err != nil {
-		return "", fmt.Errorf("make a folder for server %s: %w", name, err)
+		return "", fmt.Errorf("create a folder for server %s: %w", name, err)
 	}
 	return dir, nil
 }
@@ -194,11 +194,11 @@ func (w *Workspace) record(line string) error {
 	defer w.mu.Unlock()
 	f, err := os.OpenFile(filepath.Join(w.dir, startedFile), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
-		return fmt.Errorf("record what was started: %w", err)
+		return fmt.Errorf("record the started server: %w", err)
 	}
 	_, err = f.WriteString(line + "\n")
 	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("record what was started: %w", err)
+		return fmt.Errorf("record the started server: %w", err)
 	}
 	return nil
 }

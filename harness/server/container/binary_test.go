@@ -87,9 +87,9 @@ func TestNamedProgramThatIsNoServer(t *testing.T) {
 	for kind, words := range map[string]string{
 		"process:" + dir + "/missing": "missing: no such file or directory",
 		"process:" + file + "/below":  "not a directory",
-		"process:" + dir:              "it is not a program that can be executed",
-		"process:" + file:             "it is not a program that can be executed",
-		"process:/bin/true":           "it does not answer --version as a Redis or Valkey server does",
+		"process:" + dir:              "not an executable file",
+		"process:" + file:             "not an executable file",
+		"process:/bin/true":           "its answer to --version is not that of a Redis or Valkey server",
 	} {
 		_, _, err := container.Choose(t.Context(), kind, "", nil)
 		if !errors.Is(err, server.ErrUnavailable) {

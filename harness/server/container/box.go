@@ -295,7 +295,7 @@ func (b *box) fail(verb string, err error) error { return containerError(verb, b
 // answers if that is so.
 func containerError(verb, name string, err error) error {
 	if client.IsErrConnectionFailed(err) {
-		return fmt.Errorf("%s container %s: Docker does not answer any more: %w", verb, name, server.OneLine(err))
+		return fmt.Errorf("%s container %s: Docker no longer answers: %w", verb, name, server.OneLine(err))
 	}
 	return fmt.Errorf("%s container %s: %w", verb, name, server.OneLine(err))
 }

@@ -51,7 +51,7 @@ func Choose(
 		_, err := server.ParseURL(kind)
 		return nil, "", err
 	}
-	return nil, "", fmt.Errorf("%w: unknown kind of server %.100q: it is auto, container, process, process:BINARY, "+
+	return nil, "", fmt.Errorf("%w: unknown kind of server %.100q: use auto, container, process, process:BINARY, "+
 		"redis://HOST:PORT or rediss://HOST:PORT", server.ErrUsage, kind)
 }
 
@@ -125,7 +125,7 @@ func chooseAuto(ctx context.Context, image string, say func(string)) (server.Sta
 	}
 	binary, noProcess := process.Find()
 	if noProcess == nil {
-		say(fmt.Sprintf("no container (%s), so %s", reason(noContainer), binary))
+		say(fmt.Sprintf("no container (%s): using %s", reason(noContainer), binary))
 		return process.Start, "", nil
 	}
 	return nil, "", fmt.Errorf("%w: no container (%s) and no process "+

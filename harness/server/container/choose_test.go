@@ -52,13 +52,13 @@ func TestUnknownKind(t *testing.T) {
 		"u:secret@h:1":                  {"redis://HOST:PORT"},
 		"unix:///run/redis.sock":        {"Unix sockets", "redis://HOST:PORT"},
 		"unix://u:secret@/x.sock":       {"Unix sockets"},
-		"valkey://u:secret@h:1":         {`"valkey"`, "write redis://"},
-		"valkeys://h:1":                 {`"valkeys"`, "write rediss://"},
-		"https://h:1":                   {`"https"`, "write rediss://"},
-		"redis-sentinel://u:secret@h:1": {"write redis://"},
-		"redis://h:1/-1":                {"no database has the number -1"},
-		"redis://h:99999":               {"no port has the number 99999"},
-		"redis://h:0":                   {"no port has the number 0"},
+		"valkey://u:secret@h:1":         {`"valkey"`, "use redis://"},
+		"valkeys://h:1":                 {`"valkeys"`, "use rediss://"},
+		"https://h:1":                   {`"https"`, "use rediss://"},
+		"redis-sentinel://u:secret@h:1": {"use redis://"},
+		"redis://h:1/-1":                {"invalid database number -1"},
+		"redis://h:99999":               {"invalid port 99999"},
+		"redis://h:0":                   {"invalid port 0"},
 	} {
 		_, _, err := container.Choose(t.Context(), kind, "", nil)
 		wantOneLine(t, err, words...)

@@ -61,7 +61,7 @@ func dockerHosts() []string {
 func dialDocker(ctx context.Context) (*client.Client, error) {
 	hosts := dockerHosts()
 	if len(hosts) == 0 {
-		return nil, server.Unavailable(ctx, "Docker has no socket here")
+		return nil, server.Unavailable(ctx, "no Docker socket found")
 	}
 	var first error
 	for _, host := range hosts {
@@ -78,7 +78,7 @@ func dialDocker(ctx context.Context) (*client.Client, error) {
 
 func dialDockerAt(ctx context.Context, host string) (*client.Client, error) {
 	if !onThisMachine(host) {
-		return nil, errors.New("it is another machine's, and lockjam only dials the loopback addresses of this one")
+		return nil, errors.New("it is on another machine, and lockjam dials only the loopback addresses of this one")
 	}
 	docker, err := client.New(client.FromEnv, client.WithHost(host))
 	if err != nil {
@@ -132,7 +132,7 @@ func ensureImage(ctx context.Context, docker *client.Client, ref string, say fun
 	}
 	say(fmt.Sprintf("pulling image %s (at most %v)", ref, pullLimit))
 	if err := pull(ctx, docker, ref); err != nil {
-		return "", server.Unavailable(ctx, "image %s is not here and cannot be pulled: %w", ref, server.OneLine(err))
+		return "", server.Unavailable(ctx, "image %s is missing and cannot be pulled: %w", ref, server.OneLine(err))
 	}
 	return ref, nil
 }

@@ -237,7 +237,7 @@ func TestDockerLostInMidRun(t *testing.T) {
 		"kill": s.Kill(t.Context()), "pause": s.Pause(t.Context()),
 		"restart": s.Restart(t.Context(), small), "remove": s.Stop(t.Context()),
 	} {
-		wantOneLine(t, err, verb+" container lockjam-test-gone-", "Docker does not answer any more")
+		wantOneLine(t, err, verb+" container lockjam-test-gone-", "Docker no longer answers")
 	}
 	door.open(t)
 	defer door.shut()

@@ -33,7 +33,7 @@ func (s *instance) act(verb string, do func() error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopped {
-		return fmt.Errorf("%s: the server at %s is stopped for good", verb, s.Addr())
+		return fmt.Errorf("%s: the server at %s has been stopped", verb, s.Addr())
 	}
 	if err := do(); err != nil {
 		return s.box.fail(verb, err)
@@ -138,5 +138,5 @@ func (s *instance) RedisCLI(ctx context.Context, w io.Writer, arguments ...strin
 		}
 		return typed, err
 	}
-	return "", fmt.Errorf("%w: the image %s has none", server.ErrNoConsole, s.box.image)
+	return "", fmt.Errorf("%w: not in the image %s", server.ErrNoConsole, s.box.image)
 }

@@ -111,7 +111,7 @@ func (n networkMode) join(host *container.HostConfig, port, gate int) {
 // servers dial each other at the same addresses as clients do.
 func (n networkMode) supports(t server.Topology) error {
 	if t.Several() && n != sharedNetwork {
-		return t.Refuse("here containers do not reach each other where clients reach them: their ports are published")
+		return t.Refuse("containers with published ports cannot reach each other at the addresses that clients use")
 	}
 	return nil
 }

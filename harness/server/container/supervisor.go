@@ -141,7 +141,7 @@ func (s *supervisor) awaitDown(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
-	return fmt.Errorf("%s still accepts connections 5 s after the end of the container", s.Addr())
+	return fmt.Errorf("%s still accepts connections 5 s after the container has ended", s.Addr())
 }
 
 // remove removes the container in any state, even if ctx has ended.

@@ -62,7 +62,7 @@ func (s *cluster) join(ctx context.Context) error {
 		}
 	}
 	for i, node := range s.nodes {
-		label := fmt.Sprintf("shard %d: the cluster is whole", i+1)
+		label := fmt.Sprintf("shard %d to see the complete cluster", i+1)
 		if err := eventually(ctx, node, joinLimit, label, s.complete); err != nil {
 			return err
 		}

@@ -20,7 +20,7 @@ func startSeveral(ctx context.Context, spec server.Spec, start Starter) (server.
 	case server.Cluster:
 		return startCluster(ctx, spec, start)
 	}
-	return nil, fmt.Errorf("%w: there is no topology %q", server.ErrUsage, spec.Topology)
+	return nil, fmt.Errorf("%w: unknown topology %q", server.ErrUsage, spec.Topology)
 }
 
 // group is the nodes of one topology, in the order of their start.
@@ -86,7 +86,7 @@ func (g *group) Log(ctx context.Context) ([]byte, error) {
 // Restart is not supported: restarting a node is a failover, or the loss of a part of the cluster,
 // each an incident of its own.
 func (g *group) Restart(context.Context, server.Config) error {
-	return fmt.Errorf("restart: %w: topology %s", server.ErrTopology, g.topology)
+	return fmt.Errorf("restart: %w with topology %s", server.ErrTopology, g.topology)
 }
 
 // abandon stops the nodes that have started after another could not be.
@@ -124,7 +124,7 @@ type condition func(context.Context, *redis.Client) (bool, error)
 // eventually asks until the condition holds. The error after the limit names the condition by its
 // label.
 func eventually(ctx context.Context, node Node, limit time.Duration, label string, holds condition) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("%s: not within %v", label, limit))
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("waited %v for %s", limit, label))
 	defer cancel()
 	for {
 		var met bool

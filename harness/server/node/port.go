@@ -23,7 +23,8 @@ const (
 
 // PortTaken returns the error for a port on which another program listens.
 func PortTaken(port int) error {
-	return fmt.Errorf("port %d on 127.0.0.1: %w: choose another port, or stop what listens there", port, errPortTaken)
+	return fmt.Errorf("port %d on 127.0.0.1: %w: choose another port, or stop the program that listens there",
+		port, errPortTaken)
 }
 
 // ProbePort returns an error if the port cannot be listened on; see PortTaken.
@@ -46,7 +47,7 @@ func FreePort() (int, error) {
 			return port, err
 		}
 	}
-	return 0, fmt.Errorf("find a free port on 127.0.0.1 between %d and %d: 100 of 100 tries were taken",
+	return 0, fmt.Errorf("find a free port on 127.0.0.1 between %d and %d: all of 100 tried ports are taken",
 		firstPort, endPort)
 }
 
@@ -67,7 +68,7 @@ func freePortWithBus() (int, error) {
 			return port, err
 		}
 	}
-	return 0, fmt.Errorf("find a port on 127.0.0.1 that is free, and %d above it another: 100 of 100 tries were taken",
+	return 0, fmt.Errorf("find two free ports on 127.0.0.1 that are %d apart: all of 100 tried pairs are taken",
 		busOffset)
 }
 

@@ -115,7 +115,7 @@ func (l Launched) identify(ctx context.Context, connections []net.Conn) error {
 			return l.Alive(ctx)
 		}
 		if err != nil {
-			return fmt.Errorf("ask %s who it is: %w", addr, err)
+			return fmt.Errorf("identify the server at %s: %w", addr, err)
 		}
 		defer fresh.Close()
 		connections = []net.Conn{fresh}
@@ -124,7 +124,7 @@ func (l Launched) identify(ctx context.Context, connections []net.Conn) error {
 	if err == nil {
 		return l.Ours(info)
 	}
-	return fmt.Errorf("ask %s who it is: %w", addr, err)
+	return fmt.Errorf("identify the server at %s: %w", addr, err)
 }
 
 // infoServer returns the fields of INFO server.

@@ -141,7 +141,7 @@ func (s *sentinelPair) monitor(ctx context.Context) error {
 		replicas, err := c.Do(ctx, "SENTINEL", "REPLICAS", server.PrimaryName).Slice()
 		return err == nil && len(replicas) == 1 && strings.Contains(fmt.Sprint(replicas...), "master-link-status ok"), err
 	}
-	return eventually(ctx, s.sentinel, server.ReadyLimit, "the Sentinel's sight of the replica", found)
+	return eventually(ctx, s.sentinel, server.ReadyLimit, "the Sentinel to find the replica", found)
 }
 
 // setDownAfter sets after how many milliseconds the Sentinel takes a node for down.
@@ -215,7 +215,8 @@ func (s *sentinelPair) FailOver(ctx context.Context) error {
 	// The replica drops the writes that it holds back together with the link (networking.c,
 	// freeClient: the link is a blocked client, which is not cached). Until it is unpaused it does
 	// not answer the Sentinel's PUBLISH, and counts as down.
-	if err := eventually(ctx, replica, server.ReadyLimit, "the end of the replica's link", linkIs("down")); err != nil {
+	err := eventually(ctx, replica, server.ReadyLimit, "the end of the replica's link to the primary", linkIs("down"))
+	if err != nil {
 		return err
 	}
 	unpause := func(ctx context.Context, c *redis.Client) error { return c.ClientUnpause(ctx).Err() }

@@ -36,7 +36,7 @@ const versionLimit = 5 * time.Second
 // ErrUnavailable unless the program's answer to --version is that of a server.
 func Check(ctx context.Context, path string) (string, error) {
 	if path == "" {
-		return "", fmt.Errorf("%w: process: names no program: want process:BINARY, or process for the first server on PATH",
+		return "", fmt.Errorf("%w: process: has no program: use process:BINARY, or process for the first server on PATH",
 			server.ErrUsage)
 	}
 	path, err := filepath.Abs(path)
@@ -47,14 +47,14 @@ func Check(ctx context.Context, path string) (string, error) {
 	case err != nil:
 		return "", fmt.Errorf("%w: process:%s: %w", server.ErrUnavailable, path, errors.Unwrap(err))
 	case info.IsDir() || !server.Executable(path):
-		return "", fmt.Errorf("%w: process:%s: it is not a program that can be executed", server.ErrUnavailable, path)
+		return "", fmt.Errorf("%w: process:%s: not an executable file", server.ErrUnavailable, path)
 	}
 	ctx, cancel := context.WithTimeout(ctx, versionLimit)
 	defer cancel()
 	command := exec.CommandContext(ctx, path, "--version")
 	command.WaitDelay = time.Second
 	if output, err := command.Output(); err != nil || !bytes.Contains(output, []byte(" server v=")) {
-		return "", fmt.Errorf("%w: process:%s: it does not answer --version as a Redis or Valkey server does",
+		return "", fmt.Errorf("%w: process:%s: its answer to --version is not that of a Redis or Valkey server",
 			server.ErrUnavailable, path)
 	}
 	return path, nil

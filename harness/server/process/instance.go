@@ -85,11 +85,11 @@ func (s *instance) Info() server.Info {
 func (s *instance) running() (*life, error) {
 	switch {
 	case s.stopped:
-		return nil, fmt.Errorf("the server at %s is stopped for good", s.Addr())
+		return nil, fmt.Errorf("the server at %s has been stopped", s.Addr())
 	case s.life == nil:
 		return nil, fmt.Errorf("the server at %s is down", s.Addr())
 	case s.life.ended(context.Background(), 0):
-		return nil, fmt.Errorf("the server at %s has ended by itself (%v): %s",
+		return nil, fmt.Errorf("the server at %s has ended unexpectedly (%v): %s",
 			s.Addr(), s.life.command.ProcessState, server.LastWords(s.life.output()))
 	}
 	return s.life, nil
@@ -134,7 +134,7 @@ func (s *instance) Restart(ctx context.Context, c server.Config) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopped {
-		return fmt.Errorf("restart: the server at %s is stopped for good", s.Addr())
+		return fmt.Errorf("restart: the server at %s has been stopped", s.Addr())
 	}
 	var err error
 	if s.life != nil {
@@ -156,7 +156,7 @@ func (s *instance) Revive(ctx context.Context, c server.Config) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopped || s.life != nil {
-		return errors.New("it is not down")
+		return errors.New("the server is not down")
 	}
 	_, err := s.launch(ctx, c, s.port, 0)
 	return err

@@ -130,7 +130,7 @@ func (l *life) stop(ctx context.Context, sig syscall.Signal, grace time.Duration
 	}
 	_ = l.kill(syscall.SIGKILL)
 	if !l.ended(context.Background(), server.KillGrace) {
-		return fmt.Errorf("process %d is still there %v after SIGKILL", l.pid(), server.KillGrace)
+		return fmt.Errorf("process %d still exists %v after SIGKILL", l.pid(), server.KillGrace)
 	}
 	return nil
 }
@@ -175,7 +175,7 @@ func (l *life) pause(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
-	return fmt.Errorf("process %d has not come to a halt", l.pid())
+	return fmt.Errorf("process %d has not stopped", l.pid())
 }
 
 func (l *life) paused() bool {

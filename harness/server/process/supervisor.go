@@ -67,7 +67,7 @@ func (s *supervisor) died(ctx context.Context) error { return s.life.died(ctx, s
 func (s *supervisor) isOurs(info map[string]string) error {
 	pid, err := strconv.Atoi(info["process_id"])
 	if err != nil {
-		return fmt.Errorf("%s does not say which process it is: %w", s.Addr(), err)
+		return fmt.Errorf("INFO of %s has no process_id: %w", s.Addr(), err)
 	}
 	if !s.life.leads(pid) {
 		return node.PortTaken(s.port)
