@@ -33,7 +33,7 @@ var Runbook = []Claim{
 	{
 		ID: "S2", evaluate: both(detection("request-latency"), hangs),
 		Words:   "Increased latency and timeouts in Redis operations",
-		Instead: "Measure whole requests, those still in progress included: single commands stay fast, and nothing times out where nobody has set a timeout.",
+		Instead: "Measure whole requests, those still in progress included: single commands stay fast, and nothing times out where no timeout is set.",
 	},
 	{
 		ID: "S3", evaluate: detection("goodput-collapse"),
@@ -81,7 +81,7 @@ var Runbook = []Claim{
 	{
 		ID: "P2", evaluate: prevents,
 		Words:   "Use a shorter TTL for locks to prevent long-held locks",
-		Instead: "A TTL bounds a stall by taking locks from the living: longer than the longest work, with a fencing token that the storage checks.",
+		Instead: "A TTL bounds a stall by taking locks from live holders: set it longer than the longest work, with a fencing token that the storage checks.",
 	},
 	{
 		ID: "P3", evaluate: prevents,
@@ -95,12 +95,12 @@ var Runbook = []Claim{
 	{
 		ID: "M1", evaluate: detection("client-saturation"),
 		Words:   "info clients: connected_clients",
-		Instead: "Watch goodput as well: connected_clients says nothing about locks that nobody will release.",
+		Instead: "Watch goodput as well: connected_clients says nothing about orphaned locks.",
 	},
 	{
 		ID: "M2", evaluate: both(detection("rejected-connections"), cumulative),
 		Words:   "info stats: rejected_connections",
-		Instead: "Watch goodput as well: nobody is rejected where locks are orphaned.",
+		Instead: "Watch goodput as well: no client is rejected where locks are orphaned.",
 	},
 	{
 		ID: "M3", evaluate: detection("command-throughput"),

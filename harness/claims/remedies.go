@@ -100,7 +100,7 @@ func warning(card *result.Claim, on []result.Scenario) {
 	}
 	switch {
 	case len(harmed) > 0:
-		card.Verdict, card.Because = result.Confirmed, sentence("takes locks from the living in", harmed)
+		card.Verdict, card.Because = result.Confirmed, sentence("deletes locks that are still in use in", harmed)
 	case len(card.Evidence) > 0:
 		card.Because = "No holder was overrun where locks were deleted: nothing can be said."
 	}

@@ -199,7 +199,7 @@ func (c *Comparison) judge(limits []Limit, blind int) {
 				j.Because = fmt.Sprintf("%d changed", fails)
 			}
 		case unclear > 0:
-			j.Outcome, j.Because = result.Inconclusive, fmt.Sprintf("%d cannot be told: %s", unclear, why)
+			j.Outcome, j.Because = result.Inconclusive, fmt.Sprintf("%d not decided: %s", unclear, why)
 		case blind > 0 && l.Rule != Claim && l.Rule != Missing:
 			j.Outcome, j.Because = result.Inconclusive, fmt.Sprintf("nothing can be said of %s", count(blind, "arm"))
 		}
@@ -300,7 +300,7 @@ func (c *Comparison) answer() {
 		c.Outcome = result.Inconclusive
 		c.Answer = "inconclusive: the second run was " + string(c.After.Status) + ", and nothing regressed until then"
 	case len(open) > 0:
-		c.Answer = "inconclusive: nothing regressed for sure, and " + strings.Join(open, ", ") + " cannot be told"
+		c.Answer = "inconclusive: nothing regressed for sure, and " + strings.Join(open, ", ") + " not decided"
 	case len(asked) == 0:
 		c.Answer = count(c.Compared, "arm") + " compared, and no rule was asked for"
 	default:

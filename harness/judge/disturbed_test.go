@@ -156,7 +156,7 @@ func TestLowRateIsNoRelapse(t *testing.T) {
 		verdict result.Verdict
 		because string
 	}{
-		{"one grant every 50 ms, to the end", baseline().work(3*second, 6*second, 20), result.NoEffect, "Goodput was 5% of the baseline: 60 grants in the 3.0 s that followed, never more than 50 ms apart."},
+		{"one grant every 50 ms, to the end", baseline().work(3*second, 6*second, 20), result.NoEffect, "Goodput was 5% of the baseline: 60 grants in the 3.0 s afterwards, never more than 50 ms apart."},
 		{"one every 700 ms, which is longer than any timeout", baseline().work(3*second, 6*second, 1/0.7), result.NoEffect, "never more than 700 ms apart"},
 		{"for a second, and none for two", baseline().work(3*second, 4*second, 20), result.Relapsed, "Work went on for 20 grants and stood still again"},
 		{"one grant, and none for three", baseline().work(3*second, 3*second+50*time.Millisecond, 20), result.Relapsed, "Work went on for 1 grant and"},

@@ -386,7 +386,7 @@ func deadlock(e Evidence, out *ruling) {
 		return
 	}
 	if len(p.Foreign) > 0 && wantsProof(e, out) {
-		out.doubt("whether the incident is a standstill cannot be told: %s", strings.Join(p.Reasons, "; "))
+		out.doubt("whether the incident is a standstill is not known: %s", strings.Join(p.Reasons, "; "))
 	}
 	d := &result.Deadlock{
 		Proved: p.Proved, Kind: string(p.Kind), AfterMS: text.Round(p.AtMS-text.Millis(e.Time.Trigger), 1), Sentence: p.Sentence,
@@ -423,7 +423,7 @@ func unproved(e Evidence) string {
 	p := proved(e)
 	switch {
 	case p == nil:
-		return fmt.Sprintf("it takes two looks at who holds what, and the incident has %d", censusesIn(e, e.Time.incident))
+		return fmt.Sprintf("it takes two censuses, and the incident has %d", censusesIn(e, e.Time.incident))
 	case p.Kind == waitgraph.Unproved:
 		return strings.Join(p.Reasons, "; ")
 	}

@@ -171,10 +171,11 @@ func longestGap(grants []time.Duration) (longest time.Duration) {
 // slowly is how far from the baseline goodput stayed.
 func slowly(e Evidence, out *ruling, grants []time.Duration) string {
 	followed := history.Span{From: e.Time.remedyBegun, To: e.Time.End}
-	said := fmt.Sprintf("%s in the %.1f s that followed", text.Plural(len(grants), "grant"), (followed.To - followed.From).Seconds())
+	length := (followed.To - followed.From).Seconds()
 	if len(grants) == 0 {
-		return said + "."
+		return fmt.Sprintf("No lock was granted for %.1f s afterwards.", length)
 	}
+	said := fmt.Sprintf("%s in the %.1f s afterwards", text.Plural(len(grants), "grant"), length)
 	if len(grants) > 1 {
 		said += fmt.Sprintf(", never more than %.0f ms apart", max(text.Millis(longestGap(grants)), 1))
 	}

@@ -134,7 +134,7 @@ func violationsPrevented(e Evidence, out *ruling, left float64, figures string) 
 		text.Plural(total, "safety fault"), tail, e.Scenario.Incident.ForMS.Duration(), figures)
 	switch {
 	case left <= e.Scenario.Incident.GoodputRatio:
-		out.Verdict, out.Because = result.NotPrevented, said+" Who stands still breaks nothing."
+		out.Verdict, out.Because = result.NotPrevented, said+" A stalled workload cannot violate safety."
 	case tail >= e.Scenario.Incident.Faults:
 		out.Verdict, out.Because = result.NotPrevented, said
 	case total > 0:

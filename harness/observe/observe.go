@@ -214,7 +214,7 @@ func (l *observer) connect(ctx context.Context, limit time.Duration) (o opened) 
 func (l *observer) canary() sampler.Connections {
 	switch e := l.o.Endpoint; {
 	case !l.o.Canary:
-		return sampler.Connections{NoCanary: "nobody asked for one"}
+		return sampler.Connections{NoCanary: "not requested"}
 	case e.TLS != nil:
 		return sampler.Connections{NoCanary: sampler.NoCanaryOverTLS}
 	default:
@@ -224,7 +224,7 @@ func (l *observer) canary() sampler.Connections {
 
 func unreachable(e server.Endpoint, err error) error {
 	if errors.Is(err, server.ErrRefused) {
-		return fmt.Errorf("%w: the server at %s lets nobody in (%w): begin to watch before the incident, or make room", server.ErrUnavailable, e.Addr, server.ErrRefused)
+		return fmt.Errorf("%w: the server at %s admits no client (%w): start watching before the incident, or free a slot", server.ErrUnavailable, e.Addr, server.ErrRefused)
 	}
 	return fmt.Errorf("%w: %w", server.ErrUnavailable, e.RedactError(err))
 }

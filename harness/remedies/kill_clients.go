@@ -144,7 +144,7 @@ func (s sorted) String() string {
 	said := fmt.Sprintf("%s: %d may be killed, %d are lockjam's own instruments, %d are no normal clients",
 		text.Plural(s.total, "client"), len(s.mayBeKilled), s.own, s.special)
 	if s.ours != "" {
-		said += fmt.Sprintf(", %d are somebody else's", s.foreign)
+		said += fmt.Sprintf(", %d belong to other applications", s.foreign)
 	}
 	if s.unread > 0 {
 		said += fmt.Sprintf(", %d cannot be read", s.unread)

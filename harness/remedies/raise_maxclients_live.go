@@ -51,7 +51,7 @@ func keepOverRestarts(ctx context.Context, in *Incident) {
 	if in.Server.Info().Kind == server.KindAddress {
 		// What CONFIG SET did is put back when the run is over. The user's redis.conf,
 		// rewritten in the server's own words and order, could not be.
-		in.Step(did, "not carried out: the redis.conf of a server that somebody else started cannot be put back; the raise is lost with the next restart")
+		in.Step(did, "not carried out: the redis.conf of a server that lockjam did not start cannot be put back; the raise is lost with the next restart")
 		return
 	}
 	answer, err := in.Admin().ConfigRewrite(ctx).Result()

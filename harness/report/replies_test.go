@@ -14,7 +14,7 @@ import (
 // and its words, in a table and in a sentence.
 func TestErrorRepliesAreReported(t *testing.T) {
 	arm := result.Arm{
-		Name: "control", Repeat: 1, Outcome: result.Pass, Verdict: result.NoEffect, Because: "0 grants in the 3.0 s that followed.",
+		Name: "control", Repeat: 1, Outcome: result.Pass, Verdict: result.NoEffect, Because: "No lock was granted for 3.0 s afterwards.",
 		ErrorReplies: []result.ErrorReply{
 			{Prefix: "OOM", Count: 21654, First: "OOM command not allowed | when", Last: "OOM"},
 			{Prefix: "BUSY", Count: 2, First: "BUSY <b>Redis</b>", Last: "BUSY"},

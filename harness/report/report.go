@@ -43,5 +43,5 @@ func Write(w io.Writer, name string, r *result.Run) error {
 			return f.write(w, r)
 		}
 	}
-	return fmt.Errorf("%w: format %s is not there; there are: %s", result.ErrUsage, name, strings.Join(Formats(), ", "))
+	return fmt.Errorf("%w: unknown format %q (available: %s)", result.ErrUsage, name, strings.Join(Formats(), ", "))
 }

@@ -20,14 +20,14 @@ func TestMarkdownOpensWithTheAnswer(t *testing.T) {
 	}
 	got := b.String()
 	for _, want := range []string{
-		"**slot-lock-deadlock**: Deadlock: 4 workers wait. Proved in 1 of 3 arms, here 1.3 s after the trigger and 90 ms after the rules first allow it; the locks' tokens and CLIENT LIST in Redis agree.\n\n<details><summary>who waits for whom</summary>\n\n```mermaid\nflowchart LR\n```\n\n</details>\n",
+		"**slot-lock-deadlock**: Deadlock: 4 workers wait. Proved in 1 of 3 arms, here 1.3 s after the trigger and 90 ms after the rules first allow it; the locks' tokens and CLIENT LIST in Redis agree.\n\n<details><summary>wait-for graph</summary>\n\n```mermaid\nflowchart LR\n```\n\n</details>\n",
 		"| scenario | client-saturation | lock-key-count |\n|---|---|---|\n| slot-lock-deadlock | 2 of 3, 100 ms | not available |\n",
 		"<details><summary>slot-lock-deadlock / raise</summary>\n\n| at | did | answer |\n",
 		"# lockjam run 20260504-030201-beef: FAIL\n",
 		"| slot-lock-deadlock | raise | **cured, UNSAFE** | 201/s | 0/s | 213/s | 100% | 0.8 s | 6 | yes |\n",
 		"| slot-lock-deadlock | restart | **relapsed** | - | - | - | - | - | 0 | NO |\n",
-		"cured, at the price of safety, by `raise`; moved for a moment only after `restart`",
-		"**Unsafe:** 4 grants of a lock that somebody still relied on, 2 lost updates.",
+		"cured, at the price of safety, by `raise`; briefly recovered after `restart`",
+		"**Unsafe:** 4 double grants, 2 lost updates.",
 		"- fail: `slot-lock-deadlock` / `restart`: remedy restart-server was expected to be cured and was relapsed\n",
 		"| client-saturation | A1 | fire | 2 of 3 | 100 ms | 0 | 1 of 1 | connected max 31, ratio max 0.97 |\n",
 		"| lock-key-count | D1 | any | not available: the user may not run SCAN: NOPERM | - | 0 | - |  |\n",

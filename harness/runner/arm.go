@@ -281,7 +281,7 @@ func (a *armRun) orphans(ctx context.Context) (map[string]string, error) {
 			}
 		}
 		if looks[i] = a.counter().census(ctx, a.host.control.Admin); looks[i].Error != "" {
-			return nil, fmt.Errorf("ask who holds what: %s", looks[i].Error)
+			return nil, fmt.Errorf("read the holders of the locks: %s", looks[i].Error)
 		}
 	}
 	return signals.Orphans(&looks[0], &looks[1]), nil

@@ -93,7 +93,7 @@ func listensToMonitor(s *Scenario) bool { return s.Watch.MonitorMS > 0 }
 // KindWords are the kinds of standstill that a scenario can expect to be proved.
 var KindWords = []Word{
 	{"deadlock", "Workers wait for each other, in a circle, for ever."},
-	{"exhausted", "There is no circle, and nothing to be had of the dead; all units are with holders that are alive and never give them back."},
+	{"exhausted", "There is no cycle and no dead holder; live holders have all units and never give them back."},
 	{"orphaned", "It would all go on if the dead gave back what they hold."},
 	{"refused", "The server answers what workers send with an error, all the time, and it would all go on if it accepted that."},
 	{"transient-deadlock", "A standstill that the end of a TTL or of a wait will break."},
@@ -191,7 +191,7 @@ var swarmFields = []Field{
 				"for every command after that. Where others keep theirs while they wait for a lock " +
 				"(keeps-connection), and share a pool that has not one for each, they can hold every " +
 				"turn of the pool that the holder needs to release: the pool deadlocks by itself. " +
-				"With returns-connection nobody has a connection to keep, and this is the same in " +
+				"With returns-connection no worker has a connection to keep, and this is the same in " +
 				"effect as keeps-connection."},
 			{"redials", "Closes its client while it works and opens a new one to write its result and " +
 				"release, as services do that open a connection per unit of work. It needs one client " +
@@ -443,7 +443,7 @@ var lockFields = []Field{
 			"of the two first.",
 		Words: []Word{
 			{"none", "a decision takes one lock"},
-			{"ordered", "the lower tenant's first, whoever asks"},
+			{"ordered", "the lower tenant's first, for every request"},
 			{"own-first", "Takes the lock of the tenant whose request it is first. Two requests of two partners " +
 				"then take the same locks in opposite orders."},
 		},

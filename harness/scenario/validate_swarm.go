@@ -68,7 +68,7 @@ func (c *checker) lock(s *Scenario) {
 	}
 	c.pair(&s.Swarm)
 	if l.OnGiveUp == swarm.GiveUpCloses && l.AcquireTimeoutMS == 0 {
-		c.fail(on("swarm.lock.on_give_up", "swarm.lock.acquire_timeout_ms"), "%s: without an acquire_timeout_ms nobody gives up", quote(string(l.OnGiveUp)))
+		c.fail(on("swarm.lock.on_give_up", "swarm.lock.acquire_timeout_ms"), "%s: without an acquire_timeout_ms no worker gives up", quote(string(l.OnGiveUp)))
 	}
 	if l.Backoff != swarm.BackoffNone && l.BackoffMaxMS < l.PollMS {
 		c.fail(on("swarm.lock.backoff_max_ms", "swarm.lock.poll_ms", "swarm.lock.backoff"), "%s: want at least poll_ms, %s",
@@ -105,7 +105,7 @@ func (c *checker) arrivals(s *Scenario) {
 	switch a.Kind {
 	case swarm.Open:
 		if a.Tenant == swarm.TenantByWorker {
-			c.fail(on(tenant, kind), "only closed arrivals are by worker; an open one is taken up by whoever is free")
+			c.fail(on(tenant, kind), "only closed arrivals are by worker; an open one is taken up by any free worker")
 		}
 		for _, key := range []string{think, jitter} {
 			if c.has(key) {

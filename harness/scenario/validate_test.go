@@ -161,7 +161,7 @@ func TestValidation(t *testing.T) {
 		{"acquire_timeout_ms: 0", "acquire_timeout_ms: 1e300", "swarm.lock.acquire_timeout_ms: 1e+300: want 0 to 3600000"},
 
 		{"on_give_up: keeps-connection", "on_give_up: closes", `swarm.lock.on_give_up: "closes": want keeps-connection or closes-connection`},
-		{"on_give_up: keeps-connection", "on_give_up: closes-connection", `swarm.lock.on_give_up: "closes-connection": without an acquire_timeout_ms nobody gives up`},
+		{"on_give_up: keeps-connection", "on_give_up: closes-connection", `swarm.lock.on_give_up: "closes-connection": without an acquire_timeout_ms no worker gives up`},
 
 		{"locks_ms: 500", "locks_ms: 50", "watch.locks_ms: 50: want 100 to 3600000 (0 is never)"},
 		{"canary_ms: 0", "canary_ms: 1", "watch.canary_ms: 1: want 50 to 3600000 (0 is never)"},
@@ -303,7 +303,7 @@ func TestValidationPointsAtTheNearestKey(t *testing.T) {
 		{"retries without a deadline", "arms:", "swarm: {arrivals: {kind: open, rate_per_s: 5, retries: 2}}\narms:", "x.yaml:4:56: swarm.arrivals.retries: 2: a caller that waits for ever does not ask again: set deadline_ms"},
 		{"a budget for nothing", "arms:", "swarm: {arrivals: {kind: open, rate_per_s: 5, deadline_ms: 9, retry_budget: 0.1}}\narms:", "x.yaml:4:77: swarm.arrivals.retry_budget: 0.1: there are no retries to limit"},
 		{"a budget over the whole", "arms:", "swarm: {arrivals: {kind: open, rate_per_s: 5, deadline_ms: 9, retries: 1, retry_budget: 1.5}}\narms:", "x.yaml:4:89: swarm.arrivals.retry_budget: 1.5: want 0 to 1"},
-		{"a spike of closed arrivals", "arms:", "trigger: {kind: spike, rate_per_s: 5, for_ms: 5}\narms:", "x.yaml:4:17: trigger.kind: only open arrivals have a rate: in a closed system nobody asks before the last is answered"},
+		{"a spike of closed arrivals", "arms:", "trigger: {kind: spike, rate_per_s: 5, for_ms: 5}\narms:", "x.yaml:4:17: trigger.kind: only open arrivals have a rate: in a closed system a worker asks again only when it has its answer"},
 		{"a spike that is none", "arms:", "swarm: {arrivals: {kind: open, rate_per_s: 5}}\ntrigger: {kind: spike, rate_per_s: 5, for_ms: 5}\narms:", "x.yaml:5:36: trigger.rate_per_s: 5: want more than the 5 that come before the spike"},
 		{"a spike without an end", "arms:", "swarm: {arrivals: {kind: open, rate_per_s: 5}}\ntrigger: {kind: spike, rate_per_s: 9}\narms:", "x.yaml:5:1: trigger.for_ms: missing: want 1 to 600000 (a spike has an end)"},
 		{"the setting of another trigger", "arms:", "trigger: {kind: surge, instances: 9, for_ms: 5}\narms:", `x.yaml:4:46: trigger.for_ms: the trigger "surge" has no for_ms`},

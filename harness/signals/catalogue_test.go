@@ -201,7 +201,7 @@ func TestUnavailable(t *testing.T) {
 		{each(func(s *history.Sample) { s.Swarm.Decisions, s.Server.Commands = 0, 0 }), "goodput-collapse", "nothing was done in the baseline: there is nothing to compare with"},
 		{func(v *View) { v.Ops = v.Ops[81:] }, "request-latency", "there is no baseline to compare with"},
 		{each(func(s *history.Sample) { s.Swarm.Oldest = 0 }), "request-latency", "the age of unfinished requests is not recorded here"},
-		{each(func(s *history.Sample) { s.Locks = nil }), "lock-key-count", "nobody looked at the lock keys"},
+		{each(func(s *history.Sample) { s.Locks = nil }), "lock-key-count", "the lock keys were not scanned"},
 		{each(func(s *history.Sample) { s.Locks = &history.Locks{Error: "SCAN: NOPERM this user"} }), "lock-key-count", "the user may not run SCAN: SCAN: NOPERM this user"},
 		{each(func(s *history.Sample) { s.Locks = &history.Locks{Error: "i/o timeout"} }), "lock-key-count", "the lock keys could not be listed: i/o timeout"},
 		{each(func(s *history.Sample) {
@@ -214,7 +214,7 @@ func TestUnavailable(t *testing.T) {
 			v.Samples[5].Locks, v.Samples[9].Locks = &history.Locks{Keys: 23, Partial: true}, &history.Locks{Keys: 23}
 		}, "lock-key-count", ""},
 		{each(func(s *history.Sample) { s.Locks = &history.Locks{Keys: 101, Partial: true} }), "lock-key-count", ""},
-		{each(func(s *history.Sample) { s.Monitor = nil }), "lock-set-retries", "nobody asked for MONITOR"},
+		{each(func(s *history.Sample) { s.Monitor = nil }), "lock-set-retries", "MONITOR was not requested"},
 		{func(v *View) {
 			each(func(s *history.Sample) { s.Monitor = nil })(v)
 			v.Samples[7].Monitor = &history.Monitor{From: 1, To: 2, Error: "NOPERM"}

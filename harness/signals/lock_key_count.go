@@ -61,7 +61,7 @@ var lockKeyCount = Signal{
 		case found:
 			return unfinished(h)
 		case why == "":
-			return "nobody looked at the lock keys"
+			return "the lock keys were not scanned"
 		case strings.Contains(why, "NOPERM"):
 			return "the user may not run SCAN: " + why
 		}

@@ -15,7 +15,7 @@ import (
 var lockSetRetries = Signal{
 	Name:    "lock-set-retries",
 	Claim:   "D2",
-	Summary: "within a burst of MONITOR of for_ms or more, a lock was tried attempts times and released by nobody: it takes work that is shorter than the burst",
+	Summary: "within a burst of MONITOR of for_ms or more, a lock was tried attempts times and never released: it takes work that is shorter than the burst",
 	Params:  Params{"attempts": 5, "for_ms": 150},
 	Ranges: Ranges{
 		"attempts": {Low: 1, High: millions, TooLow: "it always fires", TooHigh: neverCounted},
@@ -35,7 +35,7 @@ var lockSetRetries = Signal{
 		case found:
 			return ""
 		case why == "":
-			return "nobody asked for MONITOR"
+			return "MONITOR was not requested"
 		}
 		return "MONITOR was not listened to: " + why
 	},

@@ -140,7 +140,7 @@ type Pair string
 
 const (
 	PairNone    Pair = "none"    // a decision takes one lock
-	PairOrdered Pair = "ordered" // the lower tenant's first, whoever asks
+	PairOrdered Pair = "ordered" // the lower tenant's first, for every request
 	// PairOwnFirst takes the lock of the tenant whose request it is first. Two requests
 	// of two partners then take the same locks in opposite orders.
 	PairOwnFirst Pair = "own-first"

@@ -11,7 +11,7 @@ import (
 // are.
 var moreWorkers = Trigger{
 	Name:    "more-workers",
-	Summary: "Each instance runs more workers over the clients that it has, as when somebody raises the number of threads.",
+	Summary: "Each instance runs more workers over the clients that it has, as when the number of threads is raised.",
 	Uses:    []string{"workers"},
 	Check: func(s Settings, of swarm.Settings) []Problem {
 		switch {

@@ -20,7 +20,7 @@ var pause = Trigger{
 	Uses:     []string{"for_ms"},
 	Silences: func(s Settings) time.Duration { return s.ForMS.Duration() },
 	Say: func(s Settings, _ swarm.Settings) string {
-		return fmt.Sprintf("the server answers nobody for %v", s.ForMS.Duration())
+		return fmt.Sprintf("the server answers no client for %v", s.ForMS.Duration())
 	},
 	Fire: func(ctx context.Context, in *Incident) error {
 		if in.spares(ctx) {

@@ -38,7 +38,7 @@ var severHolders = Trigger{
 		// that comes and goes had the last slot.
 		if !in.Swarm.AwaitRefusals(bounded, in.Settings.Instances*in.Of.WorkersPerInstance) {
 			if ctx.Err() == nil {
-				in.Note(fmt.Sprintf("the server was not full within %v, so nobody was cut", FireWithin))
+				in.Note(fmt.Sprintf("the server was not full within %v, so no connection was cut", FireWithin))
 			}
 			return ctx.Err()
 		}

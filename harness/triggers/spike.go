@@ -15,7 +15,7 @@ var spike = Trigger{
 	Check: func(s Settings, of swarm.Settings) []Problem {
 		switch {
 		case of.Arrivals.Kind != swarm.Open:
-			return []Problem{{[]string{"trigger.kind", "swarm.arrivals.kind"}, "only open arrivals have a rate: in a closed system nobody asks before the last is answered"}}
+			return []Problem{{[]string{"trigger.kind", "swarm.arrivals.kind"}, "only open arrivals have a rate: in a closed system a worker asks again only when it has its answer"}}
 		case s.RatePerS <= of.Arrivals.RatePerS:
 			return []Problem{{[]string{"trigger.rate_per_s", "swarm.arrivals.rate_per_s"},
 				fmt.Sprintf("%g: want more than the %g that come before the spike", s.RatePerS, of.Arrivals.RatePerS)}}

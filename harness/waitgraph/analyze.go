@@ -308,7 +308,7 @@ func (an *analyzer) classifyWithoutResidue(g Snapshot) {
 	case an.act.Attempts > 0:
 		an.result.Kind = Livelock
 	default:
-		an.addReason("what they wait for is free, and nobody tries to get it: the server, the network or the workers " +
+		an.addReason("what they wait for is free, and no worker tries to get it: the server, the network or the workers " +
 			"themselves stand still")
 	}
 }

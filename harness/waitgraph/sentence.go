@@ -24,7 +24,7 @@ func (an *analyzer) sentence() string {
 	waits := text.Plural(f.Waiting, "worker") + verb(f.Waiting, " waits", " wait")
 	switch f.Kind {
 	case Idle:
-		return "Nobody waits."
+		return "No worker waits."
 	case Slowness:
 		if an.act.Grants+an.act.Releases == 0 {
 			return fmt.Sprintf("%s, and nothing was granted for %s; what they wait for is with others that nothing "+

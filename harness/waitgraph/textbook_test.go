@@ -138,7 +138,7 @@ var textbook = []struct {
 	{"free, tried for, and never granted", draw(lock("L")).worker("w1", nil, of("L")).worker("w2", nil, of("L")),
 		none, Livelock,
 		"2 workers wait, and 100 attempts within 1.5 s brought no grant, though what some of them wait for is free."},
-	{"no waits", draw(lock("L")).worker("w1", of("L"), nil).worker("w2", nil, nil), none, Idle, "Nobody waits."},
+	{"no waits", draw(lock("L")).worker("w1", of("L"), nil).worker("w2", nil, nil), none, Idle, "No worker waits."},
 }
 
 func TestTextbook(t *testing.T) {

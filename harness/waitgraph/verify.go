@@ -55,7 +55,7 @@ func (c Contradiction) String() string {
 		return fmt.Sprintf("%s says that it holds lock %q with token %q, and Redis has token %q", c.Process,
 			c.Resource, c.Claimed, c.Seen)
 	case LockUnclaimed:
-		return fmt.Sprintf("Redis has lock %q with token %q, and nobody says that it is theirs", c.Resource, c.Seen)
+		return fmt.Sprintf("Redis has lock %q with token %q, which no worker claims", c.Resource, c.Seen)
 	case LockOfWaiter:
 		return fmt.Sprintf("%s waits for lock %q, and Redis says that it owns it", c.Process, c.Resource)
 	case ConnectionsGone, ConnectionsUnclaimed:

@@ -160,7 +160,7 @@ func clientsInWords(s *series, clients, limit line) string {
 			}
 		}
 		if math.IsNaN(highest) {
-			return "nobody knows how many"
+			return "not known"
 		}
 		return numeral(highest)
 	}

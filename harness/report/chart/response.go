@@ -10,6 +10,7 @@ import (
 	"gonum.org/v1/plot/vg"
 
 	"github.com/lockjam/lockjam/harness/history"
+	words "github.com/lockjam/lockjam/harness/text"
 )
 
 // percentile is a place on the horizontal axis of response times.
@@ -178,23 +179,19 @@ func (s *series) hung() string {
 	}
 	var says []string
 	if hung > 0 {
-		says = append(says, operations(hung)+" had not ended when the arm did")
+		says = append(says, unplotted(hung, "unfinished"))
 	}
 	if failed > 0 {
-		says = append(says, operations(failed)+" failed")
+		says = append(says, unplotted(failed, "failed"))
 	}
 	if says == nil {
 		return ""
 	}
-	return strings.Join(says, ", ") + ": in no line"
+	return strings.Join(says, ", ") + " not plotted"
 }
 
-func operations(n int64) string {
-	if n == 1 {
-		return "1 operation"
-	}
-	return fmt.Sprintf("%d operations", n)
-}
+// unplotted is "60 unfinished operations".
+func unplotted(n int64, which string) string { return words.Plural(n, which+" operation") }
 
 func responseInWords(s *series) string {
 	words := "Response times at 50%, 99% and at most, in ms: " + s.phaseFigures(func(p phase) string {

@@ -166,7 +166,7 @@ func (b *builder) safety(one view.Row) grid {
 		what string
 		of   func(result.Safety) int64
 	}{
-		{"grants of a lock that somebody still relied on", func(s result.Safety) int64 { return s.Overlaps }},
+		{"double grants", func(s result.Safety) int64 { return s.Overlaps }},
 		{"lost updates", func(s result.Safety) int64 { return s.LostUpdates }},
 		{"requests admitted over the limit", func(s result.Safety) int64 { return s.OverAdmitted }},
 		{"locks gone from under their holders", func(s result.Safety) int64 { return s.ForeignReleases }},

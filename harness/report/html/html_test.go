@@ -56,14 +56,14 @@ func TestPageOpensWithTheAnswer(t *testing.T) {
 		"What works", "slot-lock-deadlock", "✕ no-effect", "cured ⚠ UNSAFE 100%, after 0.8 s, 6 faults",
 		"A1 Connected clients > 80% ◐ conditional It fires here. → instead Watch goodput. 2 figures slot-lock-deadlock/control detect ms 120 healthy/control",
 		"Untested by this run: P1.",
-		"cured, at the price of safety, by raise ; moved for a moment only after restart",
+		"cured, at the price of safety, by raise ; briefly recovered after restart",
 		"201/s → 0/s → 213/s · 100% of the baseline · back after 0.8 s · 6 safety faults as expected: yes",
-		"Unsafe: 4 grants of a lock that somebody still relied on, 2 lost updates.",
+		"Unsafe: 4 double grants, 2 lost updates.",
 		"No charts: the run's folder is not there.",
 		"client-saturation A1 fire ● yes 80 ms yes 0 ✓ yes connected max 31, ratio max 0.97",
 		"lock-key-count D1 any not available: the user may not run SCAN: NOPERM",
 		"What the remedy did at did answer 3.1 s CONFIG GET maxclients 10000",
-		"grants of a lock that somebody still relied on 4 lost updates 2",
+		"double grants 4 lost updates 2",
 		"What it ran on", "took 60 s, from 2026-05-04 03:02:01 UTC",
 	} {
 		i := strings.Index(got[at:], want)

@@ -107,8 +107,8 @@ func (b *builder) matrices() []grid {
 		add("images", "What came of each arm, image by image", view.ImageMatrix(b.run, images))
 		return all
 	}
-	add("remedies", "What was done about it, and what came of it", view.RemedyMatrix(b.run))
-	add("preventions", "What was in force from the start, by the claim that it answers for", view.PreventionMatrix(b.run))
+	add("remedies", "Remedies and results", view.RemedyMatrix(b.run))
+	add("preventions", "Preventions", view.PreventionMatrix(b.run))
 	return all
 }
 

@@ -252,7 +252,7 @@ func drawing(graph string) string {
 	if b.Len() == 0 {
 		return ""
 	}
-	return folded("who waits for whom", "```mermaid\n"+b.String()+"```\n\n")
+	return folded("wait-for graph", "```mermaid\n"+b.String()+"```\n\n")
 }
 
 // doubts lists what did not pass, what failed first.

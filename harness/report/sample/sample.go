@@ -61,7 +61,7 @@ func Run() *result.Run {
 		Schema: result.RunSchema, ID: "20260504-030201-beef", Started: finished.Add(-time.Minute), Finished: &finished, Seed: 7,
 		Repeat: 1, Status: result.Completed, Outcome: result.Fail,
 		Scenarios: []result.Scenario{{Name: "slot-lock-deadlock", Title: "Slots and locks", Arms: []result.Arm{
-			{Name: "control", Remedy: "none", Repeat: 1, Outcome: result.Pass, Reproduced: Yes(), Verdict: result.NoEffect, Expected: result.NoEffect, Because: "0 grants in the 3.5 s that followed.",
+			{Name: "control", Remedy: "none", Repeat: 1, Outcome: result.Pass, Reproduced: Yes(), Verdict: result.NoEffect, Expected: result.NoEffect, Because: "No lock was granted for 3.5 s afterwards.",
 				Goodput: result.Goodput{Before: Num(200), During: Num(0), After: Num(0)}, Signals: signal(true, 120),
 				Probes:   []result.Probe{{Name: "runbook-monitor", Did: `redis-cli monitor | grep "SET lock:"`, Because: "It could not connect."}},
 				Deadlock: &result.Deadlock{Proved: true, Checked: true, Kind: "deadlock", AfterMS: 1295, LateMS: 90, Sentence: "Deadlock: 4 workers wait.", Graph: "flowchart LR\n"}},

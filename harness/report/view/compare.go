@@ -31,7 +31,7 @@ func Sections(c *compare.Comparison) []Section {
 		{"Worse, and no regression by the rules", c.Shown(false, compare.Worse)},
 		{"Improvements", c.Shown(false, compare.Better)},
 		{"Changed, neither better nor worse", c.Shown(false, compare.Changed)},
-		{"Cannot be told", open},
+		{"Not enough repeats to decide", open},
 	} {
 		if len(s.Rows) > 0 {
 			some = append(some, Section{s.Title, gathered(s.Rows)})
@@ -97,7 +97,7 @@ func Remarks(c *compare.Comparison) []string {
 		}
 	}
 	if len(distort) > 0 {
-		said = append(said, fmt.Sprintf("Not like with like (%s): what follows may come from that.", strings.Join(distort, ", ")))
+		said = append(said, fmt.Sprintf("The inputs differ (%s): differences may be due to that.", strings.Join(distort, ", ")))
 	}
 	return said
 }

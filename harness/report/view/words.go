@@ -27,7 +27,7 @@ func inShort(arms []Row) string {
 		{"cured by", func(v result.Verdict, unsafe bool) bool { return v == result.Cured && !unsafe }},
 		{"cured, at the price of safety, by", func(v result.Verdict, unsafe bool) bool { return v == result.Cured && unsafe }},
 		{"better but not cured with", func(v result.Verdict, _ bool) bool { return v == result.Partial }},
-		{"moved for a moment only after", func(v result.Verdict, _ bool) bool { return v == result.Relapsed }},
+		{"briefly recovered after", func(v result.Verdict, _ bool) bool { return v == result.Relapsed }},
 		{"no help:", func(v result.Verdict, _ bool) bool { return v == result.NoEffect }},
 		{"could not be carried out:", func(v result.Verdict, _ bool) bool { return v == result.Blocked }},
 	}
@@ -70,7 +70,7 @@ func Broken(a result.Arm) string {
 		n         int64
 		one, many string
 	}{
-		{a.Safety.Overlaps, "grant of a lock that somebody still relied on", "grants of a lock that somebody still relied on"},
+		{a.Safety.Overlaps, "double grant", "double grants"},
 		{a.Safety.LostUpdates, "lost update", "lost updates"},
 		{a.Safety.OverAdmitted, "request admitted over the limit", "requests admitted over the limit"},
 		{a.Safety.ForeignReleases, "lock gone from under its holder", "locks gone from under their holders"},
