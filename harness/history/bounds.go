@@ -55,9 +55,9 @@ func (b *bounds) spend(ops, memory int64) error {
 	b.memory -= memory
 	switch {
 	case b.ops < 0:
-		return fmt.Errorf("%w: lockjam reads at most %d operations", ErrTooLong, readBounds.ops)
+		return fmt.Errorf("%w: it has more than %d operations", ErrTooLong, readBounds.ops)
 	case b.memory < 0:
-		return fmt.Errorf("%w: lockjam reads what takes at most %d MiB of memory", ErrTooLong, readBounds.memory>>20)
+		return fmt.Errorf("%w: it needs more than %d MiB of memory", ErrTooLong, readBounds.memory>>20)
 	}
 	return nil
 }

@@ -41,10 +41,10 @@ func TestTooLong(t *testing.T) {
 		why string // "" for none
 	}{
 		{bounds{ops: n, memory: MaxMemory}, ""},
-		{bounds{ops: n - 1, memory: MaxMemory}, "at most 999 operations"},
-		{bounds{ops: n, memory: n * (opCost + objectCost)}, "at most 0 MiB of memory"},
+		{bounds{ops: n - 1, memory: MaxMemory}, "more than 999 operations"},
+		{bounds{ops: n, memory: n * (opCost + objectCost)}, "more than 0 MiB of memory"},
 		{bounds{ops: n, memory: n * (opCost + objectCost + 70)}, /* room for the text, not for the map */
-			"at most 0 MiB of memory"},
+			"more than 0 MiB of memory"},
 		{bounds{ops: n, memory: n * (opCost + objectCost + 200)}, ""},
 	} {
 		bound(t, c.bounds)

@@ -37,7 +37,7 @@ func (o Outcome) String() string {
 // MarshalText returns the name, or an error for a number that is not an outcome.
 func (o Outcome) MarshalText() ([]byte, error) {
 	if o >= outcomes {
-		return nil, fmt.Errorf("history: no outcome has the number %d", uint8(o))
+		return nil, fmt.Errorf("history: unknown outcome %d", uint8(o))
 	}
 	return []byte(outcomeNames[o]), nil
 }
@@ -50,7 +50,7 @@ func (o *Outcome) UnmarshalText(text []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("history: %q is no outcome", text)
+	return fmt.Errorf("history: unknown outcome %q", text)
 }
 
 // Class is the reason for which an attempt failed, as seen by the client. Classes are distinguished
@@ -99,7 +99,7 @@ func (c Class) String() string {
 // MarshalText returns the name, or an error for a number that is not a class.
 func (c Class) MarshalText() ([]byte, error) {
 	if c >= classes {
-		return nil, fmt.Errorf("history: no class has the number %d", uint8(c))
+		return nil, fmt.Errorf("history: unknown error class %d", uint8(c))
 	}
 	return []byte(classNames[c]), nil
 }
@@ -112,7 +112,7 @@ func (c *Class) UnmarshalText(text []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("history: %q is no class of errors", text)
+	return fmt.Errorf("history: unknown error class %q", text)
 }
 
 // Op is one rate-limit decision, from its intended start. A journal keeps its times in whole

@@ -120,7 +120,7 @@ func encodeLine(v any) ([]byte, error) {
 		return nil, err
 	}
 	if len(b) >= maxLine {
-		return nil, fmt.Errorf("a line of %d bytes: at most %d fit", len(b), maxLine-1)
+		return nil, fmt.Errorf("the record takes %d bytes, but the limit is %d", len(b), maxLine-1)
 	}
 	return append(b, '\n'), nil
 }
@@ -140,14 +140,14 @@ func decodeHeader(line []byte) (Header, error) {
 		Schema *string `json:"schema"`
 	}
 	if err := json.Unmarshal(line, &format); err != nil || format.Schema == nil {
-		return Header{}, errors.New("not a lockjam journal: its first line is no journal header")
+		return Header{}, errors.New("not a lockjam journal: its first line is not a journal header")
 	}
 	if *format.Schema != Schema {
-		return Header{}, fmt.Errorf("its schema is %q, but this lockjam reads %q", *format.Schema, Schema)
+		return Header{}, fmt.Errorf("its schema is %q, but this version of lockjam reads %q", *format.Schema, Schema)
 	}
 	var h headerLine
 	if err := json.Unmarshal(line, &h); err != nil {
-		return Header{}, fmt.Errorf("not a lockjam journal: its header cannot be read: %w", err)
+		return Header{}, fmt.Errorf("not a lockjam journal: invalid header: %w", err)
 	}
 	return Header{Schema: h.Schema, Scenario: h.Scenario, Arm: h.Arm, Image: h.Image, Seed: h.Seed,
 		Started: h.Started}, nil

@@ -148,11 +148,11 @@ func read(src io.Reader, v Visitor) (h Header, truncated bool, err error) {
 	first, err := in.line()
 	switch {
 	case errors.Is(err, zstd.ErrMagicMismatch):
-		return h, false, errors.New("not a lockjam journal: it is not packed with zstd")
+		return h, false, errors.New("not a lockjam journal: not compressed with zstd")
 	case err == io.EOF, err == io.ErrUnexpectedEOF:
-		return h, false, errors.New("no lockjam journal, or one cut off before its header: nothing can be read")
+		return h, false, errors.New("not a lockjam journal, or truncated before the end of its header")
 	case err != nil:
-		return h, false, fmt.Errorf("not a lockjam journal, or damaged: its first line cannot be read: %w", err)
+		return h, false, fmt.Errorf("not a lockjam journal, or damaged: cannot read its first line: %w", err)
 	}
 	if h, err = decodeHeader(first); err != nil {
 		return h, false, err
@@ -170,7 +170,7 @@ func read(src io.Reader, v Visitor) (h Header, truncated bool, err error) {
 		return h, false, b.tooLong
 	}
 	if b.batches == 0 {
-		return h, false, errors.New("cut off or damaged before its header was complete: nothing can be read")
+		return h, false, errors.New("truncated or damaged before the end of its header")
 	}
 	if !truncated {
 		// The end line must be the last, and the stream must have its own checksum.
@@ -186,7 +186,7 @@ type lineReader struct {
 	long []byte
 }
 
-var errLongLine = fmt.Errorf("it has more than %d bytes", maxLine)
+var errLongLine = fmt.Errorf("it is longer than %d bytes", maxLine)
 
 // line returns the next line including its newline. It is valid until the next call.
 func (l *lineReader) line() ([]byte, error) {

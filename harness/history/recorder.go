@@ -197,7 +197,7 @@ func (r *Recorder) Close() error {
 func (r *Recorder) queueChunk(s *shard) bool {
 	next := r.emptyChunk()
 	if next == nil {
-		r.fail(fmt.Errorf("%s: the disk is too slow: %d MiB wait for it", r.name(), r.limit*chunkSize>>20))
+		r.fail(fmt.Errorf("%s: the disk is too slow: %d MiB of operations are queued", r.name(), r.limit*chunkSize>>20))
 		return false
 	}
 	s.full = append(s.full, s.cur)
@@ -230,7 +230,7 @@ func (r *Recorder) emptyChunk() *chunk {
 func (r *Recorder) line(line []byte, err error) {
 	r.mu.Lock()
 	if err == nil && len(r.text)+len(line) > maxText {
-		err = fmt.Errorf("the disk is too slow: %d MiB of samples and marks wait for it", maxText>>20)
+		err = fmt.Errorf("the disk is too slow: %d MiB of samples and other records are queued", maxText>>20)
 	}
 	accepted := err == nil && !r.stopped.Load()
 	if accepted {

@@ -316,7 +316,7 @@ func TestLongestLine(t *testing.T) {
 	r.Mark(longest)
 	<-r.Failed()
 	if err := r.Close(); err == nil || !strings.Contains(err.Error(), path) ||
-		!strings.Contains(err.Error(), fmt.Sprintf("at most %d fit", maxLine-1)) {
+		!strings.Contains(err.Error(), fmt.Sprintf("the limit is %d", maxLine-1)) {
 		t.Error(err)
 	}
 	if h := load(t, path); !h.Truncated {
@@ -401,7 +401,7 @@ func TestTooManyMarks(t *testing.T) {
 		}
 	}
 	out.Close() // the writer gets EPIPE and drains its queue
-	if err := r.Close(); err == nil || !strings.Contains(err.Error(), "of samples and marks wait for it") {
+	if err := r.Close(); err == nil || !strings.Contains(err.Error(), "of samples and other records are queued") {
 		t.Error(err)
 	}
 }

@@ -124,7 +124,7 @@ func TestProofOfExhaustion(t *testing.T) {
 		}
 	}
 	const sentence = `Exhausted: "worker 1" waits for a client slot; "worker 2" waits for a client slot; ` +
-		`"client lockjam-1-leak" never gives 3 of 5 client slots back; "client lockjam-2-leak" never gives 2 of 5 client slots back.`
+		`"client lockjam-1-leak" never releases 3 of 5 client slots; "client lockjam-2-leak" never releases 2 of 5 client slots.`
 	for _, c := range []struct {
 		name   string
 		change func(*scene)

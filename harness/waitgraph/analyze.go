@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sort"
 	"time"
+
+	"github.com/lockjam/lockjam/harness/text"
 )
 
 // Kind is the condition of a swarm.
@@ -175,7 +177,7 @@ func (an *analyzer) classifyStandstill() {
 		return
 	}
 	if an.still <= an.thresholds.LongestTimeout {
-		an.addReason("nothing was granted or released for %s, and a timeout of %s can explain that",
+		an.addReason("nothing was granted or released for %s, which a timeout of %s can explain",
 			formatDuration(an.still), formatDuration(an.thresholds.LongestTimeout))
 		return
 	}
@@ -231,7 +233,7 @@ func permanentCause(g Snapshot, circular bool) Kind {
 // inconsistencies returns the reasons for which the two snapshots allow no conclusion.
 func (an *analyzer) inconsistencies() []string {
 	if an.still < 0 {
-		return []string{"the second snapshot was begun before the first was complete"}
+		return []string{"the second snapshot began before the first was complete"}
 	}
 	var why []string
 	for i, s := range []Snapshot{an.a, an.b} {
@@ -245,7 +247,7 @@ func (an *analyzer) inconsistencies() []string {
 		const shown = 3
 		for n, c := range s.Check.Contradictions {
 			if n == shown {
-				why = append(why, fmt.Sprintf("%s: %d more like these", which, len(s.Check.Contradictions)-shown))
+				why = append(why, fmt.Sprintf("%s: %d more contradictions", which, len(s.Check.Contradictions)-shown))
 				break
 			}
 			why = append(why, fmt.Sprintf("%s: %v", which, c))
@@ -271,9 +273,8 @@ func (an *analyzer) blockedByForeigners(g Snapshot) bool {
 		return false
 	}
 	an.result.Residue = res
-	an.addReason("%s: if %s what %s, the standstill may end", res.sentence(),
-		verb(len(an.result.Foreign), "that client gives back", "those clients give back"),
-		verb(len(an.result.Foreign), "it holds", "they hold"))
+	an.addReason("%s: the standstill may end if %s", res.sentence(), verb(len(an.result.Foreign),
+		"that client releases its resources", "those clients release their resources"))
 	return true
 }
 
@@ -284,7 +285,8 @@ func (an *analyzer) classifyWithoutResidue(g Snapshot) {
 	}
 	if r := reduce(an.b, assumptions{}); len(r.residue()) > 0 {
 		an.result.Residue = newResidue(r)
-		an.addReason("%d workers look stuck now, but not by the same edges as before", an.result.Residue.Workers)
+		an.addReason("%s stuck now, but not with the same holds and waits as before",
+			text.Plural(an.result.Residue.Workers, "worker")+verb(an.result.Residue.Workers, " seems", " seem"))
 		return
 	}
 	free := make([]int, len(an.b.Resources))
@@ -308,8 +310,8 @@ func (an *analyzer) classifyWithoutResidue(g Snapshot) {
 	case an.act.Attempts > 0:
 		an.result.Kind = Livelock
 	default:
-		an.addReason("what they wait for is free, and no worker tries to get it: the server, the network or the workers " +
-			"themselves stand still")
+		an.addReason("the resources that they wait for are free, and no worker tries to get them: the server, the " +
+			"network or the workers are stalled")
 	}
 }
 
@@ -320,11 +322,11 @@ func overdue(r *reduction) string {
 		if end.edge.EndsAt > r.s.begun() {
 			continue
 		}
-		did := "lose"
+		did := "lost"
 		if end.wait {
-			did = "give up waiting for"
+			did = "given up waiting for"
 		}
-		return fmt.Sprintf("%s was to %s %s at %s, and did not", quoteName(end.process), did,
+		return fmt.Sprintf("%s should have %s %s at %s but did not", quoteName(end.process), did,
 			describeResource(end.resource.Kind, end.resource.Name), formatDuration(end.edge.EndsAt))
 	}
 	return ""

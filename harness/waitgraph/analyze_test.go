@@ -42,11 +42,11 @@ func TestTransient(t *testing.T) {
 		sentence     string
 	}{
 		{"one TTL is enough", abba().expiring(31*time.Second, "w1"), Transient, 31000, 31000,
-			"Stuck for now: w1 holds lock A and waits for lock B; w2 holds lock B and waits for lock A; the first of " +
-				"this to end by itself does so at 31 s, when w1 loses lock A."},
+			"Stuck temporarily: w1 holds lock A and waits for lock B; w2 holds lock B and waits for lock A; the " +
+				"first part of this ends by itself at 31 s, when w1 loses lock A."},
 		{"one acquire timeout is enough", abba().givingUp(12345*time.Millisecond, "w2"), Transient, 12345, 12345,
-			"Stuck for now: w1 holds lock A and waits for lock B; w2 holds lock B and waits for lock A; the first of " +
-				"this to end by itself does so at 12.35 s, when w2 gives up waiting for lock A."},
+			"Stuck temporarily: w1 holds lock A and waits for lock B; w2 holds lock B and waits for lock A; the " +
+				"first part of this ends by itself at 12.35 s, when w2 gives up waiting for lock A."},
 		// w3 gives up first, which helps only w3.
 		{"the first end does not clear it",
 			abba().worker("w3", nil, of("A")).givingUp(12*time.Second, "w3").expiring(40*time.Second, "w2"),
@@ -110,30 +110,30 @@ func TestUnproved(t *testing.T) {
 	}{
 		{"an interval that a timeout can explain", abba().s, change(func(s *Snapshot) { s.At = 11 * time.Second }),
 			quiet,
-			Unproved, "a timeout of 1 s can explain that"},
+			Unproved, "which a timeout of 1 s can explain"},
 		// 1.5 s from completion to completion, but only 1 s from the completion of the first to the
 		// start of the second.
 		{"the second snapshot took long", abba().s, change(func(s *Snapshot) { s.Took = 500 * time.Millisecond }),
 			quiet,
-			Unproved, "a timeout of 1 s can explain that"},
+			Unproved, "which a timeout of 1 s can explain"},
 		{"the snapshots overlap", abba().s, change(func(s *Snapshot) { s.Took = 2 * time.Second }), quiet,
-			Unproved, "begun before the first was complete"},
+			Unproved, "began before the first was complete"},
 		{"a release", abba().s, later(abba().s), Activity{Releases: 1}, Starvation, ""},
 		{"a grant", abba().s, later(abba().s), Activity{Grants: 1}, Starvation, ""},
 		// It released and reacquired A between the snapshots.
 		{"a hold is a new one", abba().s,
 			change(func(s *Snapshot) { s.Processes[0].Holds[0].Since = 10500 * time.Millisecond }), quiet,
-			Unproved, "not by the same edges"},
+			Unproved, "not with the same holds and waits"},
 		{"a wait is a new one", abba().s,
 			change(func(s *Snapshot) { s.Processes[0].Waits[0].Since = 10500 * time.Millisecond }), quiet,
-			Unproved, "not by the same edges"},
+			Unproved, "not with the same holds and waits"},
 		{"a hold has another token", abba().s,
 			change(func(s *Snapshot) { s.Processes[0].Holds[0].Token = "another" }), quiet,
-			Unproved, "not by the same edges"},
+			Unproved, "not with the same holds and waits"},
 		{"one of them is new", draw(lock("A"), lock("B")).worker("w1", of("A"), of("B")).s, later(abba().s), quiet,
-			Unproved, "not by the same edges"},
+			Unproved, "not with the same holds and waits"},
 		{"one of them died in between", abba().s, change(func(s *Snapshot) { s.Processes[0].Role = Orphan }), quiet,
-			Unproved, "not by the same edges"},
+			Unproved, "not with the same holds and waits"},
 		{"a lock is held twice", abba().s, change(func(s *Snapshot) {
 			s.Processes = append(s.Processes,
 				Process{Name: "thief", Holds: []Edge{{Resource: 0, Units: 1, Since: began}}})
@@ -141,15 +141,15 @@ func TestUnproved(t *testing.T) {
 		{"a held lock is missing in Redis", abba().s, change(func(s *Snapshot) {
 			c := Verify(*s, ServerState{Locks: map[string]string{"B": "w2"}})
 			s.Check = &c
-		}), quiet, Unproved, `the second snapshot: w1 says that it holds lock "A", and Redis has no such key`},
+		}), quiet, Unproved, `the second snapshot: w1 claims lock "A", but Redis has no such key`},
 		{"a TTL has passed and the lock is still there", abba().s, change(func(s *Snapshot) {
 			s.Processes[0].Holds[0].EndsAt = 11 * time.Second
-		}), quiet, Unproved, "w1 was to lose lock A at 11 s, and did not"},
+		}), quiet, Unproved, "w1 should have lost lock A at 11 s but did not"},
 		{"an acquire timeout has passed and the wait continues", abba().s, change(func(s *Snapshot) {
 			s.Processes[0].Waits[0].EndsAt = 11 * time.Second
-		}), quiet, Unproved, "w1 was to give up waiting for lock B at 11 s, and did not"},
+		}), quiet, Unproved, "w1 should have given up waiting for lock B at 11 s but did not"},
 		{"no attempts at a free lock", draw(lock("L")).worker("w", nil, of("L")).s,
-			later(draw(lock("L")).worker("w", nil, of("L")).s), Activity{}, Unproved, "nobody tries"},
+			later(draw(lock("L")).worker("w", nil, of("L")).s), Activity{}, Unproved, "no worker tries"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -307,8 +307,8 @@ func TestStarvedOfASlot(t *testing.T) {
 		return k.worker("w1", of("server", "M"), nil).worker("w2", of("server"), of("M")).s
 	}
 	f := Analyze(shape(), later(shape()), Activity{Grants: 400, Releases: 400}, thresholds)
-	const want = "400 grants within 1.5 s, yet unlucky was passed by: it has waited 10.5 s for a client slot while " +
-		"others had 400 grants."
+	const want = "400 grants within 1.5 s, yet unlucky was starved: it has waited 10.5 s for a client slot while " +
+		"others got 400 grants."
 	if f.Kind != Starvation || f.Sentence != want {
 		t.Errorf("%s: %s", f.Kind, f.Sentence)
 	}
@@ -337,8 +337,8 @@ func TestStuckBesideGrants(t *testing.T) {
 	shape := func() *sketch { return abba().with(lock("C")).worker("w3", of("C"), nil) }
 	act := Activity{Grants: 50, Releases: 50}
 	f := Analyze(shape().s, later(shape().s), act, thresholds)
-	const want = "50 grants within 1.5 s, yet 2 workers are stuck for good: w1 holds lock A and waits for lock B; w2 " +
-		"holds lock B and waits for lock A."
+	const want = "50 grants within 1.5 s, yet 2 workers are permanently stuck: w1 holds lock A and waits for lock " +
+		"B; w2 holds lock B and waits for lock A."
 	if f.Kind != Starvation || f.Proved || f.Residue.Workers != 2 || f.Sentence != want {
 		t.Errorf("%s (proved: %v): %s", f.Kind, f.Proved, f.Sentence)
 	}
@@ -384,14 +384,15 @@ func TestDisappearedResource(t *testing.T) {
 func TestSlowness(t *testing.T) {
 	s := queue(5, 0)
 	f := Analyze(s, later(queue(5, 3)), Activity{Grants: 3, Releases: 2, Attempts: 50}, thresholds)
-	if want := "5 workers wait, and 3 grants and 2 releases within 1.5 s: it moves."; f.Kind != Slowness ||
+	if want := "5 workers wait, but there were 3 grants and 2 releases within 1.5 s: the swarm makes " +
+		"progress."; f.Kind != Slowness ||
 		f.Sentence != want {
 		t.Errorf("%s: %s", f.Kind, f.Sentence)
 	}
 	// The owner works for longer than any timeout: slow, not stuck.
 	f = Analyze(s, later(s), Activity{Attempts: 50}, thresholds)
-	if want := "5 workers wait, and nothing was granted for 1.5 s; what they wait for is with others that nothing " +
-		"keeps from going on: owner (lock L)."; f.Kind != Slowness || f.Sentence != want {
+	if want := "5 workers wait, and nothing was granted or released for 1.5 s; the resources that they wait for " +
+		"are held by processes that can proceed: owner (lock L)."; f.Kind != Slowness || f.Sentence != want {
 		t.Errorf("%s: %s", f.Kind, f.Sentence)
 	}
 }
@@ -402,8 +403,8 @@ func TestFutileReleases(t *testing.T) {
 	s := queue(5, 0)
 	vain := Activity{Grants: 90, Releases: 92, Attempts: 300, FutileReleases: 92}
 	f := Analyze(s, later(queue(5, 3)), vain, thresholds)
-	if want := "5 workers wait, and 90 grants within 1.5 s went for nothing: all was given back, and no request came " +
-		"to an end."; f.Kind != Livelock || f.Proved || f.Sentence != want {
+	if want := "5 workers wait, and 90 grants within 1.5 s were futile: everything granted was released again, and " +
+		"no request completed."; f.Kind != Livelock || f.Proved || f.Sentence != want {
 		t.Errorf("%s: %s", f.Kind, f.Sentence)
 	}
 	few := Activity{Grants: 5, Releases: 5, FutileReleases: 5} // one release each: they may be about to complete
@@ -422,8 +423,8 @@ func TestValidate(t *testing.T) {
 	for why, s := range map[string]Snapshot{
 		`lock "A" is listed twice`:    {Resources: []Resource{lock("A"), lock("A")}},
 		`process "w" is listed twice`: {Processes: []Process{{Name: "w"}, {Name: "w"}}},
-		`there is no resource 0`:      {Processes: []Process{{Holds: edge}}},
-		`an edge of 0 units`: {Resources: []Resource{lock("A")},
+		`no resource has the index 0`: {Processes: []Process{{Holds: edge}}},
+		`an edge has 0 units`: {Resources: []Resource{lock("A")},
 			Processes: []Process{{Waits: []Edge{{}}}}},
 		`negative offset`: {Resources: []Resource{lock("A")},
 			Processes: []Process{{Waits: []Edge{{Units: 1, EndsAt: -1}}}}},
@@ -431,10 +432,10 @@ func TestValidate(t *testing.T) {
 			Processes: []Process{{Waits: slices.Repeat(edge, 2)}}},
 		`lock "A" is held 2 times`: {Resources: []Resource{lock("A")},
 			Processes: []Process{{Holds: slices.Repeat(edge, 2)}}},
-		`slot "s" has -1 units`:                   {Resources: []Resource{{Kind: Slot, Name: "s", Units: -1}}},
-		`resource "s" is of no known kind: "mug"`: {Resources: []Resource{{Kind: "mug", Name: "s"}}},
-		`its role is role(9)`:                     {Processes: []Process{{Role: 9}}},
-		`the snapshot took -1ns`:                  {Took: -1},
+		`slot "s" has -1 units`:                      {Resources: []Resource{{Kind: Slot, Name: "s", Units: -1}}},
+		`resource "s" has the unknown kind "mug"`:    {Resources: []Resource{{Kind: "mug", Name: "s"}}},
+		`unknown role role(9)`:                       {Processes: []Process{{Role: 9}}},
+		`the snapshot has a negative duration: -1ns`: {Took: -1},
 	} {
 		if err := s.Validate(); err == nil || !strings.Contains(err.Error(), why) {
 			t.Errorf("%v, want %q", err, why)

@@ -14,8 +14,8 @@ func TestForeignClientPreventsProof(t *testing.T) {
 	if f.Kind != Unproved || f.Proved || len(f.Foreign) != 1 || f.Foreign[0] != "client cron" {
 		t.Fatalf("%s, proved %v, foreign %q", f.Kind, f.Proved, f.Foreign)
 	}
-	want := `"client cron" holds 1 of 31 client slots, for how long is not known: ` +
-		"if that client gives back what it holds, the standstill may end"
+	want := `"client cron" holds 1 of 31 client slots for an unknown time: ` +
+		"the standstill may end if that client releases its resources"
 	if got := strings.Join(f.Reasons, "; "); !strings.HasSuffix(got, want) {
 		t.Errorf("reasons %q", got)
 	}
@@ -57,17 +57,17 @@ func TestRefused(t *testing.T) {
 		{"releases are refused", draw(lock("L")).worker("owner", of("L"), nil).worker("w1", nil, of("L")).
 			refusing("MISCONF", "owner"),
 			Refused, "Refused: owner, whose commands Redis refuses (MISCONF), holds lock L; w1 waits for lock L; 50 " +
-				"attempts within 1.5 s brought no grant."},
+				"attempts within 1.5 s led to no grant."},
 		// The lock is free, but this is not livelock.
 		{"attempts are refused", draw(lock("L")).worker("w1", nil, of("L")).worker("w2", nil, of("L")).
 			refusing("OOM", "w1", "w2"),
 			Refused, "Refused: Redis refuses the commands of w1 (OOM); Redis refuses the commands of w2 (OOM); 50 " +
-				"attempts within 1.5 s brought no grant."},
+				"attempts within 1.5 s led to no grant."},
 		// Without a lock there is nothing else to wait for.
 		{"decisions without a lock are refused",
 			draw(slots(9)).worker("w1", of("server"), nil).refusing("NOPERM", "w1"),
 			Refused, "Refused: w1, whose commands Redis refuses (NOPERM), holds 1 of 9 client slots; 50 attempts " +
-				"within 1.5 s brought no grant."},
+				"within 1.5 s led to no grant."},
 		{"a cycle exists regardless of refusals", abba().refusing("OOM", "w1"),
 			Deadlock, "Deadlock: w1 holds lock A and waits for lock B; w2 holds lock B and waits for lock A."},
 		{"the lock expires under the refused holder",

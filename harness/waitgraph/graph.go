@@ -89,7 +89,7 @@ func (r Role) String() string {
 // MarshalText returns the name, or an error for a number that is not a role.
 func (r Role) MarshalText() ([]byte, error) {
 	if r >= roles {
-		return nil, fmt.Errorf("waitgraph: no role has the number %d", uint8(r))
+		return nil, fmt.Errorf("waitgraph: unknown role %d", uint8(r))
 	}
 	return []byte(roleNames[r]), nil
 }
@@ -102,7 +102,7 @@ func (r *Role) UnmarshalText(text []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("waitgraph: %q is no role", text)
+	return fmt.Errorf("waitgraph: unknown role %q", text)
 }
 
 // Edge joins a process to a resource: units that the process holds or waits for.
@@ -165,12 +165,12 @@ func (s Snapshot) begun() time.Duration { return s.At - s.Took }
 // maxclients disconnects no clients.
 func (s Snapshot) Validate() error {
 	if s.Took < 0 {
-		return fmt.Errorf("the snapshot took %v", s.Took)
+		return fmt.Errorf("the snapshot has a negative duration: %v", s.Took)
 	}
 	resources := make(map[ref]bool, len(s.Resources))
 	for _, r := range s.Resources {
 		if !slices.Contains(kinds[:], r.Kind) {
-			return fmt.Errorf("resource %q is of no known kind: %q", r.Name, r.Kind)
+			return fmt.Errorf("resource %q has the unknown kind %q", r.Name, r.Kind)
 		}
 		if r.Units < 0 {
 			return fmt.Errorf("%s %q has %d units", r.Kind, r.Name, r.Units)
@@ -202,18 +202,18 @@ func (s Snapshot) Validate() error {
 
 func (s Snapshot) validateEdges(p Process, held, waited []int, number int) error {
 	if p.Role >= roles {
-		return fmt.Errorf("its role is %v", p.Role)
+		return fmt.Errorf("unknown role %v", p.Role)
 	}
 	for _, edges := range [2][]Edge{p.Holds, p.Waits} {
 		for _, e := range edges {
 			if e.Resource < 0 || e.Resource >= len(s.Resources) {
-				return fmt.Errorf("there is no resource %d", e.Resource)
+				return fmt.Errorf("no resource has the index %d", e.Resource)
 			}
 			if e.Units < 1 {
-				return fmt.Errorf("an edge of %d units", e.Units)
+				return fmt.Errorf("an edge has %d units", e.Units)
 			}
 			if e.EndsAt < 0 || e.Since < 0 {
-				return errors.New("an edge with a negative offset: what is not known is 0")
+				return errors.New("an edge has a negative offset (0 means unknown)")
 			}
 		}
 	}
@@ -222,7 +222,7 @@ func (s Snapshot) validateEdges(p Process, held, waited []int, number int) error
 	}
 	for _, e := range p.Waits {
 		if waited[e.Resource] == number {
-			return fmt.Errorf("it waits twice for %q: one edge holds all its units", s.Resources[e.Resource].Name)
+			return fmt.Errorf("it waits twice for %q: use one edge for all units", s.Resources[e.Resource].Name)
 		}
 		waited[e.Resource] = number
 	}

@@ -27,21 +27,21 @@ func (an *analyzer) sentence() string {
 		return "No worker waits."
 	case Slowness:
 		if an.act.Grants+an.act.Releases == 0 {
-			return fmt.Sprintf("%s, and nothing was granted for %s; what they wait for is with others that nothing "+
-				"keeps from going on%s.",
+			return fmt.Sprintf("%s, and nothing was granted or released for %s; the resources that they wait for "+
+				"are held by processes that can proceed%s.",
 				waits, still, an.unblockedHolders())
 		}
-		return fmt.Sprintf("%s, and %s and %s within %s: it moves.", waits,
+		return fmt.Sprintf("%s, but there were %s and %s within %s: the swarm makes progress.", waits,
 			text.Plural(int(an.act.Grants), "grant"), text.Plural(int(an.act.Releases), "release"), still)
 	case Starvation:
 		return fmt.Sprintf("%s within %s, yet %s.", text.Plural(int(an.act.Grants), "grant"), still, an.starved(stuck))
 	case Livelock:
 		if an.act.FutileReleases > 0 {
-			return fmt.Sprintf("%s, and %s within %s went for nothing: all was given back, and no request came to an "+
-				"end.",
+			return fmt.Sprintf("%s, and %s within %s were futile: everything granted was released again, and no "+
+				"request completed.",
 				waits, text.Plural(int(an.act.Grants), "grant"), still)
 		}
-		return fmt.Sprintf("%s, and %s within %s brought no grant, though what some of them wait for is free.",
+		return fmt.Sprintf("%s, and %s within %s led to no grant, although some workers wait only for free resources.",
 			waits, text.Plural(int(an.act.Attempts), "attempt"), still)
 	case Transient:
 		what := describeResource(an.first.resource.Kind, an.first.resource.Name)
@@ -49,7 +49,7 @@ func (an *analyzer) sentence() string {
 		if an.first.wait {
 			how = quoteName(an.first.process) + " gives up waiting for " + what
 		}
-		return fmt.Sprintf("Stuck for now: %s; the first of this to end by itself does so at %s, when %s.", stuck,
+		return fmt.Sprintf("Stuck temporarily: %s; the first part of this ends by itself at %s, when %s.", stuck,
 			formatDuration(an.first.edge.EndsAt), how)
 	case Deadlock:
 		return "Deadlock: " + stuck + "."
@@ -58,28 +58,28 @@ func (an *analyzer) sentence() string {
 	case Exhausted:
 		return "Exhausted: " + stuck + "."
 	case Refused:
-		return fmt.Sprintf("Refused: %s; %s within %s brought no grant.", stuck,
+		return fmt.Sprintf("Refused: %s; %s within %s led to no grant.", stuck,
 			text.Plural(int(an.act.Attempts), "attempt"), still)
 	}
-	return fmt.Sprintf("%s, and nothing is proved: %s.", waits, strings.Join(f.Reasons, "; "))
+	return fmt.Sprintf("%s, but nothing is proved: %s.", waits, strings.Join(f.Reasons, "; "))
 }
 
 func (an *analyzer) starved(stuck string) string {
 	var parts []string
 	if stuck != "" {
-		parts = append(parts, fmt.Sprintf("%s are stuck for good: %s", text.Plural(an.result.Residue.Workers, "worker"),
+		parts = append(parts, fmt.Sprintf("%s are permanently stuck: %s", text.Plural(an.result.Residue.Workers, "worker"),
 			stuck))
 		if an.result.Residue.Workers == 1 {
-			parts[0] = "one worker is stuck for good: " + stuck
+			parts[0] = "1 worker is permanently stuck: " + stuck
 		}
 	}
 	if n := len(an.result.Starved); n > 0 {
 		longest := slices.MaxFunc(an.result.Starved, func(a, b Starved) int { return int(a.WaitedMS - b.WaitedMS) })
-		subject := fmt.Sprintf("%d workers were passed by, %s for longest", n, quoteName(longest.Process))
+		subject := fmt.Sprintf("%d workers were starved, %s the longest", n, quoteName(longest.Process))
 		if n == 1 {
-			subject = quoteName(longest.Process) + " was passed by"
+			subject = quoteName(longest.Process) + " was starved"
 		}
-		parts = append(parts, fmt.Sprintf("%s: it has waited %s for %s while others had %s",
+		parts = append(parts, fmt.Sprintf("%s: it has waited %s for %s while others got %s",
 			subject, formatDuration(time.Duration(longest.WaitedMS*float64(time.Millisecond))),
 			describeResource(longest.Kind, longest.Resource), text.Plural(int(longest.Grants), "grant")))
 	}
@@ -106,13 +106,13 @@ func (res *Residue) sentence() string {
 }
 
 // roleWords are the words for one member of a residue in sentences and drawings.
-var roleWords = map[Role]string{Worker: "worker", Orphan: "dead owner", Outsider: "outsider",
+var roleWords = map[Role]string{Worker: "worker", Orphan: "dead owner", Outsider: "other holder",
 	Foreigner: "foreign client"}
 
 func (g Group) clause(mentioned *[]int) string {
 	subject := text.Plural(g.Members, roleWords[g.Role])
 	if g.Members == 1 {
-		subject = map[Role]string{Orphan: "the dead "}[g.Role] + quoteName(g.Names[0])
+		subject = map[Role]string{Orphan: "dead owner "}[g.Role] + quoteName(g.Names[0])
 	}
 	holds := join(g.Holds, func(t Tally) string { return t.held(mentioned) })
 	waits := join(g.Waits, func(t Tally) string { return t.waited(g.Members, mentioned) })
@@ -121,9 +121,9 @@ func (g Group) clause(mentioned *[]int) string {
 	case g.Role == Outsider && g.Expires:
 		return fmt.Sprintf("%s %s %s to expire", subject, verb(g.Members, "leaves", "leave"), holds)
 	case g.Role == Outsider:
-		return fmt.Sprintf("%s never %s %s back", subject, verb(g.Members, "gives", "give"), holds)
+		return fmt.Sprintf("%s never %s %s", subject, verb(g.Members, "releases", "release"), holds)
 	case g.Role == Foreigner:
-		return fmt.Sprintf("%s %s %s, for how long is not known", subject, hold, holds)
+		return fmt.Sprintf("%s %s %s for an unknown time", subject, hold, holds)
 	case g.Refused != "":
 		return g.refusedClause(subject, holds, waits)
 	case g.Role == Orphan:
@@ -217,7 +217,7 @@ func (t Tally) share(noun string) string {
 	case t.Units == t.Total:
 		return fmt.Sprintf("all %d %ss", t.Total, noun)
 	case t.Units > t.Total: // the limit was lowered meanwhile
-		return fmt.Sprintf("all %s and %d more than there were at the start", text.Plural(t.Total, noun), t.Units-t.Total)
+		return fmt.Sprintf("all %s and %d above the limit", text.Plural(t.Total, noun), t.Units-t.Total)
 	}
 	return fmt.Sprintf("%d of %s", t.Units, text.Plural(t.Total, noun))
 }

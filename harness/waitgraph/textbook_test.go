@@ -92,8 +92,8 @@ var textbook = []struct {
 	{"dining philosophers", philosophers(5), nil, Deadlock,
 		"Deadlock: 5 workers hold 5 locks and wait for one of those 5 locks."},
 	{"lockjam's main scenario", slotLock(30), nil, Deadlock,
-		"Deadlock: 30 workers hold all 30 client slots and wait for one of 4 locks; 4 workers hold those 4 locks and " +
-			"wait for a client slot; 46 workers wait for a client slot and one of those 4 locks."},
+		"Deadlock: 30 workers hold all 30 client slots and wait for one of 4 locks; 4 workers hold those 4 locks " +
+			"and wait for a client slot; 46 workers wait for a client slot and one of those 4 locks."},
 	// One lock holder gets the slot, then one lock after the other is released. If no attempt at it
 	// succeeds, the graph is not the cause.
 	{"one spare slot breaks it", slotLock(31), none, Livelock, ""},
@@ -110,34 +110,35 @@ var textbook = []struct {
 	{"a cycle, and a holder outside it that may release", cycleWithHelp(Idler), none, Slowness, ""},
 	{"a cycle, and a holder outside it that never releases", cycleWithHelp(Outsider), of("w1", "w2"), Deadlock,
 		"Deadlock: w2 holds 1 of 2 client slots and waits for lock L; w1 holds lock L and waits for a client slot; " +
-			"helper never gives 1 of 2 client slots back."},
+			"helper never releases 1 of 2 client slots."},
 	{"a lock whose owner is dead", orphanedLock(), nil, Orphaned,
-		"Orphaned: 6 workers hold 6 of 30 client slots and wait for lock L; the dead crashed still holds lock L."},
+		"Orphaned: 6 workers hold 6 of 30 client slots and wait for lock L; dead owner crashed still holds lock L."},
 	// No cycle, and no lock to delete: all slots are leaked.
 	{"slots that never come back", leakedSlots(), nil, Exhausted,
-		"Exhausted: w1 holds lock L and waits for a client slot; w2 waits for a client slot and lock L; leak-1 never " +
-			"gives 2 of 3 client slots back; leak-2 never gives 1 of 3 client slots back."},
+		"Exhausted: w1 holds lock L and waits for a client slot; w2 waits for a client slot and lock L; leak-1 " +
+			"never releases 2 of 3 client slots; leak-2 never releases 1 of 3 client slots."},
 	// A goroutine died with a turn of its pool: no lock, and no cycle.
 	{"a turn lost with its owner", draw(pool("p", 1)).add(Orphan, "dead", of("p"), nil).worker("w", nil, of("p")),
 		nil, Orphaned,
-		"Orphaned: w waits for a turn of pool p; the dead dead still holds the only turn of pool p."},
+		"Orphaned: w waits for a turn of pool p; dead owner dead still holds the only turn of pool p."},
 	// An orphan owns one lock, without which the rest could proceed, although there is a cycle (w1
 	// - slot - w2 - L - w1).
 	{"a cycle caused by an orphan", draw(slots(2), lock("L"), lock("dead")).
 		add(Orphan, "crashed", of("dead"), nil).worker("w1", of("L"), of("server")).
 		worker("w2", of("server"), of("L")).worker("w3", of("server"), of("dead")), nil, Orphaned,
-		"Orphaned: w2 holds 1 of 2 client slots and waits for lock L; w3 holds 1 of 2 client slots and waits " +
-			"for lock dead; w1 holds lock L and waits for a client slot; the dead crashed still holds lock dead."},
+		"Orphaned: w2 holds 1 of 2 client slots and waits for lock L; w3 holds 1 of 2 client slots and waits for " +
+			"lock dead; w1 holds lock L and waits for a client slot; dead owner crashed still holds lock dead."},
 	// Deleting the orphaned lock helps only w3.
 	{"a deadlock beside an orphan", abba().with(lock("dead")).
 		add(Orphan, "crashed", of("dead"), nil).worker("w3", nil, of("dead")), nil, Deadlock,
 		"Deadlock: w1 holds lock A and waits for lock B; w2 holds lock B and waits for lock A; w3 waits for lock " +
-			"dead; the dead crashed still holds lock dead."},
+			"dead; dead owner crashed still holds lock dead."},
 	{"more units than exist", draw(slots(2)).worker("w", nil, of("server", "server", "server")), nil, Exhausted,
 		"Exhausted: w waits for 3 client slots."},
 	{"free, tried for, and never granted", draw(lock("L")).worker("w1", nil, of("L")).worker("w2", nil, of("L")),
 		none, Livelock,
-		"2 workers wait, and 100 attempts within 1.5 s brought no grant, though what some of them wait for is free."},
+		"2 workers wait, and 100 attempts within 1.5 s led to no grant, although some workers wait only for free " +
+			"resources."},
 	{"no waits", draw(lock("L")).worker("w1", of("L"), nil).worker("w2", nil, nil), none, Idle, "No worker waits."},
 }
 
@@ -190,8 +191,8 @@ func TestResidueLeavesOut(t *testing.T) {
 	f := still(draw(slots(9), pool("p", 1), lock("L")).
 		add(Outsider, "tool", of("server", "p"), nil).
 		worker("w1", of("L"), of("p")).worker("w2", nil, of("server", "L")))
-	const want = "Exhausted: w1 holds lock L and waits for a turn of pool p; w2 waits for lock L; tool never gives " +
-		"the only turn of pool p back."
+	const want = "Exhausted: w1 holds lock L and waits for a turn of pool p; w2 waits for lock L; tool never " +
+		"releases the only turn of pool p."
 	if f.Sentence != want {
 		t.Errorf("%s\nwant\n%s", f.Sentence, want)
 	}

@@ -50,16 +50,16 @@ type Contradiction struct {
 func (c Contradiction) String() string {
 	switch c.Mismatch {
 	case LockGone:
-		return fmt.Sprintf("%s says that it holds lock %q, and Redis has no such key", c.Process, c.Resource)
+		return fmt.Sprintf("%s claims lock %q, but Redis has no such key", c.Process, c.Resource)
 	case LockOfAnother:
-		return fmt.Sprintf("%s says that it holds lock %q with token %q, and Redis has token %q", c.Process,
+		return fmt.Sprintf("%s claims lock %q with token %q, but Redis has token %q", c.Process,
 			c.Resource, c.Claimed, c.Seen)
 	case LockUnclaimed:
-		return fmt.Sprintf("Redis has lock %q with token %q, which no worker claims", c.Resource, c.Seen)
+		return fmt.Sprintf("Redis has lock %q with token %q, which no process claims", c.Resource, c.Seen)
 	case LockOfWaiter:
-		return fmt.Sprintf("%s waits for lock %q, and Redis says that it owns it", c.Process, c.Resource)
+		return fmt.Sprintf("%s waits for lock %q, but Redis names it as the owner", c.Process, c.Resource)
 	case ConnectionsGone, ConnectionsUnclaimed:
-		return fmt.Sprintf("Redis lists %s connections named %q, and %s are claimed", c.Seen, c.Resource, c.Claimed)
+		return fmt.Sprintf("Redis lists %s connections named %q, but %s are claimed", c.Seen, c.Resource, c.Claimed)
 	}
 	return fmt.Sprintf("%s: %s %q, claimed %q, seen %q", c.Mismatch, c.Process, c.Resource, c.Claimed, c.Seen)
 }

@@ -24,22 +24,22 @@ func TestVerify(t *testing.T) {
 		{"clients not read", ServerState{Locks: map[string]string{"A": "w1"}}, 1, 3, nil},
 		{"nothing read", ServerState{}, 0, 4, nil},
 		{"the lock expired or was deleted", ServerState{Locks: map[string]string{}}, 0, 3,
-			[]string{`w1 says that it holds lock "A", and Redis has no such key`}},
+			[]string{`w1 claims lock "A", but Redis has no such key`}},
 		{"the lock has another token", ServerState{Locks: map[string]string{"A": "stranger"}}, 0, 3,
-			[]string{`w1 says that it holds lock "A" with token "w1", and Redis has token "stranger"`}},
+			[]string{`w1 claims lock "A" with token "w1", but Redis has token "stranger"`}},
 		{"an unclaimed lock", ServerState{Locks: map[string]string{"A": "w1", "B": "stranger"}}, 1, 3,
-			[]string{`Redis has lock "B" with token "stranger", and nobody says that it is theirs`}},
+			[]string{`Redis has lock "B" with token "stranger", which no process claims`}},
 		// w2 has the lock but does not know it, since the reply was lost.
 		{"a waiter owns what it waits for", ServerState{Locks: map[string]string{"A": "w2"}}, 0, 3,
-			[]string{`w1 says that it holds lock "A" with token "w1", and Redis has token "w2"`,
-				`w2 waits for lock "A", and Redis says that it owns it`}},
+			[]string{`w1 claims lock "A" with token "w1", but Redis has token "w2"`,
+				`w2 waits for lock "A", but Redis names it as the owner`}},
 		{"a connection was cut", ServerState{Locks: map[string]string{"A": "w1"},
 			Clients: map[string]int{"pool": 2}}, 3, 0,
-			[]string{`Redis lists 0 connections named "w2", and 1 are claimed`}},
+			[]string{`Redis lists 0 connections named "w2", but 1 are claimed`}},
 		{"an unclaimed connection",
 			ServerState{Locks: map[string]string{"A": "w1"}, Clients: map[string]int{"w2": 1, "pool": 3, "": 1}}, 4, 0,
-			[]string{`Redis lists 1 connections named "", and 0 are claimed`,
-				`Redis lists 3 connections named "pool", and 2 are claimed`}},
+			[]string{`Redis lists 1 connections named "", but 0 are claimed`,
+				`Redis lists 3 connections named "pool", but 2 are claimed`}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -83,7 +83,8 @@ func TestManyContradictions(t *testing.T) {
 	c := Verify(b, ServerState{Clients: map[string]int{}})
 	b.Check = &c
 	f := Analyze(s, b, Activity{}, thresholds)
-	if len(c.Contradictions) != 30 || len(f.Reasons) != 4 || f.Reasons[3] != "the second snapshot: 27 more like these" {
+	if len(c.Contradictions) != 30 || len(f.Reasons) != 4 ||
+		f.Reasons[3] != "the second snapshot: 27 more contradictions" {
 		t.Errorf("%d contradictions, reasons %q", len(c.Contradictions), f.Reasons)
 	}
 }

@@ -224,7 +224,7 @@ func TestHistoriesThatAreNotWhole(t *testing.T) {
 			return os.WriteFile(path, append(slices.Clone(whole[:len(whole)/2]), make([]byte, len(whole)/2)...), 0o644)
 		}, "ends in the middle", true},
 		{"something else", func() error { return os.WriteFile(path, []byte("<html>"), 0o644) }, "not a lockjam journal", false},
-		{"empty", func() error { return os.WriteFile(path, nil, 0o644) }, "nothing can be read", false},
+		{"empty", func() error { return os.WriteFile(path, nil, 0o644) }, "truncated before the end of its header", false},
 		{"missing", func() error { return os.Remove(path) }, "is missing", false},
 		{"a folder", func() error { return os.Mkdir(path, 0o755) }, "it is no plain file", false},
 	} {

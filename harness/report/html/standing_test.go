@@ -13,7 +13,7 @@ import (
 // What the wait-for graph found stands in both reports, also where it is no proof.
 func TestStandstillThatIsNotProvedIsTold(t *testing.T) {
 	r := sample.Run()
-	const sentence = "5 workers wait, and 6950 attempts within 1 s brought no grant, though what some of them wait for is free."
+	const sentence = "5 workers wait, and 6950 attempts within 1 s led to no grant, although some workers wait only for free resources."
 	for i := range r.Scenarios[0].Arms {
 		r.Scenarios[0].Arms[i].Deadlock = &result.Deadlock{Kind: "livelock", Sentence: sentence, Graph: "flowchart LR\n n0([\"5 workers\"])\n"}
 	}
