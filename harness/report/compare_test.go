@@ -98,7 +98,7 @@ func TestPlantedChangesAreFound(t *testing.T) {
 		"regression: verdict (1 worse), unsafe (1 worse), missing (1 worse)\n",
 		"differs go-redis: v9.23.0 -> v9.99.0\n",
 		"note    The second run was interrupted; it is compared as far as it came. killed\n",
-		"note    The inputs differ (cores): what follows may come from that.\n",
+		"note    The inputs differ (cores): differences may be due to that.\n",
 		"\nREGRESSIONS\n  slot-lock-deadlock  raise-maxclients-live  safety   safe -> unsafe: one counterexample is enough where there was none\n" +
 			"  slot-lock-deadlock  rollout                verdict  cured -> partial\n" +
 			"  lost-reply          verify                 arm      there -> missing: the second run does not have it\n",
