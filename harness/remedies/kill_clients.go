@@ -26,7 +26,7 @@ var killClients = Remedy{
 		{Name: "count", Default: "8", Check: wholeNumber(1, 100_000)},         // which: oldest-waiters
 		// On a server that lockjam did not start: what to do with the clients of other applications.
 		{Name: "foreign", Default: spareForeign, Check: oneOf(spareForeign, killForeign)},
-		// Who gets the slots that a kill frees is chance. An operator who sees nothing
+		// Which client gets the slots that a kill frees is chance. An operator who sees nothing
 		// move kills again.
 		timesParam, pauseParam,
 	},
@@ -66,7 +66,7 @@ func killOnce(ctx context.Context, in *Incident) error {
 
 // killEach kills by id, all in one round trip: with one for each, the first victims
 // would have their slots back before the last are cut. A server never uses an id
-// twice, so nobody who came after the list is hit.
+// twice, so no client that came after the list is hit.
 func killEach(ctx context.Context, in *Incident, chosen []server.Client, which string) error {
 	ids := make([]string, len(chosen))
 	answers := make([]*redis.IntCmd, len(chosen))
@@ -102,12 +102,12 @@ func killEach(ctx context.Context, in *Incident, chosen []server.Client, which s
 // of tracking, c and A about to be closed, U by Unix socket, r readonly, e and T
 // exempt from eviction and from touching.
 //
-// Whoever has another one is spared: S a replica and M the master, without which
+// A client with another one is spared: S a replica and M the master, without which
 // there is no failover; P a subscriber and O a MONITOR, which wait for no lock;
 // I an import; and whatever letter a later server invents.
 const normalFlags = "NbxdutRBcAUreT"
 
-// sorted is who is connected, by whether they may be killed.
+// sorted are the connected clients, by whether they may be killed.
 type sorted struct {
 	mayBeKilled           []server.Client
 	total                 int
@@ -152,7 +152,7 @@ func (s sorted) String() string {
 	return said
 }
 
-// choose returns who is to be killed, and who that is in words.
+// choose returns the clients to kill, and describes them.
 func (s sorted) choose(which string, idle time.Duration, count int) ([]server.Client, string) {
 	chosen := slices.Clone(s.mayBeKilled)
 	switch which {

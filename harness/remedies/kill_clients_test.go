@@ -68,7 +68,7 @@ func (b *bench) controlWorks() {
 	}
 }
 
-// Who waits for a lock is cut. Who listens, watches or repairs is not.
+// A waiter for a lock is cut. A subscriber, a MONITOR and lockjam's own connections are not.
 func TestKillAllClients(t *testing.T) {
 	b := newBench(t, nil)
 	victims := map[string]net.Conn{
@@ -131,7 +131,7 @@ func TestKillIdleClients(t *testing.T) {
 	b.logged("1 client, those that have been idle for 2 s or longer")
 }
 
-// On somebody else's server a client that does not say it is ours is not ours.
+// On a server that lockjam did not start a client that does not say it is ours is not ours.
 func TestKillClientsOfSomebodyElsesServer(t *testing.T) {
 	b := newBench(t, nil)
 	ours := map[string]net.Conn{"a worker": b.client("CLIENT SETNAME lockjam-lj-1-0-0")}

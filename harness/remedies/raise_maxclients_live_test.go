@@ -94,7 +94,7 @@ func TestRaiseMaxclientsLiveWithoutAConfigFile(t *testing.T) {
 	b.logged("CONFIG REWRITE: the raise is lost with the next restart: ERR The server is running without a config file")
 }
 
-// The redis.conf of somebody else's server cannot be put back when the run is over.
+// The redis.conf of a server that lockjam did not start cannot be put back when the run is over.
 func TestRaiseMaxclientsLiveLeavesSomebodyElsesFileAlone(t *testing.T) {
 	b := newBench(t, nil)
 	attached, err := server.Attach("redis://"+b.Server.Endpoint().Addr)(t.Context(), server.Spec{})

@@ -34,7 +34,7 @@ var releaseOrphanedLocks = Remedy{
 }
 
 // deleteIfHolds is the release of a lock by its owner. Between the proof and the
-// deletion the lock may have got another owner, who lives: GET and DEL from here
+// deletion the lock may have got another owner, which is alive: GET and DEL from here
 // would delete his. Redis before 8.4 and Valkey before 9.0 have no command for
 // it, so it is a script everywhere.
 var deleteIfHolds = redis.NewScript(`if redis.call("GET", KEYS[1]) == ARGV[1] then return redis.call("DEL", KEYS[1]) else return 0 end`)
@@ -65,7 +65,7 @@ func releaseEach(ctx context.Context, in *Incident, locks []string, tokens map[s
 }
 
 // answerOf says what the script's number means. It does not tell a lock that is
-// gone from one with another token: both are somebody's doing who lives.
+// gone from one with another token: both were done by a live client.
 func answerOf(n int) string {
 	if n == 0 {
 		return "0: it is gone or has another token by now, and was left alone"

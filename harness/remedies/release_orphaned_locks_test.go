@@ -23,7 +23,7 @@ func (b *bench) logged(words ...string) {
 	}
 }
 
-// Between the proof and the deletion a lock may get another owner, who lives, or go.
+// Between the proof and the deletion a lock may get another owner, which is alive, or go.
 func TestReleaseOrphanedLocksLeavesTheLivingAlone(t *testing.T) {
 	b := newBench(t, nil)
 	b.set("lock:dead", "lock:alive", "lock:taken over")

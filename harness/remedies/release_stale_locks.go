@@ -31,7 +31,7 @@ var releaseStaleLocks = Remedy{
 	Params: []Param{
 		{Name: "connection", Default: "new", Check: oneOf("new", "control")},
 		{Name: "try_for_ms", Default: "2000", Check: wholeNumber(0, 60_000)}, // connection: new
-		// Who sees nothing get better runs the command again.
+		// An operator who sees no improvement runs the command again.
 		timesParam, pauseParam,
 	},
 	Apply: func(ctx context.Context, in *Incident) error {
@@ -113,7 +113,7 @@ func dialPatiently(ctx context.Context, in *Incident, patience time.Duration) (n
 const refusalGrace = 50 * time.Millisecond
 
 // dialAndListen connects and listens before it speaks. A full server says so
-// unasked and hangs up; whoever writes first may get a reset in place of the words.
+// unasked and hangs up; a client that writes first may get a reset in place of the words.
 func dialAndListen(ctx context.Context, addr string) (net.Conn, error) {
 	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", addr)
 	if err != nil {

@@ -236,7 +236,7 @@ func TestRestarts(t *testing.T) {
 	}
 }
 
-// A server of somebody else's is not restarted, and that blocks the remedy.
+// A server that lockjam did not start is not restarted, and that blocks the remedy.
 func TestRestartOfSomebodyElsesServer(t *testing.T) {
 	b := newBench(t, nil)
 	attached, err := server.Attach("redis://"+b.Server.Endpoint().Addr)(t.Context(), server.Spec{})

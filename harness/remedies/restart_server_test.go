@@ -26,7 +26,7 @@ func (b *bench) restartAsTheHarness() {
 	}
 }
 
-// A restart that does not come back is what can happen to whoever follows the
+// A restart that does not come back is what can happen to an operator who follows the
 // runbook: a finding, with the server's own words for it.
 func TestRestartsThatDoNotComeBack(t *testing.T) {
 	for _, remedy := range []string{"restart-server", "raise-maxclients-restart"} {
@@ -86,7 +86,7 @@ func TestRestartThatComesBackWithoutControl(t *testing.T) {
 	}
 }
 
-// Who is interrupted has not learnt anything about the server.
+// A restart that is interrupted tells nothing about the server.
 func TestRestartThatIsInterrupted(t *testing.T) {
 	b := newBench(t, nil)
 	r, _ := Find("restart-server")

@@ -2,8 +2,8 @@ package remedies
 
 import "strings"
 
-// mostListed bounds what one step lists: an incident log of 3,000 keys is read by
-// nobody.
+// mostListed bounds what one step lists: an incident log of 3,000 keys is not
+// read.
 const mostListed = 20
 
 // oneLine is for errors that were joined, which have a line for each: a step has

@@ -160,7 +160,7 @@ func undialled(err error) fate {
 	case isTimeout(err):
 		return silent
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
-		// Somebody listened and hung up: over TLS a full server closes the
+		// The server accepted and hung up: over TLS a full server closes the
 		// connection before the handshake, without its words.
 		return cut
 	}

@@ -147,9 +147,9 @@ func (l *Listener) listen(ctx context.Context, d time.Duration, heard *tally) er
 	}
 }
 
-// end ends MONITOR with RESET. RESET also forgets who the connection is, so it
+// end ends MONITOR with RESET. RESET also forgets the connection's user and name, so it
 // is told again in the same write: the server reads and executes all of it in
-// one go, and nobody ever sees the connection without its name.
+// one go, and the connection is never seen without its name.
 func (l *Listener) end(heard *tally) error {
 	requests := []request{askReset}
 	text := encode(nil, "RESET")
@@ -169,7 +169,7 @@ func (l *Listener) end(heard *tally) error {
 	if err := l.send(text, requests...); err != nil {
 		return err
 	}
-	// Not for as long as the caller's context: who leaves now would leave the
+	// Not for as long as the caller's context: to leave now would leave the
 	// server telling, and the answers on the wire.
 	ctx := context.Background()
 	release := l.readUntil(ctx, time.Now().Add(monitorPatience))
@@ -177,7 +177,7 @@ func (l *Listener) end(heard *tally) error {
 	return l.settle(ctx, heard)
 }
 
-// send writes requests. After an error nobody knows how much of them the server
+// send writes requests. After an error it is not known how much of them the server
 // has seen.
 func (l *Listener) send(text []byte, requests ...request) error {
 	err := l.conn.SetWriteDeadline(time.Now().Add(monitorPatience))
@@ -278,7 +278,7 @@ func (l *Listener) refused(words string) error {
 	return err
 }
 
-// giveUp closes a connection of which nobody knows any more what comes next.
+// giveUp closes a connection whose next reply is not known any more.
 func (l *Listener) giveUp(err error) error {
 	l.over = errors.Join(err, l.Close())
 	return l.over

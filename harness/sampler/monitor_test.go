@@ -354,7 +354,7 @@ func TestListenAndPasswordIsChanged(t *testing.T) {
 	}
 }
 
-// A server that stalls holds nobody up, and the connection outlives it: what the
+// A server that stalls holds nothing up, and the connection outlives it: what the
 // server owes is read later. It must not go on telling meanwhile.
 func TestListenToPausedServer(t *testing.T) {
 	s := startRedis(t, nil)

@@ -38,7 +38,7 @@ type Config struct {
 }
 
 // Connections are what a Watcher reads over. They are opened before it is needed,
-// for a full server lets nobody in.
+// for a full server admits no client.
 type Connections struct {
 	Client   *redis.Client                           // one connection, without timeouts; see server.Control
 	Listener *Listener                               // nil: no MONITOR
@@ -116,7 +116,7 @@ func (w *Sampler) count(over Connections) {
 	}
 }
 
-// Lost delivers the error with which the server went away, unless it was us who
+// Lost delivers the error with which the server went away, unless it was lockjam that
 // closed the connection.
 func (w *Sampler) Lost() <-chan error { return w.lost }
 
@@ -265,7 +265,7 @@ func (w *Sampler) ask(ctx context.Context) reading {
 		w.mu.Unlock()
 		return reading{err: errAway}
 	}
-	// What nobody was waiting for any more when it came: a server that is slow to answer
+	// A reply that was not waited for any more when it came: a server that is slow to answer
 	// may do so once in seconds. It is as old as the time between two samples at most.
 	if w.late && w.config.Elapsed()-w.answered < Every {
 		defer w.mu.Unlock()
@@ -293,8 +293,8 @@ func (w *Sampler) ask(ctx context.Context) reading {
 	}
 }
 
-// take is the newest answer, which is nobody's but the caller's from then on, and those
-// who wait for it by then. It needs the watcher's mu.
+// take returns the latest reading and its waiters, and marks it consumed. The caller
+// holds the sampler's mu.
 func (w *Sampler) take() reading {
 	w.late = false
 	return w.answer

@@ -106,7 +106,7 @@ func TestFigures(t *testing.T) {
 }
 
 // What a restart sets back is counted, and once; what was refused between the
-// last answer before it and the restart itself, 80 here, nobody will ever know.
+// last answer before it and the restart itself, 80 here, cannot be known.
 func TestFiguresOverARestart(t *testing.T) {
 	v := incident()
 	for i := 25; i < 40; i++ {
@@ -134,7 +134,7 @@ func TestDeadlockFires(t *testing.T) {
 	}
 }
 
-// Of a MONITOR that failed nobody knows how long it was on: that stretch is
+// Of a MONITOR that failed it is not known how long it was on: that stretch is
 // neither with it nor without. Of less than 200 ms there is no rate.
 func TestCostOfMonitor(t *testing.T) {
 	v := incident()
@@ -353,7 +353,7 @@ func TestNoTimePassed(t *testing.T) {
 }
 
 // What a signal says of a moment must not depend on what came after it: in an
-// incident nobody knows that yet.
+// incident that is not known yet.
 func TestSignalsOnlyLookBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v := anyHistory(t)

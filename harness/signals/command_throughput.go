@@ -9,7 +9,7 @@ import (
 	"github.com/lockjam/lockjam/harness/history"
 )
 
-// Whoever watches total_commands_processed expects it to fall when work stops.
+// An operator who watches total_commands_processed expects it to fall when work stops.
 // Waiters that poll are commands too: in a deadlock they are all there is. Those
 // of the watching itself are not: they would go on when all others have stopped,
 // and grow and shrink with what there is to look at. Where commands are few, the window

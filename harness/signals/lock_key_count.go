@@ -130,7 +130,7 @@ func unfinished(h View) string {
 	return fmt.Sprintf("SCAN has not come through the whole keyspace yet: %d keys looked at", looked)
 }
 
-// usualKeys is the most that the baseline had, known if somebody saw all of them
+// usualKeys is the most that the baseline had, known if all of them were seen
 // at least once.
 func usualKeys(samples []history.Sample, baseline Span) (most float64, known bool) {
 	read := within(samples, sampled, baseline)

@@ -8,8 +8,8 @@ import (
 )
 
 // MONITOR shows what clients ask for and never what they are told, so that an
-// attempt was without success can only be inferred: somebody tries again and
-// again, and nobody releases that lock meanwhile. That takes a burst that is longer
+// attempt was without success can only be inferred: a client tries again and
+// again, and that lock is not released meanwhile. That takes a burst that is longer
 // than the work: a lock that is held for longer than MONITOR is listened to looks
 // stuck, and is not.
 var lockSetRetries = Signal{
@@ -99,7 +99,7 @@ func (a *pooled) add(ops []history.Op, in Span) {
 func (a pooled) perSecond() float64 { return round(float64(a.decisions)/a.took.Seconds(), 1) }
 
 // addCost adds what listening cost the workers: their decisions while MONITOR
-// was on and while it was not. The counts are there for who pools several runs,
+// was on and while it was not. The counts let several runs be pooled,
 // since one has a second of listening at most.
 func addCost(figures map[string]float64, h View, in Span) {
 	if len(h.Ops) == 0 {

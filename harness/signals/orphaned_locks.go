@@ -9,7 +9,7 @@ import (
 )
 
 // A lock is orphaned when the worker that took it is dead. The proof takes two
-// censuses in a row: each lists who is alive first and asks Redis for the
+// censuses in a row: each lists the live workers first and asks Redis for the
 // tokens afterwards, so a worker that came up in between holds a lock and is not
 // listed. In the next census it is.
 var orphanedLocks = Signal{
@@ -89,7 +89,7 @@ func Orphans(before, now *history.Census) map[string]string {
 }
 
 // ownerOf reads the worker out of a token of the swarm's, "12:7:0badcafe". Of a
-// token of another form nobody can say whose it is, or that he is dead.
+// token of another form it is not known whose it is, or that its owner is dead.
 func ownerOf(token string) (worker int32, ok bool) {
 	parts := strings.Split(token, ":")
 	if len(parts) != 3 {

@@ -7,7 +7,7 @@ import (
 	"github.com/lockjam/lockjam/harness/history"
 )
 
-// count is a census at some tenth of a second: who is alive, and who holds what.
+// count is a census at some tenth of a second: which workers are alive, and what they hold.
 func count(tenth int, locks map[string]string, alive ...int32) history.Census {
 	c := history.Census{At: time.Duration(tenth) * 100 * ms, Locks: locks}
 	for _, id := range alive {
@@ -30,7 +30,7 @@ func TestOrphanedLocks(t *testing.T) {
 			count(1, locks{"lock:a": "7:1:0000000f"}, 7, 8), count(2, locks{"lock:a": "7:1:0000000f"}, 8), count(3, locks{"lock:a": "7:1:0000000f"}, 8, 9),
 			count(4, locks{"lock:a": "7:1:0000000f"}, 8, 9), count(5, locks{"lock:a": "8:3:0000000f"}, 8, 9),
 		}, "300-500"},
-		// Worker 9 came up after the first census had listed who is alive.
+		// Worker 9 came up after the first census had listed the live workers.
 		{"its owner came up in between", []history.Census{count(1, locks{"lock:a": "9:1:0000000f"}, 8), count(2, locks{"lock:a": "9:1:0000000f"}, 8, 9)}, ""},
 		{"two that came up in between, one after the other", []history.Census{count(1, locks{"lock:a": "9:1:0000000f"}, 8), count(2, locks{"lock:a": "10:1:0000000f"}, 8, 9)}, ""},
 		{"the same owner, and another lock", []history.Census{count(1, locks{"lock:a": "9:1:0000000f"}, 8), count(2, locks{"lock:b": "9:1:0000000f"}, 8)}, ""},

@@ -14,12 +14,12 @@ import (
 // Where workers merely queue for a lock, long waits thin out exponentially: one
 // request in 100 is over the p99, one in 100 of those over twice the p99, and so
 // on. Over three times the p99 is one in a million, and a few hundred healthy
-// runs make that many: somebody would be woken for nothing. Over five times is
+// runs make that many: people would be woken for nothing. Over five times is
 // one in ten thousand million.
 //
 // Where requests take few milliseconds, five times as long is as long as a machine
 // stalls that has other guests: up to 0.11 s was lost at a time in a thousand arms. What
-// takes less than a quarter of a second is nothing to wake somebody for.
+// takes less than a quarter of a second is nothing to wake people for.
 var requestLatency = Signal{
 	Name:    "request-latency",
 	Claim:   "S2",

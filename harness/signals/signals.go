@@ -254,7 +254,7 @@ func noAnswer(h View, fields ...string) string {
 }
 
 // noWorkers says why nothing is known of the workers, "" where something is. A
-// server whose clients are somebody else's is sampled without them.
+// server whose clients are not lockjam's is sampled without them.
 func noWorkers(h View) string {
 	if slices.ContainsFunc(h.Samples, func(s history.Sample) bool { return s.Swarm.Workers > 0 }) {
 		return ""

@@ -60,7 +60,7 @@ func (a *arrivals) next(ctx context.Context, w *worker) (request, bool) {
 		}
 		return request{tenant: a.of(tenant), intended: w.elapsed()}, ok
 	}
-	// Of two that are ready select takes either: who is told to stop takes nothing up.
+	// Of two that are ready select takes either: a worker that is told to stop takes nothing up.
 	if ctx.Err() != nil {
 		return request{}, false
 	}

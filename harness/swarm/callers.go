@@ -13,9 +13,9 @@ type call struct {
 	answered atomic.Bool
 }
 
-// callers are those who wait for open arrivals to be answered. They give up at a
+// callers wait for open arrivals to be answered. They give up at a
 // deadline that the service does not know, and ask again: what they gave up on is
-// still in the queue, and is worked on for nobody. Enough of that, and the service
+// still in the queue, and is worked on in vain. Enough of that, and the service
 // does nothing else (metastable failure: Bronson et al., HotOS 2021).
 type callers struct {
 	mu     sync.Mutex

@@ -32,7 +32,7 @@ func open(t *testing.T, set ArrivalSettings, length time.Duration, answer func(r
 	}
 }
 
-// Who is not answered asks again, as often as it may; who is answered does not.
+// A caller without an answer asks again, as often as it may; one with an answer does not.
 func TestCallersAskAgain(t *testing.T) {
 	set := ArrivalSettings{RatePerS: 100, DeadlineMS: 50, Retries: 3}
 	for _, c := range []struct {
@@ -62,7 +62,7 @@ func TestCallersAskAgain(t *testing.T) {
 	}
 }
 
-// An answer is late when its caller has gone, whoever sends it.
+// An answer is late when its caller has gone, whichever worker sends it.
 func TestLateAnswers(t *testing.T) {
 	r := request{call: &call{deadline: time.Second}}
 	if r.late(time.Second) || !r.late(time.Second+1) || !r.call.answered.Load() {

@@ -7,7 +7,7 @@ import (
 )
 
 // checkOut takes the connection that a nested checkout keeps for the whole decision.
-// It tries as long as who waits for a lock does: whoever has nothing can give up.
+// It tries as long as a waiter for a lock does: a worker that has nothing can give up.
 func (w *worker) checkOut(ctx context.Context, op *history.Op) bool {
 	w.token = ""
 	for t := (trying{since: op.Begun}); ; {

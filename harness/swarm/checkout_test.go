@@ -7,7 +7,7 @@ import (
 	"github.com/lockjam/lockjam/harness/history"
 )
 
-// nested is workers who share a pool, and take two of its connections for a decision.
+// nested is workers that share a pool, and take two of its connections for a decision.
 func nested(workers, pool int) Settings {
 	set := Defaults()
 	set.WorkersPerInstance, set.Client.PoolSize, set.Client.PoolTimeoutMS = workers, pool, 20
@@ -46,7 +46,7 @@ func TestNestedCheckout(t *testing.T) {
 }
 
 // With as many connections as workers they all take one, and none gets its second;
-// who gives up gives the first one back.
+// a worker that gives up gives the first one back.
 func TestNestedCheckoutDeadlocks(t *testing.T) {
 	b := newBench(t, 32)
 	set := nested(2, 3)

@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// crowdRedials is how long somebody in a crowd waits who was turned away.
+// crowdRedials is how long a refused client of a crowd waits.
 const crowdRedials = 10 * time.Millisecond
 
 // Crowd brings so many connections that are not the service's, as a batch job does
-// or the deployment of another service: all come at once, who is turned away tries
+// or the deployment of another service: all come at once, a refused client tries
 // again, and all leave when the time is over or the swarm stops. It returns at once.
 func (s *Swarm) Crowd(connections int, stay time.Duration) {
 	s.mu.Lock()

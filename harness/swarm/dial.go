@@ -49,7 +49,7 @@ type dialer struct {
 	conns map[*watchedConn]struct{} // that are not closed
 }
 
-// over says that whoever dials was killed, or the swarm is stopped.
+// over reports whether the dialling instance was killed, or the swarm is stopped.
 func (d *dialer) over() bool { return d.life != nil && d.life.Err() != nil }
 
 // dial is a redis.Options.Dialer.

@@ -7,7 +7,7 @@ import (
 	"github.com/lockjam/lockjam/harness/server"
 )
 
-// Whoever gives up and hangs up frees its slot of the server; whoever only gives up
+// A worker that gives up and hangs up frees its slot of the server; one that only gives up
 // does not.
 func TestOnGiveUp(t *testing.T) {
 	for what, want := range map[GiveUp]int{GiveUpKeeps: 8, GiveUpCloses: 0} {
@@ -30,7 +30,7 @@ func TestOnGiveUp(t *testing.T) {
 	}
 }
 
-// Whoever cannot even get a connection gives up as well, and gets one when there is
+// A worker that cannot even get a connection gives up as well, and gets one when there is
 // one to be had.
 func TestGivingUpWithoutAConnection(t *testing.T) {
 	b := newBench(t, 4+server.ControlConnections)

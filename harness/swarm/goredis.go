@@ -72,7 +72,7 @@ func failoverOptions(t Target, o *redis.Options) *redis.FailoverOptions {
 }
 
 // clusterOptions are the same for a client of a cluster. All sizes are per shard.
-// Each client asks one shard, at random, who has which slots, and so takes a slot
+// Each client asks one shard, at random, for the map of slots, and so takes a slot
 // there as well.
 func clusterOptions(t Target, o *redis.Options) *redis.ClusterOptions {
 	return &redis.ClusterOptions{

@@ -19,8 +19,8 @@ type Leak struct {
 const leakSuffix = "-leak"
 
 // Leaks says of a name in CLIENT LIST whether it is a leaking client's. Its
-// connections are idle, nobody will use them again, and until their process ends
-// nobody closes them either.
+// connections are idle and will not be used again, and until their process ends
+// they are not closed either.
 func Leaks(client string) bool { return strings.HasSuffix(client, leakSuffix) }
 
 // owned matches what follows the swarm's own name in those of its clients.

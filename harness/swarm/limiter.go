@@ -139,7 +139,7 @@ func (w *worker) try(ctx context.Context, op *history.Op, tenant int32) (granted
 	return granted, class
 }
 
-// ours says whether the lock has this worker's token, though nobody told it so.
+// ours reports whether the lock has this worker's token, though the grant was not answered.
 func (w *worker) ours(ctx context.Context, tenant int32) (ours bool, class history.Class) {
 	class = w.link.do(func(s session) (err error) {
 		ours, err = s.holds(ctx, w.keys[tenant].lock, w.token)
@@ -156,11 +156,11 @@ type trying struct {
 
 // again waits for the next try. Where there is none it settles the outcome: the
 // acquire timeout would pass first (Fail); the worker or the run is cut off
-// (Unknown); or the worker is told to stop. It then gives up at once, since who
-// waits has nothing to finish. Between two tries that were answered no command is
+// (Unknown); or the worker is told to stop. It then gives up at once, since a
+// waiter has nothing to finish. Between two tries that were answered no command is
 // under way, so nothing can have taken effect, and the request has failed. If a
 // try was not answered, the lock may be taken or the decision made all the same,
-// and nobody is left to find out: Unknown.
+// and no one finds out: Unknown.
 func (w *worker) again(ctx context.Context, op *history.Op, t *trying, class history.Class) bool {
 	wait := w.redial()
 	if class == history.None {
@@ -273,7 +273,7 @@ func (w *worker) counter(op *history.Op) string {
 func (l LimiterSettings) keep() time.Duration { return max(2*l.WindowMS.Duration(), time.Second) }
 
 // release deletes the lock if it is still ours. That it is not is a conflict:
-// somebody else deleted it, or it expired, while we worked under it. Who deletes
+// another client deleted it, or it expired, while we worked under it. A worker that deletes
 // without looking learns of it only where there is nothing to delete. If a connection
 // broke meanwhile, it may as well be that an earlier try deleted it, of go-redis's or
 // of ours, and that its answer was lost.

@@ -39,8 +39,8 @@ type link struct {
 	// keptSince is when kept was first answered, in ns; 0 while it may have no
 	// turn of the pool. A redis.Conn takes its turn with its first command, which
 	// may have to wait for one, and gives it back when it is closed. So this is
-	// set once it certainly has the turn, and cleared before it may be gone: who
-	// reads it may miss a turn that is held, and never sees one that is not.
+	// set once it certainly has the turn, and cleared before it may be gone: a
+	// reader may miss a turn that is held, and never sees one that is not.
 	keptSince atomic.Int64
 
 	// refused is the error reply to the last command; nil if that was accepted, or failed
@@ -86,7 +86,7 @@ func (l *link) ask(over session, send func(session) error) history.Class {
 		l.tally.commands.Add(1)
 		l.tally.commandNanos.Add(int64(took))
 	}
-	// What breaks because the process is killed, nobody is there to log.
+	// What breaks because the process is killed is not logged.
 	if class != history.None && !l.client.dial.over() {
 		l.tally.errors[class].Add(1)
 		if class == history.Rejected {

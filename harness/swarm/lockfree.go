@@ -6,11 +6,11 @@ import (
 	"github.com/lockjam/lockjam/harness/history"
 )
 
-// Decisions without a lock. Nobody holds anything, so an operation has no grant, no
+// Decisions without a lock. No worker holds anything, so an operation has no grant, no
 // fencing token and no release. In the swarm's own counts each decision stands for
-// one grant and one release all the same: whoever asks if anything moves asks them.
+// one grant and one release all the same: progress is read from those.
 //
-// Whether a command took effect whose answer was lost, nobody can tell. Clients try
+// Whether a command took effect whose answer was lost is not known. Clients try
 // again then, as these do: a request may be counted twice, so that the limiter
 // admits less than its limit, and never more.
 
@@ -34,7 +34,7 @@ func (w *worker) transact(ctx context.Context, op *history.Op) progress {
 	}
 }
 
-// tried is what came of one transaction. All of it is zero if somebody else wrote
+// tried is what came of one transaction. All of it is zero if another worker wrote
 // the counter first: that is an answer and no error, as it is of a SET NX that was
 // not granted.
 type tried struct {

@@ -177,7 +177,7 @@ func TestCensusWithoutALock(t *testing.T) {
 	}
 }
 
-// The trigger of other arms finds somebody to crash here, too. Nothing stays behind.
+// The trigger of other arms finds a worker to crash here, too. Nothing stays behind.
 func TestCrashWithoutALock(t *testing.T) {
 	for _, decision := range lockfree {
 		b := newBench(t, 32)

@@ -31,7 +31,7 @@ func impatient(retries int) Settings {
 }
 
 // loseGrant lets the one worker have the lock, and the answer get lost. The lock may
-// be tried for in the moment between the two steps, and then nobody has it: once more.
+// be tried for in the moment between the two steps, and then it has no holder: once more.
 func (b *bench) loseGrant(p *faults.Proxy, s *Swarm) (token string) {
 	b.t.Helper()
 	const lock = "lock:t:0"
@@ -63,7 +63,7 @@ func (b *bench) givenUp(s *Swarm, dials int64) {
 	b.eventually("gives the answer up and dials", func() bool { return s.Snapshot().Dials > dials })
 }
 
-// Whose answer was lost waits for himself, whoever it is that tries again, and finds
+// A worker whose answer was lost waits for itself, whichever layer tries again, and finds
 // out where he asks whose the lock is.
 func TestLostReply(t *testing.T) {
 	for name, retries := range map[string]int{"the worker tries again": -1, "go-redis tries again": 2} {
@@ -95,7 +95,7 @@ func TestLostReply(t *testing.T) {
 	}
 }
 
-// Somebody else's lock is nobody's to take, asked or not.
+// Another worker's lock is not taken, asked or not.
 func TestVerifyTakesNobodysLock(t *testing.T) {
 	b := newBench(t, 32)
 	b.control.Admin.Set(t.Context(), "lock:t:0", "1:1:somebody", 0)
@@ -110,7 +110,7 @@ func TestVerifyTakesNobodysLock(t *testing.T) {
 }
 
 // A release whose answer was lost has been done, and finds nothing to do when it is
-// tried again: nobody took the lock away.
+// tried again: the lock was not taken away.
 func TestReleaseThatWasDoneIsNoConflict(t *testing.T) {
 	for name, retries := range map[string]int{"the worker tries again": -1, "go-redis tries again": 2} {
 		t.Run(name, func(t *testing.T) {

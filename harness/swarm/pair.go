@@ -7,7 +7,7 @@ import (
 )
 
 // takeBoth takes the locks of a tenant and its partner, in the order that the
-// settings have. Whoever is told to stop, or gives up, lets go of the first.
+// settings have. A worker that is told to stop, or gives up, lets go of the first.
 func (w *worker) takeBoth(ctx context.Context, op *history.Op, t *trying, partner int32) bool {
 	first, second := op.Tenant, partner
 	if w.settings.Lock.Pair == PairOrdered {

@@ -30,7 +30,7 @@ func pairs(order Pair) Settings {
 	return set
 }
 
-// In one order all come through, and nobody is at work while anybody else is at work
+// In one order all come through, and no worker is at work while another is at work
 // under either of the two locks.
 func TestPairInOneOrder(t *testing.T) {
 	b := newBench(t, 32)
@@ -82,7 +82,7 @@ func TestPairInOppositeOrders(t *testing.T) {
 	}
 }
 
-// Who lets go of its first lock, to begin again or to give up, leaves nothing behind.
+// A worker that lets go of its first lock, to begin again or to give up, leaves nothing behind.
 func TestPairLetsGo(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*Settings)
@@ -134,7 +134,7 @@ func TestPairThatIsToldToStop(t *testing.T) {
 }
 
 // A release that was not answered may have released. Its second try finding nothing
-// is no sign that the lock was somebody else's.
+// is no sign that the lock was another worker's.
 func TestReleaseWithoutAnAnswer(t *testing.T) {
 	b := newBench(t, 4+server.ControlConnections)
 	l := b.oneLink(func(s *Settings) { s.Client.ReadTimeoutMS = 100 })

@@ -10,7 +10,7 @@ import (
 	"github.com/lockjam/lockjam/harness/server"
 )
 
-// Without jitter those who failed together try again together; with it they spread.
+// Without jitter workers that failed together try again together; with it they spread.
 func TestRedialJitter(t *testing.T) {
 	wait := func(jitter Millis, id uint64) time.Duration {
 		w := &worker{settings: Settings{RedialMS: 20, RedialJitterMS: jitter}, rng: rand.New(rand.NewPCG(1, id))}
@@ -37,7 +37,7 @@ func TestRedialJitter(t *testing.T) {
 }
 
 // A handshake keeps the server from everybody else, is made once for a connection, and
-// who cannot wait for it has nothing of it.
+// a worker that cannot wait for it has nothing of it.
 func TestHandshake(t *testing.T) {
 	b := newBenchWith(t, server.Config{"maxclients": "32", "enable-debug-command": "yes"})
 	set := Defaults()

@@ -8,7 +8,7 @@ import (
 	"github.com/lockjam/lockjam/harness/history"
 )
 
-// Whoever has lost its lock leaves the next one's alone, or deletes it.
+// A worker that has lost its lock leaves the next one's alone, or deletes it.
 func TestRelease(t *testing.T) {
 	for how, want := range map[Release]struct {
 		class history.Class
@@ -65,7 +65,7 @@ func TestStallHolders(t *testing.T) {
 	checkGrants(t, b.ops)
 }
 
-// With nobody at work there is nobody to stall, now or later.
+// With no worker at work there is none to stall, now or later.
 func TestStallHoldersIsBounded(t *testing.T) {
 	b := newBench(t, 32)
 	set := Defaults()

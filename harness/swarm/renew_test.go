@@ -77,7 +77,7 @@ func TestRenewalThatFails(t *testing.T) {
 	}
 }
 
-// Who has lost its lock leaves the next one's lease as it is, and asks no more.
+// A worker that has lost its lock leaves the next one's lease as it is, and asks no more.
 func TestRenewalOfAnothersLock(t *testing.T) {
 	b := newBench(t, 32)
 	set := Defaults()
@@ -102,7 +102,7 @@ func TestRenewalOfAnothersLock(t *testing.T) {
 	}
 }
 
-// Who holds no lock has none to renew, and whoever is stopped in its work stops at once.
+// A worker without a lock has none to renew, and one that is stopped in its work stops at once.
 func TestRenewalOfNothing(t *testing.T) {
 	b := newBench(t, 32)
 	set := Defaults()

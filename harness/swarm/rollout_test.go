@@ -139,7 +139,7 @@ func checkPlaces(t *testing.T, s *Swarm, ops []history.Op) {
 	}
 }
 
-// A holder that cannot finish is killed, and its lock stays. Those who wait have
+// A holder that cannot finish is killed, and its lock stays. Waiters have
 // nothing to finish, and fail at once.
 func TestRolloutKillsWhoCannotFinish(t *testing.T) {
 	b := newBench(t, 32)
@@ -181,7 +181,7 @@ func TestRolloutKillsWhoCannotFinish(t *testing.T) {
 	s.Stop()
 }
 
-// Who holds a lock and can finish within the grace does so.
+// A holder that can finish within the grace does so.
 func TestRolloutLetsHoldersFinish(t *testing.T) {
 	b := newBench(t, 32)
 	set := Defaults()
@@ -204,7 +204,7 @@ func TestRolloutLetsHoldersFinish(t *testing.T) {
 	}
 }
 
-// Whoever starts after a rollout has its settings: by a surge, in place of the
+// A worker that starts after a rollout has its settings: by a surge, in place of the
 // crashed, and by the next rollout.
 func TestAfterARollout(t *testing.T) {
 	b := newBench(t, 64)
@@ -243,7 +243,7 @@ func TestAfterARollout(t *testing.T) {
 	checkPlaces(t, s, b.ops)
 }
 
-// Who crashed and is about to be replaced in an instance that is told to stop is
+// A worker that crashed and is about to be replaced in an instance that is told to stop is
 // not waited for.
 func TestRolloutDoesNotWaitForReplacements(t *testing.T) {
 	b := newBench(t, 32)
@@ -345,7 +345,7 @@ func TestRolloutCutShort(t *testing.T) {
 	}
 }
 
-// A server that answers nobody holds a rollout up for no longer than the grace,
+// A server that answers no client holds a rollout up for no longer than the grace,
 // and what the killed were at is not called a failure.
 func TestRolloutAtAFrozenServer(t *testing.T) {
 	b := newBench(t, 32)
@@ -424,7 +424,7 @@ func TestToldToStopWhileWaiting(t *testing.T) {
 	}
 }
 
-// Whoever is told to stop takes nothing up, though requests lie there.
+// A worker that is told to stop takes nothing up, though requests lie there.
 func TestToldToStopTakesNothingUp(t *testing.T) {
 	set := Defaults()
 	set.Arrivals = ArrivalSettings{Kind: Open, RatePerS: 1, Queue: 100}

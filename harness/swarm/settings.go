@@ -35,7 +35,7 @@ type Settings struct {
 	// milliseconds, before it tries again.
 	RedialMS Millis `yaml:"redial_ms" json:"redial_ms"`
 	// RedialJitterMS lengthens each of these waits by a random time up to so much, in
-	// milliseconds, so that those who failed together do not try again together.
+	// milliseconds, so that workers that failed together do not try again together.
 	RedialJitterMS Millis `yaml:"redial_jitter_ms" json:"redial_jitter_ms,omitempty"`
 
 	Lock     LockSettings    `yaml:"lock" json:"lock"`
@@ -70,7 +70,7 @@ const (
 	// takes one out of the pool for every command after that. Where others keep
 	// theirs while they wait for a lock (WaiterKeeps), and share a pool that has
 	// not one for each, they can hold every turn of the pool that the holder
-	// needs to release: the pool deadlocks by itself. With WaiterReturns nobody
+	// needs to release: the pool deadlocks by itself. With WaiterReturns no worker
 	// has a connection to keep, and this is the same in effect as HolderKeeps.
 	HolderReturns Holder = "returns-connection"
 	// HolderRedials closes its client while it works and opens a new one to
@@ -119,7 +119,7 @@ type LockSettings struct {
 	// WaitReplicasMS is how long they are waited for, in milliseconds.
 	WaitReplicasMS Millis `yaml:"wait_replicas_ms" json:"wait_replicas_ms,omitempty"`
 
-	// Verify asks who has a lock that was not granted: if it is the worker's own token,
+	// Verify reads the owner of a lock that was not granted: if it is the worker's own token,
 	// an earlier try was granted, and the answer lost. It is a GET more for every try
 	// that fails. (SET with NX and GET tells it in one, from Redis 7.0 on.)
 	Verify bool `yaml:"verify" json:"verify"`
@@ -166,7 +166,7 @@ const (
 	// in one step.
 	ReleaseToken Release = "token"
 	// ReleaseBlind deletes the lock, whosever it is by then. A holder whose lease has run
-	// out deletes the lock of whoever holds it now.
+	// out deletes the lock of its present holder.
 	ReleaseBlind Release = "blind"
 )
 
@@ -176,7 +176,7 @@ type GiveUp string
 
 const (
 	// GiveUpKeeps leaves the connection in its client's pool, which keeps it open:
-	// who gave up waiting for a lock has not given up its slot of the server.
+	// a worker that gave up waiting for a lock has not given up its slot of the server.
 	GiveUpKeeps GiveUp = "keeps-connection"
 	// GiveUpCloses closes the client and opens a new one for the next request. It
 	// needs one client per worker.
@@ -209,7 +209,7 @@ const (
 	// DecisionLocked reads, works and writes under the tenant's lock.
 	DecisionLocked Decision = "locked"
 	// DecisionTransaction watches the counter, reads it, works, and writes it in
-	// MULTI and EXEC, and begins again if somebody else wrote it in between. The
+	// MULTI and EXEC, and begins again if another worker wrote it in between. The
 	// connection that watches stays until EXEC: Waiter and Holder have no say.
 	DecisionTransaction Decision = "transaction"
 	// DecisionScript works, and then lets a script on the server read, compare and

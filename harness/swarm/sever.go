@@ -23,7 +23,7 @@ func (d *dialer) drop(c *watchedConn) {
 }
 
 // sever closes the client's connections under it, as a network does that has
-// forgotten them. Who uses one next finds out, and dials.
+// forgotten them. The next user of one finds out, and dials.
 func (d *dialer) sever() {
 	d.mu.Lock()
 	var open []*watchedConn
@@ -54,9 +54,9 @@ func (s *Swarm) AwaitRefusals(ctx context.Context, n int) bool {
 
 // SeverHolders cuts the connections of one holder of every lock as it begins its
 // work: the worker lives, keeps its lock, and has to dial again to release it. It
-// returns how many were cut once all have been, or once nobody else has come within
-// the given time of the last: where all wait for those who lost their connections,
-// there may be locks that nobody takes any more. After that nobody is cut. When the
+// returns how many were cut once all have been, or once no other has come within
+// the given time of the last: where all wait for the workers that lost their connections,
+// there may be locks that are not taken any more. After that no worker is cut. When the
 // context ends it returns at once.
 func (s *Swarm) SeverHolders(ctx context.Context, within time.Duration) (cut int) {
 	s.severs.set(1)

@@ -10,7 +10,7 @@ import (
 	"github.com/lockjam/lockjam/harness/server"
 )
 
-// Who is cut lives on: it keeps its lock, finishes its work, dials again, and
+// A worker that is cut lives on: it keeps its lock, finishes its work, dials again, and
 // releases. Nothing that was asked for is lost.
 func TestSeverHolders(t *testing.T) {
 	b := newBench(t, 32)
@@ -61,7 +61,7 @@ func TestSeverHoldersOfAFullServer(t *testing.T) {
 	}
 }
 
-// Locks that nobody takes are not waited for, and nobody is cut later on.
+// Locks that are not taken are not waited for, and no worker is cut later on.
 func TestSeverHoldersGivesUpOnIdleLocks(t *testing.T) {
 	b := newBench(t, 32)
 	set := Defaults()

@@ -29,7 +29,7 @@ func (s *Swarm) SlowWork(hold time.Duration) { s.slow.work.Store(int64(hold)) }
 
 // StallHolders makes one piece of work under each of the first so many locks take so
 // long, and those after it as long as ever. It returns once all have begun, or with the
-// context's error; then nobody is stalled any more who has not been.
+// context's error; then no other worker is stalled any more.
 func (s *Swarm) StallHolders(ctx context.Context, locks int, hold time.Duration) error {
 	s.slow.stalled.Store(int64(hold))
 	defer s.slow.once.set(0)

@@ -7,7 +7,7 @@ import (
 	"github.com/lockjam/lockjam/harness/history"
 )
 
-// Work becomes slow for everybody, for those as well who come later.
+// Work becomes slow for every worker, also for those that come later.
 func TestSlowWork(t *testing.T) {
 	b := newBench(t, 32)
 	set := Defaults()

@@ -134,7 +134,7 @@ func (s *Swarm) name(format string, args ...any) string {
 }
 
 // Staff has every instance run so many workers, over the clients that it has, as
-// when somebody raises the number of threads. It takes none away.
+// when the number of threads is raised. It takes none away.
 func (s *Swarm) Staff(workers int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

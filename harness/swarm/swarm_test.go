@@ -27,7 +27,7 @@ func TestStrategies(t *testing.T) {
 			s.Waiter = WaiterKeeps
 			s.Client.PoolSize = 8
 		},
-		// Seven who wait keep a turn each: the eighth is what the holder goes on with.
+		// Seven waiters keep a turn each: the eighth is what the holder goes on with.
 		"shared pool, kept and returned by the holder": func(s *Settings) {
 			s.WorkersPerInstance = 8
 			s.Waiter, s.Holder = WaiterKeeps, HolderReturns
@@ -148,8 +148,8 @@ func TestCrashHolders(t *testing.T) {
 	}
 }
 
-// What workers say of themselves must agree with Redis once nothing moves: who
-// holds which lock with which token, and who has a connection.
+// What workers say of themselves must agree with Redis once nothing moves: which
+// worker holds which lock with which token, and which have a connection.
 func TestCensus(t *testing.T) {
 	b := newBench(t, 32)
 	set := Defaults()
@@ -180,7 +180,7 @@ func TestCensus(t *testing.T) {
 	}
 }
 
-// sharedPool is eight workers and one client with a pool of four, who keep their
+// sharedPool is eight workers and one client with a pool of four, that keep their
 // connections while they wait and give them back to work.
 func sharedPool() Settings {
 	set := Defaults()
@@ -198,7 +198,7 @@ func kept(census []history.WorkerState) (n int) {
 	return n
 }
 
-// Who waits for a turn of the pool is not said to have one, and who has one is.
+// A worker that waits for a turn of the pool is not said to have one, and one with a turn is.
 func TestCensusOfASharedPool(t *testing.T) {
 	b := newBench(t, 32)
 	b.control.Admin.Set(t.Context(), "lock:t:0", "somebody", 0)
@@ -223,7 +223,7 @@ func TestCensusOfASharedPool(t *testing.T) {
 }
 
 // The pool deadlocks by itself, with a server that is all but idle: the holder
-// wants a turn, and who has them waits for the holder.
+// wants a turn, and the workers that have them wait for the holder.
 func TestPoolDeadlocksByItself(t *testing.T) {
 	b := newBench(t, 1000)
 	s := b.start(sharedPool())
@@ -244,7 +244,7 @@ func TestPoolDeadlocksByItself(t *testing.T) {
 	}
 }
 
-// Whoever gives up waiting gives the connection back as well, also where a
+// A worker that gives up waiting gives the connection back as well, also where a
 // holder would have gone on with it.
 func TestGivingUpReturnsTheConnection(t *testing.T) {
 	b := newBench(t, 32)
@@ -260,8 +260,8 @@ func TestGivingUpReturnsTheConnection(t *testing.T) {
 	}
 }
 
-// The age of a request counts from when it was meant to start, and nobody's
-// counts who has none in hand.
+// The age of a request counts from when it was meant to start, and
+// a worker without one has none.
 func TestOldestRequest(t *testing.T) {
 	b := newBench(t, 32)
 	set := Defaults()
@@ -291,7 +291,7 @@ func TestOldestRequest(t *testing.T) {
 	b.eventually("a request older than it takes to serve one", func() bool { return open.Snapshot().Oldest > 300*time.Millisecond })
 }
 
-// A holder whose lock went to somebody else must leave it alone.
+// A holder whose lock went to another worker must leave it alone.
 func TestReleaseLeavesTheLocksOfOthers(t *testing.T) {
 	b := newBench(t, 32)
 	set := Defaults()
@@ -325,7 +325,7 @@ func TestPanicInAWorker(t *testing.T) {
 	s.Stop()
 }
 
-// What is in flight at the end is recorded, and a server that answers nobody
+// What is in flight at the end is recorded, and a server that answers no client
 // does not keep the swarm from stopping.
 func TestStopAtAFrozenServer(t *testing.T) {
 	b := newBench(t, 32)

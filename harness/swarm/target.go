@@ -14,7 +14,7 @@ type Target struct {
 	DB                       int
 	TLS                      *tls.Config
 
-	// Sentinels are asked who the primary of that name is; none: Addr is dialled.
+	// Sentinels are asked for the primary of that name; none: Addr is dialled.
 	Sentinels []string
 	Primary   string
 
@@ -25,7 +25,7 @@ type Target struct {
 }
 
 // beside says whether an address is not the watched server's. After a failover that
-// is at another address: of those that share the work nobody but the Sentinels
+// is at another address: of those that share the work none but the Sentinels
 // stands beside it.
 func (t Target) beside(addr string) bool {
 	if len(t.Shards) > 0 {

@@ -137,7 +137,7 @@ func TestSwarmOnACluster(t *testing.T) {
 	}
 }
 
-// A lock that no replica has acknowledged is given back, and is nobody's.
+// A lock that no replica has acknowledged is given back, and has no holder.
 func TestWaitReplicas(t *testing.T) {
 	b := several(t, server.Sentinel)
 	set := Defaults()

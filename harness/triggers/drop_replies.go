@@ -10,8 +10,8 @@ import (
 )
 
 // dropReplies is a link that flaps: what clients ask for is done, and now and then
-// nobody is told. Who holds a lock at the beginning of a drop gets no answer to any
-// command before its end, keeps the lock, and comes to no harm; whoever tries for a
+// no one is told. A worker that holds a lock at the beginning of a drop gets no answer to any
+// command before its end, keeps the lock, and comes to no harm; a worker that tries for a
 // free lock meanwhile is granted it and does not know. So it takes several drops, or
 // locks that are free most of the time, to reach all of them.
 var dropReplies = Trigger{

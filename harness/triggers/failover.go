@@ -11,7 +11,7 @@ import (
 // failover kills the primary of a pair while its replica lags behind. The replica
 // lags by lag_ms and lags no longer once the primary is dead; the dead one comes
 // back as a replica. All of that is over when Fire returns. What stays is that the
-// service has scaled out: somebody else asks for every lock then.
+// service has scaled out: other workers ask for every lock then.
 var failover = Trigger{
 	Name:       "failover",
 	Summary:    "Kills the primary of a pair whose replica lags behind by lag_ms. Sentinel promotes the replica, and what it lagged behind by is lost. Then the service scales out.",

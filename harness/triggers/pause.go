@@ -8,7 +8,7 @@ import (
 	"github.com/lockjam/lockjam/harness/swarm"
 )
 
-// pause makes the server answer nobody for a while. The server ends it by itself,
+// pause makes the server answer no client for a while. The server ends it by itself,
 // whatever becomes of lockjam: nothing else could, for CLIENT UNPAUSE is held back as
 // well (measured with Redis 7.0.15; it goes through only where writes alone are
 // paused). INFO is held back too: samples come without the server's part until it is

@@ -154,7 +154,7 @@ func TestSlowScriptIsEnded(t *testing.T) {
 	}
 }
 
-// Nobody else's server is kept from its work.
+// No server but the run's own is kept from its work.
 func TestServersOfOthersAreSpared(t *testing.T) {
 	b := newBench(t)
 	b.Reconfigurable = server.ErrNotOurs
