@@ -45,7 +45,8 @@ var house = []string{
 }
 
 // leaves import nothing of ours but the helpers for words.
-var leaves = []string{"scenarios", "harness/text", "harness/history", "harness/result", "harness/waitgraph", "harness/faults"}
+var leaves = []string{"scenarios", "harness/text", "harness/history", "harness/result", "harness/waitgraph",
+	"harness/faults"}
 
 // never lists imports that the order allows and the design does not: what renders or
 // describes results must not depend on what produces them, and the judge touches nothing.
@@ -75,7 +76,8 @@ func TestImportsGoOneWay(t *testing.T) {
 		}
 		place := floor(pkg)
 		if place < 0 {
-			t.Errorf("package %s has no place in the house: add it to the list in this test, where its imports allow", pkg)
+			t.Errorf("package %s has no place in the house: add it to the list in this test, where its imports allow",
+				pkg)
 			continue
 		}
 		for _, imported := range imports {

@@ -19,7 +19,8 @@ func TestActionSteps(t *testing.T) {
 	h.short("chaos/planted.yaml", "expect: {verdict: no-effect}", "expect: {verdict: no-effect, unsafe: true}")
 	line := lineOf(t, filepath.Join(h.dir, "chaos/planted.yaml"), "unsafe: true")
 	a := newAction(t, h)
-	code, out := a.step("run", "SCENARIOS=chaos/planted.yaml", "ARGS=--arm\ncontrol --quiet", "SERVER=process", "IMAGE=", "OUT=lockjam-results")
+	code, out := a.step("run", "SCENARIOS=chaos/planted.yaml", "ARGS=--arm\ncontrol --quiet", "SERVER=process",
+		"IMAGE=", "OUT=lockjam-results")
 	if code != 0 {
 		t.Fatalf("run exits with %d: the last step is to do that\n%s", code, out)
 	}
@@ -48,7 +49,8 @@ func TestActionSteps(t *testing.T) {
 func TestActionExpandsNothing(t *testing.T) {
 	h := newHouse(t)
 	a := newAction(t, h)
-	_, out := a.step("run", "SCENARIOS=$(touch${IFS}owned) `touch owned`;touch owned", "ARGS=*", "SERVER=process", "IMAGE=", "OUT=out")
+	_, out := a.step("run", "SCENARIOS=$(touch${IFS}owned) `touch owned`;touch owned", "ARGS=*", "SERVER=process",
+		"IMAGE=", "OUT=out")
 	if _, err := os.Stat(filepath.Join(h.dir, "owned")); err == nil {
 		t.Error("an input was run")
 	}
@@ -93,7 +95,8 @@ func (a *action) step(name string, env ...string) (code int, out string) {
 	}
 	cmd := exec.CommandContext(a.t.Context(), "sh", script, name)
 	cmd.Dir = a.h.dir
-	cmd.Env = append(os.Environ(), "TMPDIR="+a.h.tmp, "RUNNER_TEMP="+a.temp, "GITHUB_WORKSPACE="+a.h.dir, "GITHUB_STEP_SUMMARY="+a.file("summary"), "GITHUB_OUTPUT="+a.file("output"))
+	cmd.Env = append(os.Environ(), "TMPDIR="+a.h.tmp, "RUNNER_TEMP="+a.temp, "GITHUB_WORKSPACE="+a.h.dir,
+		"GITHUB_STEP_SUMMARY="+a.file("summary"), "GITHUB_OUTPUT="+a.file("output"))
 	cmd.Env = append(cmd.Env, env...)
 	text, err := cmd.Output()
 	if err != nil && cmd.ProcessState == nil {

@@ -31,7 +31,8 @@ func (h *house) fails(wantCode int, words string, args ...string) {
 
 func (h *house) says(stderr, words string) {
 	h.t.Helper()
-	if !strings.Contains(stderr, words) || strings.Count(stderr, "\n") != 1 || strings.Contains(stderr, "internal error") {
+	if !strings.Contains(stderr, words) || strings.Count(stderr, "\n") != 1 ||
+		strings.Contains(stderr, "internal error") {
 		h.t.Errorf("want one line with %q, got:\n%s", words, stderr)
 	}
 }
@@ -41,11 +42,14 @@ func (h *house) says(stderr, words string) {
 func TestDirectiveThatRedisRefuses(t *testing.T) {
 	h := newHouse(t)
 	for _, c := range []struct{ name, directive, want string }{
-		{"one that it names", "maxmemory-policy: nonsense", ":15:23: server.config.maxmemory-policy: Redis does not take it: 'maxmemory-policy nonsense': argument(s) must be one of the following: "},
+		{"one that it names", "maxmemory-policy: nonsense",
+			":15:23: server.config.maxmemory-policy: Redis does not take it: 'maxmemory-policy nonsense': argument(s) must be one of the following: "},
 		{"a number, which is text here", "hz: -x", ":15:9: server.config.hz: Redis does not take it: 'hz -x': "},
 		// Redis names none, and the warning that memory may not be overcommitted comes first.
-		{"rules for users that it cannot read", "user: default +@nonsense", ":15:11: server.config.user: Redis does not start with it: Error loading ACL rule '+@nonsense'"},
-		{"a user who may not be asked for anything", "user: default on nopass ~* +@all -info", ":15:11: server.config.user: lockjam cannot use a server that is set up so: "},
+		{"rules for users that it cannot read", "user: default +@nonsense",
+			":15:11: server.config.user: Redis does not start with it: Error loading ACL rule '+@nonsense'"},
+		{"a user who may not be asked for anything", "user: default on nopass ~* +@all -info",
+			":15:11: server.config.user: lockjam cannot use a server that is set up so: "},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h.short("odd.yaml", `appendonly: "no"`, "appendonly: \"no\"\n    "+c.directive)
@@ -57,8 +61,10 @@ func TestDirectiveThatRedisRefuses(t *testing.T) {
 		})
 	}
 	// Where an arm sets it, the line is the arm's.
-	h.short("arm.yaml", "  - name: raise-maxclients-live\n", "  - {name: odd, prevention: odd, server: {config: {hz: lots}}}\n  - name: raise-maxclients-live\n")
-	h.fails(64, ": arms[1].server.config.hz: Redis does not take it: 'hz lots'", "run", "arm.yaml", "--arm", "odd", "--server", "process", "--quiet")
+	h.short("arm.yaml", "  - name: raise-maxclients-live\n",
+		"  - {name: odd, prevention: odd, server: {config: {hz: lots}}}\n  - name: raise-maxclients-live\n")
+	h.fails(64, ": arms[1].server.config.hz: Redis does not take it: 'hz lots'", "run", "arm.yaml", "--arm", "odd",
+		"--server", "process", "--quiet")
 	h.nothingLeft()
 }
 
@@ -67,15 +73,19 @@ func TestMachineThatLacksSomething(t *testing.T) {
 	h := newHouse(t)
 	h.write("low.yaml", strings.Replace(readFile(t, "testdata/short.yaml"), "maxclients: 32", "maxclients: 64", 1))
 	for _, c := range []struct{ name, limit, file, want string }{
-		{"descriptors for the workers", "ulimit -n 64", "short.yaml", "too many open files: raise the limit of open files (ulimit -n)"},
+		{"descriptors for the workers", "ulimit -n 64", "short.yaml",
+			"too many open files: raise the limit of open files (ulimit -n)"},
 		{"descriptors for any server", "ulimit -n 20", "short.yaml", "open"},
 		{"descriptors for so many clients", "ulimit -n 64", "low.yaml", "runs with maxclients 32 instead of 64"},
-		{"room for the recording", "ulimit -f 4", "short.yaml", "file too large: raise the limit of the file size (ulimit -f)"},
-		{"a folder for temporary files", "export TMPDIR=/no/such", "short.yaml", "cannot create a folder for temporary files: stat /no/such: no such file or directory: set TMPDIR to a writable folder"},
+		{"room for the recording", "ulimit -f 4", "short.yaml",
+			"file too large: raise the limit of the file size (ulimit -f)"},
+		{"a folder for temporary files", "export TMPDIR=/no/such", "short.yaml",
+			"cannot create a folder for temporary files: stat /no/such: no such file or directory: set TMPDIR to a writable folder"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cmd := h.command()
-			shell := exec.Command("sh", "-c", c.limit+` && exec "$0" run `+c.file+` --arm control --server process --quiet`, cmd.Path)
+			shell := exec.Command("sh", "-c", c.limit+` && exec "$0" run `+c.file+
+				` --arm control --server process --quiet`, cmd.Path)
 			shell.Dir, shell.Env = cmd.Dir, cmd.Env
 			var stderr strings.Builder
 			shell.Stderr = &stderr
@@ -93,14 +103,16 @@ func TestMachineThatLacksSomething(t *testing.T) {
 func TestServerThatForbids(t *testing.T) {
 	h := newHouse(t)
 	other := theirs(t, "32")
-	users := map[string]string{"noconfig": "-config -info", "noinfo": "-info", "noscan": "-scan", "nodel": "-del", "noping": "-ping"}
+	users := map[string]string{"noconfig": "-config -info", "noinfo": "-info", "noscan": "-scan", "nodel": "-del",
+		"noping": "-ping"}
 	for name, rules := range users {
 		rule := append([]any{"ACL", "SETUSER", name, "on", ">p@ss/w", "~*", "&*", "+@all"}, fields(rules)...)
 		if err := other.client.Do(context.Background(), rule...).Err(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := other.client.Do(context.Background(), "ACL", "SETUSER", "nokeys", "on", ">p@ss/w", "&*", "+@all").Err(); err != nil {
+	if err := other.client.Do(context.Background(), "ACL", "SETUSER", "nokeys", "on", ">p@ss/w", "&*",
+		"+@all").Err(); err != nil {
 		t.Fatal(err)
 	}
 	url := func(user, password string) string { return "redis://" + user + ":" + password + "@" + other.addr }
@@ -136,7 +148,8 @@ func TestServerWithTLS(t *testing.T) {
 	h := newHouse(t)
 	certificate := selfSigned(t, h.dir)
 	port := strconv.Itoa(freePort(t))
-	other := theirs(t, "32", "--tls-port", port, "--tls-cert-file", certificate, "--tls-key-file", certificate, "--tls-ca-cert-file", certificate, "--tls-auth-clients", "no")
+	other := theirs(t, "32", "--tls-port", port, "--tls-cert-file", certificate, "--tls-key-file", certificate,
+		"--tls-ca-cert-file", certificate, "--tls-auth-clients", "no")
 	plain, secure := "redis://127.0.0.1:"+port, "rediss://127.0.0.1:"+port
 	mixed := "rediss://" + other.addr
 	for _, args := range [][]string{{"watch"}, {"run", "short.yaml", "--arm", "control", "--quiet", "--server"}} {
@@ -148,7 +161,8 @@ func TestServerWithTLS(t *testing.T) {
 		}
 		h.fails(69, "the server speaks TLS: use rediss:// instead of redis://", with(plain)...)
 		h.fails(69, "the server does not speak TLS: use redis:// instead of rediss://", with(mixed)...)
-		h.fails(69, "set SSL_CERT_FILE to the certificate of its authority, or skip the check with ?skip_verify=true", with(secure)...)
+		h.fails(69, "set SSL_CERT_FILE to the certificate of its authority, or skip the check with ?skip_verify=true",
+			with(secure)...)
 		h.lockjam(0, with(secure+"?skip_verify=true")...)
 		cmd := h.command(with(secure)...)
 		cmd.Env = append(cmd.Env, "SSL_CERT_FILE="+certificate)
@@ -167,9 +181,11 @@ func selfSigned(t *testing.T, dir string) string {
 		t.Fatal(err)
 	}
 	of := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "lockjam's test"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "lockjam's test"},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore:   time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), IsCA: true,
+		BasicConstraintsValid: true,
+		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 	}
 	certificate, err := x509.CreateCertificate(rand.Reader, of, of, &key.PublicKey, key)
 	if err != nil {
@@ -180,7 +196,8 @@ func selfSigned(t *testing.T, dir string) string {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, "certificate.pem")
-	text := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})...)
+	text := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})...)
 	if err := os.WriteFile(path, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +211,8 @@ func TestTriggerThatIsNotAllowed(t *testing.T) {
 	other := theirs(t, "32")
 	for _, c := range []struct{ trigger, want, flag string }{
 		{"{kind: pause, for_ms: 100}", "the trigger pause disturbs every client of the server", "--quiet"},
-		{"{kind: slow-script, for_ms: 100, script_ms: 10}", "the trigger slow-script disturbs every client of the server", "--quiet"},
+		{"{kind: slow-script, for_ms: 100, script_ms: 10}",
+			"the trigger slow-script disturbs every client of the server", "--quiet"},
 		{"{kind: restart}", "the trigger restart restarts the server", "--allow-destructive"}, // which does not help
 	} {
 		h.short("theirs.yaml", "{kind: surge, instances: 64}", c.trigger)

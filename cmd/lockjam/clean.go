@@ -29,7 +29,8 @@ func newClean() *cobra.Command {
 			ctx, fail := context.WithCancelCause(cmd.Context())
 			defer onSignals(fail, func(s string) { cmd.PrintErrln("lockjam: " + s) })()
 			var found bytes.Buffer
-			swept, err := server.Sweep(ctx, container.Leftovers, func(line string) { fmt.Fprintln(&found, text.Printable(line)) })
+			swept, err := server.Sweep(ctx, container.Leftovers,
+				func(line string) { fmt.Fprintln(&found, text.Printable(line)) })
 			switch {
 			case ctx.Err() != nil:
 				err = because(ctx, err)

@@ -52,11 +52,16 @@ func newCompare() *cobra.Command {
   lockjam compare before after --fail-on '+goodput>5%' --format markdown`,
 		Args:              exactly(2, "RUN-DIR"),
 		ValidArgsFunction: completeRuns,
-		RunE:              func(cmd *cobra.Command, args []string) error { return compareRuns(cmd, args, format, output, failOn) },
+		RunE: func(cmd *cobra.Command,
+			args []string) error {
+			return compareRuns(cmd, args, format, output, failOn)
+		},
 	}
-	cmd.Flags().StringVar(&format, "format", "text", "`NAME` of the format: "+strings.Join(report.ComparisonFormats(), ", "))
+	cmd.Flags().StringVar(&format, "format", "text", "`NAME` of the format: "+
+		strings.Join(report.ComparisonFormats(), ", "))
 	cmd.Flags().StringVar(&output, "output", "-", "`FILE` to write to; - is stdout")
-	cmd.Flags().StringSliceVar(&failOn, "fail-on", defaultRules(), "what is a regression, a `RULE` of the list above, or +RULE to add it to the default; may be repeated")
+	cmd.Flags().StringSliceVar(&failOn, "fail-on", defaultRules(),
+		"what is a regression, a `RULE` of the list above, or +RULE to add it to the default; may be repeated")
 	complete(cmd, "format", always(report.ComparisonFormats()...))
 	complete(cmd, "fail-on", always(ruleNames()...))
 	return cmd

@@ -36,9 +36,10 @@ func completeRuns(_ *cobra.Command, _ []string, begun string) ([]string, cobra.S
 
 // complete offers values of a flag, given what stands on the command line beside it.
 func complete(cmd *cobra.Command, flag string, values func(args []string) []string) {
-	err := cmd.RegisterFlagCompletionFunc(flag, func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		return values(args), cobra.ShellCompDirectiveNoFileComp
-	})
+	err := cmd.RegisterFlagCompletionFunc(flag,
+		func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			return values(args), cobra.ShellCompDirectiveNoFileComp
+		})
 	if err != nil { // there is no such flag: a mistake of ours, that any test finds
 		panic(err)
 	}

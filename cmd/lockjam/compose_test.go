@@ -28,8 +28,10 @@ func TestServerOfDockerCompose(t *testing.T) {
 	}
 	up := func(args ...string) {
 		t.Helper()
-		cmd := exec.Command(compose[0], append(compose[1:], append([]string{"-p", "lockjam-test-" + port, "-f", file}, args...)...)...)
-		cmd.Env = append(os.Environ(), "LOCKJAM_REDIS_IMAGE="+image, "LOCKJAM_REDIS_PORT="+port, "LOCKJAM_MAXCLIENTS=32")
+		cmd := exec.Command(compose[0],
+			append(compose[1:], append([]string{"-p", "lockjam-test-" + port, "-f", file}, args...)...)...)
+		cmd.Env = append(os.Environ(), "LOCKJAM_REDIS_IMAGE="+image, "LOCKJAM_REDIS_PORT="+port,
+			"LOCKJAM_MAXCLIENTS=32")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%s %v: %v\n%s", compose, args, err, out)
 		}

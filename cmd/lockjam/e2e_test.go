@@ -98,7 +98,8 @@ func (h *house) command(args ...string) *exec.Cmd {
 	cmd.Dir = h.dir
 	for _, kv := range os.Environ() {
 		name, _, _ := strings.Cut(kv, "=")
-		if !strings.HasPrefix(name, "LOCKJAM_") && !slices.Contains([]string{"CI", "NO_COLOR", "TERM", "TMPDIR"}, name) {
+		if !strings.HasPrefix(name, "LOCKJAM_") &&
+			!slices.Contains([]string{"CI", "NO_COLOR", "TERM", "TMPDIR"}, name) {
 			cmd.Env = append(cmd.Env, kv)
 		}
 	}
@@ -264,7 +265,8 @@ func TestRunPasses(t *testing.T) {
 			t.Errorf("stdout lacks %q:\n%s", want, stdout)
 		}
 	}
-	for _, want := range []string{"short/control: trigger surge", "short/raise-maxclients-live: step: CONFIG SET", "short/control: pass, no-effect", "short/raise-maxclients-live: pass, cured"} {
+	for _, want := range []string{"short/control: trigger surge", "short/raise-maxclients-live: step: CONFIG SET",
+		"short/control: pass, no-effect", "short/raise-maxclients-live: pass, cured"} {
 		if !strings.Contains(stderr, want) {
 			t.Errorf("stderr lacks %q:\n%s", want, stderr)
 		}
@@ -287,16 +289,19 @@ func TestRunPasses(t *testing.T) {
 	// What turns depends on the machine; that it is said does not, and nothing is changed.
 	before := readFile(t, filepath.Join(h.dir, "results/latest/run.json"))
 	narrow, _ := h.lockjam(0, "judge", "results/latest", "--margin", "99")
-	if !strings.Contains(narrow, "changed: nothing\nmargins: ") || !strings.Contains(narrow, "where a number is 99% off\n") {
+	if !strings.Contains(narrow, "changed: nothing\nmargins: ") ||
+		!strings.Contains(narrow, "where a number is 99% off\n") {
 		t.Errorf("margins: %s", narrow)
 	}
 	if readFile(t, filepath.Join(h.dir, "results/latest/run.json")) != before {
 		t.Error("asking for margins changed run.json")
 	}
-	if md, _ := h.lockjam(0, "report", "results/latest"); md != readFile(t, filepath.Join(h.dir, "results/latest/report.md")) {
+	if md, _ := h.lockjam(0, "report", "results/latest"); md != readFile(t,
+		filepath.Join(h.dir, "results/latest/report.md")) {
 		t.Errorf("report.md is not what report writes:\n%s", md)
 	}
-	if page, _ := h.lockjam(0, "report", "results/latest", "--format", "html"); page != readFile(t, filepath.Join(h.dir, "results/latest/report.html")) {
+	if page, _ := h.lockjam(0, "report", "results/latest", "--format", "html"); page != readFile(t,
+		filepath.Join(h.dir, "results/latest/report.html")) {
 		t.Error("report.html is not what report writes")
 	}
 }
@@ -305,7 +310,8 @@ func TestRunFails(t *testing.T) {
 	h := newHouse(t)
 	h.short("wrong.yaml", "expect: {verdict: no-effect}", "expect: {verdict: cured}")
 	stdout, stderr := h.lockjam(1, "run", "wrong.yaml", "--server", "process", "--arm", "control", "--quiet")
-	if !strings.Contains(stdout, "fail: short/control: remedy none was expected to be cured and was no-effect") || !strings.Contains(stdout, "outcome: fail\n") {
+	if !strings.Contains(stdout, "fail: short/control: remedy none was expected to be cured and was no-effect") ||
+		!strings.Contains(stdout, "outcome: fail\n") {
 		t.Errorf("stdout does not say what failed:\n%s", stdout)
 	}
 	if stderr != "" {
@@ -336,7 +342,8 @@ func TestUnknownArm(t *testing.T) {
 
 func TestJSONStream(t *testing.T) {
 	h := newHouse(t)
-	stdout, stderr := h.lockjam(0, "run", "short.yaml", "--server", "process", "--arm", "control", "--json", "--repeat", "2")
+	stdout, stderr := h.lockjam(0, "run", "short.yaml", "--server", "process", "--arm", "control", "--json", "--repeat",
+		"2")
 	var kinds []result.EventKind
 	samples := 0
 	var last result.Event
@@ -409,7 +416,8 @@ func TestInterrupt(t *testing.T) {
 				t.Errorf("it took %v to stop", took)
 			}
 			name := map[syscall.Signal]string{syscall.SIGINT: "SIGINT", syscall.SIGTERM: "SIGTERM"}[s]
-			for _, want := range []string{"lockjam: stopping: cleaning up (again: at once)\n", "lockjam: interrupted by " + name + "\n"} {
+			for _, want := range []string{"lockjam: stopping: cleaning up (again: at once)\n",
+				"lockjam: interrupted by " + name + "\n"} {
 				if !strings.Contains(u.seen.String(), want) {
 					t.Errorf("stderr lacks %q:\n%s", want, u.seen.String())
 				}
@@ -417,10 +425,12 @@ func TestInterrupt(t *testing.T) {
 			if r := h.run(); r.Status != result.Interrupted || r.Outcome == result.Pass {
 				t.Errorf("run.json: status %s, outcome %s", r.Status, r.Outcome)
 			}
-			if md := readFile(t, filepath.Join(h.dir, "results/latest/report.md")); !strings.Contains(md, "interrupted") {
+			if md := readFile(t, filepath.Join(h.dir, "results/latest/report.md")); !strings.Contains(md,
+				"interrupted") {
 				t.Errorf("report.md does not say that it is of a part:\n%s", md)
 			}
-			if page := readFile(t, filepath.Join(h.dir, "results/latest/report.html")); !strings.Contains(page, "The run was interrupted.") {
+			if page := readFile(t, filepath.Join(h.dir, "results/latest/report.html")); !strings.Contains(page,
+				"The run was interrupted.") {
 				t.Error("report.html does not say that it is of a part")
 			}
 			h.nothingLeft()
@@ -463,7 +473,8 @@ func TestKillThenClean(t *testing.T) {
 		t.Fatal("no server was left behind: there is nothing to show")
 	}
 	stdout, stderr := h.lockjam(0, "clean")
-	if !strings.Contains(stdout, fmt.Sprintf("process %d", left[0])) || !strings.Contains(stdout, "folder "+h.tmp) || stderr != "" {
+	if !strings.Contains(stdout, fmt.Sprintf("process %d", left[0])) || !strings.Contains(stdout, "folder "+h.tmp) ||
+		stderr != "" {
 		t.Errorf("clean does not say what it removed:\n%s%s", stdout, stderr)
 	}
 	h.nothingLeft()
@@ -529,14 +540,16 @@ func theirs(t *testing.T, maxclients string, more ...string) *otherServer {
 	}
 	addr := l.Addr().(*net.TCPAddr)
 	_ = l.Close()
-	cmd := exec.Command(binary, append([]string{"--port", strconv.Itoa(addr.Port), "--bind", "127.0.0.1", "--save", "", "--maxclients", maxclients}, more...)...)
+	cmd := exec.Command(binary, append([]string{"--port", strconv.Itoa(addr.Port), "--bind", "127.0.0.1", "--save", "",
+		"--maxclients", maxclients}, more...)...)
 	cmd.Dir = t.TempDir()
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	// It is not there at once, hence the retries, and must not hold a slot while
 	// lockjam runs, hence the idle time.
-	client := redis.NewClient(&redis.Options{Addr: addr.String(), MaxRetries: 100, PoolSize: 1, ConnMaxIdleTime: time.Millisecond})
+	client := redis.NewClient(&redis.Options{Addr: addr.String(), MaxRetries: 100, PoolSize: 1,
+		ConnMaxIdleTime: time.Millisecond})
 	t.Cleanup(func() {
 		_ = client.Close()
 		_ = cmd.Process.Kill() // ends a frozen one, too
@@ -547,7 +560,8 @@ func theirs(t *testing.T, maxclients string, more ...string) *otherServer {
 			t.Fatal(err)
 		}
 	}
-	return &otherServer{t: t, url: "redis://" + addr.String(), addr: addr.String(), client: client, process: cmd.Process}
+	return &otherServer{t: t, url: "redis://" + addr.String(), addr: addr.String(), client: client,
+		process: cmd.Process}
 }
 
 func (o *otherServer) freeze() {
@@ -621,7 +635,8 @@ func TestServerOfSomebodyElseWithLeave(t *testing.T) {
 func TestServerOfSomebodyElseIsPutBackAfterEveryArm(t *testing.T) {
 	h := newHouse(t)
 	other := theirs(t, "32")
-	h.lockjam(0, "run", "short.yaml", "--server", other.url, "--arm", "raise-maxclients-live", "--repeat", "2", "--allow-destructive")
+	h.lockjam(0, "run", "short.yaml", "--server", other.url, "--arm", "raise-maxclients-live", "--repeat", "2",
+		"--allow-destructive")
 	other.untouched("32")
 	h.nothingLeft()
 }

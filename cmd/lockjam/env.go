@@ -81,11 +81,13 @@ func origin(cmd *cobra.Command, flag string) string {
 
 // wanted says what a value should have been.
 func wanted(f *pflag.Flag, value string) string {
-	kind := map[string]string{"bool": "true or false", "int": "a whole number", "uint64": "a whole number from 0 up", "duration": "a time with its unit, such as 30s"}[f.Value.Type()]
+	kind := map[string]string{"bool": "true or false", "int": "a whole number", "uint64": "a whole number from 0 up",
+		"duration": "a time with its unit, such as 30s"}[f.Value.Type()]
 	if kind == "" {
 		kind = "a value that can be used"
 	}
-	if _, err := strconv.ParseFloat(value, 64); err == nil && strings.Trim(value, "+-0123456789") == "" && f.Value.Type() != "bool" && f.Value.Type() != "duration" {
+	if _, err := strconv.ParseFloat(value, 64); err == nil && strings.Trim(value, "+-0123456789") == "" &&
+		f.Value.Type() != "bool" && f.Value.Type() != "duration" {
 		return fmt.Sprintf("%s is out of range", value)
 	}
 	return fmt.Sprintf("%q is not %s", value, kind)

@@ -160,7 +160,8 @@ func complaints(err error) []string {
 			// Bare FILE:LINE:COLUMN, which editors and CI logs turn into a link.
 			lines = append(lines, strings.Split(text.Printable(file.Error()), "\n")...)
 		case errors.As(e, &usage) && usage.command != "":
-			lines = append(lines, fmt.Sprintf("lockjam: %s; run `%s --help`", text.Printable(usage.message), usage.command))
+			lines = append(lines, fmt.Sprintf("lockjam: %s; run `%s --help`", text.Printable(usage.message),
+				usage.command))
 		default:
 			said := text.Printable(e.Error())
 			for _, sentinel := range []error{result.ErrUsage, server.ErrUsage} {

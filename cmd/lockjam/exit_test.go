@@ -52,13 +52,18 @@ func TestComplaints(t *testing.T) {
 	}{
 		{"an outcome is in the summary already", outcomeError(result.Fail), nil},
 		{"every problem of a file, as editors want it",
-			scenario.Errors{{Path: "a.yaml", Line: 2, Column: 3, Message: "x"}, {Path: "a.yaml", Line: 4, Column: 1, Message: "y"}},
+			scenario.Errors{{Path: "a.yaml", Line: 2, Column: 3, Message: "x"},
+				{Path: "a.yaml", Line: 4, Column: 1, Message: "y"}},
 			[]string{"a.yaml:2:3: x", "a.yaml:4:1: y"}},
-		{"two files", errors.Join(scenario.Errors{{Path: "a", Line: 1, Column: 1, Message: "x"}}, scenario.Errors{{Path: "b", Line: 1, Column: 1, Message: "y"}}),
+		{"two files", errors.Join(scenario.Errors{{Path: "a", Line: 1, Column: 1, Message: "x"}},
+			scenario.Errors{{Path: "b", Line: 1, Column: 1, Message: "y"}}),
 			[]string{"a:1:1: x", "b:1:1: y"}},
-		{"several %w are one sentence", fmt.Errorf("%w: %w", result.ErrInternal, errors.New("disk full")), []string{"lockjam: internal error: disk full"}},
-		{"the sentinel is no word of the message", fmt.Errorf("%w: no arm %q", result.ErrUsage, "x"), []string{`lockjam: no arm "x"`}},
-		{"nothing reaches the terminal that it would act upon", errors.New("a\x1b[31mb\u009bc"), []string{"lockjam: a�[31mb�c"}},
+		{"several %w are one sentence", fmt.Errorf("%w: %w", result.ErrInternal, errors.New("disk full")),
+			[]string{"lockjam: internal error: disk full"}},
+		{"the sentinel is no word of the message", fmt.Errorf("%w: no arm %q", result.ErrUsage, "x"),
+			[]string{`lockjam: no arm "x"`}},
+		{"nothing reaches the terminal that it would act upon", errors.New("a\x1b[31mb\u009bc"),
+			[]string{"lockjam: a�[31mb�c"}},
 	} {
 		if got := complaints(c.err); !slices.Equal(got, c.want) {
 			t.Errorf("%s:\n got %q\nwant %q", c.name, got, c.want)
@@ -81,10 +86,14 @@ func TestBecause(t *testing.T) {
 		want []string
 	}{
 		{"nothing came of it", nil, nil},
-		{"the arms were cancelled", errors.Join(stopped, fmt.Errorf("s, arm a: %w", context.Canceled)), []string{"lockjam: interrupted by SIGINT"}},
-		{"a server did not start for it", errors.Join(stopped, fmt.Errorf("s, arm a: wait for 127.0.0.1:1: %w (connection refused)", stopped)), []string{"lockjam: interrupted by SIGINT"}},
+		{"the arms were cancelled", errors.Join(stopped, fmt.Errorf("s, arm a: %w", context.Canceled)),
+			[]string{"lockjam: interrupted by SIGINT"}},
+		{"a server did not start for it",
+			errors.Join(stopped, fmt.Errorf("s, arm a: wait for 127.0.0.1:1: %w (connection refused)", stopped)),
+			[]string{"lockjam: interrupted by SIGINT"}},
 		{"an image was not pulled for it", fmt.Errorf("pull: %w", stopped), []string{"lockjam: interrupted by SIGINT"}},
-		{"something is left", errors.Join(stopped, errors.Join(context.Canceled, left)), []string{"lockjam: interrupted by SIGINT", "lockjam: could not clean up: process 7"}},
+		{"something is left", errors.Join(stopped, errors.Join(context.Canceled, left)),
+			[]string{"lockjam: interrupted by SIGINT", "lockjam: could not clean up: process 7"}},
 	} {
 		if got := complaints(because(ctx, c.err)); !slices.Equal(got, c.want) {
 			t.Errorf("%s:\n got %q\nwant %q", c.name, got, c.want)

@@ -31,9 +31,11 @@ func TestSeveralImages(t *testing.T) {
 	h := newHouse(t)
 	one := localImage(t)
 	other := secondTag(t, one)
-	stdout, stderr := h.lockjam(0, "run", "short.yaml", "--server", "container", "--image", one, "--image", other, "--arm", "control", "--parallel", "1")
+	stdout, stderr := h.lockjam(0, "run", "short.yaml", "--server", "container", "--image", one, "--image", other,
+		"--arm", "control", "--parallel", "1")
 	for _, image := range []string{one, other} {
-		if !strings.Contains(stderr, "short/control on "+image+": trigger surge") || !strings.Contains(stdout, "control on "+image) {
+		if !strings.Contains(stderr, "short/control on "+image+": trigger surge") ||
+			!strings.Contains(stdout, "control on "+image) {
 			t.Errorf("%s is not told of:\n%s%s", image, stdout, stderr)
 		}
 	}
@@ -50,7 +52,8 @@ func TestSeveralImages(t *testing.T) {
 		if !strings.HasPrefix(a.Folder, filepath.Join("short", "control+")) {
 			t.Errorf("folder %s", a.Folder)
 		}
-		if text := readFile(t, filepath.Join(latest, a.Folder, "environment.json")); !strings.Contains(text, fmt.Sprintf(`"image": %q`, a.Image)) {
+		if text := readFile(t, filepath.Join(latest, a.Folder, "environment.json")); !strings.Contains(text,
+			fmt.Sprintf(`"image": %q`, a.Image)) {
 			t.Errorf("it did not run on %s:\n%s", a.Image, text)
 		}
 	}
@@ -62,7 +65,8 @@ func TestSeveralImages(t *testing.T) {
 		t.Errorf("no %q in\n%s", head, text)
 	}
 	before := readFile(t, filepath.Join(latest, "run.json"))
-	if again, _ := h.lockjam(0, "judge", latest); !strings.Contains(again, "changed: nothing") || readFile(t, filepath.Join(latest, "run.json")) != before {
+	if again, _ := h.lockjam(0, "judge", latest); !strings.Contains(again, "changed: nothing") ||
+		readFile(t, filepath.Join(latest, "run.json")) != before {
 		t.Errorf("judged again:\n%s", again)
 	}
 	h.nothingLeft()
@@ -73,7 +77,8 @@ func TestOneImageOfTwoIsMissing(t *testing.T) {
 	h := newHouse(t)
 	const missing = "127.0.0.1:9/lockjam/no-such-image:1" // a registry that refuses at once
 	_, stderr := h.lockjam(69, "run", "short.yaml", "--image", localImage(t), "--image", missing, "--quiet")
-	if strings.Count(stderr, "\n") != 1 || !strings.HasPrefix(stderr, "lockjam: no Redis found: image "+missing+" is missing and cannot be pulled") {
+	if strings.Count(stderr, "\n") != 1 ||
+		!strings.HasPrefix(stderr, "lockjam: no Redis found: image "+missing+" is missing and cannot be pulled") {
 		t.Errorf("stderr: %s", stderr)
 	}
 	if begun, err := filepath.Glob(filepath.Join(h.dir, "results", "*")); err != nil || len(begun) > 0 {

@@ -83,7 +83,8 @@ func because(ctx context.Context, err error) error {
 	said := []error{cause}
 	for _, e := range flatten(err) {
 		follows := errors.Is(e, cause) || errors.Is(e, context.Canceled)
-		if !follows || errors.Is(e, result.ErrCleanup) || errors.Is(e, result.ErrInternal) || errors.Is(e, server.ErrUnusable) {
+		if !follows || errors.Is(e, result.ErrCleanup) || errors.Is(e, result.ErrInternal) ||
+			errors.Is(e, server.ErrUnusable) {
 			said = append(said, e)
 		}
 	}

@@ -47,7 +47,8 @@ func newJudge() *cobra.Command {
 		ValidArgsFunction: completeRuns,
 		RunE:              func(cmd *cobra.Command, args []string) error { return judge(cmd, args[0], margin) },
 	}
-	cmd.Flags().IntVar(&margin, "margin", 0, fmt.Sprintf("list what turns where a number is `N` percent off, 1 to %d; 0 leaves it out", maxMargin))
+	cmd.Flags().IntVar(&margin, "margin", 0,
+		fmt.Sprintf("list what turns where a number is `N` percent off, 1 to %d; 0 leaves it out", maxMargin))
 	return cmd
 }
 

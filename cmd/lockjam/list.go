@@ -124,7 +124,8 @@ func listSignals() (list, error) {
 		for name, r := range s.Ranges {
 			ranges[name] = r.String()
 		}
-		l.add(entry{s.Name, s.Claim, s.Summary, s.Params, ranges}, s.Name, text.Dash(s.Claim), s.Summary+parameters(s.Params))
+		l.add(entry{s.Name, s.Claim, s.Summary, s.Params, ranges}, s.Name, text.Dash(s.Claim), s.Summary+
+			parameters(s.Params))
 	}
 	return l, nil
 }
@@ -167,7 +168,8 @@ func listTriggers() (list, error) {
 	}
 	l := list{header: []string{"NAME", "SETTINGS", "WHAT IT DOES"}}
 	for _, t := range triggers.All() {
-		l.add(entry{t.Name, t.Summary, append([]string{}, t.Uses...)}, t.Name, text.Dash(strings.Join(t.Uses, ", ")), t.Summary)
+		l.add(entry{t.Name, t.Summary, append([]string{}, t.Uses...)}, t.Name, text.Dash(strings.Join(t.Uses, ", ")),
+			t.Summary)
 	}
 	return l, nil
 }

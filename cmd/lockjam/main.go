@@ -78,7 +78,8 @@ func newRoot() *cobra.Command {
 	}
 	root.SuggestionsMinimumDistance = 2 // two letters swapped are two edits
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return badUsage(cmd, "%s", flagProblem(err)) })
-	root.AddCommand(newCheck(), newClean(), newCompare(), newJudge(), newList(), newNew(), newReport(), newRules(), newRun(), newShow(), newVersion(), newWatch())
+	root.AddCommand(newCheck(), newClean(), newCompare(), newJudge(), newList(), newNew(), newReport(), newRules(),
+		newRun(), newShow(), newVersion(), newWatch())
 	for _, cmd := range root.Commands() {
 		nameTwins(cmd)
 	}

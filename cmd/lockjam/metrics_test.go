@@ -66,7 +66,8 @@ func get(t *testing.T, address, accept string) (body []byte, contentType string)
 func TestMetricsOfALiveRun(t *testing.T) {
 	h := newHouse(t)
 	u, address := h.underwayWithMetrics()
-	const labels, counts = `arm="control",image="",repeat="1",scenario="short"`, `arm="control",image="",scenario="short"`
+	const labels, counts = `arm="control",image="",repeat="1",scenario="short"`,
+		`arm="control",image="",scenario="short"`
 	var body []byte
 	eventually(t, 10*time.Second, "all sixteen workers have connected", func() bool {
 		body, _ = get(t, address, "text/plain")
@@ -78,7 +79,8 @@ func TestMetricsOfALiveRun(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, body)
 	}
-	for name, least := range map[string]float64{"lockjam_decisions_total": 1, "lockjam_rejected_connections_total": 0, "lockjam_workers": 16, "lockjam_waiting_workers": 0, "lockjam_maxclients": 32, "lockjam_arms_running": 1} {
+	for name, least := range map[string]float64{"lockjam_decisions_total": 1, "lockjam_rejected_connections_total": 0,
+		"lockjam_workers": 16, "lockjam_waiting_workers": 0, "lockjam_maxclients": 32, "lockjam_arms_running": 1} {
 		family, there := families[name]
 		if !there || len(family.Metric) != 1 {
 			t.Errorf("no %s in\n%s", name, body)
@@ -92,7 +94,8 @@ func TestMetricsOfALiveRun(t *testing.T) {
 		t.Errorf("no phase in\n%s", body)
 	}
 	open, kind := get(t, address, "application/openmetrics-text; version=1.0.0")
-	if !strings.HasPrefix(kind, "application/openmetrics-text; version=1.0.0") || !bytes.HasSuffix(open, []byte("# EOF\n")) {
+	if !strings.HasPrefix(kind, "application/openmetrics-text; version=1.0.0") ||
+		!bytes.HasSuffix(open, []byte("# EOF\n")) {
 		t.Errorf("%s:\n%s", kind, open)
 	}
 	if resp, err := http.Get("http://" + address + "/"); err != nil || resp.StatusCode != http.StatusNotFound {

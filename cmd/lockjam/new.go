@@ -36,7 +36,10 @@ func newNew() *cobra.Command {
   lockjam new mine --from slot-lock-deadlock --output scenarios/mine.yaml`,
 		Args:              exactly(1, "NAME"),
 		ValidArgsFunction: cobra.NoFileCompletions,
-		RunE:              func(cmd *cobra.Command, args []string) error { return startScenario(cmd, args[0], from, output) },
+		RunE: func(cmd *cobra.Command,
+			args []string) error {
+			return startScenario(cmd, args[0], from, output)
+		},
 	}
 	cmd.Flags().StringVar(&from, "from", "", "copy the scenario with this `NAME`, or this file")
 	cmd.Flags().StringVar(&output, "output", "", "`FILE` to write; default NAME.yaml, and - is stdout")

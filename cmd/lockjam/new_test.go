@@ -11,7 +11,8 @@ func TestNewScenarioRunsAsItIs(t *testing.T) {
 	if len(r.Scenarios) != 1 || r.Scenarios[0].Name != "mine" || len(r.Scenarios[0].Arms) != 1 {
 		t.Fatalf("%+v", r.Scenarios)
 	}
-	if arm := r.Scenarios[0].Arms[0]; arm.Reproduced == nil || !*arm.Reproduced || arm.Deadlock == nil || !arm.Deadlock.Proved {
+	if arm := r.Scenarios[0].Arms[0]; arm.Reproduced == nil || !*arm.Reproduced || arm.Deadlock == nil ||
+		!arm.Deadlock.Proved {
 		t.Errorf("reproduced %v, deadlock %+v", arm.Reproduced, arm.Deadlock)
 	}
 }

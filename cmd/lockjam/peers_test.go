@@ -25,7 +25,8 @@ func TestPeersThatAreNoRedis(t *testing.T) {
 			t.Parallel()
 			h := newHouse(t)
 			url := "redis://" + noRedis(t, c.greets, c.says)
-			for _, args := range [][]string{{"run", "healthy", "--arm", "control", "--quiet", "--server", url}, {"watch", url, "--for", "3s"}} {
+			for _, args := range [][]string{{"run", "healthy", "--arm", "control", "--quiet", "--server", url},
+				{"watch", url, "--for", "3s"}} {
 				cmd := h.command(args...)
 				begun := time.Now()
 				out, err := cmd.CombinedOutput()

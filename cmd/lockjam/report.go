@@ -51,7 +51,10 @@ func newReport() *cobra.Command {
   lockjam report results/latest --format github`,
 		Args:              exactly(1, "RUN-DIR"),
 		ValidArgsFunction: completeRuns,
-		RunE:              func(cmd *cobra.Command, args []string) error { return writeFormat(cmd, args[0], format, output) },
+		RunE: func(cmd *cobra.Command,
+			args []string) error {
+			return writeFormat(cmd, args[0], format, output)
+		},
 	}
 	cmd.Flags().StringVar(&format, "format", "markdown", "`NAME` of the format: "+strings.Join(report.Formats(), ", "))
 	complete(cmd, "format", always(report.Formats()...))
@@ -139,7 +142,8 @@ func writeOutput(path string, data []byte) error {
 // writeReport puts report.md, report.html and junit.xml into a run folder and returns
 // the path of the first.
 func writeReport(folder string, r *result.Run) (string, error) {
-	for _, f := range []struct{ format, file string }{{"junit", junitFile}, {"html", pageFile}, {"markdown", reportFile}} {
+	for _, f := range []struct{ format, file string }{{"junit", junitFile}, {"html", pageFile},
+		{"markdown", reportFile}} {
 		var b bytes.Buffer
 		if err := report.Write(&b, f.format, r); err != nil {
 			return "", fmt.Errorf("%w: %w", result.ErrInternal, err)

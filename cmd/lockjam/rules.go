@@ -37,7 +37,8 @@ func newRules() *cobra.Command {
 
 func writeRules(cmd *cobra.Command, output string, interval time.Duration) error {
 	if interval < rules.MinInterval || interval > rules.MaxInterval {
-		return badUsage(cmd, "%s: %v is not between %v and %v", origin(cmd, "interval"), interval, rules.MinInterval, rules.MaxInterval)
+		return badUsage(cmd, "%s: %v is not between %v and %v", origin(cmd, "interval"), interval, rules.MinInterval,
+			rules.MaxInterval)
 	}
 	var b bytes.Buffer
 	if err := rules.Write(&b, interval); err != nil {

@@ -110,8 +110,10 @@ func (h *house) prometheus(target string) *prometheus {
 func (h *house) exporter(redis string) (address string) {
 	h.t.Helper()
 	address = freeAddress(h.t)
-	background(h.t, program(h.t, "prometheus-redis-exporter", "prometheus-redis-exporter"), "-redis.addr", redis, "-web.listen-address", address)
-	eventually(h.t, 10*time.Second, "the exporter answers", func() bool { return answers("http://" + address + "/metrics") })
+	background(h.t, program(h.t, "prometheus-redis-exporter", "prometheus-redis-exporter"), "-redis.addr", redis,
+		"-web.listen-address", address)
+	eventually(h.t, 10*time.Second, "the exporter answers",
+		func() bool { return answers("http://" + address + "/metrics") })
 	return address
 }
 
@@ -154,7 +156,8 @@ func (p *prometheus) firing() []string {
 func TestAlertsOfARealIncident(t *testing.T) {
 	h := newHouse(t)
 	// Room for four refused scrapes and more, and afterwards for two that are not.
-	h.short("long.yaml", "baseline_ms: 500", "baseline_ms: 500, baseline_max_ms: 30000", "incident_ms: 1600", "incident_ms: 14000", "recovery_ms: 1200", "recovery_ms: 6000")
+	h.short("long.yaml", "baseline_ms: 500", "baseline_ms: 500, baseline_max_ms: 30000", "incident_ms: 1600",
+		"incident_ms: 14000", "recovery_ms: 1200", "recovery_ms: 6000")
 	other := theirs(t, "32")
 	program(t, "prometheus", "prometheus")
 	h.lockjam(0, "rules", "--interval", "1s", "--output", "lockjam.rules.yml")
@@ -166,7 +169,8 @@ func TestAlertsOfARealIncident(t *testing.T) {
 	if fired := prom.query(`sum by (alertname) (count_over_time(ALERTS{alertstate="firing"}[1h]))`); len(fired) > 0 {
 		t.Errorf("alerts while nothing was wrong: %v", fired)
 	}
-	eventually(t, 13*time.Second, "RedisExporterLockedOut fires", func() bool { return slices.Contains(prom.firing(), "RedisExporterLockedOut") })
+	eventually(t, 13*time.Second, "RedisExporterLockedOut fires",
+		func() bool { return slices.Contains(prom.firing(), "RedisExporterLockedOut") })
 	want := []string{"RedisExporterLockedOut"}
 	// A scrape in the very moment of the surge may have read it.
 	if len(prom.query("max_over_time(redis_connected_clients[1h]) > 0.8 * 32")) > 0 {
@@ -184,7 +188,8 @@ func TestAlertsOfARealIncident(t *testing.T) {
 	u.until("remedy applied")
 	eventually(t, 5*time.Second, "after the cure the runbook's alert on rejections fires, and the one that is locked out clears", func() bool {
 		now := prom.firing()
-		return slices.Contains(now, "RunbookConnectionsRejected") && slices.Contains(now, "RedisConnectionsRejected") && !slices.Contains(now, "RedisExporterLockedOut")
+		return slices.Contains(now, "RunbookConnectionsRejected") && slices.Contains(now, "RedisConnectionsRejected") &&
+			!slices.Contains(now, "RedisExporterLockedOut")
 	})
 	for _, never := range []string{"RunbookLatencyOver10ms", "RedisSlowCommand", "RedisUnanswered"} {
 		if n := prom.query(`sum by (alertname) (count_over_time(ALERTS{alertname="` + never + `"}[1h]))`); len(n) > 0 {
@@ -203,18 +208,21 @@ func TestRulesCommand(t *testing.T) {
 		t.Error("it does not write what docs/lockjam.rules.yml has")
 	}
 	h.lockjam(0, "rules", "--output", "mine.yml", "--interval", "1m")
-	if text := readFile(t, filepath.Join(h.dir, "mine.yml")); !strings.Contains(text, "[4m]") || !strings.Contains(text, "offset 20m") {
+	if text := readFile(t, filepath.Join(h.dir, "mine.yml")); !strings.Contains(text, "[4m]") ||
+		!strings.Contains(text, "offset 20m") {
 		t.Errorf("windows of a minute's scrapes: %s", text)
 	}
 	for _, bad := range []struct{ value, says string }{
 		{"10ms", "lockjam: --interval: 10ms is not between 100ms and 2m0s; run `lockjam rules --help`\n"},
 		{"15", "lockjam: --interval: \"15\" is not a time with its unit, such as 30s; "},
 	} {
-		if _, stderr := h.lockjam(64, "rules", "--interval", bad.value); !strings.HasPrefix(stderr, bad.says) || strings.Count(stderr, "\n") != 1 {
+		if _, stderr := h.lockjam(64, "rules", "--interval", bad.value); !strings.HasPrefix(stderr, bad.says) ||
+			strings.Count(stderr, "\n") != 1 {
 			t.Errorf("--interval %s: %s", bad.value, stderr)
 		}
 	}
-	if _, stderr := h.lockjam(64, "rules", "--output", "no/such/folder.yml"); !strings.HasPrefix(stderr, "lockjam: --output: ") {
+	if _, stderr := h.lockjam(64, "rules", "--output", "no/such/folder.yml"); !strings.HasPrefix(stderr,
+		"lockjam: --output: ") {
 		t.Errorf("a folder that is not there: %s", stderr)
 	}
 }

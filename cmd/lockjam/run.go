@@ -99,17 +99,22 @@ func newRun() *cobra.Command {
 	flags.BoolVar(&f.all, "all", false, "run the whole catalogue")
 	flags.StringSliceVar(&f.arms, "arm", nil, "run only the arms with this `NAME`; may be repeated")
 	complete(cmd, "arm", armNames)
-	flags.StringVar(&f.server, "server", "auto", "`KIND` of server: auto, container, process[:BINARY] or redis://HOST:PORT")
-	complete(cmd, "server", always("auto", server.KindContainer, server.KindProcess, server.KindProcess+":", "redis://"))
-	flags.StringSliceVar(&f.images, "image", nil, "`REF` of the container's image; may be repeated, and every arm runs on each; default "+server.DefaultImage)
+	flags.StringVar(&f.server, "server", "auto",
+		"`KIND` of server: auto, container, process[:BINARY] or redis://HOST:PORT")
+	complete(cmd, "server", always("auto", server.KindContainer, server.KindProcess, server.KindProcess+":",
+		"redis://"))
+	flags.StringSliceVar(&f.images, "image", nil,
+		"`REF` of the container's image; may be repeated, and every arm runs on each; default "+server.DefaultImage)
 	flags.IntVar(&f.parallel, "parallel", 3, fmt.Sprintf("run up to `N` arms side by side, 1 to %d", maxParallel))
 	flags.IntVar(&f.repeat, "repeat", 1, fmt.Sprintf("run every arm `N` times, 1 to %d", maxRepeat))
 	flags.Uint64Var(&f.seed, "seed", 0, "seed `N` of every random choice; 0 draws one, prints and stores it")
 	flags.StringVar(&f.out, "out", "results", "make the run's folder in `DIR`")
 	flags.BoolVar(&f.json, "json", false, "print a stream of events, one JSON object a line, and no summary")
 	flags.BoolVar(&f.quiet, "quiet", false, "no progress, the summary only")
-	flags.StringVar(&f.metrics, "metrics", "", "serve the run's figures to Prometheus on `HOST:PORT`, under /metrics; port 0 takes a free one")
-	flags.BoolVar(&f.allowDestructive, "allow-destructive", false, "let remedies and triggers change the settings of a server that lockjam did not start, and hold it up while no other client is connected")
+	flags.StringVar(&f.metrics, "metrics", "",
+		"serve the run's figures to Prometheus on `HOST:PORT`, under /metrics; port 0 takes a free one")
+	flags.BoolVar(&f.allowDestructive, "allow-destructive", false,
+		"let remedies and triggers change the settings of a server that lockjam did not start, and hold it up while no other client is connected")
 	return cmd
 }
 
@@ -139,7 +144,8 @@ func (f *runFlags) checkImages(cmd *cobra.Command) error {
 	if f.attached() || f.server == server.KindProcess || container.NamesBinary(f.server) {
 		// From the environment it may be there for docker-compose alone.
 		if cmd.Flags().Changed("image") {
-			return badUsage(cmd, "--image: a server of kind %s has no image", map[bool]string{true: "address", false: f.server}[f.attached()])
+			return badUsage(cmd, "--image: a server of kind %s has no image",
+				map[bool]string{true: "address", false: f.server}[f.attached()])
 		}
 		return nil
 	}
@@ -202,7 +208,8 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 }
 
 // start finds a server and runs the scenarios on it.
-func (f *runFlags) start(ctx context.Context, cmd *cobra.Command, chosen []*scenario.Scenario, watch progress.Progress, figures *exposition) (*result.Run, string, error) {
+func (f *runFlags) start(ctx context.Context, cmd *cobra.Command, chosen []*scenario.Scenario, watch progress.Progress,
+	figures *exposition) (*result.Run, string, error) {
 	note := watch.Say
 	if f.json || f.quiet {
 		note = func(string) {}
@@ -210,7 +217,8 @@ func (f *runFlags) start(ctx context.Context, cmd *cobra.Command, chosen []*scen
 	f.sweep(ctx, note)
 	if f.attached() && f.parallel > 1 {
 		if given(cmd, "parallel") {
-			note(fmt.Sprintf("%s: arms run one after the other on a server that lockjam did not start", origin(cmd, "parallel")))
+			note(fmt.Sprintf("%s: arms run one after the other on a server that lockjam did not start",
+				origin(cmd, "parallel")))
 		}
 		f.parallel = 1
 	}
@@ -234,10 +242,12 @@ func (f *runFlags) sweep(ctx context.Context, note func(string)) {
 	swept, err := server.Sweep(ctx, container.Leftovers, func(string) {})
 	if swept != (server.Swept{}) {
 		note(fmt.Sprintf("removed what %s had left behind: %s, %s, %s", text.Plural(swept.Runs, "killed run"),
-			text.Plural(swept.Processes, "server process"), text.Plural(swept.Containers, "container"), text.Plural(swept.Folders, "folder")))
+			text.Plural(swept.Processes, "server process"), text.Plural(swept.Containers, "container"),
+			text.Plural(swept.Folders, "folder")))
 	}
 	if err != nil && ctx.Err() == nil {
-		note(fmt.Sprintf("a killed run left something behind that cannot be removed (lockjam clean says what): %v", err))
+		note(fmt.Sprintf("a killed run left something behind that cannot be removed (lockjam clean says what): %v",
+			err))
 	}
 }
 

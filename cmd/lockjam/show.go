@@ -96,14 +96,17 @@ func section(b *bytes.Buffer, note scenario.Note) {
 
 func facts(b *bytes.Buffer, sc *scenario.Scenario) {
 	s := sc.Swarm
-	fmt.Fprintf(b, "Server   maxclients %d, lockjam's own %d connections included\n", sc.Server.MaxClients, server.ControlConnections)
+	fmt.Fprintf(b, "Server   maxclients %d, lockjam's own %d connections included\n", sc.Server.MaxClients,
+		server.ControlConnections)
 	if len(sc.Server.Config) > 0 {
 		fmt.Fprintf(b, "         %s\n", settings(sc.Server.Config))
 	}
-	fmt.Fprintf(b, "Swarm    %s with %s and %s each\n", text.Plural(s.Instances, "instance"), text.Plural(s.WorkersPerInstance, "worker"), text.Plural(s.ClientsPerInstance, "client"))
+	fmt.Fprintf(b, "Swarm    %s with %s and %s each\n", text.Plural(s.Instances, "instance"),
+		text.Plural(s.WorkersPerInstance, "worker"), text.Plural(s.ClientsPerInstance, "client"))
 	fmt.Fprintf(b, "         waiter %s, holder %s\n", s.Waiter, s.Holder)
 	fmt.Fprintf(b, "Locks    %d, %s, held for %v, tried every %v, backoff %s\n",
-		s.Lock.Tenants, orNot(s.Lock.TTLMS, "no TTL", "TTL %v"), s.Lock.HoldMS.Duration(), s.Lock.PollMS.Duration(), s.Lock.Backoff)
+		s.Lock.Tenants, orNot(s.Lock.TTLMS, "no TTL", "TTL %v"), s.Lock.HoldMS.Duration(), s.Lock.PollMS.Duration(),
+		s.Lock.Backoff)
 	fmt.Fprintf(b, "Trigger  %s\nPhases   %s\n", triggerWords(sc), phaseWords(sc.Phases))
 }
 
@@ -191,7 +194,8 @@ func triggerWords(sc *scenario.Scenario) string {
 }
 
 func phaseWords(p scenario.Phases) string {
-	return fmt.Sprintf("baseline %v, incident %v, recovery %s", p.BaselineMS.Duration(), p.IncidentMS.Duration(), orNot(p.RecoveryMS, "none", "%v"))
+	return fmt.Sprintf("baseline %v, incident %v, recovery %s", p.BaselineMS.Duration(), p.IncidentMS.Duration(),
+		orNot(p.RecoveryMS, "none", "%v"))
 }
 
 func expectation(e scenario.ArmExpect) string {

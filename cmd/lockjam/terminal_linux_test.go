@@ -36,8 +36,10 @@ func (h *house) inTerminal(width, height int, env []string, args ...string) *ter
 	// The line above is what a prompt is: a screen that is cleared from its very top is
 	// taken for worth keeping by tmux, and the frame that was there with it.
 	// A Ctrl-C that comes when lockjam has ended already must not end the shell.
-	script := fmt.Sprintf("echo lockjam; trap : INT; %s %s; echo exit code $?; while :; do sleep 1; done", lockjam, strings.Join(args, " "))
-	cmd := exec.Command("tmux", "-S", term.socket, "-f", "/dev/null", "new-session", "-d", "-x", fmt.Sprint(width), "-y", fmt.Sprint(height), script)
+	script := fmt.Sprintf("echo lockjam; trap : INT; %s %s; echo exit code $?; while :; do sleep 1; done", lockjam,
+		strings.Join(args, " "))
+	cmd := exec.Command("tmux", "-S", term.socket, "-f", "/dev/null", "new-session", "-d", "-x", fmt.Sprint(width),
+		"-y", fmt.Sprint(height), script)
 	cmd.Dir, cmd.Env = h.dir, append(append(h.command().Env, "LC_ALL="), env...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		h.t.Fatalf("tmux: %v: %s", err, out)
@@ -98,7 +100,8 @@ func (term *terminal) isSane() {
 
 func TestTerminal(t *testing.T) {
 	h := newHouse(t)
-	term := h.inTerminal(100, 30, []string{"LANG=C.UTF-8"}, "run", "short.yaml", "--server", "process", "--arm", "control")
+	term := h.inTerminal(100, 30, []string{"LANG=C.UTF-8"}, "run", "short.yaml", "--server", "process", "--arm",
+		"control")
 	term.until(false, "0 of 1 arm done", "short/control", "baseline ", "/32 clients", "█")
 	term.until(false, "● ") // of the incident, or of a machine that is busy with other tests
 	seen := term.until(true, "exit code ")
@@ -114,7 +117,8 @@ func TestTerminal(t *testing.T) {
 // Ctrl-C is a key here, and what the terminal makes of it.
 func TestTerminalInterrupted(t *testing.T) {
 	h := newHouse(t)
-	term := h.inTerminal(40, 12, []string{"LANG=C"}, "run", "short.yaml", "--server", "process", "--repeat", "20", "--seed", "7")
+	term := h.inTerminal(40, 12, []string{"LANG=C"}, "run", "short.yaml", "--server", "process", "--repeat", "20",
+		"--seed", "7")
 	term.until(false, "0 of 40 arms done", "baseline ")
 	term.tmux("send-keys", "C-c")
 	term.until(true, "lockjam: stopping: cleaning up", "lockjam: interrupted by SIGINT", "exit code 130")

@@ -15,12 +15,14 @@ import (
 // with a group, and with one that does not.
 func TestFilesHonourTheUmask(t *testing.T) {
 	h := newHouse(t)
-	for umask, want := range map[string]struct{ file, folder fs.FileMode }{"007": {0o660, 0o770}, "077": {0o600, 0o700}} {
+	for umask, want := range map[string]struct{ file, folder fs.FileMode }{"007": {0o660, 0o770},
+		"077": {0o600, 0o700}} {
 		out := filepath.Join(h.dir, "of-"+umask)
 		run := func(args ...string) {
 			t.Helper()
 			lockjam := h.command(args...)
-			cmd := exec.Command("/bin/sh", append([]string{"-c", "umask " + umask + `; exec "$0" "$@"`}, lockjam.Args...)...)
+			cmd := exec.Command("/bin/sh",
+				append([]string{"-c", "umask " + umask + `; exec "$0" "$@"`}, lockjam.Args...)...)
 			cmd.Dir, cmd.Env = lockjam.Dir, lockjam.Env
 			if said, err := cmd.CombinedOutput(); err != nil {
 				t.Fatalf("%q: %v\n%s", args, err, said)
@@ -28,7 +30,8 @@ func TestFilesHonourTheUmask(t *testing.T) {
 		}
 		run("run", "short.yaml", "--server", "process", "--arm", "control", "--quiet", "--out", out)
 		for _, format := range []string{"markdown", "html", "json", "junit"} {
-			run("report", filepath.Join(out, "latest"), "--format", format, "--output", filepath.Join(out, "report."+format))
+			run("report", filepath.Join(out, "latest"), "--format", format, "--output",
+				filepath.Join(out, "report."+format))
 		}
 		run("judge", filepath.Join(out, "latest"))
 		run("new", "mine", "--output", filepath.Join(out, "mine.yaml"))
@@ -48,7 +51,8 @@ func TestFilesHonourTheUmask(t *testing.T) {
 				files++
 			}
 			if info.Mode().Perm() != expected {
-				t.Errorf("umask %s: %s has %v, want %v", umask, strings.TrimPrefix(path, out), info.Mode().Perm(), expected)
+				t.Errorf("umask %s: %s has %v, want %v", umask, strings.TrimPrefix(path, out), info.Mode().Perm(),
+					expected)
 			}
 			return nil
 		})

@@ -15,7 +15,8 @@ func newVersion() *cobra.Command {
 		Args:  exactly(0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			e := result.ThisEnvironment()
-			return put(cmd.OutOrStdout(), fmt.Appendf(nil, "lockjam %s\ngo-redis %s\ngo %s\nos %s\n", e.Lockjam, e.GoRedis, e.Go, e.OS))
+			return put(cmd.OutOrStdout(), fmt.Appendf(nil, "lockjam %s\ngo-redis %s\ngo %s\nos %s\n", e.Lockjam,
+				e.GoRedis, e.Go, e.OS))
 		},
 	}
 }

@@ -161,13 +161,15 @@ func (f *watchFlags) finish(out io.Writer, last observe.Reading, wrong bool) err
 	}
 	if last.UnansweredMS > 0 {
 		return errors.Join(outcomeError(result.Inconclusive),
-			fmt.Errorf("the server did not answer in the last %.0f s: nothing can be said of them", last.UnansweredMS/1000))
+			fmt.Errorf("the server did not answer in the last %.0f s: nothing can be said of them",
+				last.UnansweredMS/1000))
 	}
 	if why := observe.UnknownIn(last); why != "" {
 		return errors.Join(outcomeError(result.Inconclusive), errors.New("no signal fired, but "+why))
 	}
 	if !slices.ContainsFunc(last.Signals, func(s observe.SignalReading) bool { return s.Unavailable == "" }) {
-		return errors.Join(outcomeError(result.Inconclusive), errors.New("no signal could say anything: what each lacks stands above"))
+		return errors.Join(outcomeError(result.Inconclusive),
+			errors.New("no signal could say anything: what each lacks stands above"))
 	}
 	return nil
 }
@@ -181,7 +183,8 @@ func (f *watchFlags) options(cmd *cobra.Command, url string) (observe.Options, e
 		f.baseline = max(min(f.baseline, f.length/2), minBaseline)
 	}
 	o := observe.Options{
-		Endpoint: endpoint, For: f.length, Baseline: f.baseline, LockPrefix: f.locks, Monitor: f.monitor, Canary: f.canary,
+		Endpoint: endpoint, For: f.length, Baseline: f.baseline, LockPrefix: f.locks, Monitor: f.monitor,
+		Canary: f.canary,
 		Params: map[string]map[string]float64{},
 	}
 	switch {
@@ -192,7 +195,8 @@ func (f *watchFlags) options(cmd *cobra.Command, url string) (observe.Options, e
 			origin(cmd, "baseline"), f.baseline, minBaseline, maxBaseline)
 	case f.length > 0 && f.length <= f.baseline && cmd.Flags().Changed("baseline"):
 		return o, badUsage(cmd, "%s: a watch of %v is over before its baseline of %v (%s) is complete, "+
-			"and has nothing to compare: watch for longer, or ask for a shorter baseline", origin(cmd, "for"), f.length, f.baseline, origin(cmd, "baseline"))
+			"and has nothing to compare: watch for longer, or ask for a shorter baseline", origin(cmd, "for"), f.length,
+			f.baseline, origin(cmd, "baseline"))
 	case f.locks == "" || strings.ContainsAny(f.locks, `*?[]\`):
 		return o, badUsage(cmd, "%s: want the beginning of the locks' keys, without wildcards", origin(cmd, "locks"))
 	}

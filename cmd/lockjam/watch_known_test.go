@@ -118,7 +118,8 @@ func TestWatchComparesWithASteadyBaseline(t *testing.T) {
 			return 300 - steady(800*time.Millisecond, 2*time.Second, 300)(at)
 		}, 0, true, ""},
 		{"ramps up", func(at time.Duration) float64 { return 1000 * min(at.Seconds()/4, 1) }, 0, true, ""},
-		{"stops before there is a baseline", steady(0, 1200*time.Millisecond, 300), 0, false, "nothing but lockjam's own"},
+		{"stops before there is a baseline", steady(0, 1200*time.Millisecond, 300), 0, false,
+			"nothing but lockjam's own"},
 		{"comes and goes", func(at time.Duration) float64 {
 			return map[bool]float64{true: 600}[at%(1600*time.Millisecond) < 800*time.Millisecond]
 		}, 0, false, "no steady baseline yet: from "},
@@ -134,10 +135,12 @@ func TestWatchComparesWithASteadyBaseline(t *testing.T) {
 			<-done
 			last := all[len(all)-1]
 			x := sighted(t, last, "command-throughput")
-			if fired := last.Fired(); len(fired) > 0 != (c.code == 1) || c.code == 1 && (!slices.Equal(fired, []string{x.Name}) || *x.FiredAtMS < 6000) {
+			if fired := last.Fired(); len(fired) > 0 != (c.code == 1) || c.code == 1 &&
+				(!slices.Equal(fired, []string{x.Name}) || *x.FiredAtMS < 6000) {
 				t.Errorf("fired: %v, %+v", fired, x)
 			}
-			if known := x.Unavailable == ""; known != c.known || !strings.Contains(x.Unavailable, c.says) || known != (x.Baseline != nil) {
+			if known := x.Unavailable == ""; known != c.known || !strings.Contains(x.Unavailable, c.says) ||
+				known != (x.Baseline != nil) {
 				t.Errorf("%+v, baseline %+v\n%s", x, x.Baseline, log)
 			}
 			if x := sighted(t, last, "client-saturation"); x.Unavailable != "" || *x.UnknownMS != 0 {
@@ -162,7 +165,8 @@ func TestWatchLockKeysRampUp(t *testing.T) {
 	cancel()
 	<-done
 	mid, last := sighted(t, all[3], "lock-key-count"), sighted(t, all[len(all)-1], "lock-key-count")
-	if mid.Firing != nil || !strings.Contains(mid.Unavailable, "no steady baseline yet") || last.Firing == nil || last.Baseline == nil || last.Baseline.FromMS < 2000 {
+	if mid.Firing != nil || !strings.Contains(mid.Unavailable, "no steady baseline yet") || last.Firing == nil ||
+		last.Baseline == nil || last.Baseline.FromMS < 2000 {
 		t.Errorf("at 4 s %+v\nat the end %+v, %+v", mid, last, last.Baseline)
 	}
 }
@@ -209,15 +213,19 @@ func TestWatchSaysWhatItDoesNotKnow(t *testing.T) {
 		t.Run(c.why, func(t *testing.T) {
 			t.Parallel()
 			h, o := newHouse(t), theirs(t, "50")
-			if err := o.client.Do(t.Context(), "ACL", "SETUSER", "looker", "on", ">secret", "~*", "+@all").Err(); err != nil {
+			if err := o.client.Do(t.Context(), "ACL", "SETUSER", "looker", "on", ">secret", "~*",
+				"+@all").Err(); err != nil {
 				t.Fatal(err)
 			}
-			patient := redis.NewClient(&redis.Options{Addr: strings.TrimPrefix(o.url, "redis://"), ReadTimeout: time.Minute})
+			patient := redis.NewClient(&redis.Options{Addr: strings.TrimPrefix(o.url, "redis://"),
+				ReadTimeout: time.Minute})
 			defer patient.Close()
-			if err := patient.Ping(t.Context()).Err(); err != nil { // what a library tries when it connects comes before the watch
+			if err := patient.Ping(t.Context()).Err(); err != nil {
+				// what a library tries when it connects comes before the watch
 				t.Fatal(err)
 			}
-			w := h.watch(strings.Replace(o.url, "redis://", "redis://looker:secret@", 1), "--for", "11s", "--baseline", "1s")
+			w := h.watch(strings.Replace(o.url, "redis://", "redis://looker:secret@", 1), "--for", "11s", "--baseline",
+				"1s")
 			w.until(2300 * time.Millisecond)
 			c.trouble(t.Context(), o, patient)
 			all, log := w.ends(c.code)
@@ -236,10 +244,12 @@ func TestWatchSaysWhatItDoesNotKnow(t *testing.T) {
 				}
 				return
 			}
-			if len(gaps) != 1 || !strings.Contains(gaps[0].Why, c.says) || ms < c.least || ms > c.least+4000 || gaps[0].FromMS < 2000 || gaps[0].ToMS-gaps[0].FromMS < ms-1 {
+			if len(gaps) != 1 || !strings.Contains(gaps[0].Why, c.says) || ms < c.least || ms > c.least+4000 ||
+				gaps[0].FromMS < 2000 || gaps[0].ToMS-gaps[0].FromMS < ms-1 {
 				t.Errorf("%+v, %v ms", gaps, ms)
 			}
-			if strings.Count(log, "\n") != 1 || !strings.Contains(log, "no signal fired, but ") || !strings.Contains(log, "s are not known: ") || !strings.Contains(log, c.says) {
+			if strings.Count(log, "\n") != 1 || !strings.Contains(log, "no signal fired, but ") ||
+				!strings.Contains(log, "s are not known: ") || !strings.Contains(log, c.says) {
 				t.Errorf("%s", log)
 			}
 		})
@@ -253,7 +263,8 @@ func TestWatchTextOfAGap(t *testing.T) {
 	time.AfterFunc(1500*time.Millisecond, o.freeze)
 	time.AfterFunc(4500*time.Millisecond, func() { _ = o.process.Signal(syscall.SIGCONT) })
 	out, _ := h.lockjam(1, "watch", o.url, "--for", "7s", "--set", "client-saturation.ratio=0.01")
-	if flat := strings.Join(strings.Fields(out), " "); !strings.Contains(flat, "FIRED CLAIM") || !strings.Contains(flat, "s are not known: ") ||
+	if flat := strings.Join(strings.Fields(out), " "); !strings.Contains(flat, "FIRED CLAIM") ||
+		!strings.Contains(flat, "s are not known: ") ||
 		!strings.Contains(flat, "(the server did not answer in time)") {
 		t.Errorf("%s", out)
 	}
@@ -269,17 +280,23 @@ func TestWatchSaysWhyItCannotConnectAgain(t *testing.T) {
 		trouble   [][]any // commands of the server's owner
 		says      string
 	}{
-		{"another password", "looker:" + password + "@", [][]any{{"ACL", "SETUSER", "looker", "resetpass", ">other"}, {"CLIENT", "KILL", "USER", "looker"}}, "WRONGPASS"},
-		{"a password where there was none", "", [][]any{{"CONFIG", "SET", "requirepass", "other"}, {"CLIENT", "KILL", "SKIPME", "yes"}}, "NOAUTH"},
+		{"another password", "looker:" + password + "@",
+			[][]any{{"ACL", "SETUSER", "looker", "resetpass", ">other"}, {"CLIENT", "KILL", "USER", "looker"}},
+			"WRONGPASS"},
+		{"a password where there was none", "",
+			[][]any{{"CONFIG", "SET", "requirepass", "other"}, {"CLIENT", "KILL", "SKIPME", "yes"}}, "NOAUTH"},
 		{"no server any more", "", [][]any{{"SHUTDOWN", "NOSAVE"}}, "connection refused"},
-		{"no slot any more", "", [][]any{{"CONFIG", "SET", "maxclients", "1"}, {"CLIENT", "KILL", "SKIPME", "yes"}}, "max number of clients"},
+		{"no slot any more", "", [][]any{{"CONFIG", "SET", "maxclients", "1"}, {"CLIENT", "KILL", "SKIPME", "yes"}},
+			"max number of clients"},
 	} {
 		t.Run(c.why, func(t *testing.T) {
 			t.Parallel()
 			h, o := newHouse(t), theirs(t, "50")
-			owner := redis.NewClient(&redis.Options{Addr: strings.TrimPrefix(o.url, "redis://"), PoolSize: 1, MaxRetries: -1})
+			owner := redis.NewClient(&redis.Options{Addr: strings.TrimPrefix(o.url, "redis://"), PoolSize: 1,
+				MaxRetries: -1})
 			defer owner.Close()
-			if err := owner.Do(t.Context(), "ACL", "SETUSER", "looker", "on", ">"+password, "~*", "+@all").Err(); err != nil {
+			if err := owner.Do(t.Context(), "ACL", "SETUSER", "looker", "on", ">"+password, "~*",
+				"+@all").Err(); err != nil {
 				t.Fatal(err)
 			}
 			w := h.watch(strings.Replace(o.url, "redis://", "redis://"+c.user, 1), "--for", "4500ms")
@@ -288,13 +305,16 @@ func TestWatchSaysWhyItCannotConnectAgain(t *testing.T) {
 				_ = owner.Do(t.Context(), command...).Err()
 			}
 			all, log := w.ends(69)
-			if last := all[len(all)-2]; !strings.Contains(last.Error, "the connection was lost: ") || !strings.Contains(last.Error, "; trying again: ") || !strings.Contains(last.Error, c.says) {
+			if last := all[len(all)-2]; !strings.Contains(last.Error, "the connection was lost: ") ||
+				!strings.Contains(last.Error, "; trying again: ") || !strings.Contains(last.Error, c.says) {
 				t.Errorf("%q", last.Error)
 			}
-			if strings.Count(log, "\n") != 1 || !strings.Contains(log, "did not come back") || !strings.Contains(log, c.says) {
+			if strings.Count(log, "\n") != 1 || !strings.Contains(log, "did not come back") ||
+				!strings.Contains(log, c.says) {
 				t.Errorf("%s", log)
 			}
-			if said := w.out.String() + log; strings.Contains(said, password) || strings.Contains(said, "deadline exceeded") {
+			if said := w.out.String() + log; strings.Contains(said, password) ||
+				strings.Contains(said, "deadline exceeded") {
 				t.Errorf("%s", said)
 			}
 		})
@@ -346,20 +366,23 @@ func TestWatchPeersAtTheStart(t *testing.T) {
 		says    string
 	}{
 		{"one PING", []string{"+PONG\r\n"}, 69, "timed out after 10s"},
-		{"the handshake", []string{"+PONG\r\n", "+OK\r\n", "-ERR unknown command\r\n", "+PONG\r\n"}, 2, "the server did not answer"},
+		{"the handshake", []string{"+PONG\r\n", "+OK\r\n", "-ERR unknown command\r\n", "+PONG\r\n"}, 2,
+			"the server did not answer"},
 		{"it loads", []string{"-LOADING Redis is loading the dataset in memory\r\n"}, 69, "LOADING Redis is loading"},
 	} {
 		t.Run(c.why, func(t *testing.T) {
 			t.Parallel()
 			begun := time.Now()
 			_, log := newHouse(t).lockjam(c.code, "watch", "redis://"+peer(t, c.answers...), "--for", "4s", "--json")
-			if took := time.Since(begun); took > 14*time.Second || strings.Count(log, "\n") != 1 || !strings.Contains(log, c.says) {
+			if took := time.Since(begun); took > 14*time.Second || strings.Count(log, "\n") != 1 ||
+				!strings.Contains(log, c.says) {
 				t.Errorf("after %v: %s", took, log)
 			}
 		})
 	}
 	addr := peer(t, "-ERR unknown command `AUTH`, with args beginning with: `me`, `hunter2`\r\n")
-	if _, log := newHouse(t).lockjam(69, "watch", "redis://me:hunter2@"+addr, "--for", "4s"); strings.Contains(log, "hunter2") || !strings.Contains(log, "unknown command") {
+	if _, log := newHouse(t).lockjam(69, "watch", "redis://me:hunter2@"+addr, "--for", "4s"); strings.Contains(log,
+		"hunter2") || !strings.Contains(log, "unknown command") {
 		t.Errorf("%s", log)
 	}
 }
@@ -373,11 +396,14 @@ func TestWhatCanNeverFireIsRefused(t *testing.T) {
 		{"--for 2s --baseline 5s", "--for: a watch of 2s is over before its baseline of 5s"},
 		{"--for 5s --baseline 5s", "is over before its baseline"},
 		{"--baseline 100ms", "--baseline: 100ms is not between 500ms and 10m0s"},
-		{"--set client-saturation.ratio=2", "client-saturation.ratio: 2: want more than 0 and less than 1 (connected_clients is at most maxclients: it never fires)"},
+		{"--set client-saturation.ratio=2",
+			"client-saturation.ratio: 2: want more than 0 and less than 1 (connected_clients is at most maxclients: it never fires)"},
 		{"--set client-saturation.ratio=0", "it always fires"},
 		{"--set client-saturation.ratio=NaN", "client-saturation.ratio: NaN: want more than 0 and less than 1"},
-		{"--set rejected-connections.count=-1 --set command-throughput.ratio=0", "command-throughput.ratio: 0: want more than 0 and less than 1 (no rate is lower: it never fires); rejected-connections.count: -1: want 0 to"},
-		{"--set command-throughput.window_ms=50", "command-throughput.window_ms: 50: want 200 to 600000 (the server is read every 100 ms)"},
+		{"--set rejected-connections.count=-1 --set command-throughput.ratio=0",
+			"command-throughput.ratio: 0: want more than 0 and less than 1 (no rate is lower: it never fires); rejected-connections.count: -1: want 0 to"},
+		{"--set command-throughput.window_ms=50",
+			"command-throughput.window_ms: 50: want 200 to 600000 (the server is read every 100 ms)"},
 		{"--for 10s --set client-saturation.for_ms=11000", "want at most 10000"},
 		{"--monitor --set lock-set-retries.for_ms=300", "want at most 200: a burst of MONITOR is no longer"},
 		{"--canary --set refused-clients.count=50", "the canary dials no more often"},
@@ -407,9 +433,12 @@ arms:
 	for _, command := range []string{"check", "run"} {
 		_, log := h.lockjam(64, command, file)
 		for _, want := range []string{
-			"never.yaml:6:", "signals.client-saturation.params.ratio: 3: want more than 0 and less than 1", "signals.goodput-collapse.params.ratio: 0: want",
-			"signals.command-throughput.params.ratio: want a number, not .inf", "signals.command-throughput.params.window_ms: 0: want 200 to 600000",
-			"signals.lock-set-retries.params.for_ms: 300: want at most 200", "signals.orphaned-locks.params.count: 1: want less than 1",
+			"never.yaml:6:", "signals.client-saturation.params.ratio: 3: want more than 0 and less than 1",
+			"signals.goodput-collapse.params.ratio: 0: want",
+			"signals.command-throughput.params.ratio: want a number, not .inf",
+			"signals.command-throughput.params.window_ms: 0: want 200 to 600000",
+			"signals.lock-set-retries.params.for_ms: 300: want at most 200",
+			"signals.orphaned-locks.params.count: 1: want less than 1",
 		} {
 			if !strings.Contains(log, want) {
 				t.Errorf("%s: %q is missing in:\n%s", command, want, log)
@@ -451,8 +480,10 @@ func TestWatchShowsMemoryPersistenceAndRole(t *testing.T) {
 	w := h.watch(o.url, "--for", "1500ms")
 	all, _ := w.ends(0)
 	s := all[len(all)-1].Standing
-	if s.UsedMemory == nil || *s.UsedMemory == 0 || s.MaxMemory == nil || *s.MaxMemory != 2<<20 || s.BgsaveStatus == nil || *s.BgsaveStatus != "err" ||
-		s.AOFStatus == nil || *s.AOFStatus != "ok" || s.Role == nil || *s.Role != history.Replica || s.RoleBefore != nil || s.EvictedPerS == nil {
+	if s.UsedMemory == nil || *s.UsedMemory == 0 || s.MaxMemory == nil || *s.MaxMemory != 2<<20 ||
+		s.BgsaveStatus == nil || *s.BgsaveStatus != "err" ||
+		s.AOFStatus == nil || *s.AOFStatus != "ok" || s.Role == nil || *s.Role != history.Replica ||
+		s.RoleBefore != nil || s.EvictedPerS == nil {
 		t.Errorf("%+v", s)
 	}
 }

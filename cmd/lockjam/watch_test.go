@@ -54,7 +54,8 @@ func TestWatchQuietServer(t *testing.T) {
 	h, o := newHouse(t), theirs(t, "50")
 	ctx := context.Background()
 	// A user who can do nothing but read, so that a write would show.
-	if err := o.client.Do(ctx, "ACL", "SETUSER", "reader", "on", ">secret", "~*", "+@read", "+info", "+ping", "+client", "+hello").Err(); err != nil {
+	if err := o.client.Do(ctx, "ACL", "SETUSER", "reader", "on", ">secret", "~*", "+@read", "+info", "+ping", "+client",
+		"+hello").Err(); err != nil {
 		t.Fatal(err)
 	}
 	before := o.client.Info(ctx, "stats").Val()
@@ -69,7 +70,8 @@ func TestWatchQuietServer(t *testing.T) {
 		}
 	}
 	after := o.client.Info(ctx, "stats").Val()
-	if a, b := field(before, "total_connections_received"), field(after, "total_connections_received"); b-a != 2 { // one is the test's own
+	if a, b := field(before, "total_connections_received"), field(after, "total_connections_received"); b-a != 2 {
+		// one is the test's own
 		t.Errorf("%d connections were opened", b-a-1)
 	}
 	if n := field(o.client.Info(ctx, "stats").Val(), "acl_access_denied_cmd"); n > 0 {
@@ -117,11 +119,13 @@ func TestWatchFullServer(t *testing.T) {
 	h.ends(cmd.Wait(), 1, "%s", &out)
 	all := sightings(t, out.String())
 	last := all[len(all)-1]
-	if fired := last.Fired(); !slices.Contains(fired, "client-saturation") || !slices.Contains(fired, "rejected-connections") || slices.Contains(fired, "command-latency-server") {
+	if fired := last.Fired(); !slices.Contains(fired, "client-saturation") ||
+		!slices.Contains(fired, "rejected-connections") || slices.Contains(fired, "command-latency-server") {
 		t.Errorf("fired: %v", fired)
 	}
 	s := sighted(t, last, "client-saturation")
-	if s.Firing == nil || *s.Firing || *s.FiredAtMS < 1000 || *s.FiredAtMS > 4000 || s.FiringMS < 500 || s.FiringMS > 4000 {
+	if s.Firing == nil || *s.Firing || *s.FiredAtMS < 1000 || *s.FiredAtMS > 4000 || s.FiringMS < 500 ||
+		s.FiringMS > 4000 {
 		t.Errorf("%+v at %v ms for %v ms", s, *s.FiredAtMS, s.FiringMS)
 	}
 	if s := sighted(t, last, "deadlock"); s.Unavailable == "" || s.Firing != nil {
@@ -153,19 +157,22 @@ func TestWatchWithMonitorAndCanary(t *testing.T) {
 	lines, _ := h.lockjam(1, "watch", o.url, "--for", "2500ms", "--json", "--monitor", "--canary")
 	all := sightings(t, lines)
 	last := all[len(all)-1]
-	if m := last.Monitor; m == nil || m.AttemptsPerS < 50 || m.AttemptsPerS > 250 || m.ReleasesPerS != 0 || m.StuckLock != "lock:a" || m.StuckAttempts < 5 {
+	if m := last.Monitor; m == nil || m.AttemptsPerS < 50 || m.AttemptsPerS > 250 || m.ReleasesPerS != 0 ||
+		m.StuckLock != "lock:a" || m.StuckAttempts < 5 {
 		t.Errorf("MONITOR: %+v", m)
 	}
 	if c := last.Canary; c == nil || c.Last != "admitted" || c.Dials < 5 || c.Admitted != c.Dials {
 		t.Errorf("canary: %+v", c)
 	}
-	if !strings.Contains(out, "FIRING lock-set-retries") || strings.Contains(out, "refused-clients (") || !strings.Contains(out, "2 without TTL") || !strings.Contains(out, "yes") {
+	if !strings.Contains(out, "FIRING lock-set-retries") || strings.Contains(out, "refused-clients (") ||
+		!strings.Contains(out, "2 without TTL") || !strings.Contains(out, "yes") {
 		t.Errorf("%s", out)
 	}
 }
 
 // frozenWatch starts lockjam watch and freezes the server after a while.
-func frozenWatch(t *testing.T, h *house, o *otherServer, after time.Duration, args ...string) (wait func(code int) (all []observe.Reading, log string)) {
+func frozenWatch(t *testing.T, h *house, o *otherServer, after time.Duration,
+	args ...string) (wait func(code int) (all []observe.Reading, log string)) {
 	t.Helper()
 	cmd := h.command(append([]string{"watch", o.url, "--json"}, args...)...)
 	var out, log bytes.Buffer
@@ -178,7 +185,8 @@ func frozenWatch(t *testing.T, h *house, o *otherServer, after time.Duration, ar
 	return func(code int) ([]observe.Reading, string) {
 		t.Helper()
 		h.ends(cmd.Wait(), code, "%s%s", &out, &log)
-		if strings.Contains(out.String()+log.String(), "context deadline exceeded") || strings.Contains(out.String(), "restarted") {
+		if strings.Contains(out.String()+log.String(), "context deadline exceeded") ||
+			strings.Contains(out.String(), "restarted") {
 			t.Errorf("that is no state of the server:\n%s%s", &out, &log)
 		}
 		return sightings(t, out.String()), log.String()
@@ -206,7 +214,8 @@ func TestWatchServerStalls(t *testing.T) {
 			continue
 		}
 		unanswered++
-		if s.Connected != nil || !strings.HasPrefix(s.Error, "the server has not answered for ") || x.Firing != nil || !strings.HasPrefix(x.Unavailable, "the server has not answered for ") {
+		if s.Connected != nil || !strings.HasPrefix(s.Error, "the server has not answered for ") || x.Firing != nil ||
+			!strings.HasPrefix(x.Unavailable, "the server has not answered for ") {
 			t.Errorf("after %v ms: %q, %+v", s.AtMS, s.Error, x)
 		}
 	}
@@ -220,7 +229,8 @@ func TestWatchEndsInAStall(t *testing.T) {
 	t.Parallel() // it waits, most of the time
 	h, o := newHouse(t), theirs(t, "50")
 	all, log := frozenWatch(t, h, o, 1500*time.Millisecond, "--for", "5s")(2)
-	if strings.Count(log, "\n") != 1 || !strings.Contains(log, "the server did not answer in the last ") || !strings.Contains(log, " s: nothing can be said of them") {
+	if strings.Count(log, "\n") != 1 || !strings.Contains(log, "the server did not answer in the last ") ||
+		!strings.Contains(log, " s: nothing can be said of them") {
 		t.Errorf("%s", log)
 	}
 	if last := all[len(all)-1]; last.UnansweredMS < 2000 || last.Connected != nil || last.LockKeys != nil {
@@ -254,7 +264,8 @@ func TestWatchStallsWhileFiring(t *testing.T) {
 // lock:0 to lock:n-1, and as many other keys as are asked for.
 func (o *otherServer) fill(prefix string, n int) {
 	o.t.Helper()
-	if err := o.client.Eval(context.Background(), `for i = 0, ARGV[1]-1 do redis.call("set", ARGV[2] .. i, "1") end return 1`, nil, n, prefix).Err(); err != nil {
+	if err := o.client.Eval(context.Background(),
+		`for i = 0, ARGV[1]-1 do redis.call("set", ARGV[2] .. i, "1") end return 1`, nil, n, prefix).Err(); err != nil {
 		o.t.Fatal(err)
 	}
 }
@@ -275,7 +286,8 @@ func TestWatchIsNotItsOwnTraffic(t *testing.T) {
 	if x := sighted(t, last, "command-throughput"); x.Unavailable != "nothing but lockjam's own commands ran in the baseline" {
 		t.Errorf("%+v", x)
 	}
-	if last.CommandsPerS == nil || *last.CommandsPerS > 10 || *last.LockKeys != 1001 || *last.LockKeysAsked != 200 || *last.NoTTL != 200 {
+	if last.CommandsPerS == nil || *last.CommandsPerS > 10 || *last.LockKeys != 1001 || *last.LockKeysAsked != 200 ||
+		*last.NoTTL != 200 {
 		t.Errorf("%v commands/s, %d locks, %d asked", last.CommandsPerS, *last.LockKeys, *last.LockKeysAsked)
 	}
 	text, _ := h.lockjam(1, "watch", o.url, "--for", "1500ms")
@@ -303,7 +315,8 @@ func TestWatchSeesWorkStop(t *testing.T) {
 	out, _ := h.lockjam(1, "watch", o.url, "--for", "7s", "--baseline", "2s")
 	<-done
 	flat := strings.Join(strings.Fields(out), " ")
-	for _, want := range []string{"FIRING command-throughput", "commands 40/s", "commands 0/s", "2 s available now: command-throughput"} {
+	for _, want := range []string{"FIRING command-throughput", "commands 40/s", "commands 0/s",
+		"2 s available now: command-throughput"} {
 		if !strings.Contains(flat, want) && !(want == "commands 40/s" && strings.Contains(flat, "commands 39/s")) {
 			t.Errorf("%q is missing in:\n%s", want, out)
 		}
@@ -320,10 +333,12 @@ func TestWatchLargeKeyspace(t *testing.T) {
 	out, _ := h.lockjam(0, "watch", o.url, "--for", "6500ms", "--json")
 	all := sightings(t, out)
 	first, last := all[0], all[len(all)-1]
-	if x := sighted(t, first, "lock-key-count"); !strings.Contains(x.Unavailable, "SCAN has not come through the whole keyspace yet: ") || x.Firing != nil || !first.LockKeysPartial {
+	if x := sighted(t, first, "lock-key-count"); !strings.Contains(x.Unavailable,
+		"SCAN has not come through the whole keyspace yet: ") || x.Firing != nil || !first.LockKeysPartial {
 		t.Errorf("%+v", x)
 	}
-	if x := sighted(t, last, "lock-key-count"); x.Unavailable != "" || *x.Firing || last.LockKeysPartial || *last.LockKeys != 91 {
+	if x := sighted(t, last, "lock-key-count"); x.Unavailable != "" || *x.Firing || last.LockKeysPartial ||
+		*last.LockKeys != 91 {
 		t.Errorf("%+v, %d locks", x, *last.LockKeys)
 	}
 }
@@ -347,7 +362,8 @@ func TestWatchServerComesBack(t *testing.T) {
 	gone.Store(false)
 	h.ends(cmd.Wait(), 2, "%s", &out)
 	flat := strings.Join(strings.Fields(out.String()), " ")
-	for _, want := range []string{"NO ANSWER: the connection was lost: EOF; trying again", "s not available: client-saturation,", "s available now: client-saturation,"} {
+	for _, want := range []string{"NO ANSWER: the connection was lost: EOF; trying again",
+		"s not available: client-saturation,", "s available now: client-saturation,"} {
 		if !strings.Contains(flat, want) {
 			t.Errorf("%q is missing in:\n%s", want, &out)
 		}
@@ -407,7 +423,8 @@ func TestWatchServerGoesAway(t *testing.T) {
 	time.Sleep(1500 * time.Millisecond)
 	_ = o.process.Kill()
 	h.ends(cmd.Wait(), 69, "%s%s", &out, &log)
-	if !strings.Contains(out.String(), "NO ANSWER: the connection was lost: EOF; trying again") || strings.Count(log.String(), "\n") != 1 ||
+	if !strings.Contains(out.String(), "NO ANSWER: the connection was lost: EOF; trying again") ||
+		strings.Count(log.String(), "\n") != 1 ||
 		!strings.Contains(log.String(), "was lost and did not come back") {
 		t.Errorf("%s\n%s", &out, &log)
 	}
@@ -435,7 +452,8 @@ func TestWatchWithoutRights(t *testing.T) {
 	as := func(user string) string { return strings.Replace(o.url, "redis://", "redis://"+user+":secret@", 1) }
 	out, _ := h.lockjam(0, "watch", as("noscan"), "--for", "2s", "--monitor")
 	flat := strings.Join(strings.Fields(out), " ")
-	if !strings.Contains(flat, "not available here: lock-key-count") || !strings.Contains(flat, "'scan' command") || !strings.Contains(flat, "'monitor' command") {
+	if !strings.Contains(flat, "not available here: lock-key-count") || !strings.Contains(flat, "'scan' command") ||
+		!strings.Contains(flat, "'monitor' command") {
 		t.Errorf("%s", out)
 	}
 	denied := field(o.client.Info(ctx, "stats").Val(), "acl_access_denied_cmd")
@@ -460,13 +478,15 @@ func TestWatchRightsAreTakenAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	time.AfterFunc(1500*time.Millisecond, func() { o.client.Do(ctx, "ACL", "SETUSER", "looker", "-info") })
-	out, log := h.lockjam(2, "watch", strings.Replace(o.url, "redis://", "redis://looker:secret@", 1), "--for", "5s", "--json", "--canary")
+	out, log := h.lockjam(2, "watch", strings.Replace(o.url, "redis://", "redis://looker:secret@", 1), "--for", "5s",
+		"--json", "--canary")
 	all := sightings(t, out)
 	if x := sighted(t, all[0], "client-saturation"); x.Unavailable != "" {
 		t.Errorf("%+v", x)
 	}
 	for _, name := range []string{"client-saturation", "lock-key-count"} {
-		if x := sighted(t, all[len(all)-1], name); !strings.Contains(x.Unavailable, "INFO has told nothing for ") || !strings.Contains(x.Unavailable, "NOPERM") {
+		if x := sighted(t, all[len(all)-1], name); !strings.Contains(x.Unavailable, "INFO has told nothing for ") ||
+			!strings.Contains(x.Unavailable, "NOPERM") {
 			t.Errorf("%+v\n%s", x, log)
 		}
 	}
@@ -487,7 +507,8 @@ func TestWatchTooLate(t *testing.T) {
 	defer c.Close()
 	time.Sleep(100 * time.Millisecond)
 	_, log := h.lockjam(69, "watch", o.url, "--for", "2s")
-	if strings.Count(log, "\n") != 1 || !strings.Contains(log, "max number of clients reached") || !strings.Contains(log, "begin to watch before the incident") {
+	if strings.Count(log, "\n") != 1 || !strings.Contains(log, "max number of clients reached") ||
+		!strings.Contains(log, "begin to watch before the incident") {
 		t.Errorf("%s", log)
 	}
 }

@@ -127,7 +127,8 @@ var Runbook = []Claim{
 		Words: "Ensure Redis configuration is optimized for high concurrency",
 	},
 	{
-		ID: "C2", evaluate: detection("client-saturation", "rejected-connections", "lock-key-count", "lock-set-retries"),
+		ID: "C2", evaluate: detection("client-saturation", "rejected-connections", "lock-key-count",
+			"lock-set-retries"),
 		Words:   "Implement monitoring for lock contention and client limits",
 		Instead: "Monitor goodput and the age of requests in progress as well: they see whatever stands still, whatever it is that is short. Broken exclusion they do not see.",
 	},

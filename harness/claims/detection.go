@@ -31,7 +31,8 @@ func readings(sc *result.Scenario, names ...string) iter.Seq[reading] {
 	return func(yield func(reading) bool) {
 		for i := range sc.Arms {
 			for _, s := range sc.Arms[i].Signals {
-				if !slices.Contains(names, s.Name) || s.Unavailable != "" || sc.Arms[i].Prevention != "" || !conclusive(&sc.Arms[i]) {
+				if !slices.Contains(names, s.Name) || s.Unavailable != "" || sc.Arms[i].Prevention != "" ||
+					!conclusive(&sc.Arms[i]) {
 					continue
 				}
 				if !yield(reading{sc.Name, &sc.Arms[i], s}) {
@@ -76,10 +77,14 @@ func detect(card *result.Claim, on []result.Scenario, names []string) {
 				took = append(took, *r.DetectMS)
 			}
 			fires = append(fires, fmt.Sprintf("%s (after %.1f s)", sc.Name, stats.Median(took)/1000))
-			card.Evidence = append(card.Evidence, result.Evidence{Scenario: sc.Name, Arm: median.arm.Name, Field: "signals." + median.Name + ".detect_ms", Value: *median.DetectMS})
+			card.Evidence = append(card.Evidence,
+				result.Evidence{Scenario: sc.Name, Arm: median.arm.Name, Field: "signals." + median.Name + ".detect_ms",
+					Value: *median.DetectMS})
 		case len(not) > 0:
 			silent = append(silent, sc.Name)
-			card.Evidence = append(card.Evidence, result.Evidence{Scenario: sc.Name, Arm: not[0].arm.Name, Field: "signals." + not[0].Name + ".figures", Value: not[0].Figures})
+			card.Evidence = append(card.Evidence,
+				result.Evidence{Scenario: sc.Name, Arm: not[0].arm.Name, Field: "signals." + not[0].Name + ".figures",
+					Value: not[0].Figures})
 		case calm && !alarmed:
 			quiet = append(quiet, sc.Name)
 		}
@@ -104,7 +109,8 @@ func words(card *result.Claim, on []result.Scenario) {
 			refused += r.Figures["refused_count"]
 			told += r.Figures["told_count"]
 			if len(shown) == 0 {
-				shown = []result.Evidence{{Scenario: r.scenario, Arm: r.arm.Name, Field: "signals.refused-clients.figures", Value: r.Figures}}
+				shown = []result.Evidence{{Scenario: r.scenario, Arm: r.arm.Name,
+					Field: "signals.refused-clients.figures", Value: r.Figures}}
 			}
 		}
 	}

@@ -27,7 +27,8 @@ func asWritten(card *result.Claim, on []result.Scenario) {
 				if p.Matches > 0 {
 					matched++
 				}
-				card.Evidence = append(card.Evidence, result.Evidence{Scenario: sc.Name, Arm: a.Name, Field: "probes." + p.Name, Value: p.Because})
+				card.Evidence = append(card.Evidence,
+					result.Evidence{Scenario: sc.Name, Arm: a.Name, Field: "probes." + p.Name, Value: p.Because})
 			}
 		}
 	}
@@ -37,7 +38,8 @@ func asWritten(card *result.Claim, on []result.Scenario) {
 	if matched == 0 {
 		read := ""
 		if card.Verdict != result.Untested {
-			read = " Over a connection that was open before, a lock that is tried and not released shows: " + text.Lower(card.Because)
+			read = " Over a connection that was open before, a lock that is tried and not released shows: " +
+				text.Lower(card.Because)
 		}
 		card.Verdict = result.Refuted
 		card.Because = fmt.Sprintf("As written it printed nothing in %s.%s", text.AnyOf(tried, "failure"), read)

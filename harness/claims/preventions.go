@@ -18,7 +18,8 @@ func prevents(card *result.Claim, on []result.Scenario) {
 			if a.Claim != card.ID || a.Prevention == "" || a.Verdict == "" || a.Repeat > 1 || !conclusive(&a) {
 				continue
 			}
-			card.Evidence = append(card.Evidence, result.Evidence{Scenario: sc.Name, Arm: a.Name, Field: "verdict", Value: a.Verdict})
+			card.Evidence = append(card.Evidence,
+				result.Evidence{Scenario: sc.Name, Arm: a.Name, Field: "verdict", Value: a.Verdict})
 			name := a.Name + " in " + sc.Name
 			said[a.Verdict] = append(said[a.Verdict], name)
 			if a.Unsafe {
@@ -34,7 +35,8 @@ func prevents(card *result.Claim, on []result.Scenario) {
 	if good+bad == 0 {
 		return
 	}
-	card.Because = sentence("prevents with", said[result.Prevented], "mitigates with", said[result.Mitigated], "does not prevent with", said[result.NotPrevented],
+	card.Because = sentence("prevents with", said[result.Prevented], "mitigates with", said[result.Mitigated],
+		"does not prevent with", said[result.NotPrevented],
 		"breaks mutual exclusion with", harms)
 	card.Verdict = verdictOf(good, bad)
 	if good == 0 && len(said[result.Mitigated]) > 0 {

@@ -18,7 +18,8 @@ func action(card *result.Claim, on []result.Scenario) {
 			if remedy.Claim != card.ID || a.Verdict == "" || a.Repeat > 1 || a.Name != a.Remedy || !conclusive(&a) {
 				continue
 			}
-			card.Evidence = append(card.Evidence, result.Evidence{Scenario: sc.Name, Arm: a.Name, Field: "verdict", Value: a.Verdict})
+			card.Evidence = append(card.Evidence,
+				result.Evidence{Scenario: sc.Name, Arm: a.Name, Field: "verdict", Value: a.Verdict})
 			switch {
 			case a.Verdict == result.Cured && a.Unsafe:
 				harms = append(harms, sc.Name)
@@ -46,7 +47,8 @@ func settled(card *result.Claim, on []result.Scenario) {
 		sc := &on[i]
 		for k := range sc.Arms {
 			a := &sc.Arms[k]
-			if a.Remedy != "raise-maxclients-restart" || a.Verdict == "" || a.Verdict == result.Blocked || a.Repeat > 1 || !conclusive(a) {
+			if a.Remedy != "raise-maxclients-restart" || a.Verdict == "" || a.Verdict == result.Blocked ||
+				a.Repeat > 1 || !conclusive(a) {
 				continue
 			}
 			connected, rejected := readAfter(a, "client-saturation"), readAfter(a, "rejected-connections")
@@ -55,7 +57,9 @@ func settled(card *result.Claim, on []result.Scenario) {
 			}
 			settles := a.Connections != nil && a.Connections.SettledAfterMS != nil
 			steady := settles && connected["ratio_max"] <= 0.8 && rejected["rejected_count"] == 0
-			card.Evidence = append(card.Evidence, result.Evidence{Scenario: sc.Name, Arm: a.Name, Field: "signals.client-saturation.figures_after", Value: connected})
+			card.Evidence = append(card.Evidence,
+				result.Evidence{Scenario: sc.Name, Arm: a.Name, Field: "signals.client-saturation.figures_after",
+					Value: connected})
 			said := fmt.Sprintf("%s/%s (%s, %s)", sc.Name, a.Name, settledAt(a, connected), a.Verdict)
 			if steady == (a.Verdict == result.Cured) {
 				right = append(right, said)
@@ -78,7 +82,8 @@ func settledAt(a *result.Arm, connected map[string]float64) string {
 		return fmt.Sprintf("up to %d clients%s of %.0f, never steady", taken, beyond, connected["maxclients"])
 	}
 	taken, beyond := result.SlotsTaken(a.Connections.Clients, int64(connected["maxclients"]))
-	return fmt.Sprintf("%d clients%s of %.0f after %.1f s", taken, beyond, connected["maxclients"], *a.Connections.SettledAfterMS/1000)
+	return fmt.Sprintf("%d clients%s of %.0f after %.1f s", taken, beyond, connected["maxclients"],
+		*a.Connections.SettledAfterMS/1000)
 }
 
 // warning: did deleting locks hurt a live holder, and with which consequences?
@@ -86,16 +91,21 @@ func warning(card *result.Claim, on []result.Scenario) {
 	var harmed []string
 	for _, sc := range on {
 		for _, a := range sc.Arms {
-			if a.Remedy != "release-stale-locks" || a.Verdict == "" || a.Verdict == result.Blocked || a.Repeat > 1 || !conclusive(&a) {
+			if a.Remedy != "release-stale-locks" || a.Verdict == "" || a.Verdict == result.Blocked || a.Repeat > 1 ||
+				!conclusive(&a) {
 				continue
 			}
-			card.Evidence = append(card.Evidence, result.Evidence{Scenario: sc.Name, Arm: a.Name, Field: "safety.overlaps", Value: a.Safety.Overlaps})
+			card.Evidence = append(card.Evidence,
+				result.Evidence{Scenario: sc.Name, Arm: a.Name, Field: "safety.overlaps", Value: a.Safety.Overlaps})
 			if a.Safety.Overlaps == 0 {
 				continue
 			}
-			card.Evidence = append(card.Evidence, result.Evidence{Scenario: sc.Name, Arm: a.Name, Field: "safety.over_admitted", Value: a.Safety.OverAdmitted})
+			card.Evidence = append(card.Evidence,
+				result.Evidence{Scenario: sc.Name, Arm: a.Name, Field: "safety.over_admitted",
+					Value: a.Safety.OverAdmitted})
 			harmed = append(harmed, fmt.Sprintf("%s (%s overrun, %s lost, %s admitted over the limit)", sc.Name,
-				text.Plural(a.Safety.Overlaps, "holder"), text.Plural(a.Safety.LostUpdates, "update"), text.Plural(a.Safety.OverAdmitted, "request")))
+				text.Plural(a.Safety.Overlaps, "holder"), text.Plural(a.Safety.LostUpdates, "update"),
+				text.Plural(a.Safety.OverAdmitted, "request")))
 		}
 	}
 	switch {

@@ -17,17 +17,22 @@ func reviewed(card *result.Claim, on []result.Scenario) {
 			switch {
 			case a.Repeat > 1 || !conclusive(&a):
 			case a.Control() && a.FaultsPerS != nil && a.Reproduced != nil && *a.Reproduced:
-				card.Evidence = append(card.Evidence, result.Evidence{Scenario: sc.Name, Arm: a.Name, Field: "faults_per_s.during", Value: *a.FaultsPerS.During})
+				card.Evidence = append(card.Evidence,
+					result.Evidence{Scenario: sc.Name, Arm: a.Name, Field: "faults_per_s.during",
+						Value: *a.FaultsPerS.During})
 				loud := loud(&a)
-				said := fmt.Sprintf("%s (%.0f safety faults a second, and %s fired)", sc.Name, *a.FaultsPerS.During, fired(loud, available(&a)))
+				said := fmt.Sprintf("%s (%.0f safety faults a second, and %s fired)", sc.Name, *a.FaultsPerS.During,
+					fired(loud, available(&a)))
 				if len(loud) == 0 {
 					unseen = append(unseen, said)
 				} else {
 					seen = append(seen, said)
 				}
 			case a.Claim == card.ID && a.Prevention != "" && a.Verdict != "":
-				card.Evidence = append(card.Evidence, result.Evidence{Scenario: sc.Name, Arm: a.Name, Field: "verdict", Value: a.Verdict})
-				said := fmt.Sprintf("%s in %s (%s, %s)", a.Name, sc.Name, a.Verdict, text.Plural(a.Safety.Total(), "fault"))
+				card.Evidence = append(card.Evidence,
+					result.Evidence{Scenario: sc.Name, Arm: a.Name, Field: "verdict", Value: a.Verdict})
+				said := fmt.Sprintf("%s in %s (%s, %s)", a.Name, sc.Name, a.Verdict,
+					text.Plural(a.Safety.Total(), "fault"))
 				if a.Verdict == result.NotPrevented {
 					not = append(not, said)
 				} else {
@@ -44,7 +49,8 @@ func reviewed(card *result.Claim, on []result.Scenario) {
 	default:
 		return
 	}
-	card.Because = sentence("finds what no signal shows in", unseen, "is not the only way to see it in", seen, "helps to ask for", helps, "does not help to ask for", not)
+	card.Because = sentence("finds what no signal shows in", unseen, "is not the only way to see it in", seen,
+		"helps to ask for", helps, "does not help to ask for", not)
 	card.Verdict = verdictOf(len(unseen)+len(helps), len(seen)+len(not))
 }
 

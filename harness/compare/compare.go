@@ -101,7 +101,8 @@ func (c *Comparison) Shown(fails bool, findings ...Finding) []Row {
 }
 
 func infoOf(r *result.Run) RunInfo {
-	info := RunInfo{ID: r.ID, Started: r.Started, Status: r.Status, Because: r.Because, GoRedis: r.Environment.GoRedis, Server: serverOf(r)}
+	info := RunInfo{ID: r.ID, Started: r.Started, Status: r.Status, Because: r.Because, GoRedis: r.Environment.GoRedis,
+		Server: serverOf(r)}
 	for _, sc := range r.Scenarios {
 		info.Arms += len(sc.Arms)
 		info.Inconclusive += len(sc.Arms) - len(conclusive(sc.Arms))
@@ -150,7 +151,8 @@ func environment(before, after Side) []Difference {
 		is, still := after.Texts[sc.Name]
 		if known && still && was != is {
 			differences = append(differences, Difference{
-				What: "scenario " + sc.Name, Before: fmt.Sprintf("%d lines", lines(was)), After: firstDifference(was, is), Distorts: true})
+				What: "scenario " + sc.Name, Before: fmt.Sprintf("%d lines", lines(was)),
+				After: firstDifference(was, is), Distorts: true})
 		}
 	}
 	return differences

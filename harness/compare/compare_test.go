@@ -20,7 +20,8 @@ func arm(change ...func(*result.Arm)) result.Arm {
 		Name: "raise", Remedy: "raise-maxclients-live", Outcome: result.Pass, Verdict: result.Cured,
 		Goodput:  result.Goodput{Before: num(100), During: num(0), After: num(100)},
 		Recovery: &result.Recovery{Ratio: 1, Low: 0.95, High: 1.05, RestoredAfterMS: num(200)},
-		Phases:   []result.Phase{{Name: "baseline", Operations: result.Operations{OK: 100}, ResponseMS: result.Percentiles{P50: 80, P99: 140, Max: 200}}},
+		Phases: []result.Phase{{Name: "baseline", Operations: result.Operations{OK: 100},
+			ResponseMS: result.Percentiles{P50: 80, P99: 140, Max: 200}}},
 		Signals: []result.Signal{
 			{Name: "deadlock", Expected: "fire", Fired: true, Met: true, DetectMS: num(1200), Cleared: true},
 			{Name: "lock-key-count", Expected: "silent", Met: true, Cleared: true},
@@ -92,7 +93,8 @@ func TestRules(t *testing.T) {
 	back := func(a *result.Arm, v float64) { a.Recovery = &result.Recovery{Ratio: 1, RestoredAfterMS: &v} }
 	share := func(mid, low, high float64) result.Arm {
 		return arm(func(a *result.Arm) {
-			a.Goodput, a.Recovery = result.Goodput{}, &result.Recovery{Ratio: mid, Low: low, High: high, RestoredAfterMS: num(200)}
+			a.Goodput, a.Recovery = result.Goodput{},
+				&result.Recovery{Ratio: mid, Low: low, High: high, RestoredAfterMS: num(200)}
 		})
 	}
 	never := func(a *result.Arm) { a.Recovery = &result.Recovery{Ratio: 0.5} }
@@ -124,21 +126,31 @@ func TestRules(t *testing.T) {
 		{"prevented, then mitigated", "verdict", verdicts(result.Prevented), verdicts(result.Mitigated), fail},
 		{"mitigated, then not prevented", "verdict", verdicts(result.Mitigated), verdicts(result.NotPrevented), fail},
 		{"for the better", "verdict", verdicts(result.NoEffect), verdicts(result.Cured), pass},
-		{"another kind of verdict is neither better nor worse", "verdict", verdicts(result.Cured), verdicts(result.NotPrevented), pass},
-		{"most of the repeats, where there was no doubt", "verdict", verdicts(times(5, result.Cured)...), verdicts(append(times(3, result.Relapsed), times(2, result.Cured)...)...), fail},
-		{"one of five may be chance", "verdict", verdicts(times(5, result.Cured)...), verdicts(append(times(4, result.Cured), result.Relapsed)...), pass},
-		{"one of three may be chance too, but three could not tell", "verdict", verdicts(times(3, result.Cured)...), verdicts(append(times(2, result.Cured), result.Relapsed)...), open},
-		{"one of three for the better hides nothing", "verdict", verdicts(append(times(2, result.Cured), result.Relapsed)...), verdicts(times(3, result.Cured)...), pass},
-		{"a minority that is beyond chance", "verdict", verdicts(times(20, result.Cured)...), verdicts(append(times(12, result.Cured), times(8, result.Relapsed)...)...), fail},
+		{"another kind of verdict is neither better nor worse", "verdict", verdicts(result.Cured),
+			verdicts(result.NotPrevented), pass},
+		{"most of the repeats, where there was no doubt", "verdict", verdicts(times(5, result.Cured)...),
+			verdicts(append(times(3, result.Relapsed), times(2, result.Cured)...)...), fail},
+		{"one of five may be chance", "verdict", verdicts(times(5, result.Cured)...),
+			verdicts(append(times(4, result.Cured), result.Relapsed)...), pass},
+		{"one of three may be chance too, but three could not tell", "verdict", verdicts(times(3, result.Cured)...),
+			verdicts(append(times(2, result.Cured), result.Relapsed)...), open},
+		{"one of three for the better hides nothing", "verdict",
+			verdicts(append(times(2, result.Cured), result.Relapsed)...), verdicts(times(3, result.Cured)...), pass},
+		{"a minority that is beyond chance", "verdict", verdicts(times(20, result.Cured)...),
+			verdicts(append(times(12, result.Cured), times(8, result.Relapsed)...)...), fail},
 		{"a change of verdict is not asked about", "outcome", verdicts(result.Cured), verdicts(result.Relapsed), pass},
 
-		{"does not meet its expectations any more", "outcome", each(1, nothing), each(1, func(a *result.Arm) { a.Outcome = result.Fail }), fail},
-		{"did not before either", "outcome", each(1, func(a *result.Arm) { a.Outcome = result.Fail }), each(1, func(a *result.Arm) { a.Outcome = result.Fail }), pass},
+		{"does not meet its expectations any more", "outcome", each(1, nothing),
+			each(1, func(a *result.Arm) { a.Outcome = result.Fail }), fail},
+		{"did not before either", "outcome", each(1, func(a *result.Arm) { a.Outcome = result.Fail }),
+			each(1, func(a *result.Arm) { a.Outcome = result.Fail }), pass},
 		{"inconclusive now", "outcome", each(1, nothing), each(1, inconclusive), open},
 		{"inconclusive before", "verdict", each(1, inconclusive), each(1, nothing), open},
-		{"one repeat that is inconclusive does not matter", "outcome", each(2, nothing), append(each(1, nothing), each(1, inconclusive)...), pass},
+		{"one repeat that is inconclusive does not matter", "outcome", each(2, nothing),
+			append(each(1, nothing), each(1, inconclusive)...), pass},
 
-		{"one counterexample is enough", "unsafe", each(20, nothing), append(each(19, nothing), each(1, unsafe)...), fail},
+		{"one counterexample is enough", "unsafe", each(20, nothing), append(each(19, nothing), each(1, unsafe)...),
+			fail},
 		{"it was unsafe before", "unsafe", each(1, unsafe), each(1, unsafe), pass},
 		{"more faults, beyond noise", "faults", spread(5, 100, faults), spread(5, 140, faults), fail},
 		{"more faults, one run each", "faults", spread(1, 100, faults), spread(1, 140, faults), open},
@@ -147,9 +159,12 @@ func TestRules(t *testing.T) {
 		{"stays silent now", "signal", each(1, nothing), each(1, fires(0, false)), fail},
 		{"fires where it was silent", "signal", each(1, nothing), each(1, fires(1, true)), fail},
 		{"fires where nothing was expected", "signal", each(1, nothing), each(1, fires(2, true)), pass},
-		{"a false alarm", "signal", each(1, nothing), each(1, func(a *result.Arm) { a.Signals[1].BaselineFirings = 1 }), fail},
-		{"false alarms of a signal of which nothing is expected", "signal", each(1, nothing), each(1, func(a *result.Arm) { a.Signals[2].BaselineFirings = 1 }), pass},
-		{"does not clear", "signal", each(1, nothing), each(1, func(a *result.Arm) { a.Signals[0].Cleared = false }), pass},
+		{"a false alarm", "signal", each(1, nothing), each(1, func(a *result.Arm) { a.Signals[1].BaselineFirings = 1 }),
+			fail},
+		{"false alarms of a signal of which nothing is expected", "signal", each(1, nothing),
+			each(1, func(a *result.Arm) { a.Signals[2].BaselineFirings = 1 }), pass},
+		{"does not clear", "signal", each(1, nothing), each(1, func(a *result.Arm) { a.Signals[0].Cleared = false }),
+			pass},
 		{"slower", "detection", spread(5, 1200, detect), spread(5, 1300, detect), fail},
 		{"quicker", "detection", spread(5, 1300, detect), spread(5, 1200, detect), pass},
 
@@ -159,15 +174,22 @@ func TestRules(t *testing.T) {
 		{"lower by more than what counts", "goodput>8%", spread(5, 100, after), spread(5, 90, after), fail},
 		{"three repeats are too few", "goodput", spread(3, 100, after), spread(3, 50, after), open},
 		{"one run each", "goodput", spread(1, 100, after), spread(1, 50, after), open},
-		{"one run each, and almost nothing is left", "goodput", []result.Arm{share(1.04, 0.98, 1.11)}, []result.Arm{share(0.001, 0, 0.02)}, fail},
-		{"one run each, and as much more", "goodput", []result.Arm{share(0.001, 0, 0.02)}, []result.Arm{share(1.04, 0.98, 1.11)}, pass},
-		{"three runs each, all of them far from all others", "goodput", []result.Arm{share(1.04, 0.98, 1.11), share(1.02, 0.97, 1.1), share(1, 0.96, 1.05)},
+		{"one run each, and almost nothing is left", "goodput", []result.Arm{share(1.04, 0.98, 1.11)},
+			[]result.Arm{share(0.001, 0, 0.02)}, fail},
+		{"one run each, and as much more", "goodput", []result.Arm{share(0.001, 0, 0.02)},
+			[]result.Arm{share(1.04, 0.98, 1.11)}, pass},
+		{"three runs each, all of them far from all others", "goodput",
+			[]result.Arm{share(1.04, 0.98, 1.11), share(1.02, 0.97, 1.1), share(1, 0.96, 1.05)},
 			[]result.Arm{share(0.4, 0.35, 0.48), share(0.3, 0.25, 0.33), share(0.31, 0.26, 0.34)}, fail},
-		{"three runs each, and one of them is not", "goodput", []result.Arm{share(1.04, 0.98, 1.11), share(1.02, 0.97, 1.1), share(1, 0.96, 1.05)},
+		{"three runs each, and one of them is not", "goodput",
+			[]result.Arm{share(1.04, 0.98, 1.11), share(1.02, 0.97, 1.1), share(1, 0.96, 1.05)},
 			[]result.Arm{share(0.4, 0.35, 0.49), share(0.3, 0.25, 0.33), share(0.31, 0.26, 0.34)}, open},
-		{"one run each, and apart as the machine may bring about", "goodput", []result.Arm{share(2.22, 2.04, 2.42)}, []result.Arm{share(1.4, 1.28, 1.54)}, open},
-		{"one run each, and apart as what a few grants leave may be", "goodput", []result.Arm{share(0.23, 0.12, 0.45)}, []result.Arm{share(0.004, 0.002, 0.01)}, open},
-		{"one run each, far apart, and within what counts", "goodput>70%", []result.Arm{share(1.04, 0.98, 1.11)}, []result.Arm{share(0.4, 0.35, 0.45)}, open},
+		{"one run each, and apart as the machine may bring about", "goodput", []result.Arm{share(2.22, 2.04, 2.42)},
+			[]result.Arm{share(1.4, 1.28, 1.54)}, open},
+		{"one run each, and apart as what a few grants leave may be", "goodput", []result.Arm{share(0.23, 0.12, 0.45)},
+			[]result.Arm{share(0.004, 0.002, 0.01)}, open},
+		{"one run each, far apart, and within what counts", "goodput>70%", []result.Arm{share(1.04, 0.98, 1.11)},
+			[]result.Arm{share(0.4, 0.35, 0.45)}, open},
 		{"one run each, and the same", "goodput", spread(1, 100, after), spread(1, 100, after), pass},
 		{"overlapping", "goodput", spread(5, 100, after), spread(5, 100.2, after), pass},
 
@@ -207,17 +229,23 @@ func TestArmsClaimsAndEnds(t *testing.T) {
 		answer string
 	}{
 		{"the same", "any", run(arm()), result.Pass, "no regression in 1 arm"},
-		{"a claim changed", "claim", with(func(r *result.Run) { r.Claims[0].Verdict = "refuted" }), result.Fail, "regression: claim (1 changed)"},
-		{"a claim is not tested any more", "claim", with(func(r *result.Run) { r.Claims[0].Verdict = result.Untested }), result.Pass, "no regression"},
+		{"a claim changed", "claim", with(func(r *result.Run) { r.Claims[0].Verdict = "refuted" }), result.Fail,
+			"regression: claim (1 changed)"},
+		{"a claim is not tested any more", "claim", with(func(r *result.Run) { r.Claims[0].Verdict = result.Untested }),
+			result.Pass, "no regression"},
 		{"one more arm", "missing", with(func(r *result.Run) {
 			a := arm()
 			a.Name = "new"
 			r.Scenarios[0].Arms = append(r.Scenarios[0].Arms, a)
 		}), result.Pass, "no regression in 1 arm"},
-		{"no arm in common", "verdict", with(func(r *result.Run) { r.Scenarios[0].Name = "other" }), result.Inconclusive, "no arm in common"},
-		{"cut short", "verdict", with(func(r *result.Run) { r.Status = result.Interrupted }), result.Inconclusive, "the second run was interrupted"},
-		{"cut short, and nothing was asked", "none", with(func(r *result.Run) { r.Status = result.Interrupted }), result.Pass, "no rule was asked for"},
-		{"no arms at all", "none", with(func(r *result.Run) { r.Scenarios = nil }), result.Inconclusive, "no arm in common"},
+		{"no arm in common", "verdict", with(func(r *result.Run) { r.Scenarios[0].Name = "other" }),
+			result.Inconclusive, "no arm in common"},
+		{"cut short", "verdict", with(func(r *result.Run) { r.Status = result.Interrupted }), result.Inconclusive,
+			"the second run was interrupted"},
+		{"cut short, and nothing was asked", "none", with(func(r *result.Run) { r.Status = result.Interrupted }),
+			result.Pass, "no rule was asked for"},
+		{"no arms at all", "none", with(func(r *result.Run) { r.Scenarios = nil }), result.Inconclusive,
+			"no arm in common"},
 	} {
 		limits, _ := ParseRules([]string{c.rules})
 		if got := Runs(run(arm()), c.after, limits); got.Outcome != c.want || !strings.Contains(got.Answer, c.answer) {
@@ -239,7 +267,8 @@ func TestEnvironment(t *testing.T) {
 	after.Run.Environment.GoRedis, after.Run.Environment.CPUs = "v9.24.0", 8
 	got := Runs(before, after, nil).Environment
 	want := []Difference{
-		{"go-redis", "v9.23.0", "v9.24.0", false}, {"cores", "2", "8", true}, {"scenario s", "2 lines", "other text from line 2: c", true},
+		{"go-redis", "v9.23.0", "v9.24.0", false}, {"cores", "2", "8", true},
+		{"scenario s", "2 lines", "other text from line 2: c", true},
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("%+v", got)
@@ -261,7 +290,8 @@ func TestWords(t *testing.T) {
 		return c.Rows[i]
 	}
 	r := find(Runs(run(ratio(1.06, 1, 1.12)), run(ratio(0.8, 0.75, 0.86)), nil), "goodput of the baseline")
-	if r.Before != "106% (100-112)" || r.After != "80% (75-86)" || !r.Apart || r.Finding != Unclear || r.Difference() != "-24.5%" ||
+	if r.Before != "106% (100-112)" || r.After != "80% (75-86)" || !r.Apart || r.Finding != Unclear ||
+		r.Difference() != "-24.5%" ||
 		r.Because != "the 95% intervals of the two do not overlap; 1 repeat and 1 are too few to tell from noise, 4 each would be enough" {
 		t.Errorf("%+v", r)
 	}
@@ -270,12 +300,15 @@ func TestWords(t *testing.T) {
 	}
 	set := func(a *result.Arm, v float64) { a.Goodput.After = &v }
 	r = find(Runs(run(spread(5, 100, set)...), run(spread(5, 90, set)...), nil), "goodput after")
-	if r.Before != "100/s (100-101)" || r.After != "90.4/s (90-90.7)" || r.Finding != Worse || r.Difference() != "-10% (-10.6 to -9.44)" ||
+	if r.Before != "100/s (100-101)" || r.After != "90.4/s (90-90.7)" || r.Finding != Worse ||
+		r.Difference() != "-10% (-10.6 to -9.44)" ||
 		r.Because != "beyond noise: p 0.0079 over 1 figure" {
 		t.Errorf("%+v %s", r, r.Difference())
 	}
-	flaps := Runs(run(verdicts(append(times(19, result.Cured), result.Relapsed)...)...), run(verdicts(times(20, result.Cured)...)...), nil)
-	if r := find(flaps, "verdict"); r.Before != "cured 19/20, relapsed 1/20" || r.After != "cured 20/20" || r.Finding != Noise {
+	flaps := Runs(run(verdicts(append(times(19, result.Cured), result.Relapsed)...)...),
+		run(verdicts(times(20, result.Cured)...)...), nil)
+	if r := find(flaps, "verdict"); r.Before != "cured 19/20, relapsed 1/20" || r.After != "cured 20/20" ||
+		r.Finding != Noise {
 		t.Errorf("%+v", r)
 	}
 }
@@ -288,21 +321,25 @@ func TestWhatIsNotGatedIsSaid(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := Runs(run(verdicts(result.Cured)...), run(verdicts(result.Relapsed)...), limits)
-	if c.Outcome != result.Pass || c.Answer != "no regression in 1 arm, by goodput>5%; not gated: verdict worse in 1 arm (rule verdict not asked for)" {
+	if c.Outcome != result.Pass ||
+		c.Answer != "no regression in 1 arm, by goodput>5%; not gated: verdict worse in 1 arm (rule verdict not asked for)" {
 		t.Errorf("%s, %q", c.Outcome, c.Answer)
 	}
-	want := []string{"verdict worse in 1 arm (rule verdict not asked for)", "outcome, unsafe, missing, by which nothing is worse"}
+	want := []string{"verdict worse in 1 arm (rule verdict not asked for)",
+		"outcome, unsafe, missing, by which nothing is worse"}
 	if got := c.Passed(); !slices.Equal(got, want) {
 		t.Errorf("%q", got)
 	}
 	limits, _ = ParseRules([]string{"+goodput>5%"})
 	c = Runs(run(verdicts(result.Cured)...), run(verdicts(result.Relapsed)...), limits)
-	if c.Outcome != result.Fail || len(c.Passed()) != 0 || !strings.HasPrefix(c.Answer, "regression: verdict (1 worse)") {
+	if c.Outcome != result.Fail || len(c.Passed()) != 0 ||
+		!strings.HasPrefix(c.Answer, "regression: verdict (1 worse)") {
 		t.Errorf("%s, %q, %q", c.Outcome, c.Answer, c.Passed())
 	}
 	changed := run(arm())
 	changed.Run.Claims[0].Verdict = "refuted"
-	if c := Runs(run(arm()), changed, Default()); !slices.Contains(c.Passed(), "the verdict on 1 claim changed (rule claim not asked for)") {
+	if c := Runs(run(arm()), changed, Default()); !slices.Contains(c.Passed(),
+		"the verdict on 1 claim changed (rule claim not asked for)") {
 		t.Errorf("%q", c.Passed())
 	}
 }
@@ -319,11 +356,14 @@ func TestParseRules(t *testing.T) {
 		{[]string{"+goodput>5%"}, "verdict, outcome, unsafe, missing, goodput>5%"},
 		{[]string{" +goodput>5%", "+recovery"}, "verdict, outcome, unsafe, missing, goodput>5%, recovery"},
 		{[]string{"+verdict"}, "verdict, outcome, unsafe, missing"},
-		{[]string{"+goodput>5%", "recovery"}, `"+goodput>5%,recovery": a rule with + is added to the default, one without replaces it: write all of them one way`},
+		{[]string{"+goodput>5%", "recovery"},
+			`"+goodput>5%,recovery": a rule with + is added to the default, one without replaces it: write all of them one way`},
 		{[]string{"+none"}, "+none adds nothing: leave it out"},
 		{[]string{"+verdikt"}, "no rule is called \"verdikt\"; there are: verdict, outcome, unsafe, signal, claim, missing, goodput, recovery, latency, detection, faults, any, none"},
-		{[]string{"any", "goodput>10%"}, "verdict, outcome, unsafe, signal, claim, missing, goodput>10%, recovery, latency, detection, faults"},
-		{[]string{"goodput>10%", "any"}, "goodput>10%, verdict, outcome, unsafe, signal, claim, missing, recovery, latency, detection, faults"},
+		{[]string{"any", "goodput>10%"},
+			"verdict, outcome, unsafe, signal, claim, missing, goodput>10%, recovery, latency, detection, faults"},
+		{[]string{"goodput>10%", "any"},
+			"goodput>10%, verdict, outcome, unsafe, signal, claim, missing, recovery, latency, detection, faults"},
 		{[]string{"verdikt"}, "no rule is called \"verdikt\"; there are: verdict, outcome, unsafe, signal, claim, missing, goodput, recovery, latency, detection, faults, any, none"},
 		{[]string{"verdict>10%"}, `"verdict>10%": verdict has no figures that a bound could be for`},
 		{[]string{"any>10%"}, `"any>10%": any has no figures that a bound could be for`},
@@ -389,7 +429,8 @@ func TestARunComparedWithItselfIsTheSame(t *testing.T) {
 
 // What is worse from here to there is better from there to here.
 func TestDirectionsMirror(t *testing.T) {
-	opposite := map[Finding]Finding{Worse: Better, Better: Worse, Same: Same, Noise: Noise, Changed: Changed, Unclear: Unclear}
+	opposite := map[Finding]Finding{Worse: Better, Better: Worse, Same: Same, Noise: Noise, Changed: Changed,
+		Unclear: Unclear}
 	rapid.Check(t, func(t *rapid.T) {
 		a, b := drawRun(t), drawRun(t)
 		there, back := Runs(a, b, nil), Runs(b, a, nil)
@@ -416,7 +457,8 @@ func TestNoiseIsNoRegression(t *testing.T) {
 					a.Goodput.After = num(float64(luck.IntN(4)))
 					a.Recovery.RestoredAfterMS = num(100 * float64(luck.IntN(3)))
 					a.Phases = []result.Phase{{Name: "baseline", Operations: result.Operations{OK: 1},
-						ResponseMS: result.Percentiles{P50: 80 + luck.ExpFloat64(), P99: 100 / (0.01 + luck.Float64())}}}
+						ResponseMS: result.Percentiles{P50: 80 + luck.ExpFloat64(),
+							P99: 100 / (0.01 + luck.Float64())}}}
 					a.Signals[0].DetectMS = num(1000 + 100*luck.ExpFloat64())
 					a.Safety.Overlaps = int64(luck.IntN(50))
 				}))

@@ -92,11 +92,13 @@ func responses(phase string) []figure {
 
 // figure makes a row of a figure that both runs have.
 func (p *pair) figure(f figure) []Row {
-	r := Row{Place: p.Place, Rule: f.rule, What: f.what, better: f.better, before: collect(p.before, f.of), after: collect(p.after, f.of)}
+	r := Row{Place: p.Place, Rule: f.rule, What: f.what, better: f.better, before: collect(p.before, f.of),
+		after: collect(p.after, f.of)}
 	if len(r.before) == 0 || len(r.after) == 0 {
 		return nil
 	}
-	r.Figures = &Figures{Unit: f.unit, Before: summarize(r.before), After: summarize(r.after), Shift: shift(r.before, r.after)}
+	r.Figures = &Figures{Unit: f.unit, Before: summarize(r.before), After: summarize(r.after),
+		Shift: shift(r.before, r.after)}
 	r.Before, r.After = r.Figures.Before.say(f.unit), r.Figures.After.say(f.unit)
 	if f.rule == "" {
 		r.Finding = Noise
@@ -184,9 +186,11 @@ func (p *pair) farApart(r *Row) {
 	low2, high2 := ends(p.after)
 	switch {
 	case far(low1, high2):
-		r.farApart = fmt.Sprintf("the near ends of the 95%% intervals, %s and %s, are more than a factor of %v apart", share(low1), share(high2), farApart)
+		r.farApart = fmt.Sprintf("the near ends of the 95%% intervals, %s and %s, are more than a factor of %v apart",
+			share(low1), share(high2), farApart)
 	case far(low2, high1):
-		r.farApart = fmt.Sprintf("the near ends of the 95%% intervals, %s and %s, are more than a factor of %v apart", share(high1), share(low2), farApart)
+		r.farApart = fmt.Sprintf("the near ends of the 95%% intervals, %s and %s, are more than a factor of %v apart",
+			share(high1), share(low2), farApart)
 	}
 }
 

@@ -129,7 +129,8 @@ func (r *Row) weigh(t tested, corrected float64, of int) {
 	switch {
 	case corrected <= Alpha:
 		r.turn(t.towards)
-		r.Because = fmt.Sprintf("beyond noise: p %s over %s", strconv.FormatFloat(corrected, 'g', 2, 64), count(of, "figure"))
+		r.Because = fmt.Sprintf("beyond noise: p %s over %s", strconv.FormatFloat(corrected, 'g', 2, 64),
+			count(of, "figure"))
 	case r.farApart != "":
 		r.turn(t.towards)
 		r.Because = r.farApart
@@ -137,7 +138,9 @@ func (r *Row) weigh(t tested, corrected float64, of int) {
 		r.Finding = Same
 	case smallestP(n, m)*float64(of) > Alpha:
 		r.Finding = Unclear
-		r.Because = strings.TrimPrefix(r.Because+fmt.Sprintf("; %s and %d are too few to tell from noise, %d each would be enough", count(n, "repeat"), m, enough(of)), "; ")
+		r.Because = strings.TrimPrefix(r.Because+
+			fmt.Sprintf("; %s and %d are too few to tell from noise, %d each would be enough", count(n, "repeat"), m,
+				enough(of)), "; ")
 	default:
 		r.Finding = Noise
 	}

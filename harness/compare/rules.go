@@ -43,7 +43,8 @@ func Rules() []RuleInfo {
 		{Verdict, "a verdict became worse: cured, partial, relapsed, no-effect, blocked; prevented, mitigated, not-prevented", false},
 		{Outcome, "an arm that passed does not meet its scenario's expectations any more", false},
 		{Unsafe, "safety is broken in an arm where it was not", false},
-		{Signal, "a signal that is to fire stays silent, or one that is to be silent fires; either raises false alarms", false},
+		{Signal, "a signal that is to fire stays silent, or one that is to be silent fires; either raises false alarms",
+			false},
 		{Claim, "the verdict on a claim of the runbook changed", false},
 		{Missing, "an arm of the first run is not in the second", false},
 		{Goodput, "goodput is lower: before, during or after the incident, or as a share of the baseline", true},
@@ -189,7 +190,8 @@ func (c *Comparison) judge(limits []Limit, blind int) {
 				why = r.Because
 			case r.Finding == Worse && r.farApart != "": // for certain, by an amount that is not known
 				unclear++
-				why = fmt.Sprintf("%s, and too few repeats to tell whether that is over %s%%", r.farApart, strconv.FormatFloat(100*l.Over, 'f', -1, 64))
+				why = fmt.Sprintf("%s, and too few repeats to tell whether that is over %s%%", r.farApart,
+					strconv.FormatFloat(100*l.Over, 'f', -1, 64))
 			}
 		}
 		switch {
@@ -238,7 +240,8 @@ func (c *Comparison) ungated(limits []Limit) []Ungated {
 		case info.Rule == Claim:
 			u.Because = fmt.Sprintf("the verdict on %s changed (rule claim not asked for)", count(u.Worse, "claim"))
 		default:
-			u.Because = fmt.Sprintf("%s worse in %s (rule %s not asked for)", info.Rule, count(len(at), "arm"), info.Rule)
+			u.Because = fmt.Sprintf("%s worse in %s (rule %s not asked for)", info.Rule, count(len(at), "arm"),
+				info.Rule)
 		}
 		left = append(left, u)
 	}

@@ -149,20 +149,25 @@ func (p *pair) signal(name string) []Row {
 	if better == 0 {
 		rule = ""
 	}
-	rows := p.state(rule, what, better, answer(of, "fires", "silent", func(_ result.Arm, s *result.Signal) (bool, bool) { return s.Fired, true }))
+	rows := p.state(rule, what, better,
+		answer(of, "fires", "silent", func(_ result.Arm, s *result.Signal) (bool, bool) { return s.Fired, true }))
 	rows = append(rows, p.state(rule, what+": false alarms", -1,
-		answer(of, "some", "none", func(_ result.Arm, s *result.Signal) (bool, bool) { return s.BaselineFirings > 0, true }))...)
+		answer(of, "some", "none", func(_ result.Arm, s *result.Signal) (bool, bool) {
+			return s.BaselineFirings > 0,
+				true
+		}))...)
 	rows = append(rows, p.state("", what+": clears", 1,
 		answer(of, "yes", "no", func(a result.Arm, s *result.Signal) (bool, bool) {
 			return s.Cleared, s.Fired && a.Verdict == result.Cured
 		}))...)
-	return append(rows, p.figure(figure{Detection, what + ": time to detect", "ms", -1, func(a result.Arm) (float64, bool) {
-		s := of(a)
-		if s == nil || s.Expected == silent || !s.Fired {
-			return 0, false
-		}
-		return value(s.DetectMS)
-	}})...)
+	return append(rows, p.figure(figure{Detection, what + ": time to detect", "ms", -1,
+		func(a result.Arm) (float64, bool) {
+			s := of(a)
+			if s == nil || s.Expected == silent || !s.Fired {
+				return 0, false
+			}
+			return value(s.DetectMS)
+		}})...)
 }
 
 // What scenarios expect of a signal.

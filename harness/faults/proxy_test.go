@@ -64,7 +64,8 @@ func newBench(t *testing.T, c server.Config) *bench {
 	spec := server.Spec{Workspace: ws, Name: "redis", Config: server.Config{"save": `""`}.With(c)}
 	s, err := process.Start(t.Context(), spec)
 	if errors.Is(err, server.ErrUnavailable) {
-		t.Skipf("these tests need a redis-server or valkey-server on PATH; scripts/setup.sh --tests installs one: %v", err)
+		t.Skipf("these tests need a redis-server or valkey-server on PATH; scripts/setup.sh --tests installs one: %v",
+			err)
 	}
 	if err != nil {
 		t.Fatal(err)

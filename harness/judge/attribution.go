@@ -58,7 +58,8 @@ func selfSustained(control *result.Arm) {
 		return
 	}
 	control.Outcome = result.Worse(control.Outcome, result.Inconclusive)
-	control.Reasons = append(control.Reasons, fmt.Sprintf("the incident was %s with nothing done about it: it does not sustain itself", control.Verdict))
+	control.Reasons = append(control.Reasons,
+		fmt.Sprintf("the incident was %s with nothing done about it: it does not sustain itself", control.Verdict))
 }
 
 // creditRemedy compares a cure with doing nothing. Where the incident is known to
@@ -70,13 +71,17 @@ func creditRemedy(a, control *result.Arm) *result.Credit {
 	case control.Verdict == result.NoEffect:
 		c.Earned, c.Because = true, fmt.Sprintf("Without it (%s) nothing came back.", control.Name)
 	case control.Verdict == "":
-		c.Because = fmt.Sprintf("Of %s nothing can be said, so whether it was the remedy's doing is not proved.", control.Name)
+		c.Because = fmt.Sprintf("Of %s nothing can be said, so whether it was the remedy's doing is not proved.",
+			control.Name)
 	case known && a.Verdict == result.Cured && control.Verdict != result.Cured:
-		c.Earned, c.Because = true, fmt.Sprintf("Without it (%s) the incident was %s and no more.", control.Name, control.Verdict)
+		c.Earned, c.Because = true, fmt.Sprintf("Without it (%s) the incident was %s and no more.", control.Name,
+			control.Verdict)
 	case known && sooner(a, control):
-		c.Earned, c.Because = true, fmt.Sprintf("Without it (%s) the incident was over as well, after %.1f s.", control.Name, *control.Recovery.RestoredAfterMS/1000)
+		c.Earned, c.Because = true, fmt.Sprintf("Without it (%s) the incident was over as well, after %.1f s.",
+			control.Name, *control.Recovery.RestoredAfterMS/1000)
 	default:
-		c.Because = fmt.Sprintf("With no remedy at all (%s) the incident was %s as well: it earns no credit.", control.Name, control.Verdict)
+		c.Because = fmt.Sprintf("With no remedy at all (%s) the incident was %s as well: it earns no credit.",
+			control.Name, control.Verdict)
 		if a.Verdict == result.Cured && !known {
 			a.Outcome = result.Worse(a.Outcome, result.Inconclusive)
 			a.Reasons = append(a.Reasons, fmt.Sprintf("the control arm was %s with no remedy at all, so the remedy earns no credit", control.Verdict))
@@ -100,11 +105,14 @@ func creditPrevention(a, control *result.Arm) *result.Credit {
 	c := &result.Credit{Against: []result.Comparison{{Arm: control.Name, Verdict: control.Verdict}}}
 	switch {
 	case control.Reproduced == nil:
-		c.Because = fmt.Sprintf("Of %s nothing can be said, so whether there was anything to prevent is not proved.", control.Name)
+		c.Because = fmt.Sprintf("Of %s nothing can be said, so whether there was anything to prevent is not proved.",
+			control.Name)
 	case *control.Reproduced:
-		c.Earned, c.Because = true, fmt.Sprintf("Without it (%s) the same trigger brought the incident about.", control.Name)
+		c.Earned, c.Because = true, fmt.Sprintf("Without it (%s) the same trigger brought the incident about.",
+			control.Name)
 	default:
-		c.Because = fmt.Sprintf("Without it (%s) the same trigger did no harm either: it earns no credit.", control.Name)
+		c.Because = fmt.Sprintf("Without it (%s) the same trigger did no harm either: it earns no credit.",
+			control.Name)
 		a.Outcome = result.Worse(a.Outcome, result.Inconclusive)
 		a.Reasons = append(a.Reasons, "the incident was not reproduced in the control arm either, so the prevention earns no credit")
 	}
@@ -143,7 +151,8 @@ func compareParts(c *result.Credit, a *result.Arm, beside func(string) *result.A
 	switch as := append(better, same...); {
 	case len(said) == 0:
 	case len(as) > 0:
-		c.Because += fmt.Sprintf(" Of what it consists of, %s: the credit is due to %s.", strings.Join(said, "; "), text.List(as))
+		c.Because += fmt.Sprintf(" Of what it consists of, %s: the credit is due to %s.", strings.Join(said, "; "),
+			text.List(as))
 	default:
 		c.Because += fmt.Sprintf(" %s: the credit is due to what this arm has beyond that.", strings.Join(said, "; "))
 	}

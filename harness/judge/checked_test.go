@@ -25,14 +25,16 @@ func TestWhatIsNotExpectedIsNotChecked(t *testing.T) {
 		{"a signal", fire, scenario.ArmExpect{}, "not checked beyond signals", []string{"signals"}},
 		{"the verdict", nil, scenario.ArmExpect{Verdict: "cured"}, "yes", []string{"verdict"}},
 		{"safety alone", nil, scenario.ArmExpect{Unsafe: &unsafe}, "yes, verdict not checked", []string{"safety"}},
-		{"all of it", fire, scenario.ArmExpect{Verdict: "cured", Unsafe: &unsafe}, "yes", []string{"verdict", "safety", "signals"}},
+		{"all of it", fire, scenario.ArmExpect{Verdict: "cured", Unsafe: &unsafe}, "yes",
+			[]string{"verdict", "safety", "signals"}},
 		{"another verdict", nil, scenario.ArmExpect{Verdict: "relapsed"}, "NO", []string{"verdict"}},
 	} {
 		sc, arm := testScenario()
 		sc.Signals, arm.Expect = c.signals, c.expect
 		r := Judge(sc, arm, newLiteral().work(0, second, 200).work(3*second, 6*second, 200).sampled())
 		if got := r.AsExpected(); got != c.want || !slices.Equal(r.Checked, c.checked) {
-			t.Errorf("%s: %q, checked %q (%s %v); want %q, %q", c.name, got, r.Checked, r.Verdict, r.Reasons, c.want, c.checked)
+			t.Errorf("%s: %q, checked %q (%s %v); want %q, %q", c.name, got, r.Checked, r.Verdict, r.Reasons, c.want,
+				c.checked)
 		}
 	}
 	// Recorded before there was the list.
@@ -44,7 +46,8 @@ func TestWhatIsNotExpectedIsNotChecked(t *testing.T) {
 	if got := old.AsExpected(); got != "yes" {
 		t.Errorf("%q", got)
 	}
-	broken := result.Arm{Outcome: result.Pass, Verdict: result.Cured, Expected: result.Cured, Unsafe: true, Checked: []string{result.CheckedVerdict}, Attempts: 2}
+	broken := result.Arm{Outcome: result.Pass, Verdict: result.Cured, Expected: result.Cured, Unsafe: true,
+		Checked: []string{result.CheckedVerdict}, Attempts: 2}
 	if got := broken.AsExpected(); got != "yes, at attempt 2, safety not checked" {
 		t.Errorf("%q", got)
 	}

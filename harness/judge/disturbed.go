@@ -42,7 +42,8 @@ func undisturbed(e Evidence, out *ruling) bool {
 		if s.To >= e.Time.End {
 			until = fmt.Sprintf("from %.1f s to the end", s.From.Seconds())
 		}
-		out.doubt("the server did not answer for %.1f s, %s, and nothing in this arm stops it", (s.To - s.From).Seconds(), until)
+		out.doubt("the server did not answer for %.1f s, %s, and nothing in this arm stops it",
+			(s.To - s.From).Seconds(), until)
 		calm = false
 	}
 	if at, was, is := changedLimit(e); is != was {
@@ -55,7 +56,8 @@ func undisturbed(e Evidence, out *ruling) bool {
 // silences are the stretches from the baseline on in which the server answered neither
 // lockjam nor any worker, did no work, and was not told by the trigger to be silent.
 func silences(e Evidence) []history.Span {
-	if !slices.ContainsFunc(e.History.Samples, func(s history.Sample) bool { return s.Server != nil && s.Server.CPU > 0 }) {
+	if !slices.ContainsFunc(e.History.Samples,
+		func(s history.Sample) bool { return s.Server != nil && s.Server.CPU > 0 }) {
 		return nil // an older journal: whether the server was busy cannot be known
 	}
 	if SleepsInHandshakes(e.Scenario, e.Arm) {
@@ -127,8 +129,10 @@ func unexplained(e Evidence, s history.Span) history.Span {
 	if t.Silences == nil || e.Time.Trigger == history.Never {
 		return s
 	}
-	told := history.Span{From: e.Time.Trigger - sampler.Every, To: e.Time.Trigger + t.Silences(e.Scenario.Trigger) + resuming}
-	before, after := history.Span{From: s.From, To: min(s.To, told.From)}, history.Span{From: max(s.From, told.To), To: s.To}
+	told := history.Span{From: e.Time.Trigger - sampler.Every, To: e.Time.Trigger + t.Silences(e.Scenario.Trigger) +
+		resuming}
+	before, after := history.Span{From: s.From, To: min(s.To, told.From)},
+		history.Span{From: max(s.From, told.To), To: s.To}
 	if before.To-before.From > after.To-after.From {
 		return before
 	}

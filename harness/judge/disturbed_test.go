@@ -51,14 +51,18 @@ func TestSilentServerIsInconclusive(t *testing.T) {
 		said    string // "" for an arm that is judged
 	}{
 		{"nothing is wrong", silenced(cured(), 0, 0, 0), false, ""},
-		{"stopped in the incident", silenced(cured(), 1200*time.Millisecond, 2800*time.Millisecond, 0), false, "did not answer for 1.6 s, from 1.2 s on"},
-		{"stopped for good", silenced(cured(), 4*second, 7*second, 0), false, "did not answer for 2.0 s, from 4.0 s to the end"},
-		{"stopped in the baseline", silenced(newLiteral().work(0, second, 200).sampled(), 0, 1500*time.Millisecond, 0), false, "did not answer for 1.5 s"},
+		{"stopped in the incident", silenced(cured(), 1200*time.Millisecond, 2800*time.Millisecond, 0), false,
+			"did not answer for 1.6 s, from 1.2 s on"},
+		{"stopped for good", silenced(cured(), 4*second, 7*second, 0), false,
+			"did not answer for 2.0 s, from 4.0 s to the end"},
+		{"stopped in the baseline", silenced(newLiteral().work(0, second, 200).sampled(), 0, 1500*time.Millisecond, 0),
+			false, "did not answer for 1.5 s"},
 		{"for half a second", silenced(cured(), 4*second, 4500*time.Millisecond, 0), false, ""},
 		// In a storm of connections it answers no client for seconds, and works all the while.
 		{"too busy to answer", silenced(cured(), 1200*time.Millisecond, 2800*time.Millisecond, 0.4), false, ""},
 		{"paused by the trigger", silenced(cured(), second, 2500*time.Millisecond, 0), true, ""},
-		{"paused by the trigger, and not over in time", silenced(cured(), second, 5*second, 0), true, "did not answer for 1.5 s"},
+		{"paused by the trigger, and not over in time", silenced(cured(), second, 5*second, 0), true,
+			"did not answer for 1.5 s"},
 		{"a journal that has no CPU time", older, false, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -70,7 +74,8 @@ func TestSilentServerIsInconclusive(t *testing.T) {
 			if c.said == "" && r.Outcome != result.Pass {
 				t.Errorf("%s %v", r.Outcome, r.Reasons)
 			}
-			if c.said != "" && (r.Outcome != result.Inconclusive || r.Verdict != "" || !strings.Contains(strings.Join(r.Reasons, "; "), c.said)) {
+			if c.said != "" && (r.Outcome != result.Inconclusive || r.Verdict != "" ||
+				!strings.Contains(strings.Join(r.Reasons, "; "), c.said)) {
 				t.Errorf("%s %q %v; want %q", r.Outcome, r.Verdict, r.Reasons, c.said)
 			}
 			if r.Goodput.Before == nil || r.Goodput.During == nil {
@@ -82,7 +87,8 @@ func TestSilentServerIsInconclusive(t *testing.T) {
 
 // Where a handshake is a sleep of the server's, silence is the swarm's own doing.
 func TestSilenceOfHandshakes(t *testing.T) {
-	h := silenced(newLiteral().work(0, second, 200).work(3*second, 6*second, 200).sampled(), 1200*time.Millisecond, 2800*time.Millisecond, 0)
+	h := silenced(newLiteral().work(0, second, 200).work(3*second, 6*second, 200).sampled(), 1200*time.Millisecond,
+		2800*time.Millisecond, 0)
 	sc, arm := testScenario()
 	sc.Swarm.Client.HandshakeMS = 20
 	if r := Judge(sc, arm, h); r.Outcome != result.Pass || r.Verdict != result.Cured {
@@ -107,7 +113,8 @@ func TestLimitChangedByAnotherHand(t *testing.T) {
 		l := newLiteral().work(0, second, 200).work(3*second, 6*second, 200)
 		if step != "" {
 			l.h.Marks = append(l.h.Marks[:len(l.h.Marks)-1:len(l.h.Marks)-1],
-				history.Mark{At: 3100 * time.Millisecond, Kind: history.StepMark, Name: step}, l.h.Marks[len(l.h.Marks)-1])
+				history.Mark{At: 3100 * time.Millisecond, Kind: history.StepMark, Name: step},
+				l.h.Marks[len(l.h.Marks)-1])
 		}
 		h := l.sampled()
 		for i := range h.Samples {
@@ -156,10 +163,14 @@ func TestLowRateIsNoRelapse(t *testing.T) {
 		verdict result.Verdict
 		because string
 	}{
-		{"one grant every 50 ms, to the end", baseline().work(3*second, 6*second, 20), result.NoEffect, "Goodput was 5% of the baseline: 60 grants in the 3.0 s afterwards, never more than 50 ms apart."},
-		{"one every 700 ms, which is longer than any timeout", baseline().work(3*second, 6*second, 1/0.7), result.NoEffect, "never more than 700 ms apart"},
-		{"for a second, and none for two", baseline().work(3*second, 4*second, 20), result.Relapsed, "Work went on for 20 grants and stood still again"},
-		{"one grant, and none for three", baseline().work(3*second, 3*second+50*time.Millisecond, 20), result.Relapsed, "Work went on for 1 grant and"},
+		{"one grant every 50 ms, to the end", baseline().work(3*second, 6*second, 20), result.NoEffect,
+			"Goodput was 5% of the baseline: 60 grants in the 3.0 s afterwards, never more than 50 ms apart."},
+		{"one every 700 ms, which is longer than any timeout", baseline().work(3*second, 6*second, 1/0.7),
+			result.NoEffect, "never more than 700 ms apart"},
+		{"for a second, and none for two", baseline().work(3*second, 4*second, 20), result.Relapsed,
+			"Work went on for 20 grants and stood still again"},
+		{"one grant, and none for three", baseline().work(3*second, 3*second+50*time.Millisecond, 20), result.Relapsed,
+			"Work went on for 1 grant and"},
 	} {
 		r := Judge(sc, arm, c.history.sampled())
 		if r.Verdict != c.verdict || !strings.Contains(r.Because, c.because) {
@@ -188,7 +199,8 @@ func TestForeignClientMakesTheProofImpossible(t *testing.T) {
 	sc, arm := testScenario()
 	sc.Incident.Kind = "deadlock"
 	r := Judge(sc, arm, h)
-	if r.Outcome != result.Inconclusive || len(r.Reasons) != 1 || !strings.Contains(r.Reasons[0], `"cron at 10.0.0.7" holds 1 of 3 client slots`) {
+	if r.Outcome != result.Inconclusive || len(r.Reasons) != 1 ||
+		!strings.Contains(r.Reasons[0], `"cron at 10.0.0.7" holds 1 of 3 client slots`) {
 		t.Errorf("%s %q", r.Outcome, r.Reasons)
 	}
 	if len(r.Foreign) != 1 || r.Foreign[0].String() != "cron at 10.0.0.7" || r.Verdict != result.NoEffect {
@@ -208,7 +220,8 @@ func TestReasonsAreNeverEmpty(t *testing.T) {
 	sc, arm := testScenario()
 	sc.Incident.Kind = "deadlock"
 	idle := func(at time.Duration) history.Census {
-		return history.Census{At: at, Slots: 2, Workers: []history.WorkerState{{Worker: 1, State: "idle", Client: "c1"}}}
+		return history.Census{At: at, Slots: 2,
+			Workers: []history.WorkerState{{Worker: 1, State: "idle", Client: "c1"}}}
 	}
 	free := func(at time.Duration) history.Census {
 		c := slotLock(at)

@@ -163,7 +163,8 @@ func LastMoment(h *history.History) time.Duration {
 
 func phaseResults(e Evidence) (all []result.Phase) {
 	for _, p := range e.Time.phases() {
-		r := result.Phase{Name: p.name, StartMS: text.Millis(p.From), EndMS: text.Millis(p.To), Classes: map[string]int64{}}
+		r := result.Phase{Name: p.name, StartMS: text.Millis(p.From), EndMS: text.Millis(p.To),
+			Classes: map[string]int64{}}
 		response := hdrhistogram.New(1, time.Hour.Microseconds(), 3)
 		for _, op := range e.History.Ops {
 			// What was cut off at the end of the run belongs to its last phase.
@@ -180,12 +181,14 @@ func phaseResults(e Evidence) (all []result.Phase) {
 				r.Operations.Unknown++
 			}
 		}
-		if r.GoodputPerS = perSecond(goodput(e.History.Ops, p.Span)); p.To-p.From < stats.Bin { // too short for a whole one
+		if r.GoodputPerS = perSecond(goodput(e.History.Ops, p.Span)); p.To-p.From < stats.Bin {
+			// too short for a whole one
 			r.GoodputPerS = text.Round(float64(r.Operations.OK)/(p.To-p.From).Seconds(), 1)
 		}
 		us := func(v int64) float64 { return float64(v) / 1000 }
 		if r.Operations.OK > 0 {
-			r.ResponseMS = result.Percentiles{P50: us(response.ValueAtQuantile(50)), P99: us(response.ValueAtQuantile(99)), Max: us(response.Max())}
+			r.ResponseMS = result.Percentiles{P50: us(response.ValueAtQuantile(50)),
+				P99: us(response.ValueAtQuantile(99)), Max: us(response.Max())}
 		}
 		first, last := sampleAt(e, p.From), sampleAt(e, p.To)
 		for c := range history.Classes {
@@ -211,7 +214,8 @@ func sampleAt(e Evidence, at time.Duration) history.Swarm {
 	if len(e.History.Samples) == 0 {
 		return history.Swarm{}
 	}
-	i, _ := slices.BinarySearchFunc(e.History.Samples, at, func(s history.Sample, at time.Duration) int { return int(s.At - at) })
+	i, _ := slices.BinarySearchFunc(e.History.Samples, at,
+		func(s history.Sample, at time.Duration) int { return int(s.At - at) })
 	return e.History.Samples[min(i, len(e.History.Samples)-1)].Swarm
 }
 
@@ -343,7 +347,8 @@ func judgeSignal(e Evidence, out *ruling, s signals.Signal) {
 	}
 	r.Figures = s.Figures(view, params, signals.Span{From: from, To: e.Time.incident.To})
 	if !e.Time.recovery.Empty() {
-		r.FiguresAfter = s.Figures(view, params, signals.Span{From: max(e.Time.recovery.From, e.Time.End-time.Second), To: e.Time.End})
+		r.FiguresAfter = s.Figures(view, params,
+			signals.Span{From: max(e.Time.recovery.From, e.Time.End-time.Second), To: e.Time.End})
 	}
 	for _, f := range s.Firings(view, params) {
 		if f.From < e.Time.incident.From && (f.To >= e.Time.Baseline.From || f.Open) {
@@ -364,16 +369,19 @@ func judgeSignal(e Evidence, out *ruling, s signals.Signal) {
 	case want.Expect == scenario.Any:
 	case r.BaselineFirings > 0:
 		r.Met = false
-		blame(e, out, e.Time.Baseline, ofSignal(e, name, "expect"), "signal %s fired in the baseline, where nothing was wrong", name)
+		blame(e, out, e.Time.Baseline, ofSignal(e, name, "expect"),
+			"signal %s fired in the baseline, where nothing was wrong", name)
 	case want.Expect == scenario.Silent && r.Fired:
 		r.Met = false
-		blame(e, out, e.Time.incident, ofSignal(e, name, "expect"), "signal %s was to stay silent and fired after %.0f ms", name, *r.DetectMS)
+		blame(e, out, e.Time.incident, ofSignal(e, name, "expect"),
+			"signal %s was to stay silent and fired after %.0f ms", name, *r.DetectMS)
 	case want.Expect == scenario.Fire && !r.Fired:
 		r.Met = false
 		blame(e, out, sighted, ofSignal(e, name, "expect"), "signal %s was to fire and stayed silent", name)
 	case want.Expect == scenario.Fire && want.WithinMS > 0 && *r.DetectMS > float64(want.WithinMS):
 		r.Met = false
-		blame(e, out, sighted, ofSignal(e, name, "within_ms"), "signal %s fired after %.0f ms, later than the %.0f ms expected", name, *r.DetectMS, float64(want.WithinMS))
+		blame(e, out, sighted, ofSignal(e, name, "within_ms"),
+			"signal %s fired after %.0f ms, later than the %.0f ms expected", name, *r.DetectMS, float64(want.WithinMS))
 	}
 	out.Signals = append(out.Signals, r)
 }
@@ -389,8 +397,9 @@ func deadlock(e Evidence, out *ruling) {
 		out.doubt("whether the incident is a standstill is not known: %s", strings.Join(p.Reasons, "; "))
 	}
 	d := &result.Deadlock{
-		Proved: p.Proved, Kind: string(p.Kind), AfterMS: text.Round(p.AtMS-text.Millis(e.Time.Trigger), 1), Sentence: p.Sentence,
-		Checked: p.Checked, Reasons: p.Reasons, Foreign: p.Foreign,
+		Proved: p.Proved, Kind: string(p.Kind), AfterMS: text.Round(p.AtMS-text.Millis(e.Time.Trigger), 1),
+		Sentence: p.Sentence,
+		Checked:  p.Checked, Reasons: p.Reasons, Foreign: p.Foreign,
 	}
 	if p.Proved {
 		d.LateMS = text.Round(p.AtMS-text.Millis(prover(e).AllowedFrom(p.Before, p.Now)), 1)
@@ -403,7 +412,8 @@ func deadlock(e Evidence, out *ruling) {
 	}
 	if r := p.Residue; r != nil {
 		d.Graph = r.Mermaid()
-		d.Residue = result.Residue{Workers: int64(r.Workers), Locks: int64(r.Locks), Slots: int64(r.Slots), Turns: int64(r.Turns)}
+		d.Residue = result.Residue{Workers: int64(r.Workers), Locks: int64(r.Locks), Slots: int64(r.Slots),
+			Turns: int64(r.Turns)}
 	}
 	out.Deadlock = d
 }
@@ -463,7 +473,8 @@ func levels(e Evidence, out *ruling) {
 	}
 	tail := e.Scenario.Incident.ForMS.Duration()
 	out.Goodput.Before = per(e.Time.Baseline)
-	out.Goodput.During = per(history.Span{From: max(e.Time.incident.From, e.Time.incident.To-tail), To: e.Time.incident.To})
+	out.Goodput.During = per(history.Span{From: max(e.Time.incident.From, e.Time.incident.To-tail),
+		To: e.Time.incident.To})
 	if e.Time.recovery.Empty() {
 		return
 	}
@@ -481,13 +492,16 @@ func expectations(e Evidence, out *ruling) {
 		switch d := out.Deadlock; {
 		case d != nil && len(d.Foreign) > 0: // which is said already
 		case d == nil || !d.Proved:
-			blame(e, out, e.Time.incident, "incident.kind", "the incident was expected to be proved %s, and nothing was proved: %s", want, unproved(e))
+			blame(e, out, e.Time.incident, "incident.kind",
+				"the incident was expected to be proved %s, and nothing was proved: %s", want, unproved(e))
 		case d.Kind != want:
-			out.fail("incident.kind", "the incident was expected to be proved %s, and was proved %s: %s", want, d.Kind, d.Sentence)
+			out.fail("incident.kind", "the incident was expected to be proved %s, and was proved %s: %s", want, d.Kind,
+				d.Sentence)
 		}
 	}
 	if e.Scenario.Trigger.Kind == triggers.None && out.Safety != (result.Safety{}) {
-		out.fail(e.Scenario.ArmKey(e.Arm.Name), "nothing was done to the swarm, and its lock does not exclude: %+v", out.Safety)
+		out.fail(e.Scenario.ArmKey(e.Arm.Name), "nothing was done to the swarm, and its lock does not exclude: %+v",
+			out.Safety)
 	}
 	what := "remedy " + out.Remedy
 	if e.Arm.Prevention != "" {
@@ -495,18 +509,21 @@ func expectations(e Evidence, out *ruling) {
 	}
 	if want := e.Arm.Expect.Unsafe; want != nil && out.Verdict != "" && *want != out.Unsafe {
 		say := out.fail
-		if !*want && e.Scenario.Swarm.Lock.TTLMS > 0 { // a lease runs out under a holder that does not get to run, and no other lock
+		if !*want && e.Scenario.Swarm.Lock.TTLMS > 0 {
+			// a lease runs out under a holder that does not get to run, and no other lock
 			say = func(key, format string, args ...any) {
 				blame(e, out, history.Span{From: safeFrom(e), To: e.Time.End}, key, format, args...)
 			}
 		}
-		say(inArm(e, "unsafe"), "%s was expected to be %s and was %s: %+v", what, safeWord(*want), safeWord(out.Unsafe), out.Safety)
+		say(inArm(e, "unsafe"), "%s was expected to be %s and was %s: %+v", what, safeWord(*want), safeWord(out.Unsafe),
+			out.Safety)
 	}
 	want := out.Expected
 	if want == "" || out.Verdict == "" || want == out.Verdict {
 		return
 	}
-	blame(e, out, history.Span{From: e.Time.Baseline.From, To: e.Time.End}, inArm(e, "verdict"), "%s was expected to be %s and was %s: %s", what, want, out.Verdict, strings.TrimSuffix(out.Because, "."))
+	blame(e, out, history.Span{From: e.Time.Baseline.From, To: e.Time.End}, inArm(e, "verdict"),
+		"%s was expected to be %s and was %s: %s", what, want, out.Verdict, strings.TrimSuffix(out.Because, "."))
 }
 
 // ratio compares goodput with goodput.

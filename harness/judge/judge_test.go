@@ -46,7 +46,8 @@ func (l *literal) work(from, to time.Duration, perSecond float64) *literal {
 	for at := from; at+gap <= to; at += gap {
 		l.next++
 		l.h.Ops = append(l.h.Ops, history.Op{
-			Worker: 1, Outcome: history.OK, Admitted: true, Intended: at, Begun: at, Granted: at + gap/4, Worked: at + gap/2,
+			Worker: 1, Outcome: history.OK, Admitted: true, Intended: at, Begun: at, Granted: at + gap/4, Worked: at +
+				gap/2,
 			Released: at + gap*3/4, Ended: at + gap - 1, Fence: l.next, Window: 0, Count: l.next,
 		})
 	}
@@ -89,13 +90,16 @@ func TestVerdicts(t *testing.T) {
 		outcome result.Outcome
 	}{
 		{"back at once and for good", baseline().work(3*second, 6*second, 200).sampled(), result.Cured, result.Pass},
-		{"back after a second and for good", baseline().work(4*second, 6*second, 210).sampled(), result.Cured, result.Pass},
+		{"back after a second and for good", baseline().work(4*second, 6*second, 210).sampled(), result.Cured,
+			result.Pass},
 		// A tenth is the threshold; two tenths below it are better than nothing, and no cure.
 		{"back at eighty percent", baseline().work(3*second, 6*second, 160).sampled(), result.Partial, result.Pass},
 		{"never back", baseline().sampled(), result.NoEffect, result.Pass},
-		{"back for a second, then gone", baseline().work(3*second, 4*second, 200).sampled(), result.Relapsed, result.Pass},
+		{"back for a second, then gone", baseline().work(3*second, 4*second, 200).sampled(), result.Relapsed,
+			result.Pass},
 		// The grants of a few freed locks are work, but no goodput to speak of.
-		{"a handful of grants, then still", baseline().work(3*second, 3*second+40*time.Millisecond, 200).sampled(), result.Relapsed, result.Pass},
+		{"a handful of grants, then still", baseline().work(3*second, 3*second+40*time.Millisecond, 200).sampled(),
+			result.Relapsed, result.Pass},
 		// What comes back in the last moment may last or not: it was not seen.
 		{"back too late to tell", baseline().work(5*second, 6*second, 200).sampled(), "", result.Inconclusive},
 		{"no incident at all", baseline().work(second, 6*second, 200).sampled(), "", result.Inconclusive},
@@ -104,7 +108,8 @@ func TestVerdicts(t *testing.T) {
 			sc, arm := testScenario()
 			r := Judge(sc, arm, c.history)
 			if r.Verdict != c.verdict || r.Outcome != c.outcome {
-				t.Errorf("verdict %q (%s), outcome %s %v; want %q, %s", r.Verdict, r.Because, r.Outcome, r.Reasons, c.verdict, c.outcome)
+				t.Errorf("verdict %q (%s), outcome %s %v; want %q, %s", r.Verdict, r.Because, r.Outcome, r.Reasons,
+					c.verdict, c.outcome)
 			}
 		})
 	}
@@ -120,7 +125,8 @@ func TestStraddlingIntervalIsInconclusive(t *testing.T) {
 	sc, arm := testScenario()
 	r := Judge(sc, arm, l.sampled())
 	if r.Outcome != result.Inconclusive || !r.Straddles {
-		t.Errorf("outcome %s, straddles %v, verdict %q %+v; want inconclusive", r.Outcome, r.Straddles, r.Verdict, r.Recovery)
+		t.Errorf("outcome %s, straddles %v, verdict %q %+v; want inconclusive", r.Outcome, r.Straddles, r.Verdict,
+			r.Recovery)
 	}
 }
 
@@ -133,7 +139,10 @@ func TestSettledConnections(t *testing.T) {
 		settled float64 // ms; -1: never
 	}{
 		{"steady from the start", func(time.Duration) int64 { return 60 }, 0},
-		{"back after a second", func(after time.Duration) int64 { return map[bool]int64{true: 3, false: 60}[after < second] }, 1000},
+		{"back after a second", func(after time.Duration) int64 {
+			return map[bool]int64{true: 3,
+				false: 60}[after < second]
+		}, 1000},
 		{"up and down", func(after time.Duration) int64 { return 60 + 40*int64(after/(100*time.Millisecond)%2) }, -1},
 	} {
 		h := newLiteral().work(0, second, 200).work(4*second, 6*second, 200).sampled()
@@ -146,7 +155,8 @@ func TestSettledConnections(t *testing.T) {
 		switch {
 		case got == nil:
 			t.Errorf("%s: nothing found", c.name)
-		case c.settled < 0 && got.SettledAfterMS != nil, c.settled >= 0 && (got.SettledAfterMS == nil || *got.SettledAfterMS != c.settled):
+		case c.settled < 0 && got.SettledAfterMS != nil, c.settled >= 0 &&
+			(got.SettledAfterMS == nil || *got.SettledAfterMS != c.settled):
 			t.Errorf("%s: %+v, want %v", c.name, got.SettledAfterMS, c.settled)
 		}
 	}
@@ -209,7 +219,8 @@ func TestNoCreditWhereTheControlRecovers(t *testing.T) {
 	Conclude(&run)
 	arms := run.Scenarios[0].Arms
 	if arms[1].Outcome != result.Inconclusive || arms[2].Outcome != result.Pass || run.Outcome != result.Inconclusive {
-		t.Errorf("outcomes %s, %s and run %s; want inconclusive only beside the control that recovered", arms[1].Outcome, arms[2].Outcome, run.Outcome)
+		t.Errorf("outcomes %s, %s and run %s; want inconclusive only beside the control that recovered",
+			arms[1].Outcome, arms[2].Outcome, run.Outcome)
 	}
 }
 
@@ -246,15 +257,18 @@ func TestBusyMachineExplainsALossAndNothingElse(t *testing.T) {
 	if r := Judge(sc, arm, gap().sampled()); r.Verdict != result.Relapsed {
 		t.Errorf("a second without goodput on an idle machine is %q, want relapsed", r.Verdict)
 	}
-	if r := Judge(sc, arm, busy(gap().sampled(), 4*second, 5*second)); r.Verdict != "" || r.Outcome != result.Inconclusive || !r.Noisy {
+	if r := Judge(sc, arm, busy(gap().sampled(), 4*second, 5*second)); r.Verdict != "" ||
+		r.Outcome != result.Inconclusive || !r.Noisy {
 		t.Errorf("the same on a busy machine is %q, %s; want inconclusive", r.Verdict, r.Outcome)
 	}
 	still := newLiteral().work(0, second, 200)
-	if r := Judge(sc, arm, busy(still.sampled(), 3*second, 6*second)); r.Verdict != result.NoEffect || r.Outcome != result.Pass {
+	if r := Judge(sc, arm, busy(still.sampled(), 3*second, 6*second)); r.Verdict != result.NoEffect ||
+		r.Outcome != result.Pass {
 		t.Errorf("a standstill on a busy machine is %q, %s; want no-effect", r.Verdict, r.Outcome)
 	}
 	on := newLiteral().work(0, second, 200).work(3*second, 6*second, 200)
-	if r := Judge(sc, arm, busy(on.sampled(), 3*second, 6*second)); r.Verdict != result.Cured || r.Outcome != result.Pass {
+	if r := Judge(sc, arm, busy(on.sampled(), 3*second, 6*second)); r.Verdict != result.Cured ||
+		r.Outcome != result.Pass {
 		t.Errorf("a cure on a busy machine is %q, %s; want cured", r.Verdict, r.Outcome)
 	}
 }
@@ -292,7 +306,8 @@ func TestWorkLongerThanABinIsNoNoise(t *testing.T) {
 	}
 	work := 200 * time.Millisecond
 	if stats.Steady(inStep(15), stats.Bin) || !stats.Steady(inStep(15), work) {
-		t.Errorf("locks in step: steady by bins %v, by batches of a piece of work %v; want false, true", stats.Steady(inStep(15), stats.Bin), stats.Steady(inStep(15), work))
+		t.Errorf("locks in step: steady by bins %v, by batches of a piece of work %v; want false, true",
+			stats.Steady(inStep(15), stats.Bin), stats.Steady(inStep(15), work))
 	}
 	byBins, byWork := stats.Ratio(inStep(25), inStep(15), stats.Bin), stats.Ratio(inStep(25), inStep(15), work)
 	if byWork.Low < 0.8 || byWork.High > 1.25 || byBins.Low > 0.7 || byBins.Mid != byWork.Mid {
@@ -318,7 +333,8 @@ func TestBatches(t *testing.T) {
 			t.Errorf("%d bins, work of %d: %d batches, want %d", c.bins, c.work, len(got), c.batches)
 		}
 	}
-	if got := stats.Batch([]float64{9, 1, 3, 5, 7, 1, 3, 5, 7, 2, 4}, 2*stats.Bin); !slices.Equal(got, []float64{2, 6, 2, 6, 3}) {
+	if got := stats.Batch([]float64{9, 1, 3, 5, 7, 1, 3, 5, 7, 2, 4}, 2*stats.Bin); !slices.Equal(got,
+		[]float64{2, 6, 2, 6, 3}) {
 		t.Errorf("batches of two are %v", got)
 	}
 }

@@ -16,7 +16,8 @@ import (
 
 // Narrow judges a history once, and then with each number a share off. The scenario is
 // the arm's.
-func Narrow(sc *scenario.Scenario, arm scenario.Arm, h *history.History, share float64) (passed bool, found []result.Margin) {
+func Narrow(sc *scenario.Scenario, arm scenario.Arm, h *history.History, share float64) (passed bool,
+	found []result.Margin) {
 	e := Gather(sc, arm, h)
 	if under(e, sc).Outcome != result.Pass {
 		return false, nil
@@ -86,18 +87,24 @@ func numbersOf(sc *scenario.Scenario, arm scenario.Arm) (all []number) {
 func cureNumbers(sc *scenario.Scenario) []number {
 	return []number{
 		{"cure.ratio", sc.Cure.Ratio, 0, func(sc *scenario.Scenario, to float64) { sc.Cure.Ratio = to }},
-		{"cure.relapse_ratio", sc.Cure.RelapseRatio, 0, func(sc *scenario.Scenario, to float64) { sc.Cure.RelapseRatio = to }},
-		{"cure.relapse_window_ms", float64(sc.Cure.RelapseWindowMS), scenario.MinWindowMS, func(sc *scenario.Scenario, to float64) { sc.Cure.RelapseWindowMS = swarm.Millis(to) }},
-		{"cure.hold_ms", float64(sc.Cure.HoldMS), 0, func(sc *scenario.Scenario, to float64) { sc.Cure.HoldMS = swarm.Millis(to) }},
+		{"cure.relapse_ratio", sc.Cure.RelapseRatio, 0,
+			func(sc *scenario.Scenario, to float64) { sc.Cure.RelapseRatio = to }},
+		{"cure.relapse_window_ms", float64(sc.Cure.RelapseWindowMS), scenario.MinWindowMS,
+			func(sc *scenario.Scenario, to float64) { sc.Cure.RelapseWindowMS = swarm.Millis(to) }},
+		{"cure.hold_ms", float64(sc.Cure.HoldMS), 0,
+			func(sc *scenario.Scenario, to float64) { sc.Cure.HoldMS = swarm.Millis(to) }},
 	}
 }
 
 func incidentNumbers(sc *scenario.Scenario) []number {
-	lost := number{"incident.goodput_ratio", sc.Incident.GoodputRatio, 0, func(sc *scenario.Scenario, to float64) { sc.Incident.GoodputRatio = to }}
+	lost := number{"incident.goodput_ratio", sc.Incident.GoodputRatio, 0,
+		func(sc *scenario.Scenario, to float64) { sc.Incident.GoodputRatio = to }}
 	if sc.Incident.Faults > 0 {
-		lost = number{"incident.faults", float64(sc.Incident.Faults), 1, func(sc *scenario.Scenario, to float64) { sc.Incident.Faults = int64(to) }}
+		lost = number{"incident.faults", float64(sc.Incident.Faults), 1,
+			func(sc *scenario.Scenario, to float64) { sc.Incident.Faults = int64(to) }}
 	}
-	return []number{lost, {"incident.for_ms", float64(sc.Incident.ForMS), scenario.MinWindowMS, func(sc *scenario.Scenario, to float64) { sc.Incident.ForMS = swarm.Millis(to) }}}
+	return []number{lost, {"incident.for_ms", float64(sc.Incident.ForMS), scenario.MinWindowMS,
+		func(sc *scenario.Scenario, to float64) { sc.Incident.ForMS = swarm.Millis(to) }}}
 }
 
 // signalNumbers are a signal's parameters, and the time that it has to fire in.
@@ -115,7 +122,8 @@ func signalNumbers(name string, want scenario.Signal) (all []number) {
 		}})
 	}
 	if want.Expect == scenario.Fire && want.WithinMS > 0 {
-		add("within_ms", float64(want.WithinMS), func(want *scenario.Signal, to float64) { want.WithinMS = swarm.Millis(to) })
+		add("within_ms", float64(want.WithinMS),
+			func(want *scenario.Signal, to float64) { want.WithinMS = swarm.Millis(to) })
 	}
 	params := s.Params.With(want.Params)
 	for _, p := range slices.Sorted(maps.Keys(params)) {

@@ -68,7 +68,8 @@ func TestNoMargin(t *testing.T) {
 	if passed, found := Narrow(sc.For(arm), arm, h, 0.1); passed || len(found) > 0 {
 		t.Errorf("an arm that fails: %v %v", passed, found)
 	}
-	sc.Signals = map[string]scenario.Signal{"goodput-collapse": {Expect: scenario.Any}, "client-saturation": {Expect: scenario.Silent}}
+	sc.Signals = map[string]scenario.Signal{"goodput-collapse": {Expect: scenario.Any},
+		"client-saturation": {Expect: scenario.Silent}}
 	arm.Prevention = "p"
 	for _, n := range numbersOf(sc, arm) {
 		if !strings.HasPrefix(n.key, "cure.") {
@@ -80,7 +81,8 @@ func TestNoMargin(t *testing.T) {
 	for _, n := range numbersOf(sc, arm) {
 		keys = append(keys, n.key)
 	}
-	want := []string{"incident.goodput_ratio", "incident.for_ms", "signals.client-saturation.params.for_ms", "signals.client-saturation.params.ratio"}
+	want := []string{"incident.goodput_ratio", "incident.for_ms", "signals.client-saturation.params.for_ms",
+		"signals.client-saturation.params.ratio"}
 	if !slices.Equal(keys, want) {
 		t.Errorf("numbers %q, want %q", keys, want)
 	}

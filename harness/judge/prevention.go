@@ -37,7 +37,8 @@ func prevention(e Evidence, out *ruling) {
 	case stats.Mean(tail) <= e.Scenario.Incident.GoodputRatio*normal:
 		out.Verdict = result.NotPrevented
 		out.Because = fmt.Sprintf("Goodput fell under %s%% of the baseline %.1f s after the trigger, and was %s%% of it at the end.",
-			text.Threshold(e.Scenario.Cure.RelapseRatio), (time.Duration(max(down, 0)) * stats.Bin).Seconds(), text.Percent(stats.Mean(tail)/normal))
+			text.Threshold(e.Scenario.Cure.RelapseRatio), (time.Duration(max(down, 0)) * stats.Bin).Seconds(),
+			text.Percent(stats.Mean(tail)/normal))
 	case down < 0 && held.Low >= e.Scenario.Cure.Ratio:
 		out.Verdict = result.Prevented
 		out.Because = "From the trigger on goodput was " + figures + "."
@@ -48,7 +49,8 @@ func prevention(e Evidence, out *ruling) {
 			held.Span(), text.Threshold(e.Scenario.Cure.Ratio))
 	default:
 		out.Verdict = result.Mitigated
-		out.Because = fmt.Sprintf("From the trigger on goodput was %s, and %s%% at the end.", figures, text.Percent(stats.Mean(tail)/normal))
+		out.Because = fmt.Sprintf("From the trigger on goodput was %s, and %s%% at the end.", figures,
+			text.Percent(stats.Mean(tail)/normal))
 	}
 }
 

@@ -35,9 +35,13 @@ func TestPreventionVerdicts(t *testing.T) {
 		verdict result.Verdict
 		outcome result.Outcome
 	}{
-		{"the trigger makes no difference", func(l *literal) { l.work(second, 6*second, 200) }, result.Prevented, result.Pass},
-		{"it stands still for a second, and goes on", func(l *literal) { l.work(second, 2*second, 200).work(3*second, 6*second, 220) }, result.Mitigated, result.Pass},
-		{"it goes on at half the pace", func(l *literal) { l.work(second, 6*second, 100) }, result.Mitigated, result.Pass},
+		{"the trigger makes no difference", func(l *literal) { l.work(second, 6*second, 200) }, result.Prevented,
+			result.Pass},
+		{"it stands still for a second, and goes on",
+			func(l *literal) { l.work(second, 2*second, 200).work(3*second, 6*second, 220) }, result.Mitigated,
+			result.Pass},
+		{"it goes on at half the pace", func(l *literal) { l.work(second, 6*second, 100) }, result.Mitigated,
+			result.Pass},
 		{"it stands still", func(l *literal) { l.work(second, 2*second, 200) }, result.NotPrevented, result.Pass},
 		{"too uneven to tell", func(l *literal) {
 			for i := range 50 {
@@ -51,7 +55,8 @@ func TestPreventionVerdicts(t *testing.T) {
 			c.work(l)
 			r := Judge(sc, arm, l.sampled())
 			if r.Verdict != c.verdict || r.Outcome != c.outcome || r.Reproduced != nil {
-				t.Errorf("verdict %q (%s), outcome %s %v; want %q, %s", r.Verdict, r.Because, r.Outcome, r.Reasons, c.verdict, c.outcome)
+				t.Errorf("verdict %q (%s), outcome %s %v; want %q, %s", r.Verdict, r.Because, r.Outcome, r.Reasons,
+					c.verdict, c.outcome)
 			}
 		})
 	}
@@ -65,7 +70,8 @@ func TestPreventionExpectations(t *testing.T) {
 	sc.Incident.Kind = "deadlock"
 	arm.Expect.Verdict = "not-prevented"
 	r := Judge(sc, arm, l.work(second, 6*second, 200).sampled())
-	if r.Outcome != result.Fail || len(r.Reasons) != 1 || !strings.Contains(r.Reasons[0], "prevention backoff was expected to be not-prevented and was prevented") {
+	if r.Outcome != result.Fail || len(r.Reasons) != 1 ||
+		!strings.Contains(r.Reasons[0], "prevention backoff was expected to be not-prevented and was prevented") {
 		t.Errorf("%s %v", r.Outcome, r.Reasons)
 	}
 	if sc.Signals == nil {
@@ -82,7 +88,8 @@ func TestPreventionWithoutAnIncidentEarnsNoCredit(t *testing.T) {
 		{Name: "b", Remedy: "none", Prevention: "backoff", Repeat: 2, Verdict: result.Prevented, Outcome: result.Pass},
 	}
 	attribute(arms)
-	if arms[1].Outcome != result.Inconclusive || arms[2].Outcome != result.Pass || arms[1].Credit.Earned || !strings.Contains(arms[2].Credit.Because, "No control arm ran beside it") {
+	if arms[1].Outcome != result.Inconclusive || arms[2].Outcome != result.Pass || arms[1].Credit.Earned ||
+		!strings.Contains(arms[2].Credit.Because, "No control arm ran beside it") {
 		t.Errorf("%+v", arms[1:])
 	}
 }

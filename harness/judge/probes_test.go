@@ -17,10 +17,13 @@ func TestProbesInSentences(t *testing.T) {
 	}{
 		{history.Probe{Name: history.RunbookMonitor, Output: "ERR max number of clients reached\n", Lines: 1},
 			`It could not connect, and grep printed nothing: redis-cli said "ERR max number of clients reached".`},
-		{history.Probe{Name: history.RunbookMonitor, Connected: true, Lines: 900, Matches: 0}, "It connected; of 900 lines that MONITOR printed grep let 0 through."},
-		{history.Probe{Name: history.RunbookMonitor, Error: "no redis-cli to run"}, "It could not be done: no redis-cli to run."},
+		{history.Probe{Name: history.RunbookMonitor, Connected: true, Lines: 900, Matches: 0},
+			"It connected; of 900 lines that MONITOR printed grep let 0 through."},
+		{history.Probe{Name: history.RunbookMonitor, Error: "no redis-cli to run"},
+			"It could not be done: no redis-cli to run."},
 		{history.Probe{Name: history.OneMoreSlot, Connected: true}, "With one more slot nothing moved."},
-		{history.Probe{Name: history.OneMoreSlot, Connected: true, Grants: 1, Releases: 2}, "With one more slot work went on: 1 grant and 2 releases."},
+		{history.Probe{Name: history.OneMoreSlot, Connected: true, Grants: 1, Releases: 2},
+			"With one more slot work went on: 1 grant and 2 releases."},
 	} {
 		l := newLiteral().work(0, second, 200)
 		h := l.sampled()
@@ -40,8 +43,10 @@ func TestProbesCountForNothing(t *testing.T) {
 
 	l := newLiteral().work(0, second, 200)
 	// A request that waits all along and is served while the probe lasts.
-	l.h.Ops = append(l.h.Ops, history.Op{Worker: 2, Outcome: history.OK, Intended: 2 * second, Begun: 2 * second, Granted: 6100 * time.Millisecond,
-		Worked: 6200 * time.Millisecond, Released: 6300 * time.Millisecond, Ended: 6400 * time.Millisecond, Fence: 999, Count: 999})
+	l.h.Ops = append(l.h.Ops, history.Op{Worker: 2, Outcome: history.OK, Intended: 2 * second, Begun: 2 * second,
+		Granted: 6100 * time.Millisecond,
+		Worked:  6200 * time.Millisecond, Released: 6300 * time.Millisecond, Ended: 6400 * time.Millisecond, Fence: 999,
+		Count: 999})
 	l.mark(6*second, history.PhaseMark, history.Probing, "")
 	l.h.Marks[len(l.h.Marks)-2].At = 8 * second // the end
 	l.work(6*second, 8*second, 200)
@@ -66,7 +71,8 @@ func TestUnavailableSignal(t *testing.T) {
 	sc.Signals = map[string]scenario.Signal{"rejected-connections": {Expect: scenario.Fire}}
 	r := Judge(sc, arm, h)
 	for _, s := range r.Signals {
-		if s.Name == "rejected-connections" && (s.Met || s.Fired || !strings.Contains(s.Unavailable, "INFO does not say it")) {
+		if s.Name == "rejected-connections" &&
+			(s.Met || s.Fired || !strings.Contains(s.Unavailable, "INFO does not say it")) {
 			t.Errorf("%+v", s)
 		}
 	}

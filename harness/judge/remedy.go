@@ -24,7 +24,8 @@ func remedy(e Evidence, out *ruling) {
 		return
 	}
 	if e.Time.isBlocked {
-		out.Verdict, out.Because = result.Blocked, "It could not be applied: "+strings.TrimRight(e.Time.blocked, ".")+"."
+		out.Verdict, out.Because = result.Blocked, "It could not be applied: "+strings.TrimRight(e.Time.blocked, ".")+
+			"."
 		return
 	}
 	out.Connections = connections(e)
@@ -62,7 +63,8 @@ func remedy(e Evidence, out *ruling) {
 		out.doubt("goodput came back after %.1f s, too late to see whether it lasts: lengthen recovery_ms", ms/1000)
 	case held.Low >= need:
 		out.Verdict = result.Cured
-		out.Because = fmt.Sprintf("Goodput was back after %.1f s and stayed at %s.", ms/1000, held.Words("the baseline"))
+		out.Because = fmt.Sprintf("Goodput was back after %.1f s and stayed at %s.", ms/1000,
+			held.Words("the baseline"))
 	case held.High >= need:
 		out.Straddles = true
 		out.doubt("the 95%% interval of goodput after the remedy, %s of the baseline, straddles the threshold of %s%%",
@@ -81,7 +83,8 @@ func connections(e Evidence) *result.Connections {
 	var after []history.Sample
 	var last []int64
 	for _, s := range e.History.Samples {
-		if s.At < e.Time.remedyBegun || s.At > e.Time.End || s.Server == nil || s.Server.Missing["connected_clients"] != "" {
+		if s.At < e.Time.remedyBegun || s.At > e.Time.End || s.Server == nil ||
+			s.Server.Missing["connected_clients"] != "" {
 			continue
 		}
 		after = append(after, s)
@@ -96,7 +99,8 @@ func connections(e Evidence) *result.Connections {
 	level := last[len(last)/2]
 	found := &result.Connections{Clients: level}
 	settled := e.Time.End
-	for i := len(after) - 1; i >= 0 && math.Abs(float64(after[i].Server.Connected-level)) <= max(2, float64(level)/10); i-- {
+	for i := len(after) - 1; i >= 0 &&
+		math.Abs(float64(after[i].Server.Connected-level)) <= max(2, float64(level)/10); i-- {
 		settled = after[i].At
 	}
 	if settled <= e.Time.End-time.Second {

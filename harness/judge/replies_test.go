@@ -18,15 +18,39 @@ func TestRefusedThroughout(t *testing.T) {
 		step func(i int, w *history.Swarm)
 		want bool
 	}{
-		"every command is answered with an error": {func(i int, w *history.Swarm) { w.Errors[history.Rejected] += 5 }, true},
-		"nothing is answered":                     {func(int, *history.Swarm) {}, false},
-		"connections fail":                        {func(i int, w *history.Swarm) { w.Errors[history.Refused] += 5 }, false},
-		"errors that have ceased":                 {func(i int, w *history.Swarm) { w.Errors[history.Rejected] = int64(min(i, 22)) }, false},
-		"errors that have just begun":             {func(i int, w *history.Swarm) { w.Errors[history.Rejected] = int64(max(i-27, 0)) }, false},
-		"a lock is granted":                       {func(i int, w *history.Swarm) { w.Errors[history.Rejected]++; w.Grants = int64(i / 25) }, false},
-		"a lock is released":                      {func(i int, w *history.Swarm) { w.Errors[history.Rejected]++; w.Releases = int64(i / 25) }, false},
-		"something is decided":                    {func(i int, w *history.Swarm) { w.Errors[history.Rejected]++; w.Decisions = int64(i / 25) }, false},
-		"no worker yet":                           {func(i int, w *history.Swarm) { w.Errors[history.Rejected]++; w.Workers = 0 }, false},
+		"every command is answered with an error": {func(i int, w *history.Swarm) { w.Errors[history.Rejected] += 5 },
+			true},
+		"nothing is answered": {func(int, *history.Swarm) {}, false},
+		"connections fail": {func(i int, w *history.Swarm) { w.Errors[history.Refused] += 5 },
+			false},
+		"errors that have ceased": {func(i int,
+			w *history.Swarm) {
+			w.Errors[history.Rejected] = int64(min(i, 22))
+		}, false},
+		"errors that have just begun": {func(i int,
+			w *history.Swarm) {
+			w.Errors[history.Rejected] = int64(max(i-27, 0))
+		}, false},
+		"a lock is granted": {func(i int,
+			w *history.Swarm) {
+			w.Errors[history.Rejected]++
+			w.Grants = int64(i / 25)
+		}, false},
+		"a lock is released": {func(i int,
+			w *history.Swarm) {
+			w.Errors[history.Rejected]++
+			w.Releases = int64(i / 25)
+		}, false},
+		"something is decided": {func(i int,
+			w *history.Swarm) {
+			w.Errors[history.Rejected]++
+			w.Decisions = int64(i / 25)
+		}, false},
+		"no worker yet": {func(i int,
+			w *history.Swarm) {
+			w.Errors[history.Rejected]++
+			w.Workers = 0
+		}, false},
 	} {
 		var samples []history.Sample
 		w := history.Swarm{}
@@ -52,7 +76,8 @@ func TestNoBaselineSaysWhatWasAnswered(t *testing.T) {
 	}
 	judged := func(w history.Swarm) string {
 		h := &history.History{
-			Marks:   []history.Mark{{Kind: history.PhaseMark, Name: history.Warmup}, {At: 8 * second, Kind: history.PhaseMark, Name: history.End}},
+			Marks: []history.Mark{{Kind: history.PhaseMark, Name: history.Warmup},
+				{At: 8 * second, Kind: history.PhaseMark, Name: history.End}},
 			Samples: []history.Sample{{At: 0, Swarm: history.Swarm{Workers: 8}}, {At: 8 * second, Swarm: w}},
 		}
 		return strings.Join(Judge(sc, sc.Arms[0], h).Reasons, "; ")
@@ -64,7 +89,8 @@ func TestNoBaselineSaysWhatWasAnswered(t *testing.T) {
 		{history.Swarm{Workers: 8, Commands: 5}, "no steady baseline within 8s"},
 		{history.Swarm{Workers: 8, Commands: 2000, Errors: [history.Classes]int64{history.Rejected: 1234}},
 			"no steady baseline within 8s: Redis answered 1,234 of 2,000 commands with an error"},
-		{history.Swarm{Workers: 8, Commands: 2000, Decisions: 1, Errors: [history.Classes]int64{history.Rejected: 3}, Replies: history.Replies{"OOM": {Count: 2, First: "OOM no"}, "BUSY": {Count: 1}}},
+		{history.Swarm{Workers: 8, Commands: 2000, Decisions: 1, Errors: [history.Classes]int64{history.Rejected: 3},
+			Replies: history.Replies{"OOM": {Count: 2, First: "OOM no"}, "BUSY": {Count: 1}}},
 			`no steady baseline within 8s: Redis answered 3 of 2,000 commands with an error: OOM 2 ("OOM no"), BUSY 1`},
 	} {
 		if got := judged(c.w); got != c.want {

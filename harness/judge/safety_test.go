@@ -15,7 +15,8 @@ import (
 
 func TestSafetyCountsPlantedFaults(t *testing.T) {
 	grant := func(at, until time.Duration, fence, count int64) history.Op {
-		return history.Op{Outcome: history.OK, Admitted: true, Begun: at, Granted: at, Worked: until, Released: until + 1, Ended: until + 2, Fence: fence, Count: count}
+		return history.Op{Outcome: history.OK, Admitted: true, Begun: at, Granted: at, Worked: until, Released: until +
+			1, Ended: until + 2, Fence: fence, Count: count}
 	}
 	const ms = time.Millisecond
 	for _, c := range []struct {
@@ -24,29 +25,46 @@ func TestSafetyCountsPlantedFaults(t *testing.T) {
 		want result.Safety
 	}{
 		{"one after the other", []history.Op{grant(10*ms, 20*ms, 1, 1), grant(20*ms, 30*ms, 2, 2)}, result.Safety{}},
-		{"one inside the other", []history.Op{grant(10*ms, 40*ms, 1, 1), grant(20*ms, 30*ms, 2, 2)}, result.Safety{Overlaps: 1}},
-		{"two inside one", []history.Op{grant(10*ms, 40*ms, 1, 1), grant(15*ms, 20*ms, 2, 2), grant(25*ms, 30*ms, 3, 3)}, result.Safety{Overlaps: 2}},
-		{"the token went back", []history.Op{grant(10*ms, 20*ms, 5, 1), grant(20*ms, 30*ms, 1, 2)}, result.Safety{FencingRegressions: 1}},
-		{"both wrote the same count", []history.Op{grant(10*ms, 20*ms, 1, 1), grant(20*ms, 30*ms, 2, 1)}, result.Safety{LostUpdates: 1}},
-		{"one more than the limit", []history.Op{grant(1*ms, 2*ms, 1, 1), grant(2*ms, 3*ms, 2, 2), grant(3*ms, 4*ms, 3, 3), grant(4*ms, 5*ms, 4, 4)}, result.Safety{OverAdmitted: 1}},
+		{"one inside the other", []history.Op{grant(10*ms, 40*ms, 1, 1), grant(20*ms, 30*ms, 2, 2)},
+			result.Safety{Overlaps: 1}},
+		{"two inside one", []history.Op{grant(10*ms, 40*ms, 1, 1), grant(15*ms, 20*ms, 2, 2),
+			grant(25*ms, 30*ms, 3, 3)}, result.Safety{Overlaps: 2}},
+		{"the token went back", []history.Op{grant(10*ms, 20*ms, 5, 1), grant(20*ms, 30*ms, 1, 2)},
+			result.Safety{FencingRegressions: 1}},
+		{"both wrote the same count", []history.Op{grant(10*ms, 20*ms, 1, 1), grant(20*ms, 30*ms, 2, 1)},
+			result.Safety{LostUpdates: 1}},
+		{"one more than the limit", []history.Op{grant(1*ms, 2*ms, 1, 1), grant(2*ms, 3*ms, 2, 2),
+			grant(3*ms, 4*ms, 3, 3), grant(4*ms, 5*ms, 4, 4)}, result.Safety{OverAdmitted: 1}},
 		// A worker that was cut off without an answer may hold the lock or not, and may have written
 		// or not: what is not known is no violation.
 		{"an acquisition that was never answered", []history.Op{
-			{Outcome: history.Unknown, Begun: 5 * ms, Granted: history.Never, Worked: history.Never, Released: history.Never, Ended: 50 * ms},
+			{Outcome: history.Unknown, Begun: 5 * ms, Granted: history.Never, Worked: history.Never,
+				Released: history.Never, Ended: 50 * ms},
 			grant(10*ms, 20*ms, 1, 1), grant(20*ms, 30*ms, 2, 2)}, result.Safety{}},
 		{"a holder that was cut off still relied on it", []history.Op{
-			{Outcome: history.Unknown, Begun: 5 * ms, Granted: 6 * ms, Worked: history.Never, Released: history.Never, Ended: 50 * ms, Fence: 1},
+			{Outcome: history.Unknown, Begun: 5 * ms, Granted: 6 * ms, Worked: history.Never, Released: history.Never,
+				Ended: 50 * ms, Fence: 1},
 			grant(10*ms, 20*ms, 2, 1)}, result.Safety{Overlaps: 1}},
 		{"a holder that crashed relies on nothing", []history.Op{
-			{Outcome: history.Unknown, Class: history.Crashed, Begun: 5 * ms, Granted: 6 * ms, Worked: history.Never, Released: history.Never, Ended: 8 * ms, Fence: 1},
+			{Outcome: history.Unknown, Class: history.Crashed, Begun: 5 * ms, Granted: 6 * ms, Worked: history.Never,
+				Released: history.Never, Ended: 8 * ms, Fence: 1},
 			grant(10*ms, 20*ms, 2, 1)}, result.Safety{}},
-		{"the same count in another window", []history.Op{grant(10*ms, 20*ms, 1, 1), func() history.Op { op := grant(20*ms, 30*ms, 2, 1); op.Window = 1; return op }()}, result.Safety{}},
-		{"deleted from under its holder", []history.Op{func() history.Op { op := grant(10*ms, 20*ms, 1, 1); op.Class = history.Conflict; return op }()}, result.Safety{ForeignReleases: 1}},
+		{"the same count in another window",
+			[]history.Op{grant(10*ms, 20*ms, 1, 1),
+				func() history.Op { op := grant(20*ms, 30*ms, 2, 1); op.Window = 1; return op }()}, result.Safety{}},
+		{"deleted from under its holder",
+			[]history.Op{func() history.Op {
+				op := grant(10*ms, 20*ms, 1,
+					1)
+				op.Class = history.Conflict
+				return op
+			}()}, result.Safety{ForeignReleases: 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			sc, arm := testScenario()
 			sc.Swarm.Limiter.Limit = 3
-			e, out := Evidence{Scenario: sc, Arm: arm, History: &history.History{Ops: c.ops}, Time: timeline{remedyBegun: history.Never}}, &ruling{}
+			e, out := Evidence{Scenario: sc, Arm: arm, History: &history.History{Ops: c.ops},
+				Time: timeline{remedyBegun: history.Never}}, &ruling{}
 			safety(e, out)
 			if out.Safety != c.want {
 				t.Errorf("got %+v, want %+v", out.Safety, c.want)
@@ -96,7 +114,8 @@ func holds(t *rapid.T) []history.Op {
 		op.Worker, op.Outcome, op.Ended = int32(e.op), history.OK, now
 		switch e.step {
 		case begun:
-			*op = history.Op{Worker: op.Worker, Outcome: history.Unknown, Begun: now, Ended: now, Granted: history.Never, Worked: history.Never, Released: history.Never}
+			*op = history.Op{Worker: op.Worker, Outcome: history.Unknown, Begun: now, Ended: now,
+				Granted: history.Never, Worked: history.Never, Released: history.Never}
 		case granted:
 			op.Granted = now
 		case read:
@@ -150,11 +169,13 @@ func TestSafetyAgreesWithPorcupine(t *testing.T) {
 				porcupine.Operation{ClientId: 2 * i, Input: true, Call: int64(op.Begun), Return: int64(op.Granted)},
 				porcupine.Operation{ClientId: 2*i + 1, Input: false, Call: int64(until), Return: math.MaxInt64})
 			if op.Count > 0 {
-				adds = append(adds, porcupine.Operation{ClientId: i, Output: op.Count, Call: int64(op.Begun), Return: int64(op.Worked)})
+				adds = append(adds, porcupine.Operation{ClientId: i, Output: op.Count, Call: int64(op.Begun),
+					Return: int64(op.Worked)})
 			}
 		}
 		sc, arm := testScenario()
-		e, out := Evidence{Scenario: sc, Arm: arm, History: &history.History{Ops: ops}, Time: timeline{remedyBegun: history.Never}}, &ruling{}
+		e, out := Evidence{Scenario: sc, Arm: arm, History: &history.History{Ops: ops},
+			Time: timeline{remedyBegun: history.Never}}, &ruling{}
 		safety(e, out)
 		if got, want := out.Safety.Overlaps == 0, porcupine.CheckOperations(mutex, locks); got != want {
 			t.Fatalf("%d overlaps; porcupine says that it is a lock: %v\n%+v", out.Safety.Overlaps, want, ops)
@@ -178,13 +199,17 @@ func TestSafetyAgreesWithPorcupine(t *testing.T) {
 func TestSafetyOfPairs(t *testing.T) {
 	const ms = time.Millisecond
 	grant := func(tenant int32, at, until time.Duration, fence int64) history.Op {
-		return history.Op{Tenant: tenant, Outcome: history.OK, Begun: at, Granted: at, Worked: until, Released: until + 1, Ended: until + 2, Fence: fence}
+		return history.Op{Tenant: tenant, Outcome: history.OK, Begun: at, Granted: at, Worked: until, Released: until +
+			1, Ended: until + 2, Fence: fence}
 	}
-	ops := []history.Op{grant(0, 10*ms, 20*ms, 5), grant(2, 15*ms, 25*ms, 1), grant(1, 16*ms, 26*ms, 1), grant(0, 30*ms, 40*ms, 6)}
-	for pair, want := range map[swarm.Pair]result.Safety{swarm.PairNone: {}, swarm.PairOwnFirst: {Overlaps: 1}, swarm.PairOrdered: {Overlaps: 1}} {
+	ops := []history.Op{grant(0, 10*ms, 20*ms, 5), grant(2, 15*ms, 25*ms, 1), grant(1, 16*ms, 26*ms, 1),
+		grant(0, 30*ms, 40*ms, 6)}
+	for pair, want := range map[swarm.Pair]result.Safety{swarm.PairNone: {}, swarm.PairOwnFirst: {Overlaps: 1},
+		swarm.PairOrdered: {Overlaps: 1}} {
 		sc, arm := testScenario()
 		sc.Swarm.Lock.Tenants, sc.Swarm.Lock.Pair = 4, pair
-		e, out := Evidence{Scenario: sc, Arm: arm, History: &history.History{Ops: ops}, Time: timeline{remedyBegun: history.Never}}, &ruling{}
+		e, out := Evidence{Scenario: sc, Arm: arm, History: &history.History{Ops: ops},
+			Time: timeline{remedyBegun: history.Never}}, &ruling{}
 		if safety(e, out); out.Safety != want {
 			t.Errorf("%s: %+v, want %+v", pair, out.Safety, want)
 		}

@@ -99,9 +99,11 @@ func ReadTimeline(marks []history.Mark, last time.Duration) timeline {
 // there, and what came later is not in it.
 func until(h *history.History, at time.Duration) *history.History {
 	cut := *h
-	cut.Samples = slices.DeleteFunc(slices.Clone(h.Samples), func(s history.Sample) bool { return s.At > at+sampler.Every })
+	cut.Samples = slices.DeleteFunc(slices.Clone(h.Samples),
+		func(s history.Sample) bool { return s.At > at+sampler.Every })
 	cut.Census = slices.DeleteFunc(slices.Clone(h.Census), func(c history.Census) bool { return c.At > at })
-	first, _ := slices.BinarySearchFunc(h.Ops, at+1, func(op history.Op, at time.Duration) int { return cmp.Compare(op.Ended, at) })
+	first, _ := slices.BinarySearchFunc(h.Ops, at+1,
+		func(op history.Op, at time.Duration) int { return cmp.Compare(op.Ended, at) })
 	// Mostly there is nothing to change, and millions of operations need no copy.
 	if !slices.ContainsFunc(h.Ops[first:], func(op history.Op) bool {
 		return op.Outcome != history.Unknown || op.Begun >= at || max(op.Granted, op.Worked, op.Released) > at

@@ -66,10 +66,12 @@ func violationsRemedied(e Evidence, out *ruling) {
 	case held.High < need && tooBusy(e, out, clean):
 	case held.Low >= need:
 		out.Verdict, out.Unsafe = result.Cured, worsened(e, out, clean.From)
-		out.Because = fmt.Sprintf("The last safety fault was %.1f s after the remedy was begun, and from then on %s.", ms/1000, figures)
+		out.Because = fmt.Sprintf("The last safety fault was %.1f s after the remedy was begun, and from then on %s.",
+			ms/1000, figures)
 	case held.High >= need:
 		out.Straddles = true
-		out.doubt("there was no safety fault any more after %.1f s, and %s: the threshold of %s%% lies between", ms/1000, figures, text.Threshold(need))
+		out.doubt("there was no safety fault any more after %.1f s, and %s: the threshold of %s%% lies between",
+			ms/1000, figures, text.Threshold(need))
 	default:
 		out.Verdict = result.Partial
 		out.Because = fmt.Sprintf("There was no safety fault any more after %.1f s, and %s.", ms/1000, figures)
@@ -83,10 +85,12 @@ func violationsRemedied(e Evidence, out *ruling) {
 // to write and to release.
 func worsened(e Evidence, out *ruling, until time.Duration) bool {
 	late := *e.History
-	late.Ops = slices.DeleteFunc(slices.Clone(e.History.Ops), func(op history.Op) bool { return op.Granted < e.Time.remedyBegun })
+	late.Ops = slices.DeleteFunc(slices.Clone(e.History.Ops),
+		func(op history.Op) bool { return op.Granted < e.Time.remedyBegun })
 	own := violationsFrom(&late, e.Time.remedyBegun, e.Scenario.Swarm)
 	own.Overlaps, own.FencingRegressions = out.Safety.Overlaps, out.Safety.FencingRegressions // which are new grants'
-	usual := float64(violationsIn(e, tailOf(e, e.Time.incident))) * (until - e.Time.remedyBegun).Seconds() / e.Scenario.Incident.ForMS.Duration().Seconds()
+	usual := float64(violationsIn(e,
+		tailOf(e, e.Time.incident))) * (until - e.Time.remedyBegun).Seconds() / e.Scenario.Incident.ForMS.Duration().Seconds()
 	return float64(own.Total()) > usual+2*math.Sqrt(usual)+1
 }
 
@@ -97,8 +101,10 @@ func recovered(e Evidence, out *ruling, after, before []float64) {
 // violationsContinue tells apart fewer faults, as many as before, and a stretch without any
 // that came too late to see whether it lasts.
 func violationsContinue(e Evidence, out *ruling, clean history.Span) {
-	then, now := violationsIn(e, tailOf(e, e.Time.incident)), violationsIn(e, tailOf(e, history.Span{From: e.Time.remedyBegun, To: e.Time.End}))
-	figures := fmt.Sprintf("%s in the last %v, and %d in the incident's.", text.Plural(now, "safety fault"), e.Scenario.Incident.ForMS.Duration(), then)
+	then, now := violationsIn(e, tailOf(e, e.Time.incident)),
+		violationsIn(e, tailOf(e, history.Span{From: e.Time.remedyBegun, To: e.Time.End}))
+	figures := fmt.Sprintf("%s in the last %v, and %d in the incident's.", text.Plural(now, "safety fault"),
+		e.Scenario.Incident.ForMS.Duration(), then)
 	switch {
 	case now == 0:
 		out.doubt("the last safety fault was %.1f s before the end, too late to see whether that lasts: lengthen recovery_ms", (clean.To - clean.From).Seconds())
@@ -140,7 +146,8 @@ func violationsPrevented(e Evidence, out *ruling, left float64, figures string) 
 	case total > 0:
 		out.Verdict, out.Because = result.Mitigated, said
 	default:
-		out.Verdict, out.Because = result.Prevented, fmt.Sprintf("From the trigger on there was no safety fault, and goodput was %s.", figures)
+		out.Verdict, out.Because = result.Prevented,
+			fmt.Sprintf("From the trigger on there was no safety fault, and goodput was %s.", figures)
 	}
 }
 

@@ -32,7 +32,8 @@ func TestFaultsAreReproducedOrNot(t *testing.T) {
 		incident   func(l *literal)
 		reproduced bool
 	}{
-		{"as many as there have to be", func(l *literal) { l.broken(2*second, 2*second+200*time.Millisecond, 100) }, true},
+		{"as many as there have to be", func(l *literal) { l.broken(2*second, 2*second+200*time.Millisecond, 100) },
+			true},
 		{"one less", func(l *literal) { l.broken(2*second, 2*second+180*time.Millisecond, 100) }, false},
 		{"none", func(l *literal) { l.work(second, 3*second, 100) }, false},
 		{"a standstill", func(*literal) {}, false},
@@ -45,7 +46,8 @@ func TestFaultsAreReproducedOrNot(t *testing.T) {
 			sc, arm := testScenario()
 			sc.Incident.Faults = 10
 			r := Judge(sc, arm, l.work(3*second, 6*second, 200).sampled())
-			if r.Reproduced == nil || *r.Reproduced != c.reproduced || (r.Outcome == result.Inconclusive) == c.reproduced {
+			if r.Reproduced == nil || *r.Reproduced != c.reproduced ||
+				(r.Outcome == result.Inconclusive) == c.reproduced {
 				t.Errorf("reproduced %v, outcome %s %v", r.Reproduced, r.Outcome, r.Reasons)
 			}
 		})
@@ -62,14 +64,17 @@ func TestRemediesOfFaults(t *testing.T) {
 	}{
 		{"none any more", func(l *literal) { l.work(3*second, 6*second, 100) }, result.Cured, result.Pass, false},
 		// A rollout takes a while; what happens in it is the incident's.
-		{"none after a second", func(l *literal) { l.broken(3*second, 4*second, 100).work(4*second, 6*second, 100) }, result.Cured, result.Pass, false},
+		{"none after a second", func(l *literal) { l.broken(3*second, 4*second, 100).work(4*second, 6*second, 100) },
+			result.Cured, result.Pass, false},
 		// More than the incident's own, and by holders that were granted their locks since: it cures, and does harm.
 		{"many more at once, and then none", func(l *literal) {
 			l.broken(3*second, 3400*time.Millisecond, 400).work(3400*time.Millisecond, 6*second, 100)
 		}, result.Cured, result.Pass, true},
-		{"as many as before", func(l *literal) { l.broken(3*second, 6*second, 100) }, result.NoEffect, result.Pass, true},
+		{"as many as before", func(l *literal) { l.broken(3*second, 6*second, 100) }, result.NoEffect, result.Pass,
+			true},
 		{"fewer", func(l *literal) { l.broken(3*second, 6*second, 40) }, result.Partial, result.Pass, true},
-		{"none, and half the goodput", func(l *literal) { l.work(3*second, 6*second, 50) }, result.Partial, result.Pass, false},
+		{"none, and half the goodput", func(l *literal) { l.work(3*second, 6*second, 50) }, result.Partial, result.Pass,
+			false},
 		{"none, since nothing moves", func(*literal) {}, result.Partial, result.Pass, false},
 		{"too late to tell", func(l *literal) {
 			l.broken(3*second, 4900*time.Millisecond, 100).work(4900*time.Millisecond, 6*second, 100)
@@ -82,7 +87,8 @@ func TestRemediesOfFaults(t *testing.T) {
 			sc.Incident.Faults = 10
 			r := Judge(sc, arm, l.sampled())
 			if r.Verdict != c.verdict || r.Outcome != c.outcome || r.Unsafe != c.unsafe {
-				t.Errorf("verdict %q (%s), unsafe %v, outcome %s %v; want %q, %v, %s", r.Verdict, r.Because, r.Unsafe, r.Outcome, r.Reasons, c.verdict, c.unsafe, c.outcome)
+				t.Errorf("verdict %q (%s), unsafe %v, outcome %s %v; want %q, %v, %s", r.Verdict, r.Because, r.Unsafe,
+					r.Outcome, r.Reasons, c.verdict, c.unsafe, c.outcome)
 			}
 			if f := r.FaultsPerS; f == nil || *f.Before != 0 || *f.During != 50 {
 				t.Errorf("faults per second: %+v, want 0 before and 50 during", f)
@@ -101,8 +107,10 @@ func TestRemedyOfFaultsThatStraddles(t *testing.T) {
 	}
 	sc, arm := testScenario()
 	sc.Incident.Faults = 10
-	if r := Judge(sc, arm, l.sampled()); r.Outcome != result.Inconclusive || !r.Straddles || !strings.Contains(r.Reasons[0], "lies between") {
-		t.Errorf("outcome %s %v, straddles %v, verdict %q %+v; want inconclusive", r.Outcome, r.Reasons, r.Straddles, r.Verdict, r.Recovery)
+	if r := Judge(sc, arm, l.sampled()); r.Outcome != result.Inconclusive || !r.Straddles ||
+		!strings.Contains(r.Reasons[0], "lies between") {
+		t.Errorf("outcome %s %v, straddles %v, verdict %q %+v; want inconclusive", r.Outcome, r.Reasons, r.Straddles,
+			r.Verdict, r.Recovery)
 	}
 }
 
@@ -115,7 +123,8 @@ func TestPreventionsOfFaults(t *testing.T) {
 		{"none", func(l *literal) { l.work(second, 6*second, 100) }, result.Prevented},
 		// That the work takes longer is the trigger's doing.
 		{"none, and a fifth of the goodput", func(l *literal) { l.work(second, 6*second, 40) }, result.Prevented},
-		{"some at first", func(l *literal) { l.broken(second, 2*second, 100).work(2*second, 6*second, 100) }, result.Mitigated},
+		{"some at first", func(l *literal) { l.broken(second, 2*second, 100).work(2*second, 6*second, 100) },
+			result.Mitigated},
 		{"some all along", func(l *literal) {
 			for at := second; at < 6*second; at += second {
 				l.broken(at, at+100*time.Millisecond, 100).work(at+100*time.Millisecond, at+second, 100)
@@ -130,7 +139,8 @@ func TestPreventionsOfFaults(t *testing.T) {
 			c.work(l)
 			r := Judge(sc, arm, l.sampled())
 			if r.Verdict != c.verdict || r.Outcome != result.Pass {
-				t.Errorf("verdict %q (%s), outcome %s %v; want %q", r.Verdict, r.Because, r.Outcome, r.Reasons, c.verdict)
+				t.Errorf("verdict %q (%s), outcome %s %v; want %q", r.Verdict, r.Because, r.Outcome, r.Reasons,
+					c.verdict)
 			}
 			if r.Unsafe != (r.Safety != result.Safety{}) {
 				t.Errorf("unsafe %v, with %+v", r.Unsafe, r.Safety)
@@ -156,7 +166,8 @@ func TestSlowWorkIsNoStandstill(t *testing.T) {
 func TestLastFault(t *testing.T) {
 	for _, at := range []time.Duration{3*second + 1, 4*second + 123456789, 6*second - 1} {
 		l := newLiteral().work(0, 6*second, 100)
-		l.h.Ops = append(l.h.Ops, history.Op{Outcome: history.OK, Granted: 0, Worked: at, Released: at, Ended: at, Class: history.Conflict})
+		l.h.Ops = append(l.h.Ops, history.Op{Outcome: history.OK, Granted: 0, Worked: at, Released: at, Ended: at,
+			Class: history.Conflict})
 		sc, _ := testScenario()
 		e := Evidence{Scenario: sc, History: &l.h, Time: ReadTimeline(l.h.Marks, 6*second)}
 		// A grant of the lock meanwhile is a violation, too, but not a later one.
@@ -210,7 +221,8 @@ func TestFaultsThatABusyMachineMakes(t *testing.T) {
 		unsafe := false
 		arm.Remedy, arm.Prevention, arm.Expect.Unsafe = "", "longer-ttl", &unsafe
 		sc.Swarm.Lock.TTLMS = c.ttlMS
-		if r := Judge(sc, arm, h); r.Verdict != result.Prevented || r.Outcome != c.want || r.Noisy != (c.want == result.Inconclusive) {
+		if r := Judge(sc, arm, h); r.Verdict != result.Prevented || r.Outcome != c.want ||
+			r.Noisy != (c.want == result.Inconclusive) {
 			t.Errorf("busy %v: %s, %s, noisy %v, %v", c, r.Verdict, r.Outcome, r.Noisy, r.Reasons)
 		}
 	}
@@ -235,14 +247,16 @@ func TestReproducedByFaults(t *testing.T) {
 		l := newLiteral().work(0, second, 200)
 		for i, at := range []time.Duration{c.at - second/2, c.at} { // the second is granted while the first is at work
 			l.h.Ops = append(l.h.Ops, history.Op{
-				Worker: 2, Tenant: 1, Outcome: history.OK, Intended: at, Begun: at, Granted: at, Worked: at + second, Released: at + second, Ended: at + second, Fence: int64(i + 1),
+				Worker: 2, Tenant: 1, Outcome: history.OK, Intended: at, Begun: at, Granted: at, Worked: at + second,
+				Released: at + second, Ended: at + second, Fence: int64(i + 1),
 			})
 		}
 		r := Judge(sc, arm, l.sampled())
 		if r.Reproduced == nil || *r.Reproduced != c.want {
 			t.Errorf("%+v: reproduced %v, %v", c, r.Reproduced, r.Reasons)
 		}
-		if !c.want && (r.Outcome != result.Inconclusive || !strings.Contains(fmt.Sprint(r.Reasons), "the incident was not reproduced")) {
+		if !c.want && (r.Outcome != result.Inconclusive ||
+			!strings.Contains(fmt.Sprint(r.Reasons), "the incident was not reproduced")) {
 			t.Errorf("%+v: %s, %v", c, r.Outcome, r.Reasons)
 		}
 	}

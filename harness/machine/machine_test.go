@@ -29,7 +29,8 @@ func TestSays(t *testing.T) {
 		{"an error of the program's own", errors.New("no trigger is called x"), false, false},
 		{"no error", nil, false, false},
 	} {
-		if says, short := Says(c.err), Short(c.err); says != c.says || short != c.short || short != (Advice(c.err) != "") {
+		if says, short := Says(c.err), Short(c.err); says != c.says || short != c.short ||
+			short != (Advice(c.err) != "") {
 			t.Errorf("%s: says %t, short %t, advice %q", c.name, says, short, Advice(c.err))
 		}
 	}

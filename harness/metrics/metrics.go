@@ -58,14 +58,19 @@ func New() *Live {
 		return g
 	}
 	l.decisions = counter("decisions_total", "Rate-limit decisions completed.", perArm...)
-	l.rejected = counter("rejected_connections_total", "Connections that the arm's server rejected while it was watched; a restart of the server does not set it back.", perArm...)
-	l.replies = counter("error_replies_total", "Error replies of Redis to the workers, by their first word.", append(perArm[:3:3], "prefix")...)
+	l.rejected = counter("rejected_connections_total",
+		"Connections that the arm's server rejected while it was watched; a restart of the server does not set it back.", perArm...)
+	l.replies = counter("error_replies_total", "Error replies of Redis to the workers, by their first word.",
+		append(perArm[:3:3], "prefix")...)
 	l.finished = counter("arms_finished_total", "Arms that have finished, by outcome.", "outcome")
-	l.repeated = counter("arms_repeated_total", "Attempts that were discarded for noise, and the arm run again.", perArm...)
+	l.repeated = counter("arms_repeated_total", "Attempts that were discarded for noise, and the arm run again.",
+		perArm...)
 	l.workers = gauge("workers", "Workers that run.", perRepeat...)
 	l.waiting = gauge("waiting_workers", "Workers that wait for a lock or a connection.", perRepeat...)
-	l.connected = gauge("connected_clients", "Clients of the arm's server, as it says: more than maxclients where that was lowered meanwhile. Missing while it does not answer.", perRepeat...)
-	l.limit = gauge("maxclients", "Client slots of the arm's server, as it says; missing while it does not answer.", perRepeat...)
+	l.connected = gauge("connected_clients",
+		"Clients of the arm's server, as it says: more than maxclients where that was lowered meanwhile. Missing while it does not answer.", perRepeat...)
+	l.limit = gauge("maxclients", "Client slots of the arm's server, as it says; missing while it does not answer.",
+		perRepeat...)
 	l.phase = gauge("arm_phase", "1 for the phase that an arm is in.", append(perRepeat[:4:4], "phase")...)
 	l.run = gauge("run_info", "The run, by its id and seed.", "id", "seed")
 	l.running = gauge("arms_running", "Arms that run.").WithLabelValues()
@@ -73,7 +78,8 @@ func New() *Live {
 		l.finished.WithLabelValues(string(outcome))
 	}
 	e := result.ThisEnvironment()
-	gauge("build_info", "What lockjam was built from.", "version", "go_redis", "go").WithLabelValues(e.Lockjam, e.GoRedis, e.Go).Set(1)
+	gauge("build_info", "What lockjam was built from.", "version", "go_redis", "go").WithLabelValues(e.Lockjam,
+		e.GoRedis, e.Go).Set(1)
 	return l
 }
 

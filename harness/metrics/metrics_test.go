@@ -26,7 +26,8 @@ func scrape(t *testing.T, l *Live, accept string) []string {
 	}
 	var lines []string
 	for line := range strings.Lines(answer.Body.String()) {
-		if line = strings.TrimSpace(line); !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, "lockjam_build_info") && !strings.HasSuffix(line, " 0") {
+		if line = strings.TrimSpace(line); !strings.HasPrefix(line, "#") &&
+			!strings.HasPrefix(line, "lockjam_build_info") && !strings.HasSuffix(line, " 0") {
 			lines = append(lines, line)
 		}
 	}
@@ -73,9 +74,11 @@ func TestAnArm(t *testing.T) {
 	expect(t, l, "in the incident", "lockjam_arms_running 1",
 		"lockjam_arm_phase{"+arm+`,phase="incident",repeat="1",scenario="s"} 1`,
 		"lockjam_decisions_total"+counts+"10", "lockjam_rejected_connections_total"+counts+"7",
-		"lockjam_workers"+repeat1+"64", "lockjam_waiting_workers"+repeat1+"60", "lockjam_connected_clients"+repeat1+"32", "lockjam_maxclients"+repeat1+"32")
+		"lockjam_workers"+repeat1+"64", "lockjam_waiting_workers"+repeat1+"60", "lockjam_connected_clients"+repeat1+
+			"32", "lockjam_maxclients"+repeat1+"32")
 
-	sampled(l, 1, result.Load{Decisions: 10, Workers: 64, Waiting: 60, Connected: 32, MaxClients: 32, Rejected: 1007, ErrorReplies: map[string]int64{"OOM": 5}})
+	sampled(l, 1, result.Load{Decisions: 10, Workers: 64, Waiting: 60, Connected: 32, MaxClients: 32, Rejected: 1007,
+		ErrorReplies: map[string]int64{"OOM": 5}})
 	replies := func(n string) string {
 		return "lockjam_error_replies_total{" + arm + `,prefix="OOM",scenario="s"} ` + n
 	}
@@ -95,7 +98,8 @@ func TestAnArm(t *testing.T) {
 	l.Observe(phase)
 	expect(t, l, "the second attempt", "lockjam_arms_running 1", "lockjam_arms_repeated_total"+counts+"1",
 		"lockjam_decisions_total"+counts+"20", "lockjam_rejected_connections_total"+counts+"12",
-		"lockjam_workers"+repeat1+"16", "lockjam_connected_clients"+repeat1+"19", "lockjam_maxclients"+repeat1+"32", replies("7"))
+		"lockjam_workers"+repeat1+"16", "lockjam_connected_clients"+repeat1+"19", "lockjam_maxclients"+repeat1+"32",
+		replies("7"))
 
 	finished := event(result.ArmFinished, 1)
 	finished.Result = &result.Arm{Outcome: result.Pass}
@@ -123,7 +127,8 @@ func TestSeriesAreBounded(t *testing.T) {
 		})
 	}
 	together.Wait()
-	expect(t, l, "the end", `lockjam_run_info{id="r",seed="7"} 1`, `lockjam_arms_finished_total{outcome="fail"} 1000`, "lockjam_decisions_total"+counts+"2000")
+	expect(t, l, "the end", `lockjam_run_info{id="r",seed="7"} 1`, `lockjam_arms_finished_total{outcome="fail"} 1000`,
+		"lockjam_decisions_total"+counts+"2000")
 }
 
 // Names come from scenario files, and stay what they are.

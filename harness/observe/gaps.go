@@ -118,7 +118,8 @@ func (a *account) enter(s history.Sample, why string) {
 		a.canary = *s.Canary
 		s.Canary = &history.Canary{Dials: s.Canary.Dials - was.Dials, Admitted: s.Canary.Admitted - was.Admitted,
 			Refused: s.Canary.Refused - was.Refused, Cut: s.Canary.Cut - was.Cut, Silent: s.Canary.Silent - was.Silent,
-			Unreachable: s.Canary.Unreachable - was.Unreachable, LastRefusal: s.Canary.LastRefusal, Error: s.Canary.Error}
+			Unreachable: s.Canary.Unreachable - was.Unreachable, LastRefusal: s.Canary.LastRefusal,
+			Error: s.Canary.Error}
 	}
 	for _, signal := range signals.All() {
 		g := a.signals[signal.Name]

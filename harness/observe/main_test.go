@@ -51,7 +51,8 @@ func nothingLeft(t *testing.T) {
 func needRedis(t *testing.T) {
 	t.Helper()
 	if _, err := process.Find(); err != nil {
-		t.Skipf("this test needs a redis-server or valkey-server on PATH; scripts/setup.sh --tests installs one: %v", err)
+		t.Skipf("this test needs a redis-server or valkey-server on PATH; scripts/setup.sh --tests installs one: %v",
+			err)
 	}
 }
 

@@ -355,7 +355,8 @@ func (l *observer) view() (v signals.View, unanswered time.Duration, stale strin
 func (l *observer) sight(last bool) Reading {
 	v, unanswered, stale := l.view()
 	now := l.elapsed()
-	s := Reading{AtMS: text.Millis(now), UnansweredMS: text.Round(text.Millis(unanswered), 0), Signals: []SignalReading{}}
+	s := Reading{AtMS: text.Millis(now), UnansweredMS: text.Round(text.Millis(unanswered), 0),
+		Signals: []SignalReading{}}
 	s.counters(v.Samples, now)
 	s.locks(v.Samples, now)
 	s.monitor(v.Samples, now)

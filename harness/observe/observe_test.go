@@ -44,7 +44,8 @@ func TestLookoutLeavesNothing(t *testing.T) {
 			time.AfterFunc(1200*time.Millisecond, func() { c.trial(t, s, interrupt) })
 			begun := time.Now()
 			last, err := Run(ctx, Options{
-				Endpoint: s.Endpoint(), For: 4 * time.Second, Baseline: time.Second, LockPrefix: "lock:", Monitor: true, Canary: true,
+				Endpoint: s.Endpoint(), For: 4 * time.Second, Baseline: time.Second, LockPrefix: "lock:", Monitor: true,
+				Canary: true,
 			})
 			if took := time.Since(begun); took > 6*time.Second {
 				t.Errorf("it took %v", took)

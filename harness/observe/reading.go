@@ -135,7 +135,8 @@ func (s *Reading) counters(samples []history.Sample, now time.Duration) {
 	s.stands(last.Server, had)
 	s.EvictedPerS = grew("evicted_keys", first.Server.Evicted, last.Server.Evicted)
 	s.RejectedPerS = grew("rejected_connections", first.Server.Rejected, last.Server.Rejected)
-	s.CommandsPerS = grew("total_commands_processed", first.Server.Commands-first.Server.Own, last.Server.Commands-last.Server.Own)
+	s.CommandsPerS = grew("total_commands_processed", first.Server.Commands-first.Server.Own,
+		last.Server.Commands-last.Server.Own)
 	if last.Server.Replies != nil {
 		s.ErrorRepliesPerS = repliesPerSecond(first.Server.Replies, last.Server.Replies, over)
 	}
@@ -214,7 +215,8 @@ func (s *Reading) monitor(samples []history.Sample, now time.Duration) {
 		}
 		s.Monitor = &MonitorReading{StuckLock: m.StuckLock, StuckAttempts: m.Stuck, Error: m.Error}
 		if took := (m.To - m.From).Seconds(); took > 0 {
-			s.Monitor.AttemptsPerS, s.Monitor.ReleasesPerS = text.Round(float64(m.Attempts)/took, 1), text.Round(float64(m.Releases)/took, 1)
+			s.Monitor.AttemptsPerS, s.Monitor.ReleasesPerS = text.Round(float64(m.Attempts)/took, 1),
+				text.Round(float64(m.Releases)/took, 1)
 		}
 		return
 	}
@@ -235,7 +237,8 @@ func (s *Reading) canary(samples []history.Sample) {
 			name     string
 			was, now int64
 		}{
-			{"admitted", before.Admitted, c.Admitted}, {"refused", before.Refused, c.Refused}, {"cut", before.Cut, c.Cut},
+			{"admitted", before.Admitted, c.Admitted}, {"refused", before.Refused, c.Refused},
+			{"cut", before.Cut, c.Cut},
 			{"silent", before.Silent, c.Silent}, {"unreachable", before.Unreachable, c.Unreachable},
 		} {
 			if fate.now > fate.was {
@@ -245,7 +248,8 @@ func (s *Reading) canary(samples []history.Sample) {
 		before = *c
 	}
 	if c := s.Canary; c != nil {
-		*c = CanaryReading{c.Last, before.Dials, before.Admitted, before.Refused, before.Cut, before.Silent, before.Unreachable, before.LastRefusal, before.Error}
+		*c = CanaryReading{c.Last, before.Dials, before.Admitted, before.Refused, before.Cut, before.Silent,
+			before.Unreachable, before.LastRefusal, before.Error}
 	}
 }
 

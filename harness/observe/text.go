@@ -123,7 +123,8 @@ func SecondLine(s Reading) string {
 		clients := fmt.Sprintf("clients %d", *s.Connected)
 		if s.MaxClients != nil && *s.MaxClients > 0 {
 			taken, beyond := result.SlotsTaken(*s.Connected, *s.MaxClients)
-			clients = fmt.Sprintf("clients %d/%d (%.0f%%)%s", taken, *s.MaxClients, 100*float64(taken)/float64(*s.MaxClients), beyond)
+			clients = fmt.Sprintf("clients %d/%d (%.0f%%)%s", taken, *s.MaxClients,
+				100*float64(taken)/float64(*s.MaxClients), beyond)
 		}
 		parts = append(parts, clients)
 	}
@@ -247,7 +248,8 @@ func FiredTable(s Reading) string {
 		_, _ = fmt.Fprintln(t, "FIRED\tCLAIM\tFIRST AFTER\tFOR\tSTILL")
 		for _, x := range s.Signals {
 			if x.FiredAtMS != nil {
-				_, _ = fmt.Fprintf(t, "%s\t%s\t%.1f s\t%.1f s\t%s\n", x.Name, text.Dash(x.Claim), *x.FiredAtMS/1000, x.FiringMS/1000,
+				_, _ = fmt.Fprintf(t, "%s\t%s\t%.1f s\t%.1f s\t%s\n", x.Name, text.Dash(x.Claim), *x.FiredAtMS/1000,
+					x.FiringMS/1000,
 					stillFiring(x))
 			}
 		}
@@ -258,7 +260,8 @@ func FiredTable(s Reading) string {
 	}
 	for _, x := range s.Signals {
 		if x.Waiting {
-			fmt.Fprintln(&b, strings.Join(text.Wrap("nothing to compare with: "+x.Name+" ("+x.Unavailable+")", text.PageWidth), "\n"))
+			fmt.Fprintln(&b, strings.Join(text.Wrap("nothing to compare with: "+x.Name+" ("+x.Unavailable+")",
+				text.PageWidth), "\n"))
 		}
 	}
 	return b.String()

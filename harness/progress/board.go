@@ -324,7 +324,8 @@ func (b *board) whole(now time.Duration, width int) []string {
 	for _, a := range b.arms {
 		name := fmt.Sprintf("%-*s", longest, a.label)
 		phase := fmt.Sprintf("  %-9s %s %9s", a.phase, b.gone(a, now, min(16, max(width/8, 4))), a.left(now))
-		figures := fmt.Sprintf("%s %7s  %s", a.sparkline(min(24, max(width/3, 8)), b.look.unicode), a.goodput(), a.clients())
+		figures := fmt.Sprintf("%s %7s  %s", a.sparkline(min(24, max(width/3, 8)), b.look.unicode), a.goodput(),
+			a.clients())
 		if width >= wide && ansi.StringWidth(name+phase+figures)+2 < width {
 			lines = append(lines, name+phase+"  "+figures)
 		} else {

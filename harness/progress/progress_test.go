@@ -30,9 +30,11 @@ func sampled(ms float64, decisions, connected int64) result.Event {
 
 func TestStory(t *testing.T) {
 	cured := event(result.ArmFinished, "", "")
-	cured.Result = &result.Arm{Outcome: result.Pass, Verdict: result.Cured, Expected: result.Cured, Unsafe: true, Because: "Goodput was back."}
+	cured.Result = &result.Arm{Outcome: result.Pass, Verdict: result.Cured, Expected: result.Cured, Unsafe: true,
+		Because: "Goodput was back."}
 	failed := event(result.ArmFinished, "", "")
-	failed.Result = &result.Arm{Outcome: result.Fail, Verdict: result.NoEffect, Because: "0 grants.", Reasons: []string{"a", "b"}}
+	failed.Result = &result.Arm{Outcome: result.Fail, Verdict: result.NoEffect, Because: "0 grants.",
+		Reasons: []string{"a", "b"}}
 	for _, c := range []struct {
 		name string
 		e    result.Event
@@ -48,8 +50,10 @@ func TestStory(t *testing.T) {
 		{"what did not pass says why", failed, "FAIL, no-effect: a; b"},
 		{"signals are for the screen", fires("deadlock", true), ""},
 		{"a proof", event(result.DeadlockEvent, "deadlock", "2 workers"), "proved deadlock: 2 workers"},
-		{"a server's answer cannot reach the terminal", event(result.StepEvent, "GET", "\x1b[2J\nx"), "step: GET: �[2J x"},
-		{"nor fill it", event(result.NoteEvent, "", strings.Repeat("k", 9999)), "note: " + strings.Repeat("k", 233) + "…"},
+		{"a server's answer cannot reach the terminal", event(result.StepEvent, "GET", "\x1b[2J\nx"),
+			"step: GET: �[2J x"},
+		{"nor fill it", event(result.NoteEvent, "", strings.Repeat("k", 9999)), "note: " + strings.Repeat("k", 233) +
+			"…"},
 	} {
 		if got := story(c.e); got != c.want {
 			t.Errorf("%s:\n got %q\nwant %q", c.name, got, c.want)
@@ -67,7 +71,8 @@ func fires(name string, firing bool) result.Event {
 func runBegun() result.Event {
 	return result.Event{Kind: result.RunStarted, Run: &result.Run{ID: "r1"}, Plan: &result.Plan{
 		Total: 6, Repeat: 3, Parallel: 2,
-		Arms: []result.PlannedArm{{Scenario: "jam", Arm: "control", AboutMS: 4000}, {Scenario: "jam", Arm: "other", AboutMS: 6000}},
+		Arms: []result.PlannedArm{{Scenario: "jam", Arm: "control", AboutMS: 4000},
+			{Scenario: "jam", Arm: "other", AboutMS: 6000}},
 	}}
 }
 
@@ -98,11 +103,13 @@ func TestTally(t *testing.T) {
 		{finished("other", 1, 12000, result.Fail), "2 of 6 arms done, 1 FAILED, about 20s left"},
 		{begun("control", 2, 12000), "2 of 6 arms done, 1 FAILED, about 20s left"},
 		{begun("control", 2, 20000), "2 of 6 arms done, 1 FAILED, about 20s left"}, // an attempt that is made again
-		{finished("control", 2, 28000, result.Inconclusive), "3 of 6 arms done, 1 FAILED, 1 inconclusive, about 21s left"},
+		{finished("control", 2, 28000, result.Inconclusive),
+			"3 of 6 arms done, 1 FAILED, 1 inconclusive, about 21s left"},
 	} {
 		c.Observe(step.e)
 		if got := c.sum(step.e.ElapsedMS); got != step.want {
-			t.Errorf("after %s of %s at %v ms: %q, want %q", step.e.Kind, label(step.e), step.e.ElapsedMS, got, step.want)
+			t.Errorf("after %s of %s at %v ms: %q, want %q", step.e.Kind, label(step.e), step.e.ElapsedMS, got,
+				step.want)
 		}
 	}
 }
@@ -125,7 +132,8 @@ func jammed(how look) *board {
 	b.update(2*time.Second, incident)
 	// Marked when it is over: the screen is past it.
 	b.update(2*time.Second, event(result.PhaseEvent, history.Baseline, ""))
-	for _, name := range []string{"client-saturation", "client-errors", "deadlock", "goodput-collapse", "rejected-connections"} {
+	for _, name := range []string{"client-saturation", "client-errors", "deadlock", "goodput-collapse",
+		"rejected-connections"} {
 		b.update(2*time.Second, fires(name, true))
 	}
 	b.update(2*time.Second, fires("client-errors", false))
@@ -192,7 +200,8 @@ run r1  3s gone`},
 		}
 	}
 	// In a run on several images each arm is there more than once.
-	if on := (result.Event{Scenario: "jam", Arm: "other", Image: "redis:8", Repeat: 2}); label(on) != "jam/other@2 on redis:8" {
+	if on := (result.Event{Scenario: "jam", Arm: "other", Image: "redis:8",
+		Repeat: 2}); label(on) != "jam/other@2 on redis:8" {
 		t.Errorf("label %q", label(on))
 	}
 	b := jammed(look{})
@@ -211,7 +220,8 @@ func TestBoardExplainsClientsBeyondTheLimit(t *testing.T) {
 	over := sampled(4000, 340, 33)
 	over.Load.MaxClients = 32
 	b.update(3*time.Second, over)
-	if got := b.view(3*time.Second, 160, 20)[3]; !strings.HasSuffix(got, "32/32 clients + 1 from before maxclients was lowered") {
+	if got := b.view(3*time.Second, 160, 20)[3]; !strings.HasSuffix(got,
+		"32/32 clients + 1 from before maxclients was lowered") {
 		t.Errorf("%q", got)
 	}
 }
@@ -231,7 +241,8 @@ func TestEndingSaysWhatWasNotChecked(t *testing.T) {
 // Nothing that comes from a server or a scenario reaches the terminal as it is.
 func TestBoardIsPrintable(t *testing.T) {
 	b := jammed(look{})
-	for _, kind := range []result.EventKind{result.ArmStarted, result.NoteEvent, result.DeadlockEvent, result.PhaseEvent} {
+	for _, kind := range []result.EventKind{result.ArmStarted, result.NoteEvent, result.DeadlockEvent,
+		result.PhaseEvent} {
 		e := event(kind, "\x1b[2J", "\x1b[2J")
 		e.Scenario, e.Image, e.Repeat = "\x1b[2J", "\x1b[2J", 1
 		b.update(0, e)
@@ -281,7 +292,8 @@ func TestPlainSaysHowFarItIs(t *testing.T) {
 	p.sumNow()
 	p.Close()
 	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
-	for i, want := range []string{": 6 arms, 2 side by side", "[1/6] jam/control: pass", "[2/6] jam/other: FAIL: why", "2 of 6 arms done, 1 FAILED, about 10s left"} {
+	for i, want := range []string{": 6 arms, 2 side by side", "[1/6] jam/control: pass", "[2/6] jam/other: FAIL: why",
+		"2 of 6 arms done, 1 FAILED, about 10s left"} {
 		if i >= len(lines) || !strings.Contains(lines[i], want) {
 			t.Errorf("no %q in line %d of\n%s", want, i+1, &log)
 		}

@@ -87,11 +87,13 @@ func killEach(ctx context.Context, in *Incident, chosen []server.Client, which s
 			gone++
 		}
 	}
-	did := fmt.Sprintf("CLIENT KILL ID for each of %s, %s: %s", text.Plural(len(chosen), "client"), which, text.FirstOf(ids, " ", mostListed))
+	did := fmt.Sprintf("CLIENT KILL ID for each of %s, %s: %s", text.Plural(len(chosen), "client"), which,
+		text.FirstOf(ids, " ", mostListed))
 	answer := fmt.Sprintf("%d killed (answered 1), %d gone already (answered 0)", killed, gone)
 	if err != nil {
 		in.Step(did, fmt.Sprintf("%s; then %v", answer, err))
-		return blocked("CLIENT KILL ID for %s, of which %d were killed: %w", text.Plural(len(chosen), "client"), killed, err)
+		return blocked("CLIENT KILL ID for %s, of which %d were killed: %w", text.Plural(len(chosen), "client"), killed,
+			err)
 	}
 	in.Step(did, answer)
 	return nil

@@ -60,7 +60,8 @@ func (b *bench) wantCut(want bool, clients map[string]net.Conn) {
 
 func (b *bench) controlWorks() {
 	b.Helper()
-	if err := errors.Join(b.control.Admin.Ping(b.Context()).Err(), b.control.Sampler.Ping(b.Context()).Err()); err != nil {
+	if err := errors.Join(b.control.Admin.Ping(b.Context()).Err(),
+		b.control.Sampler.Ping(b.Context()).Err()); err != nil {
 		b.Error(err)
 	}
 	if list := b.control.Admin.ClientList(b.Context()).Val(); !strings.Contains(list, "lockjam-control-monitor") {
@@ -118,7 +119,8 @@ func TestKillIdleClients(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := sortOut(b.control.Admin.ClientList(t.Context()).Val(), "")
-		if i := slices.IndexFunc(s.mayBeKilled, func(c server.Client) bool { return c.Name == "idle" }); i < 0 || s.mayBeKilled[i].Idle >= 2*time.Second {
+		if i := slices.IndexFunc(s.mayBeKilled, func(c server.Client) bool { return c.Name == "idle" }); i < 0 ||
+			s.mayBeKilled[i].Idle >= 2*time.Second {
 			break
 		}
 	}
@@ -136,7 +138,8 @@ func TestKillClientsOfSomebodyElsesServer(t *testing.T) {
 	b := newBench(t, nil)
 	ours := map[string]net.Conn{"a worker": b.client("CLIENT SETNAME lockjam-lj-1-0-0")}
 	theirs := map[string]net.Conn{
-		"nameless": b.client(), "an application": b.client("CLIENT SETNAME app-1"), "a likeness": b.client("CLIENT SETNAME my-lockjam-lj-1-0-0"),
+		"nameless": b.client(), "an application": b.client("CLIENT SETNAME app-1"),
+		"a likeness":    b.client("CLIENT SETNAME my-lockjam-lj-1-0-0"),
 		"another run's": b.client("CLIENT SETNAME lockjam-lj-2-0-0"),
 	}
 	b.Ours = "lockjam-lj-1-"
@@ -168,7 +171,8 @@ func TestKillClientsWhereClientIsForbidden(t *testing.T) {
 			b := newBench(t, nil)
 			survivor := b.client("CLIENT SETNAME lockjam-0-0")
 			b.forbid(c.rule)
-			if err := b.apply("kill-clients", nil); !errors.Is(err, ErrBlocked) || !strings.Contains(err.Error(), "NOPERM") {
+			if err := b.apply("kill-clients", nil); !errors.Is(err, ErrBlocked) ||
+				!strings.Contains(err.Error(), "NOPERM") {
 				t.Errorf("%v; want blocked, with NOPERM", err)
 			}
 			b.logged(c.step)

@@ -76,7 +76,8 @@ func TestRaiseMaxclientsLiveWhereTheFileCannotBeWritten(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBench(t, nil)
 			c.spoil(b)
-			if err := b.apply("raise-maxclients-live", map[string]string{"maxclients": "100"}); err != nil || b.maxclients() != "100" {
+			if err := b.apply("raise-maxclients-live", map[string]string{"maxclients": "100"}); err != nil ||
+				b.maxclients() != "100" {
 				t.Errorf("%v, maxclients %s", err, b.maxclients())
 			}
 			b.logged("CONFIG REWRITE: the raise is lost with the next restart: " + c.answer)
@@ -88,7 +89,8 @@ func TestRaiseMaxclientsLiveWhereTheFileCannotBeWritten(t *testing.T) {
 func TestRaiseMaxclientsLiveWithoutAConfigFile(t *testing.T) {
 	startWith(t, `exec %s - < "$1"`)
 	b := newBench(t, nil)
-	if err := b.apply("raise-maxclients-live", map[string]string{"maxclients": "100"}); err != nil || b.maxclients() != "100" {
+	if err := b.apply("raise-maxclients-live", map[string]string{"maxclients": "100"}); err != nil ||
+		b.maxclients() != "100" {
 		t.Errorf("%v, maxclients %s", err, b.maxclients())
 	}
 	b.logged("CONFIG REWRITE: the raise is lost with the next restart: ERR The server is running without a config file")
@@ -106,7 +108,8 @@ func TestRaiseMaxclientsLiveLeavesSomebodyElsesFileAlone(t *testing.T) {
 	err = b.apply("raise-maxclients-live", map[string]string{"maxclients": "100"})
 	b.Server = theirs
 	if err != nil || b.maxclients() != "100" || b.ownFile()["maxclients"] != "12" {
-		t.Errorf("%v, maxclients %s, in the file %s; want 100, and 12 in the file", err, b.maxclients(), b.ownFile()["maxclients"])
+		t.Errorf("%v, maxclients %s, in the file %s; want 100, and 12 in the file", err, b.maxclients(),
+			b.ownFile()["maxclients"])
 	}
 	b.logged("CONFIG REWRITE: not carried out")
 }
@@ -129,7 +132,8 @@ func TestRaisesWithTooFewFileDescriptors(t *testing.T) {
 		t.Errorf("maxclients is %s after a raise that failed", b.maxclients())
 	}
 	err = b.apply("raise-maxclients-restart", nil)
-	if !errors.Is(err, ErrBlocked) || !strings.Contains(err.Error(), "after it was set to 10000: raise the server's limit of open files (nofile)") {
+	if !errors.Is(err, ErrBlocked) ||
+		!strings.Contains(err.Error(), "after it was set to 10000: raise the server's limit of open files (nofile)") {
 		t.Errorf("with a restart: %v; want blocked, with what to raise", err)
 	}
 	b.logged("CONFIG GET maxclients: " + b.maxclients())

@@ -32,7 +32,8 @@ func TestReleaseOrphanedLocksLeavesTheLivingAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	if b.count("lock:dead") != 0 || b.count("lock:alive", "lock:taken over") != 2 {
-		t.Errorf("%d orphans and %d others are left; want 0 and 2", b.count("lock:dead"), b.count("lock:alive", "lock:taken over"))
+		t.Errorf("%d orphans and %d others are left; want 0 and 2", b.count("lock:dead"),
+			b.count("lock:alive", "lock:taken over"))
 	}
 	want := []string{
 		"look for locks whose owner is dead: 3 locks: lock:dead, lock:gone, lock:taken over",
@@ -103,7 +104,8 @@ func TestReleaseOrphanedLocksWhereScriptsAreForbidden(t *testing.T) {
 			b.orphans(map[string]string{"lock:dead": "token"}, nil)
 			b.forbid(rules...)
 			err := b.apply("release-orphaned-locks", nil)
-			if !errors.Is(err, ErrBlocked) || !strings.Contains(err.Error(), "NOPERM") || !strings.Contains(err.Error(), "lock:dead") {
+			if !errors.Is(err, ErrBlocked) || !strings.Contains(err.Error(), "NOPERM") ||
+				!strings.Contains(err.Error(), "lock:dead") {
 				t.Errorf("%v; want blocked, with the lock and NOPERM", err)
 			}
 			b.logged("delete lock:dead if it still holds token: NOPERM")

@@ -42,7 +42,8 @@ func newBench(t *testing.T, c server.Config) *bench {
 	b.Pattern = "lock:*"
 	b.Server, err = process.Start(t.Context(), server.Spec{Workspace: ws, Name: "redis", Config: b.Config})
 	if errors.Is(err, server.ErrUnavailable) {
-		t.Skipf("these tests need a redis-server or valkey-server on PATH; scripts/setup.sh --tests installs one: %v", err)
+		t.Skipf("these tests need a redis-server or valkey-server on PATH; scripts/setup.sh --tests installs one: %v",
+			err)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -147,7 +148,8 @@ func TestReleaseStaleLocksAtAFullServer(t *testing.T) {
 	if b.count("lock:a") != 1 {
 		t.Error("the lock is gone all the same")
 	}
-	if err := b.apply("release-stale-locks", map[string]string{"connection": "control"}); err != nil || b.count("lock:a") != 0 {
+	if err := b.apply("release-stale-locks", map[string]string{"connection": "control"}); err != nil ||
+		b.count("lock:a") != 0 {
 		t.Errorf("over a control connection: %v, %d locks left", err, b.count("lock:a"))
 	}
 }
@@ -164,7 +166,8 @@ func TestReleaseStaleLocksAgain(t *testing.T) {
 			b.set("lock:a")
 		}
 	}
-	if err := b.apply("release-stale-locks", map[string]string{"times": "3", "pause_ms": "1"}); err != nil || steps != 3 {
+	if err := b.apply("release-stale-locks", map[string]string{"times": "3", "pause_ms": "1"}); err != nil ||
+		steps != 3 {
 		t.Errorf("%v, deleted %d times, want 3", err, steps)
 	}
 }
@@ -184,7 +187,8 @@ func TestReleaseStaleLocksFindsManyKeys(t *testing.T) {
 func TestRaiseMaxclientsLive(t *testing.T) {
 	b := newBench(t, nil)
 	b.fill()
-	if err := b.apply("raise-maxclients-live", map[string]string{"maxclients": "100"}); err != nil || b.maxclients() != "100" {
+	if err := b.apply("raise-maxclients-live", map[string]string{"maxclients": "100"}); err != nil ||
+		b.maxclients() != "100" {
 		t.Errorf("%v, maxclients %s", err, b.maxclients())
 	}
 	if len(b.undo) != 1 {
@@ -206,7 +210,8 @@ func TestRaiseMaxclientsLiveWhereConfigIsForbidden(t *testing.T) {
 	if err := b.control.Admin.ACLSetUser(t.Context(), "default", "-config").Err(); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.apply("raise-maxclients-live", nil); !errors.Is(err, ErrBlocked) || !strings.Contains(err.Error(), "NOPERM") {
+	if err := b.apply("raise-maxclients-live", nil); !errors.Is(err, ErrBlocked) ||
+		!strings.Contains(err.Error(), "NOPERM") {
 		t.Errorf("%v; want blocked, with NOPERM", err)
 	}
 }
@@ -230,7 +235,8 @@ func TestRestarts(t *testing.T) {
 				t.Fatal(err)
 			}
 			if b.maxclients() != c.maxclients || b.count("lock:a") != c.locks {
-				t.Errorf("maxclients %s, %d locks; want %s, %d", b.maxclients(), b.count("lock:a"), c.maxclients, c.locks)
+				t.Errorf("maxclients %s, %d locks; want %s, %d", b.maxclients(), b.count("lock:a"), c.maxclients,
+					c.locks)
 			}
 		})
 	}

@@ -106,7 +106,8 @@ func TestRestartThatHangs(t *testing.T) {
 	b := newBench(t, nil)
 	silent := errors.New("no answer to PING within 10s")
 	b.Restart = func(ctx context.Context, _ server.Config) error { return errors.Join(b.Server.Kill(ctx), silent) }
-	if err := b.apply("restart-server", nil); !errors.Is(err, ErrBlocked) || !strings.Contains(err.Error(), silent.Error()) {
+	if err := b.apply("restart-server", nil); !errors.Is(err, ErrBlocked) ||
+		!strings.Contains(err.Error(), silent.Error()) {
 		t.Errorf("%v; want blocked: %v", err, silent)
 	}
 	b.logged("no answer to PING within 10s; the last line of its log: ", "Ready to accept connections")

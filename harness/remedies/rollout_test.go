@@ -22,7 +22,8 @@ func TestRollout(t *testing.T) {
 		log     string
 	}{
 		{"done", nil, false, "roll out in 10 waves, 50 ms apart: all instances are replaced after "},
-		{"refused", fmt.Errorf("%w: arrivals differ", swarm.ErrNotRolledOut), true, "roll out in 10 waves, 50 ms apart: not carried out: these settings cannot be rolled out: arrivals differ"},
+		{"refused", fmt.Errorf("%w: arrivals differ", swarm.ErrNotRolledOut), true,
+			"roll out in 10 waves, 50 ms apart: not carried out: these settings cannot be rolled out: arrivals differ"},
 		{"failed", fault, false, "roll out in 10 waves, 50 ms apart: cut short: a fault"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

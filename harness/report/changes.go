@@ -39,7 +39,8 @@ func Changes(w io.Writer, changes []result.Change) error {
 		_, _ = fmt.Fprintf(t, "in figures alone: %s\n", text.FirstOf(figures, ", ", view.MaxNames))
 	}
 	for _, c := range lost {
-		_, _ = fmt.Fprintf(t, "not judged again, still %s: %s: %s\n", judgedAs(c.Was), view.Plain(c.Now.Folder), view.Plain(c.Lost.Error()))
+		_, _ = fmt.Fprintf(t, "not judged again, still %s: %s: %s\n", judgedAs(c.Was), view.Plain(c.Now.Folder),
+			view.Plain(c.Lost.Error()))
 	}
 	return t.Flush()
 }

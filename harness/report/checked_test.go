@@ -40,7 +40,8 @@ func TestNotCheckedIsSaidInEveryFormat(t *testing.T) {
 		want []string
 	}{
 		{table.String(), []string{"1 arm not checked, for want of an `expect` in the scenario: slot-lock-deadlock/control\n"}},
-		{markdownOf(t, r), []string{"| 0 | not checked |", "1 arm not checked, for want of an `expect` in the scenario: `slot-lock-deadlock` / `control`."}},
+		{markdownOf(t, r), []string{"| 0 | not checked |",
+			"1 arm not checked, for want of an `expect` in the scenario: `slot-lock-deadlock` / `control`."}},
 		{inFormat(t, "html", r), []string{"as expected: not checked", "1 of 2", "arm not checked"}},
 		{inFormat(t, "junit", r), []string{`<skipped message="not checked: the scenario has no expect for it; found: relapsed">`, `name="as expected" value="not checked"`}},
 		{inFormat(t, "github", r), []string{"::notice title=lockjam%3A not checked::1 arm not checked"}},
@@ -65,7 +66,8 @@ func TestArmWithoutAVerdictSaysWhatWasFound(t *testing.T) {
 	arm.Verdict, arm.Expected, arm.Because, arm.Checked = "", "", "", []string{"signals"}
 	arm.FaultsPerS, arm.Safety = &result.Goodput{During: sample.Num(26)}, result.Safety{Overlaps: 39}
 	md, page := markdownOf(t, r), inFormat(t, "html", r)
-	for _, want := range []string{"| slot-lock-deadlock | reproduced, 39 faults |", "| control | **reproduced** |", "| 39 | yes |"} {
+	for _, want := range []string{"| slot-lock-deadlock | reproduced, 39 faults |", "| control | **reproduced** |",
+		"| 39 | yes |"} {
 		if !strings.Contains(md, want) {
 			t.Errorf("no %q in\n%s", want, md)
 		}

@@ -38,5 +38,6 @@ func WriteComparison(w io.Writer, name string, c *compare.Comparison) error {
 			return f.write(w, c)
 		}
 	}
-	return fmt.Errorf("%w: unknown format %q (available: %s)", result.ErrUsage, name, strings.Join(ComparisonFormats(), ", "))
+	return fmt.Errorf("%w: unknown format %q (available: %s)", result.ErrUsage, name,
+		strings.Join(ComparisonFormats(), ", "))
 }

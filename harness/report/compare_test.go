@@ -57,7 +57,8 @@ func comparison(t *testing.T, evil string) *compare.Comparison {
 		armOf(t, r, "slot-lock-deadlock", "rollout").Recovery = &result.Recovery{Ratio: 1, Low: 1, High: 1}
 	})
 	after := planted(t, func(r *result.Run) {
-		r.Status, r.Because, r.Environment.GoRedis, r.Environment.CPUs = result.Interrupted, "killed"+evil, "v9.99.0"+evil, 64
+		r.Status, r.Because, r.Environment.GoRedis, r.Environment.CPUs = result.Interrupted, "killed"+evil, "v9.99.0"+
+			evil, 64
 		cured := armOf(t, r, "slot-lock-deadlock", "rollout")
 		cured.Verdict, cured.Recovery = result.Partial, &result.Recovery{Ratio: 0.5, Low: 0.45, High: 0.55}
 		armOf(t, r, "slot-lock-deadlock", "raise-maxclients-live").Unsafe = true
@@ -90,7 +91,8 @@ func TestReferenceComparedWithItself(t *testing.T) {
 
 func TestPlantedChangesAreFound(t *testing.T) {
 	c := comparison(t, "")
-	if c.Outcome != result.Fail || !strings.HasPrefix(c.Answer, "regression: verdict (1 worse), unsafe (1 worse), missing (1 worse)") {
+	if c.Outcome != result.Fail ||
+		!strings.HasPrefix(c.Answer, "regression: verdict (1 worse), unsafe (1 worse), missing (1 worse)") {
 		t.Errorf("%s", c.Answer)
 	}
 	got := written(t, "text", c)
@@ -109,12 +111,14 @@ func TestPlantedChangesAreFound(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
 	}
-	if comment := written(t, "markdown", c); !strings.Contains(comment, "| slot-lock-deadlock | rollout | verdict | cured | partial |") ||
+	if comment := written(t, "markdown", c); !strings.Contains(comment,
+		"| slot-lock-deadlock | rollout | verdict | cured | partial |") ||
 		!strings.Contains(comment, "<details><summary>Improvements: 1</summary>\n\n| scenario |") {
 		t.Error(comment)
 	}
 	var back compare.Comparison
-	if err := json.Unmarshal([]byte(written(t, "json", c)), &back); err != nil || back.Schema != compare.Schema || len(back.Rows) != len(c.Rows) || !slices.Equal(back.FailOn, c.FailOn) {
+	if err := json.Unmarshal([]byte(written(t, "json", c)), &back); err != nil || back.Schema != compare.Schema ||
+		len(back.Rows) != len(c.Rows) || !slices.Equal(back.FailOn, c.FailOn) {
 		t.Errorf("%v: %+v", err, back.FailOn)
 	}
 }
@@ -158,8 +162,10 @@ func TestComparisonFitsInAComment(t *testing.T) {
 		for i := range r.Scenarios {
 			for k := range r.Scenarios[i].Arms {
 				a := &r.Scenarios[i].Arms[k]
-				a.Unsafe, a.Outcome, a.Reasons = !a.Unsafe, result.Fail, []string{strings.Repeat("| a long reason |", 40)}
-				a.Verdict = map[bool]result.Verdict{true: result.Blocked, false: result.NotPrevented}[a.Prevention == ""]
+				a.Unsafe, a.Outcome, a.Reasons = !a.Unsafe, result.Fail,
+					[]string{strings.Repeat("| a long reason |", 40)}
+				a.Verdict = map[bool]result.Verdict{true: result.Blocked,
+					false: result.NotPrevented}[a.Prevention == ""]
 			}
 		}
 	})
@@ -168,7 +174,8 @@ func TestComparisonFitsInAComment(t *testing.T) {
 	if len(got) > markdown.MaxComment || len(got) < markdown.MaxComment*3/4 {
 		t.Errorf("%d characters", len(got))
 	}
-	if !regexp.MustCompile(`\n\d+ more rows do not fit here; `).MatchString(got) || strings.Count(got, "<details>") != strings.Count(got, "</details>") {
+	if !regexp.MustCompile(`\n\d+ more rows do not fit here; `).MatchString(got) ||
+		strings.Count(got, "<details>") != strings.Count(got, "</details>") {
 		t.Errorf("the end: %s", got[len(got)-600:])
 	}
 }
@@ -182,12 +189,14 @@ func TestComparisonIsHostileProof(t *testing.T) {
 		t.Error("the terminal acts upon it")
 	}
 	for line := range strings.Lines(written(t, "markdown", c)) {
-		if line = strings.NewReplacer("\\`", "", "\\]", "").Replace(line); strings.Contains(line, "<script") || strings.Contains(line, "](") || strings.HasPrefix(line, "# owned") {
+		if line = strings.NewReplacer("\\`", "", "\\]", "").Replace(line); strings.Contains(line, "<script") ||
+			strings.Contains(line, "](") || strings.HasPrefix(line, "# owned") {
 			t.Errorf("markup got through: %s", line)
 		}
 	}
 	page := written(t, "html", c)
-	if strings.Contains(page, "<script") || strings.Count(page, "</style>") != 1 || !strings.Contains(page, html.EscapeString("<script>")) {
+	if strings.Contains(page, "<script") || strings.Count(page, "</style>") != 1 ||
+		!strings.Contains(page, html.EscapeString("<script>")) {
 		t.Error("markup got through")
 	}
 	for _, format := range ComparisonFormats() {
@@ -247,7 +256,8 @@ func TestLoadForComparison(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(folder, "there/a", rundir.ScenarioFile), []byte("name: there\n"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(folder, "there/a", rundir.ScenarioFile), []byte("name: there\n"),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Symlink("/etc/passwd", filepath.Join(folder, "pipe/a", rundir.ScenarioFile)); err != nil {
@@ -262,7 +272,8 @@ func TestLoadForComparison(t *testing.T) {
 	if _, err := compare.Load(folder); err == nil || !strings.Contains(err.Error(), "outside of itself") {
 		t.Errorf("%v", err)
 	}
-	if _, err := compare.Load(t.TempDir()); err == nil || !strings.Contains(err.Error(), fs.ErrNotExist.Error()) && !strings.Contains(err.Error(), "no such file") {
+	if _, err := compare.Load(t.TempDir()); err == nil || !strings.Contains(err.Error(), fs.ErrNotExist.Error()) &&
+		!strings.Contains(err.Error(), "no such file") {
 		t.Errorf("%v", err)
 	}
 }

@@ -34,7 +34,8 @@ func compareText(w io.Writer, c *compare.Comparison) error {
 		t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 		for _, r := range s.Rows {
 			scenario, arm := view.PlaceOf(r)
-			_, _ = fmt.Fprintf(t, "  %s\t%s\t%s\t%s\n", view.Plain(scenario), view.Plain(arm), view.Plain(r.What), view.Plain(change(r)))
+			_, _ = fmt.Fprintf(t, "  %s\t%s\t%s\t%s\n", view.Plain(scenario), view.Plain(arm), view.Plain(r.What),
+				view.Plain(change(r)))
 		}
 		if err := t.Flush(); err != nil {
 			return err

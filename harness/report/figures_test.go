@@ -16,14 +16,17 @@ import (
 func TestTimesToDetectAgree(t *testing.T) {
 	arm := func(name, prevention string, reproduced bool, ms float64) result.Arm {
 		return result.Arm{Name: name, Prevention: prevention, Reproduced: &reproduced, Outcome: result.Pass, Repeat: 1,
-			Signals: []result.Signal{{Name: "client-saturation", Expected: "fire", Fired: true, DetectMS: &ms, Met: true}}}
+			Signals: []result.Signal{{Name: "client-saturation", Expected: "fire", Fired: true, DetectMS: &ms,
+				Met: true}}}
 	}
 	r := sample.Run()
 	r.Scenarios = []result.Scenario{{Name: "s", Claims: []string{"A1"}, Arms: []result.Arm{
-		arm("control", "", true, 1000), arm("cure", "", true, 2000), arm("kept", "ttl", true, 9000), arm("odd", "", false, 9000)}}}
+		arm("control", "", true, 1000), arm("cure", "", true, 2000), arm("kept", "ttl", true, 9000),
+		arm("odd", "", false, 9000)}}}
 	r.Claims = runbook.Scorecard(r)
 	md := markdownOf(t, r)
-	for _, want := range []string{"It fires in s (after 1.5 s).", "| s | 1500 ms |", "| client-saturation | - | fire | 2 of 2 | 1500 ms |"} {
+	for _, want := range []string{"It fires in s (after 1.5 s).", "| s | 1500 ms |",
+		"| client-saturation | - | fire | 2 of 2 | 1500 ms |"} {
 		if !strings.Contains(md, want) {
 			t.Errorf("no %q in\n%s", want, md)
 		}

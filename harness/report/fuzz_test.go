@@ -50,7 +50,8 @@ func FuzzFormats(f *testing.F) {
 				t.Fatal(err)
 			}
 		}
-		if md.Len() >= markdown.MaxComment || strings.Count(md.String(), "<details>") != strings.Count(md.String(), "</details>") {
+		if md.Len() >= markdown.MaxComment ||
+			strings.Count(md.String(), "<details>") != strings.Count(md.String(), "</details>") {
 			t.Errorf("%d bytes:\n%s", md.Len(), &md)
 		}
 		for line := range strings.Lines(commands.String()) {
@@ -58,7 +59,8 @@ func FuzzFormats(f *testing.F) {
 				t.Errorf("no annotation: %q", line)
 			}
 		}
-		if at := strings.IndexAny(md.String()+text.String()+summary.String()+commands.String(), "\x00\x1b\u009b\r\u202e\u2066"); at >= 0 {
+		if at := strings.IndexAny(md.String()+text.String()+summary.String()+commands.String(),
+			"\x00\x1b\u009b\r\u202e\u2066"); at >= 0 {
 			t.Errorf("a terminal would act upon it: %q", md.String())
 		}
 	})

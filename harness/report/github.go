@@ -48,7 +48,8 @@ type annotation struct {
 func annotations(w io.Writer, r *result.Run) error {
 	var errors, warnings []annotation
 	if r.Status != result.Completed {
-		errors = append(errors, annotation{kind: "error", title: "lockjam: the run did not complete", message: fmt.Sprintf("The run was %s: %s", r.Status, r.Because)})
+		errors = append(errors, annotation{kind: "error", title: "lockjam: the run did not complete",
+			message: fmt.Sprintf("The run was %s: %s", r.Status, r.Because)})
 	}
 	for _, sc := range r.Scenarios {
 		for _, a := range sc.Arms {
@@ -78,7 +79,9 @@ func annotations(w io.Writer, r *result.Run) error {
 // scenario of the catalogue is in lockjam, and not in the user's repository: then the
 // message says where.
 func annotate(r *result.Run, sc result.Scenario, a result.Arm, why string) annotation {
-	one := annotation{kind: "warning", title: fmt.Sprintf("lockjam: %s / %s%s%s", sc.Name, a.Name, view.On(a.Image), view.RepeatOf(a, r)), message: why}
+	one := annotation{kind: "warning",
+		title:   fmt.Sprintf("lockjam: %s / %s%s%s", sc.Name, a.Name, view.On(a.Image), view.RepeatOf(a, r)),
+		message: why}
 	if a.Outcome == result.Fail {
 		one.kind = "error"
 	}
@@ -149,5 +152,6 @@ func (a annotation) command() string {
 	for line := range strings.Lines(cmp.Or(a.message, "no reason is recorded")) {
 		lines = append(lines, view.Plain(strings.TrimRight(line, "\r\n")))
 	}
-	return fmt.Sprintf("::%s %s::%s", a.kind, strings.Join(properties, ","), inMessage.Replace(view.Cut(strings.Join(lines, "\n"), maxMessage)))
+	return fmt.Sprintf("::%s %s::%s", a.kind, strings.Join(properties, ","),
+		inMessage.Replace(view.Cut(strings.Join(lines, "\n"), maxMessage)))
 }

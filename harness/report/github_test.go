@@ -29,7 +29,8 @@ func parseCommand(t *testing.T, line string) command {
 	c.name, properties, _ = strings.Cut(head, " ")
 	for p := range strings.SplitSeq(properties, ",") {
 		name, value, _ := strings.Cut(p, "=")
-		c.properties[name] = strings.NewReplacer("%0D", "\r", "%0A", "\n", "%3A", ":", "%2C", ",", "%25", "%").Replace(value)
+		c.properties[name] = strings.NewReplacer("%0D", "\r", "%0A", "\n", "%3A", ":", "%2C", ",", "%25",
+			"%").Replace(value)
 	}
 	c.message = strings.NewReplacer("%0D", "\r", "%0A", "\n", "%25", "%").Replace(message)
 	return c
@@ -77,7 +78,8 @@ func TestAnnotations(t *testing.T) {
 		if c.file == "" {
 			line, column = "", ""
 		}
-		if got.name != "error" || got.message != c.message || got.properties["file"] != c.want || got.properties["line"] != line || got.properties["col"] != column ||
+		if got.name != "error" || got.message != c.message || got.properties["file"] != c.want ||
+			got.properties["line"] != line || got.properties["col"] != column ||
 			got.properties["title"] != "lockjam: slot-lock-deadlock / restart" {
 			t.Errorf("%q: %+v", c.file, got)
 		}
@@ -96,7 +98,8 @@ func TestAnnotationsAreHostileProof(t *testing.T) {
 	r.Scenarios[0].Arms[2].Reasons = []string{evil}
 	r.Status, r.Because = result.Aborted, evil
 	for _, c := range commandsOf(t, r) {
-		if c.name != "error" || strings.ContainsAny(c.properties["title"], "\r\n\u202e") || !strings.Contains(c.message, "%0A") || strings.Contains(c.message, "\u202e") {
+		if c.name != "error" || strings.ContainsAny(c.properties["title"], "\r\n\u202e") ||
+			!strings.Contains(c.message, "%0A") || strings.Contains(c.message, "\u202e") {
 			t.Errorf("%+v", c)
 		}
 	}
@@ -116,7 +119,8 @@ func TestAnnotationsAreSummedUp(t *testing.T) {
 		r.Scenarios[0].Arms = append(r.Scenarios[0].Arms, one)
 	}
 	all := commandsOf(t, r)
-	if len(all) != 20 || all[9].properties["title"] != "lockjam: 3 more" || all[9].name != "error" || all[19].properties["title"] != "lockjam: 9 more" || all[19].name != "warning" {
+	if len(all) != 20 || all[9].properties["title"] != "lockjam: 3 more" || all[9].name != "error" ||
+		all[19].properties["title"] != "lockjam: 9 more" || all[19].name != "warning" {
 		t.Errorf("%d: %+v", len(all), all)
 	}
 }

@@ -56,7 +56,9 @@ func TestImagesThatAgree(t *testing.T) {
 	if want := "- **slot-lock-deadlock** (Slots and locks): cured, at the price of safety, by `raise`\n"; strings.Count(md.String(), "- **slot-lock-deadlock** (") != 1 || !strings.Contains(md.String(), want) {
 		t.Errorf("no %q in\n%s", want, md.String())
 	}
-	if err := Table(&table, r); err != nil || !strings.Contains(table.String(), "\nno arm differs between the 2 images\n") || strings.Contains(md.String(), "**yes**") {
+	if err := Table(&table, r); err != nil ||
+		!strings.Contains(table.String(), "\nno arm differs between the 2 images\n") ||
+		strings.Contains(md.String(), "**yes**") {
 		t.Errorf("%v\n%s\n%s", err, &table, &md)
 	}
 }
@@ -85,24 +87,28 @@ func TestWhatSaysNothingDoesNotDiffer(t *testing.T) {
 	arms[1].Verdict, arms[1].Outcome = "", result.Inconclusive
 	r.Scenarios[0].Arms = arms[:3]
 	var table bytes.Buffer
-	if err := Table(&table, r); err != nil || !strings.Contains(table.String(), "\n0 of 2 arms can be compared between all 2 images, and none differs\n") {
+	if err := Table(&table, r); err != nil ||
+		!strings.Contains(table.String(), "\n0 of 2 arms can be compared between all 2 images, and none differs\n") {
 		t.Errorf("%v\n%s", err, &table)
 	}
 	m := view.ImageMatrix(r, r.Images())
-	for i, want := range []string{"control | no-effect | inconclusive | -", "raise | cured, UNSAFE, 100%, after 0.8 s, 6 faults | - | -"} {
+	for i, want := range []string{"control | no-effect | inconclusive | -",
+		"raise | cured, UNSAFE, 100%, after 0.8 s, 6 faults | - | -"} {
 		if got := strings.Join(m.Lines[i].Cells, " | "); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
 	// A verdict that is in doubt is shown, and is not compared.
 	arms[1].Verdict = result.Cured
-	if got := strings.Join(view.ImageMatrix(r, r.Images()).Lines[0].Cells, " | "); got != "control | no-effect | cured, -, inconclusive | -" {
+	if got := strings.Join(view.ImageMatrix(r, r.Images()).Lines[0].Cells,
+		" | "); got != "control | no-effect | cured, -, inconclusive | -" {
 		t.Errorf("got %q", got)
 	}
 	arms[1].Verdict = ""
 	// Where there is no verdict to reach, what was found is compared, and the outcome.
 	arms[0].Verdict, arms[1].Outcome = "", result.Fail
-	if got := strings.Join(view.ImageMatrix(r, r.Images()).Lines[0].Cells, " | "); got != "control | reproduced | reproduced, fail | **yes**" {
+	if got := strings.Join(view.ImageMatrix(r, r.Images()).Lines[0].Cells,
+		" | "); got != "control | reproduced | reproduced, fail | **yes**" {
 		t.Errorf("got %q", got)
 	}
 }
@@ -116,12 +122,14 @@ func TestStabilityIsWithinAnImage(t *testing.T) {
 		r.Scenarios[0].Arms = append(r.Scenarios[0].Arms, a)
 	}
 	var b bytes.Buffer
-	if err := markdown.Write(&b, r); err != nil || !strings.Contains(b.String(), "## Verdicts that differ between 2 repeats\n\nNone.\n") {
+	if err := markdown.Write(&b, r); err != nil ||
+		!strings.Contains(b.String(), "## Verdicts that differ between 2 repeats\n\nNone.\n") {
 		t.Errorf("%v\n%s", err, &b)
 	}
 	r.Scenarios[0].Arms[7].Verdict = result.Relapsed
 	b.Reset()
-	if err := markdown.Write(&b, r); err != nil || !strings.Contains(b.String(), "repeats\n\n- `slot-lock-deadlock` / `raise on valkey:9`: no-effect 1/2, relapsed 1/2\n\n") {
+	if err := markdown.Write(&b, r); err != nil ||
+		!strings.Contains(b.String(), "repeats\n\n- `slot-lock-deadlock` / `raise on valkey:9`: no-effect 1/2, relapsed 1/2\n\n") {
 		t.Errorf("%v\n%s", err, &b)
 	}
 }
@@ -135,7 +143,8 @@ func TestMarkdownOfOneImage(t *testing.T) {
 	if err := markdown.Write(&b, r); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(b.String(), "| server | redis 6.0.16, container redis:6; lacks DELIFEQ, RESET |\n") || strings.Contains(b.String(), " on redis:6") || strings.Contains(b.String(), "differs |") {
+	if !strings.Contains(b.String(), "| server | redis 6.0.16, container redis:6; lacks DELIFEQ, RESET |\n") ||
+		strings.Contains(b.String(), " on redis:6") || strings.Contains(b.String(), "differs |") {
 		t.Errorf("%s", &b)
 	}
 }

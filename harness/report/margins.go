@@ -20,7 +20,8 @@ func Margins(w io.Writer, margins []result.Margin, share float64) error {
 	_, _ = fmt.Fprintf(t, "margins: what turns where a number is %g%% off\n", 100*share)
 	_, _ = fmt.Fprintln(t, "ARM\tNUMBER\tIS\tWOULD BE\tTURNS\tTO")
 	for _, m := range margins {
-		_, _ = fmt.Fprintf(t, "%s/%s%s\t%s\t%g\t%g\t%d of %d\t%s: %s\n", view.Plain(m.Scenario), view.Plain(m.Arm), view.Plain(view.On(m.Image)), view.Plain(m.Key), m.From, m.To,
+		_, _ = fmt.Fprintf(t, "%s/%s%s\t%s\t%g\t%g\t%d of %d\t%s: %s\n", view.Plain(m.Scenario), view.Plain(m.Arm),
+			view.Plain(view.On(m.Image)), view.Plain(m.Key), m.From, m.To,
 			m.Turned, m.Of, view.Plain(string(m.Outcome)), view.Plain(m.Reason))
 	}
 	return t.Flush()

@@ -15,7 +15,8 @@ func TestMargins(t *testing.T) {
 	}{
 		{"none", nil, "margins: no arm that passed turns where a number is 10% off\n"},
 		{"one", []result.Margin{{
-			Scenario: "near-limit", Arm: "control", Key: "signals.client-saturation.params.ratio", From: 0.8, To: 0.72, Outcome: result.Fail, Reason: "it \x1b[31mfired", Turned: 2, Of: 3,
+			Scenario: "near-limit", Arm: "control", Key: "signals.client-saturation.params.ratio", From: 0.8, To: 0.72,
+			Outcome: result.Fail, Reason: "it \x1b[31mfired", Turned: 2, Of: 3,
 		}}, "margins: what turns where a number is 10% off\n" +
 			"ARM                 NUMBER                                  IS   WOULD BE  TURNS   TO\n" +
 			"near-limit/control  signals.client-saturation.params.ratio  0.8  0.72      2 of 3  fail: it  [31mfired\n"},

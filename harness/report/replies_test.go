@@ -14,13 +14,15 @@ import (
 // and its words, in a table and in a sentence.
 func TestErrorRepliesAreReported(t *testing.T) {
 	arm := result.Arm{
-		Name: "control", Repeat: 1, Outcome: result.Pass, Verdict: result.NoEffect, Because: "No lock was granted for 3.0 s afterwards.",
+		Name: "control", Repeat: 1, Outcome: result.Pass, Verdict: result.NoEffect,
+		Because: "No lock was granted for 3.0 s afterwards.",
 		ErrorReplies: []result.ErrorReply{
 			{Prefix: "OOM", Count: 21654, First: "OOM command not allowed | when", Last: "OOM"},
 			{Prefix: "BUSY", Count: 2, First: "BUSY <b>Redis</b>", Last: "BUSY"},
 		},
 		Phases: []result.Phase{
-			{Name: history.Incident, ErrorReplies: map[string]int64{"OOM": 20000}}, {Name: history.Recovery, ErrorReplies: map[string]int64{"OOM": 1654, "BUSY": 2}},
+			{Name: history.Incident, ErrorReplies: map[string]int64{"OOM": 20000}},
+			{Name: history.Recovery, ErrorReplies: map[string]int64{"OOM": 1654, "BUSY": 2}},
 		},
 	}
 	r := &result.Run{ID: "x", Repeat: 1, Status: result.Completed, Scenarios: []result.Scenario{
@@ -28,8 +30,10 @@ func TestErrorRepliesAreReported(t *testing.T) {
 	}}
 	for format, wants := range map[string][]string{
 		"markdown": {
-			"## What Redis answered with an error\n", `| full | control | OOM | 21,654 | 20,000 | OOM command not allowed \| when |`,
-			"| full | control | BUSY | 2 | 0 | BUSY &lt;b", "Redis answered 21,656 commands with an error: OOM 21,654 (",
+			"## What Redis answered with an error\n",
+			`| full | control | OOM | 21,654 | 20,000 | OOM command not allowed \| when |`,
+			"| full | control | BUSY | 2 | 0 | BUSY &lt;b",
+			"Redis answered 21,656 commands with an error: OOM 21,654 (",
 		},
 		"html": {"error replies", "BUSY 2, OOM 1654", "Redis answered 21,656 commands with an error: OOM 21,654 ("},
 		"json": {`"error_replies": {`, `"prefix": "OOM"`},

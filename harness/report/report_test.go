@@ -43,7 +43,10 @@ func TestMarkdownOpensWithTheAnswer(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
 	}
-	order := []int{strings.Index(got, "## Which remedy"), strings.Index(got, "## What did not pass"), strings.Index(got, "## Arm by arm"), strings.Index(got, "## What the runbook"), strings.Index(got, "## Which signal"), strings.Index(got, "## What it ran on"), strings.Index(got, "## What the remedies did")}
+	order := []int{strings.Index(got, "## Which remedy"), strings.Index(got, "## What did not pass"),
+		strings.Index(got, "## Arm by arm"), strings.Index(got, "## What the runbook"),
+		strings.Index(got, "## Which signal"), strings.Index(got, "## What it ran on"),
+		strings.Index(got, "## What the remedies did")}
 	if !slices.IsSorted(order) || order[0] < 0 {
 		t.Errorf("sections are out of order: %v", order)
 	}
@@ -76,7 +79,8 @@ func TestMarkdownIsHostileProof(t *testing.T) {
 				outside.WriteString(part)
 			}
 		}
-		if text := outside.String(); strings.Contains(text, "<script") || strings.Contains(text, "](") || strings.HasPrefix(line, "# owned") {
+		if text := outside.String(); strings.Contains(text, "<script") || strings.Contains(text, "](") ||
+			strings.HasPrefix(line, "# owned") {
 			t.Errorf("markup got through: %s", line)
 		}
 	}
@@ -107,7 +111,8 @@ func TestJSONIsTheRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	var back result.Run
-	if err := json.Unmarshal(b.Bytes(), &back); err != nil || back.Schema != result.RunSchema || len(back.Scenarios[0].Arms) != 3 {
+	if err := json.Unmarshal(b.Bytes(), &back); err != nil || back.Schema != result.RunSchema ||
+		len(back.Scenarios[0].Arms) != 3 {
 		t.Errorf("%v, %+v", err, back)
 	}
 }
@@ -121,7 +126,8 @@ func TestFormats(t *testing.T) {
 			t.Errorf("%s of an empty run: %v", name, err)
 		}
 	}
-	if err := Write(&bytes.Buffer{}, "pdf", sample.Run()); !errors.Is(err, result.ErrUsage) || !strings.Contains(err.Error(), "markdown") {
+	if err := Write(&bytes.Buffer{}, "pdf", sample.Run()); !errors.Is(err, result.ErrUsage) ||
+		!strings.Contains(err.Error(), "markdown") {
 		t.Errorf("%v", err)
 	}
 }

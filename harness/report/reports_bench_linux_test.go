@@ -77,7 +77,8 @@ func BenchmarkReports(b *testing.B) {
 	run.Scenarios = run.Scenarios[:1]
 	run.Scenarios[0].Arms = nil
 	for i := range arms {
-		a := result.Arm{Name: fmt.Sprint("arm-", i), Repeat: 1, Remedy: "none", Outcome: result.Pass, Folder: fmt.Sprint("busy/arm-", i)}
+		a := result.Arm{Name: fmt.Sprint("arm-", i), Repeat: 1, Remedy: "none", Outcome: result.Pass,
+			Folder: fmt.Sprint("busy/arm-", i)}
 		a.Phases = phasesOf(1e4, 2e4, 5e4)
 		if err := recordBusy(filepath.Join(folder, a.Folder), each, uint64(i)); err != nil {
 			b.Fatal(err)
@@ -127,7 +128,8 @@ func recordBusy(dir string, n int, seed uint64) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	r, err := history.Create(filepath.Join(dir, chart.HistoryFile), history.Header{Scenario: "busy", Arm: filepath.Base(dir)})
+	r, err := history.Create(filepath.Join(dir, chart.HistoryFile),
+		history.Header{Scenario: "busy", Arm: filepath.Base(dir)})
 	if err != nil {
 		return err
 	}
@@ -139,7 +141,8 @@ func recordBusy(dir string, n int, seed uint64) error {
 	next := time.Duration(0)
 	for i := range n {
 		at := length * time.Duration(i) / time.Duration(n)
-		op := history.Op{Worker: int32(i % 100), Tenant: int32(i % 8), Tries: 1, Fence: int64(i/8) + 1, Window: int64(at / time.Second), Count: int64(i % 1000), Admitted: true, Ended: at + 20*time.Millisecond}
+		op := history.Op{Worker: int32(i % 100), Tenant: int32(i % 8), Tries: 1, Fence: int64(i/8) + 1,
+			Window: int64(at / time.Second), Count: int64(i % 1000), Admitted: true, Ended: at + 20*time.Millisecond}
 		op.Released = op.Ended - vary(10*time.Microsecond)
 		op.Worked = op.Released - vary(80*time.Microsecond)
 		op.Granted = op.Worked - vary(400*time.Microsecond)
@@ -158,7 +161,8 @@ func phasesOf(ends ...float64) []result.Phase {
 	var phases []result.Phase
 	start := 0.0
 	for i, end := range ends {
-		phases = append(phases, result.Phase{Name: []string{history.Baseline, history.Incident, history.Recovery}[i], StartMS: start, EndMS: end, GoodputPerS: 10})
+		phases = append(phases, result.Phase{Name: []string{history.Baseline, history.Incident, history.Recovery}[i],
+			StartMS: start, EndMS: end, GoodputPerS: 10})
 		start = end
 	}
 	return phases
@@ -166,5 +170,6 @@ func phasesOf(ends ...float64) []result.Phase {
 
 // answered is a sample that the server answered.
 func answered(at time.Duration, runID string, clients, limit, rejected int64) history.Sample {
-	return history.Sample{At: at, Server: &history.Server{RunID: runID, Connected: clients, MaxClients: limit, Rejected: rejected}}
+	return history.Sample{At: at, Server: &history.Server{RunID: runID, Connected: clients, MaxClients: limit,
+		Rejected: rejected}}
 }

@@ -23,7 +23,8 @@ func Table(w io.Writer, r *result.Run) error {
 			name = ""
 		}
 		last = view.Plain(row.Scenario)
-		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", name, view.Plain(row.Name()), view.Plain(row.Verdict()), view.Plain(row.AsExpected()), row.Reproduced(),
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", name, view.Plain(row.Name()),
+			view.Plain(row.Verdict()), view.Plain(row.AsExpected()), row.Reproduced(),
 			row.Before(), row.During(), row.After(), row.Restored())
 	}
 	if err := t.Flush(); err != nil {
@@ -32,7 +33,8 @@ func Table(w io.Writer, r *result.Run) error {
 	for _, sc := range r.Scenarios {
 		for _, a := range sc.Arms {
 			for _, why := range a.Reasons {
-				if _, err := fmt.Fprintf(w, "%s: %s/%s%s: %s\n", view.Plain(string(a.Outcome)), view.Plain(sc.Name), view.Plain(a.Name), view.Plain(view.On(a.Image)), view.Plain(why)); err != nil {
+				if _, err := fmt.Fprintf(w, "%s: %s/%s%s: %s\n", view.Plain(string(a.Outcome)), view.Plain(sc.Name),
+					view.Plain(a.Name), view.Plain(view.On(a.Image)), view.Plain(why)); err != nil {
 					return err
 				}
 			}
@@ -71,14 +73,16 @@ func tableOfImages(w io.Writer, r *result.Run) error {
 		for _, one := range l.Rows {
 			said = append(said, fmt.Sprintf("%s on %s", one.Tally(view.CameTo), one.Image))
 		}
-		fmt.Fprintf(&b, "differs: %s/%s: %s\n", view.Plain(l.Scenario), view.Plain(l.Arm), view.Plain(strings.Join(said, "; ")))
+		fmt.Fprintf(&b, "differs: %s/%s: %s\n", view.Plain(l.Scenario), view.Plain(l.Arm),
+			view.Plain(strings.Join(said, "; ")))
 	}
 	switch {
 	case b.Len() > 0:
 	case compared == len(lines):
 		fmt.Fprintf(&b, "no arm differs between the %d images\n", len(images))
 	default:
-		fmt.Fprintf(&b, "%d of %d arms can be compared between all %d images, and none differs\n", compared, len(lines), len(images))
+		fmt.Fprintf(&b, "%d of %d arms can be compared between all %d images, and none differs\n", compared, len(lines),
+			len(images))
 	}
 	_, err := fmt.Fprintf(w, "\n%s", &b)
 	return err

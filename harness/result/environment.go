@@ -69,7 +69,8 @@ type ServerInfo struct {
 	Binary string `json:"binary,omitempty"` // process only: the path of the server program
 	Addr   string `json:"addr,omitempty"`   // host:port
 
-	Network string `json:"network,omitempty"` // container only: shared with this machine, or published through Docker's proxy
+	// container only: shared with this machine, or published through Docker's proxy
+	Network string `json:"network,omitempty"`
 
 	Topology string `json:"topology,omitempty"` // where there is more than one node
 }

@@ -18,18 +18,19 @@ type Event struct {
 	ElapsedMS float64   `json:"elapsed_ms"`       // since the run's start; run.started is its time of day
 	Scenario  string    `json:"scenario,omitempty"`
 	Arm       string    `json:"arm,omitempty"`
-	Image     string    `json:"image,omitempty"`    // in a run on several
-	Repeat    int       `json:"repeat,omitempty"`   // 1 and up
-	AtMS      float64   `json:"at_ms,omitempty"`    // since the arm's start, as in its history
-	Name      string    `json:"name,omitempty"`     // the phase, trigger, remedy, step or signal; of a deadlock its kind
-	Detail    string    `json:"detail,omitempty"`   // what came of it
-	AboutMS   float64   `json:"about_ms,omitempty"` // phase: how long it takes at least
-	Firing    *bool     `json:"firing,omitempty"`   // signal: true when it is raised, false when it clears
-	Load      *Load     `json:"load,omitempty"`     // sample
-	Result    *Arm      `json:"result,omitempty"`   // arm-finished
-	Plan      *Plan     `json:"plan,omitempty"`     // run-started
-	Run       *Run      `json:"run,omitempty"`      // run-started, run-finished
-	Folder    string    `json:"folder,omitempty"`   // run-started, run-finished
+	Image     string    `json:"image,omitempty"`  // in a run on several
+	Repeat    int       `json:"repeat,omitempty"` // 1 and up
+	AtMS      float64   `json:"at_ms,omitempty"`  // since the arm's start, as in its history
+	// the phase, trigger, remedy, step or signal; of a deadlock its kind
+	Name    string  `json:"name,omitempty"`
+	Detail  string  `json:"detail,omitempty"`   // what came of it
+	AboutMS float64 `json:"about_ms,omitempty"` // phase: how long it takes at least
+	Firing  *bool   `json:"firing,omitempty"`   // signal: true when it is raised, false when it clears
+	Load    *Load   `json:"load,omitempty"`     // sample
+	Result  *Arm    `json:"result,omitempty"`   // arm-finished
+	Plan    *Plan   `json:"plan,omitempty"`     // run-started
+	Run     *Run    `json:"run,omitempty"`      // run-started, run-finished
+	Folder  string  `json:"folder,omitempty"`   // run-started, run-finished
 }
 
 // EventKind names an event. The kinds of marks (phase, trigger, remedy, step,
@@ -83,7 +84,8 @@ type Load struct {
 	MaxClients int64 `json:"maxclients"`           // 0 where the server did not answer
 	Rejected   int64 `json:"rejected_connections"` // since the server's start
 
-	ErrorReplies map[string]int64 `json:"error_replies,omitempty"` // of Redis to the workers since the arm's start, by prefix
+	// of Redis to the workers since the arm's start, by prefix
+	ErrorReplies map[string]int64 `json:"error_replies,omitempty"`
 }
 
 // SlotsTaken is how many of maxclients' slots clients have, and what is to be said of clients

@@ -36,7 +36,8 @@ func Answered(replies []ErrorReply, of int64) string {
 	case 0:
 		return ""
 	case 1:
-		return fmt.Sprintf("Redis answered %s with %s", Share(total, of), strings.Replace(each[0], " "+text.Grouped(total), "", 1))
+		return fmt.Sprintf("Redis answered %s with %s", Share(total, of),
+			strings.Replace(each[0], " "+text.Grouped(total), "", 1))
 	}
 	return fmt.Sprintf("Redis answered %s with an error: %s", Share(total, of), strings.Join(each, ", "))
 }

@@ -126,16 +126,17 @@ type Arm struct {
 	Verdict      Verdict      `json:"verdict,omitempty"`
 	Expected     Verdict      `json:"expected,omitempty"`
 	Because      string       `json:"because,omitempty"` // the verdict in a sentence
-	Checked      []string     `json:"checked,omitzero"`  // what was compared with an expectation: verdict, safety, incident, signals
-	Against      []string     `json:"against,omitempty"` // arms that do a part of what it does
-	Credit       *Credit      `json:"credit,omitempty"`  // null where there is none to earn
-	Recovery     *Recovery    `json:"recovery,omitempty"`
-	Connections  *Connections `json:"connections,omitempty"` // after a remedy
-	Unsafe       bool         `json:"unsafe"`
-	Safety       Safety       `json:"safety"`
-	FaultsPerS   *Goodput     `json:"faults_per_s,omitempty"` // where the incident is safety faults
-	Served       *Served      `json:"served,omitempty"`
-	Deadlock     *Deadlock    `json:"deadlock,omitempty"`
+	// what was compared with an expectation: verdict, safety, incident, signals
+	Checked     []string     `json:"checked,omitzero"`
+	Against     []string     `json:"against,omitempty"` // arms that do a part of what it does
+	Credit      *Credit      `json:"credit,omitempty"`  // null where there is none to earn
+	Recovery    *Recovery    `json:"recovery,omitempty"`
+	Connections *Connections `json:"connections,omitempty"` // after a remedy
+	Unsafe      bool         `json:"unsafe"`
+	Safety      Safety       `json:"safety"`
+	FaultsPerS  *Goodput     `json:"faults_per_s,omitempty"` // where the incident is safety faults
+	Served      *Served      `json:"served,omitempty"`
+	Deadlock    *Deadlock    `json:"deadlock,omitempty"`
 
 	// Foreign are the clients on the server that are not part of the run, each with the
 	// most connections that it had.
@@ -300,9 +301,10 @@ type Deadlock struct {
 	LateMS   float64  `json:"late_ms"`  // of these, after the rules had first allowed it
 	Sentence string   `json:"sentence,omitempty"`
 	Reasons  []string `json:"reasons,omitempty"` // why nothing is proved
-	Foreign  []string `json:"foreign,omitempty"` // clients that are not lockjam's and could end it: why nothing is proved
-	Graph    string   `json:"graph,omitempty"`   // of the residue, in Mermaid
-	Residue  Residue  `json:"residue"`
+	// clients that are not lockjam's and could end it: why nothing is proved
+	Foreign []string `json:"foreign,omitempty"`
+	Graph   string   `json:"graph,omitempty"` // of the residue, in Mermaid
+	Residue Residue  `json:"residue"`
 
 	// A transient deadlock ends by itself: when its first TTL or wait ends, and when
 	// enough have that no worker is stuck, from the trigger.

@@ -27,7 +27,8 @@ func TestPrometheusTakesTheRules(t *testing.T) {
 	for _, interval := range []time.Duration{MinInterval, DefaultInterval, MaxInterval} {
 		t.Run(interval.String(), func(t *testing.T) {
 			folder := t.TempDir()
-			if err := os.WriteFile(filepath.Join(folder, "lockjam.rules.yml"), written(t, interval), 0o644); err != nil {
+			if err := os.WriteFile(filepath.Join(folder, "lockjam.rules.yml"), written(t, interval),
+				0o644); err != nil {
 				t.Fatal(err)
 			}
 			promtool(t, folder, "check", "rules", "lockjam.rules.yml")

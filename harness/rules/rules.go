@@ -111,7 +111,8 @@ func Write(w io.Writer, interval time.Duration) error {
 	if interval < MinInterval || interval > MaxInterval {
 		return fmt.Errorf("%v is not between %v and %v", interval, MinInterval, MaxInterval)
 	}
-	words := strings.NewReplacer("$short", promDuration(shortScrapes*interval), "$long", promDuration(longScrapes*interval))
+	words := strings.NewReplacer("$short", promDuration(shortScrapes*interval), "$long",
+		promDuration(longScrapes*interval))
 	var file yamlFile
 	for _, g := range Groups() {
 		group := yamlGroup{Name: g.Name, Interval: promDuration(interval)}

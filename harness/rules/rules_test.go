@@ -60,7 +60,8 @@ func TestWhatIsSaidWasMeasured(t *testing.T) {
 		t.Run(r.Name, func(t *testing.T) {
 			fires, silent := did(run, r.Claim, r.Signal)
 			if !slices.Equal(r.Fires, fires) || !slices.Equal(r.Silent, silent) {
-				t.Errorf("signal %s fires in\n%q, and the rule says\n%q;\nit is silent in\n%q, and the rule says\n%q", r.Signal, fires, r.Fires, silent, r.Silent)
+				t.Errorf("signal %s fires in\n%q, and the rule says\n%q;\nit is silent in\n%q, and the rule says\n%q",
+					r.Signal, fires, r.Fires, silent, r.Silent)
 			}
 			for _, id := range []string{r.Claim, r.Metric} {
 				if id != "" && verdicts[id] != r.Verdict {
@@ -138,7 +139,8 @@ func TestWrite(t *testing.T) {
 		for _, r := range g.Rules {
 			names = append(names, r.Alert)
 			if (g.Name == "runbook") != (r.Annotations.Measured != "" && r.Labels.Severity == Info) {
-				t.Errorf("%s in group %s: severity %s, measured %q", r.Alert, g.Name, r.Labels.Severity, r.Annotations.Measured)
+				t.Errorf("%s in group %s: severity %s, measured %q", r.Alert, g.Name, r.Labels.Severity,
+					r.Annotations.Measured)
 			}
 			if r.Annotations.Measured != "" && r.Annotations.Instead == "" {
 				t.Errorf("%s does not say what to do instead", r.Alert)
@@ -162,7 +164,8 @@ func TestWrite(t *testing.T) {
 func TestPromDuration(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		400 * time.Millisecond: "400ms", 4 * time.Second: "4s", time.Minute: "1m", 5 * time.Minute: "5m",
-		90 * time.Second: "1m30s", 1500 * time.Millisecond: "1s500ms", 40 * time.Minute: "40m", 61 * time.Minute: "1h1m",
+		90 * time.Second: "1m30s", 1500 * time.Millisecond: "1s500ms", 40 * time.Minute: "40m",
+		61 * time.Minute: "1h1m",
 	} {
 		if got := promDuration(d); got != want {
 			t.Errorf("%v is %s, want %s", d, got, want)

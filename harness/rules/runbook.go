@@ -28,8 +28,10 @@ var runbook = []Rule{
 		Why: `The runbook's threshold as it stands. It sees a crowd that comes slowly: where the last fifth of the slots goes between two scrapes, no scrape finds it there. ` +
 			blind,
 		Signal: "client-saturation", Verdict: "conditional",
-		Fires:  []string{"slot-lock-deadlock", "severed-holder", "renewal-starvation", "reconnect-storm", "connection-leak", "blocked-release", "cluster-hot-shard"},
-		Silent: []string{"orphaned-lock", "lease-expiry", "unsafe-release", "pool-self-deadlock", "nested-checkout", "lock-order-inversion", "lost-reply"},
+		Fires: []string{"slot-lock-deadlock", "severed-holder", "renewal-starvation", "reconnect-storm",
+			"connection-leak", "blocked-release", "cluster-hot-shard"},
+		Silent: []string{"orphaned-lock", "lease-expiry", "unsafe-release", "pool-self-deadlock", "nested-checkout",
+			"lock-order-inversion", "lost-reply"},
 	},
 	{
 		Name: "RunbookConnectionsRejected", Claim: "A2", Metric: "M2", Severity: Info,
@@ -38,8 +40,10 @@ var runbook = []Rule{
 		Why: `The runbook's threshold as it stands. The counter only grows, so this begins when the exporter finds a slot again, which is when the incident is over, and then fires until the server is restarted. ` +
 			blind,
 		Signal: "rejected-connections", Verdict: "conditional",
-		Fires:  []string{"slot-lock-deadlock", "severed-holder", "renewal-starvation", "reconnect-storm", "connection-leak", "blocked-release", "cluster-hot-shard"},
-		Silent: []string{"orphaned-lock", "lease-expiry", "unsafe-release", "pool-self-deadlock", "nested-checkout", "lock-order-inversion", "lost-reply"},
+		Fires: []string{"slot-lock-deadlock", "severed-holder", "renewal-starvation", "reconnect-storm",
+			"connection-leak", "blocked-release", "cluster-hot-shard"},
+		Silent: []string{"orphaned-lock", "lease-expiry", "unsafe-release", "pool-self-deadlock", "nested-checkout",
+			"lock-order-inversion", "lost-reply"},
 	},
 	{
 		Name: "RunbookLatencyOver10ms", Claim: "A3", Severity: Info,
@@ -50,8 +54,10 @@ var runbook = []Rule{
 			blind,
 		Signal: "command-latency-server", Verdict: "conditional",
 		Fires: []string{"slow-server"},
-		Silent: []string{"slot-lock-deadlock", "orphaned-lock", "severed-holder", "lease-expiry", "unsafe-release", "renewal-starvation", "lock-convoy", "retry-storm",
-			"reconnect-storm", "pool-self-deadlock", "nested-checkout", "connection-leak", "blocked-release", "lock-order-inversion"},
+		Silent: []string{"slot-lock-deadlock", "orphaned-lock", "severed-holder", "lease-expiry", "unsafe-release",
+			"renewal-starvation", "lock-convoy", "retry-storm",
+			"reconnect-storm", "pool-self-deadlock", "nested-checkout", "connection-leak", "blocked-release",
+			"lock-order-inversion"},
 	},
 	{
 		Name: "RunbookCommandsHalved", Claim: "M3", Severity: Info,
@@ -60,7 +66,8 @@ var runbook = []Rule{
 		Why: `The runbook names the metric and no threshold: this is less than half of what it was $long ago. Waiters that poll are commands too, so in most standstills it stays silent; a quiet evening looks the same as a failure. ` +
 			blind,
 		Signal: "command-throughput", Verdict: "conditional",
-		Fires:  []string{"nested-checkout", "connection-leak", "slow-server"},
-		Silent: []string{"slot-lock-deadlock", "orphaned-lock", "severed-holder", "lease-expiry", "unsafe-release", "renewal-starvation", "lock-convoy", "retry-storm", "pool-self-deadlock", "blocked-release"},
+		Fires: []string{"nested-checkout", "connection-leak", "slow-server"},
+		Silent: []string{"slot-lock-deadlock", "orphaned-lock", "severed-holder", "lease-expiry", "unsafe-release",
+			"renewal-starvation", "lock-convoy", "retry-storm", "pool-self-deadlock", "blocked-release"},
 	},
 }

@@ -9,7 +9,8 @@ import (
 
 func TestScorecardOnPreventions(t *testing.T) {
 	arm := func(name string, v result.Verdict, faults int64) result.Arm {
-		return result.Arm{Name: name, Remedy: "none", Prevention: name, Claim: "P3", Repeat: 1, Verdict: v, Unsafe: faults > 0, Safety: result.Safety{Overlaps: faults}}
+		return result.Arm{Name: name, Remedy: "none", Prevention: name, Claim: "P3", Repeat: 1, Verdict: v,
+			Unsafe: faults > 0, Safety: result.Safety{Overlaps: faults}}
 	}
 	for _, c := range []struct {
 		arms []result.Arm
@@ -36,7 +37,8 @@ func TestScorecardOnSteadyConnections(t *testing.T) {
 		soon := 1200.0
 		return result.Arm{Name: "raise-maxclients-restart", Remedy: "raise-maxclients-restart", Repeat: 1, Verdict: v,
 			Connections: &result.Connections{Clients: 19, SettledAfterMS: &soon}, Signals: []result.Signal{
-				{Name: "client-saturation", FiguresAfter: after}, {Name: "rejected-connections", FiguresAfter: map[string]float64{"rejected_count": 0}},
+				{Name: "client-saturation", FiguresAfter: after},
+				{Name: "rejected-connections", FiguresAfter: map[string]float64{"rejected_count": 0}},
 			}}
 	}
 	if got := card(t, "R2m", failing("x", arm(result.Cured))); got.Verdict != result.Confirmed {
@@ -44,10 +46,14 @@ func TestScorecardOnSteadyConnections(t *testing.T) {
 	}
 	unsteady := arm(result.Cured)
 	unsteady.Connections.SettledAfterMS = nil
-	if got := card(t, "R2m", failing("x", unsteady)); got.Verdict != result.Refuted || !strings.Contains(got.Because, "never steady") {
+	if got := card(t, "R2m", failing("x", unsteady)); got.Verdict != result.Refuted ||
+		!strings.Contains(got.Because, "never steady") {
 		t.Errorf("%+v", got)
 	}
-	if got := card(t, "R2m", failing("x", arm(result.Cured)), failing("y", arm(result.NoEffect))); got.Verdict != result.Conditional || !strings.Contains(got.Because, "tells wrong in y/raise-maxclients-restart (19 clients of 10000 after 1.2 s, no-effect)") {
+	if got := card(t, "R2m", failing("x", arm(result.Cured)),
+		failing("y", arm(result.NoEffect))); got.Verdict != result.Conditional ||
+		!strings.Contains(got.Because,
+			"tells wrong in y/raise-maxclients-restart (19 clients of 10000 after 1.2 s, no-effect)") {
 		t.Errorf("%+v", got)
 	}
 }

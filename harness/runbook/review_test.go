@@ -15,7 +15,8 @@ func TestScorecardOnReviewing(t *testing.T) {
 		return a
 	}
 	token := func(v result.Verdict, faults int64) result.Arm {
-		return result.Arm{Name: "token", Remedy: "none", Prevention: "token", Claim: "C3", Verdict: v, Unsafe: faults > 0, Safety: result.Safety{Overlaps: faults}}
+		return result.Arm{Name: "token", Remedy: "none", Prevention: "token", Claim: "C3", Verdict: v,
+			Unsafe: faults > 0, Safety: result.Safety{Overlaps: faults}}
 	}
 	for _, c := range []struct {
 		name          string
@@ -24,11 +25,15 @@ func TestScorecardOnReviewing(t *testing.T) {
 	}{
 		{"nothing shows it, and it helps", []result.Arm{control(false), token(result.Mitigated, 6)}, result.Confirmed,
 			"It finds what no signal shows in x (80 safety faults a second, and none of 1 signals fired); it helps to ask for token in x (mitigated, 6 faults)."},
-		{"a signal shows it too", []result.Arm{control(true), token(result.Prevented, 0)}, result.Conditional, "it is not the only way to see it in x"},
-		{"nothing shows it, and it does not help", []result.Arm{control(false), token(result.NotPrevented, 60)}, result.Conditional, "it does not help to ask for token in x"},
-		{"a signal shows it, and it does not help", []result.Arm{control(true), token(result.NotPrevented, 60)}, result.Refuted, "lock-set-retries fired"},
+		{"a signal shows it too", []result.Arm{control(true), token(result.Prevented, 0)}, result.Conditional,
+			"it is not the only way to see it in x"},
+		{"nothing shows it, and it does not help", []result.Arm{control(false), token(result.NotPrevented, 60)},
+			result.Conditional, "it does not help to ask for token in x"},
+		{"a signal shows it, and it does not help", []result.Arm{control(true), token(result.NotPrevented, 60)},
+			result.Refuted, "lock-set-retries fired"},
 		// Goodput is what is lost: there was nothing to be seen in the release.
-		{"another failure", []result.Arm{armWith("lock-set-retries", false), token(result.Mitigated, 1)}, result.Untested, "No control arm of this run breaks safety"},
+		{"another failure", []result.Arm{armWith("lock-set-retries", false), token(result.Mitigated, 1)},
+			result.Untested, "No control arm of this run breaks safety"},
 		{"nothing at all", nil, result.Untested, "No arm of this run bears on it."},
 	} {
 		t.Run(c.name, func(t *testing.T) {

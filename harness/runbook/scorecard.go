@@ -53,7 +53,8 @@ func mergeCards(images []string, cards [][]result.Claim) []result.Claim {
 		why := map[string]string{}
 		for k, image := range images {
 			one := cards[k][i]
-			c.Images = append(c.Images, result.ClaimOn{Image: image, Verdict: one.Verdict, Because: one.Because, Evidence: one.Evidence})
+			c.Images = append(c.Images, result.ClaimOn{Image: image, Verdict: one.Verdict, Because: one.Because,
+				Evidence: one.Evidence})
 			if c.Instead == "" {
 				c.Instead = one.Instead
 			}

@@ -63,13 +63,19 @@ func TestScorecardOnDetection(t *testing.T) {
 		because   string
 	}{
 		{"nothing ran", nil, result.Untested, "No arm of this run bears on it."},
-		{"only a healthy run", []result.Scenario{healthy}, result.Untested, "Nothing was wrong in this run, and it stayed silent: whether it fires when something is, no arm says."},
-		{"a scenario that does not bear on it", []result.Scenario{elsewhere}, result.Untested, "No arm of this run bears on it."},
-		{"a signal that could say nothing", []result.Scenario{blind}, result.Untested, "No arm of this run bears on it."},
-		{"fires wherever it should", []result.Scenario{failing("x", armWith(a1, true)), healthy}, result.Confirmed, "It fires in x (after 0.5 s)."},
+		{"only a healthy run", []result.Scenario{healthy}, result.Untested,
+			"Nothing was wrong in this run, and it stayed silent: whether it fires when something is, no arm says."},
+		{"a scenario that does not bear on it", []result.Scenario{elsewhere}, result.Untested,
+			"No arm of this run bears on it."},
+		{"a signal that could say nothing", []result.Scenario{blind}, result.Untested,
+			"No arm of this run bears on it."},
+		{"fires wherever it should", []result.Scenario{failing("x", armWith(a1, true)), healthy}, result.Confirmed,
+			"It fires in x (after 0.5 s)."},
 		{"never fires", []result.Scenario{failing("x", armWith(a1, false))}, result.Refuted, "It stays silent in x."},
-		{"fires here, not there", []result.Scenario{failing("x", armWith(a1, true)), failing("y", armWith(a1, false))}, result.Conditional, "It fires in x (after 0.5 s); it stays silent in y."},
-		{"fires where nothing is wrong", []result.Scenario{failing("x", armWith(a1, true)), alarm}, result.Conditional, "It fires in x (after 0.5 s); it raises a false alarm in healthy."},
+		{"fires here, not there", []result.Scenario{failing("x", armWith(a1, true)), failing("y", armWith(a1, false))},
+			result.Conditional, "It fires in x (after 0.5 s); it stays silent in y."},
+		{"fires where nothing is wrong", []result.Scenario{failing("x", armWith(a1, true)), alarm}, result.Conditional,
+			"It fires in x (after 0.5 s); it raises a false alarm in healthy."},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := card(t, "A1", c.scenarios...)
@@ -96,7 +102,8 @@ func TestScorecardOnTheServersWords(t *testing.T) {
 	} {
 		arm := armWith("refused-clients", true)
 		arm.Signals[0].Figures = map[string]float64{"refused_count": c.refused, "told_count": c.told}
-		if got := card(t, "S1", failing("x", arm)); got.Verdict != c.verdict || !strings.Contains(got.Because, c.because) {
+		if got := card(t, "S1", failing("x", arm)); got.Verdict != c.verdict ||
+			!strings.Contains(got.Because, c.because) {
 			t.Errorf("%+v: %s: %s", c, got.Verdict, got.Because)
 		}
 	}
@@ -117,7 +124,8 @@ func TestScorecardOnTimeouts(t *testing.T) {
 func TestScorecardLeavesPreventionsOut(t *testing.T) {
 	arm := armWith("client-saturation", true)
 	arm.Prevention = "backoff"
-	if got := card(t, "A1", result.Scenario{Name: "x", Arms: []result.Arm{arm}, Claims: everyClaim()}); got.Because != "No arm of this run bears on it." {
+	if got := card(t, "A1", result.Scenario{Name: "x", Arms: []result.Arm{arm},
+		Claims: everyClaim()}); got.Because != "No arm of this run bears on it." {
 		t.Errorf("%+v", got)
 	}
 }
@@ -141,11 +149,13 @@ func TestScorecardOnTheCommandAsWritten(t *testing.T) {
 		}
 	}
 	arm := armWith("lock-set-retries", false)
-	arm.Signals[0].Figures = map[string]float64{"monitored_decisions": 90, "monitored_ms": 1000, "unmonitored_decisions": 400, "unmonitored_ms": 4000}
+	arm.Signals[0].Figures = map[string]float64{"monitored_decisions": 90, "monitored_ms": 1000,
+		"unmonitored_decisions": 400, "unmonitored_ms": 4000}
 	healthy := result.Scenario{Name: "healthy", Arms: []result.Arm{arm}, Claims: everyClaim()}
 	probed := armWith("lock-set-retries", true)
 	probed.Probes = []result.Probe{{Name: history.RunbookMonitor, Connected: true}}
-	if got := card(t, "D2", healthy, failing("x", probed)); !strings.Contains(got.Because, "goodput with MONITOR on was 90% of goodput without (95% interval 72 to 113%)") {
+	if got := card(t, "D2", healthy, failing("x", probed)); !strings.Contains(got.Because,
+		"goodput with MONITOR on was 90% of goodput without (95% interval 72 to 113%)") {
 		t.Errorf("%s", got.Because)
 	}
 }
@@ -166,19 +176,26 @@ func TestScorecardLeavesOutWhatWasNoFailure(t *testing.T) {
 		change        func(*result.Arm)
 		verdict, says string
 	}{
-		{"the failure", func(*result.Arm) {}, result.Refuted, "As written it printed nothing in the one failure. Over a connection that was open before, a lock that is tried and not released shows: it fires in x"},
-		{"no failure", func(a *result.Arm) { a.Reproduced, a.Verdict, a.Outcome = &no, "", result.Inconclusive }, result.Untested, "No arm of this run bears on it."},
-		{"a failure of which nothing can be said", func(a *result.Arm) { a.Outcome = result.Inconclusive }, result.Untested, "No arm of this run bears on it."},
-		{"a failure that was over", func(a *result.Arm) { a.Verdict = result.Cured }, result.Confirmed, "It fires in x (after 0.5 s)."},
-		{"a failure in which nothing was to be read", func(a *result.Arm) { a.Signals = nil }, result.Refuted, "As written it printed nothing in the one failure."},
+		{"the failure", func(*result.Arm) {}, result.Refuted,
+			"As written it printed nothing in the one failure. Over a connection that was open before, a lock that is tried and not released shows: it fires in x"},
+		{"no failure", func(a *result.Arm) { a.Reproduced, a.Verdict, a.Outcome = &no, "", result.Inconclusive },
+			result.Untested, "No arm of this run bears on it."},
+		{"a failure of which nothing can be said", func(a *result.Arm) { a.Outcome = result.Inconclusive },
+			result.Untested, "No arm of this run bears on it."},
+		{"a failure that was over", func(a *result.Arm) { a.Verdict = result.Cured }, result.Confirmed,
+			"It fires in x (after 0.5 s)."},
+		{"a failure in which nothing was to be read", func(a *result.Arm) { a.Signals = nil }, result.Refuted,
+			"As written it printed nothing in the one failure."},
 	} {
 		got := card(t, "D2", probed(c.change))
-		if got.Verdict != c.verdict || !strings.HasPrefix(got.Because, c.says) || strings.Contains(got.Because, "no arm") {
+		if got.Verdict != c.verdict || !strings.HasPrefix(got.Because, c.says) ||
+			strings.Contains(got.Because, "no arm") {
 			t.Errorf("%s: %s: %s; want %s: %s", c.name, got.Verdict, got.Because, c.verdict, c.says)
 		}
 	}
 	// Of the others, too: an arm that proves nothing is no evidence.
-	arm := result.Arm{Name: "raise-maxclients-restart", Remedy: "raise-maxclients-restart", Verdict: result.Cured, Outcome: result.Inconclusive}
+	arm := result.Arm{Name: "raise-maxclients-restart", Remedy: "raise-maxclients-restart", Verdict: result.Cured,
+		Outcome: result.Inconclusive}
 	if got := card(t, "R2", failing("x", arm)); got.Verdict != result.Untested || len(got.Evidence) > 0 {
 		t.Errorf("%+v", got)
 	}
@@ -198,10 +215,13 @@ func TestScorecardDoesNotContradictItself(t *testing.T) {
 				a.Outcome = outcome
 				one.Arms = []result.Arm{a}
 				for _, c := range Scorecard(&result.Run{Scenarios: []result.Scenario{one}}) {
-					says := strings.Contains(strings.ToLower(c.Because), strings.ToLower("No arm of this run bears on it."))
-					if says && (c.Verdict != result.Untested || len(c.Evidence) > 0) || outcome == result.Inconclusive && c.Verdict != result.Untested ||
+					says := strings.Contains(strings.ToLower(c.Because),
+						strings.ToLower("No arm of this run bears on it."))
+					if says && (c.Verdict != result.Untested || len(c.Evidence) > 0) ||
+						outcome == result.Inconclusive && c.Verdict != result.Untested ||
 						strings.Contains(c.Because, "any of 1 ") {
-						t.Errorf("%s/%s, %s: %s is %s, with %d pieces of evidence: %s", sc.Name, a.Name, outcome, c.ID, c.Verdict, len(c.Evidence), c.Because)
+						t.Errorf("%s/%s, %s: %s is %s, with %d pieces of evidence: %s", sc.Name, a.Name, outcome, c.ID,
+							c.Verdict, len(c.Evidence), c.Because)
 					}
 				}
 			}
@@ -213,14 +233,16 @@ func TestScorecardDoesNotContradictItself(t *testing.T) {
 func TestScorecardOnTheCumulativeReading(t *testing.T) {
 	arm := armWith("rejected-connections", true)
 	arm.Verdict, arm.Signals[0].FiguresAfter = result.Cured, map[string]float64{"cumulative_reading": 900}
-	if got := card(t, "A2", failing("x", arm)); !strings.Contains(got.Because, "still over 0 at the end of 1 of 1 cured arm") {
+	if got := card(t, "A2", failing("x", arm)); !strings.Contains(got.Because,
+		"still over 0 at the end of 1 of 1 cured arm") {
 		t.Errorf("%s", got.Because)
 	}
 }
 
 func TestScorecardOnRemedies(t *testing.T) {
 	restart := func(v result.Verdict, unsafe bool) result.Arm {
-		return result.Arm{Name: "raise-maxclients-restart", Remedy: "raise-maxclients-restart", Verdict: v, Unsafe: unsafe}
+		return result.Arm{Name: "raise-maxclients-restart", Remedy: "raise-maxclients-restart", Verdict: v,
+			Unsafe: unsafe}
 	}
 	for _, c := range []struct {
 		name      string
@@ -230,8 +252,11 @@ func TestScorecardOnRemedies(t *testing.T) {
 		{"cures", []result.Scenario{failing("x", restart(result.Cured, false))}, result.Confirmed},
 		{"cures and does harm", []result.Scenario{failing("x", restart(result.Cured, true))}, result.Refuted},
 		{"blocked", []result.Scenario{failing("x", restart(result.Blocked, false))}, result.Refuted},
-		{"cures one of two", []result.Scenario{failing("x", restart(result.Cured, false)), failing("y", restart(result.NoEffect, false))}, result.Conditional},
-		{"harms one, no help to the other", []result.Scenario{failing("x", restart(result.Cured, true)), failing("y", restart(result.NoEffect, false))}, result.Conditional},
+		{"cures one of two", []result.Scenario{failing("x", restart(result.Cured, false)),
+			failing("y", restart(result.NoEffect, false))}, result.Conditional},
+		{"harms one, no help to the other",
+			[]result.Scenario{failing("x", restart(result.Cured, true)), failing("y", restart(result.NoEffect, false))},
+			result.Conditional},
 		{"inconclusive", []result.Scenario{failing("x", restart("", false))}, result.Untested},
 	} {
 		if got := card(t, "R2", c.scenarios...); got.Verdict != c.verdict {
@@ -242,15 +267,19 @@ func TestScorecardOnRemedies(t *testing.T) {
 
 func TestScorecardOnTheWarning(t *testing.T) {
 	release := func(v result.Verdict, overlaps int64) result.Arm {
-		return result.Arm{Name: "r", Remedy: "release-stale-locks", Verdict: v, Safety: result.Safety{Overlaps: overlaps, OverAdmitted: overlaps / 2}}
+		return result.Arm{Name: "r", Remedy: "release-stale-locks", Verdict: v,
+			Safety: result.Safety{Overlaps: overlaps, OverAdmitted: overlaps / 2}}
 	}
-	if got := card(t, "R1w", failing("x", release(result.Cured, 0)), failing("y", release(result.Relapsed, 4))); got.Verdict != result.Confirmed || !strings.Contains(got.Because, "in y (4 holders overrun, 0 updates lost, 2 requests admitted over the limit)") {
+	if got := card(t, "R1w", failing("x", release(result.Cured, 0)),
+		failing("y", release(result.Relapsed, 4))); got.Verdict != result.Confirmed ||
+		!strings.Contains(got.Because, "in y (4 holders overrun, 0 updates lost, 2 requests admitted over the limit)") {
 		t.Errorf("%+v", got)
 	}
 	if got := card(t, "R1w", failing("x", release(result.Cured, 0))); got.Verdict != result.Untested {
 		t.Errorf("nobody was alive to be hurt: %+v", got)
 	}
-	if got := card(t, "R1w", failing("x", release(result.Blocked, 0))); got.Verdict != result.Untested || len(got.Evidence) != 0 {
+	if got := card(t, "R1w", failing("x", release(result.Blocked, 0))); got.Verdict != result.Untested ||
+		len(got.Evidence) != 0 {
 		t.Errorf("nothing was deleted: %+v", got)
 	}
 }

@@ -74,7 +74,8 @@ func parseRun(folder, path string, data []byte) (*result.Run, error) {
 	case strings.HasPrefix(version.Schema, "lockjam/run/"):
 		return nil, fmt.Errorf("%w: %s has schema %q, and this lockjam (%s) reads %q: use the lockjam that wrote it, or a newer one", result.ErrUsage, path, clip(version.Schema), result.Version, result.RunSchema)
 	default:
-		return nil, fmt.Errorf("%w: %s is not of lockjam: its schema is %q and not %q", result.ErrUsage, path, clip(version.Schema), result.RunSchema)
+		return nil, fmt.Errorf("%w: %s is not of lockjam: its schema is %q and not %q", result.ErrUsage, path,
+			clip(version.Schema), result.RunSchema)
 	}
 	var r result.Run
 	if err := json.Unmarshal(data, &r); err != nil {
@@ -83,7 +84,8 @@ func parseRun(folder, path string, data []byte) (*result.Run, error) {
 	for _, sc := range r.Scenarios {
 		for _, a := range sc.Arms {
 			if !filepath.IsLocal(a.Folder) {
-				return nil, fmt.Errorf("%w: %s names an arm folder outside of itself: %q", result.ErrUsage, folder, clip(a.Folder))
+				return nil, fmt.Errorf("%w: %s names an arm folder outside of itself: %q", result.ErrUsage, folder,
+					clip(a.Folder))
 			}
 		}
 	}

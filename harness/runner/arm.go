@@ -254,7 +254,8 @@ func reason(err error) string {
 // incident is what the remedy may act on.
 func (a *armRun) incident() *remedies.Incident {
 	in := &remedies.Incident{
-		Server: a.host.server, Config: a.host.config, Params: a.remedy.Complete(a.arm.Params), Pattern: a.host.lockPattern(),
+		Server: a.host.server, Config: a.host.config, Params: a.remedy.Complete(a.arm.Params),
+		Pattern: a.host.lockPattern(),
 		Admin:   func() *redis.Client { return a.host.control.Admin },
 		Restart: a.restart,
 		Step:    a.rec.step,

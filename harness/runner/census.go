@@ -83,7 +83,8 @@ func foreignClients(list, swarmName string, proxied bool) []history.Foreign {
 	named := !proxied && strings.Contains(list, " name=lockjam-control-")
 	var all []history.Foreign
 	for c, err := range server.Clients(list) {
-		if err != nil || c.Age < settledAge || ownClient(swarmName, c) || c.Name == "" && !named || strings.ContainsAny(c.Flags, "SM") {
+		if err != nil || c.Age < settledAge || ownClient(swarmName, c) || c.Name == "" && !named ||
+			strings.ContainsAny(c.Flags, "SM") {
 			continue
 		}
 		i := slices.IndexFunc(all, func(f history.Foreign) bool { return f.Name == c.Name && f.Host == c.Host })
@@ -109,7 +110,8 @@ func ownClient(swarmName string, c server.Client) bool {
 
 // askLocks asks for the holder of each lock, and in the same round trip whatever else is
 // put to the server.
-func (c counter) askLocks(ctx context.Context, over *redis.Client, also func(redis.Pipeliner)) (map[string]string, error) {
+func (c counter) askLocks(ctx context.Context, over *redis.Client, also func(redis.Pipeliner)) (map[string]string,
+	error) {
 	locks := c.swarm.Locks()
 	held := map[string]string{}
 	if len(c.host.shards()) > 0 { // whose keys are in several slots, of which MGET takes one

@@ -23,7 +23,8 @@ func BenchmarkDeclared(b *testing.B) {
 	for b.Loop() {
 		seed++
 		r, _, err := Run(b.Context(), Options{
-			Scenarios: []*scenario.Scenario{sc}, Arms: []string{"control"}, Start: process.Start, Out: b.TempDir(), Seed: seed,
+			Scenarios: []*scenario.Scenario{sc}, Arms: []string{"control"}, Start: process.Start, Out: b.TempDir(),
+			Seed: seed,
 		})
 		if errors.Is(err, server.ErrUnavailable) {
 			b.Skipf("needs a redis-server on PATH: %v", err)

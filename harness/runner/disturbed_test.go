@@ -37,14 +37,17 @@ id=13 addr=[::1]:41022 laddr=[::1]:6379 fd=18 name=cron age=9 idle=0 flags=N db=
 		}
 		return strings.Join(s, ", ")
 	}
-	if got, want := said(foreignClients(list, "lockjam", false)), "++an unnamed client at 10.0.0.7, +cron at [::1], +lockjam-watch at 127.0.0.1"; got != want {
+	if got, want := said(foreignClients(list, "lockjam", false)),
+		"++an unnamed client at 10.0.0.7, +cron at [::1], +lockjam-watch at 127.0.0.1"; got != want {
 		t.Errorf("%s; want %s", got, want)
 	}
-	if got, want := said(foreignClients(list, "lockjam", true)), "+cron at [::1], +lockjam-watch at 127.0.0.1"; got != want {
+	if got, want := said(foreignClients(list, "lockjam", true)),
+		"+cron at [::1], +lockjam-watch at 127.0.0.1"; got != want {
 		t.Errorf("through a proxy: %s; want %s", got, want)
 	}
 	// A user without the right to name connections: the swarm's have no name either.
-	if got, want := said(foreignClients(strings.ReplaceAll(list, "lockjam-control-admin", ""), "lockjam", false)), "+cron at [::1], +lockjam-watch at 127.0.0.1"; got != want {
+	if got, want := said(foreignClients(strings.ReplaceAll(list, "lockjam-control-admin", ""), "lockjam", false)),
+		"+cron at [::1], +lockjam-watch at 127.0.0.1"; got != want {
 		t.Errorf("without names: %s; want %s", got, want)
 	}
 }
@@ -56,7 +59,8 @@ func handed(t *testing.T, kind string, act func(ctx context.Context, phase strin
 	needRedis(t)
 	nothingLeft(t)
 	o := quickOptions(t, "no-effect")
-	source := strings.NewReplacer("VERDICT", "no-effect", "incident_ms: 800", "incident_ms: 2500", "incident: {", "incident: {"+kind).Replace(quick)
+	source := strings.NewReplacer("VERDICT", "no-effect", "incident_ms: 800", "incident_ms: 2500", "incident: {",
+		"incident: {"+kind).Replace(quick)
 	sc, err := scenario.Parse("quick.yaml", []byte(source))
 	if err != nil {
 		t.Fatal(err)
@@ -115,7 +119,8 @@ func TestServerThatIsStoppedByHand(t *testing.T) {
 					}
 				}
 			})
-			if a.Outcome != result.Inconclusive || !strings.Contains(strings.Join(a.Reasons, "; "), c.said) || a.Verdict != "" {
+			if a.Outcome != result.Inconclusive || !strings.Contains(strings.Join(a.Reasons, "; "), c.said) ||
+				a.Verdict != "" {
 				t.Errorf("%s %q %v", a.Outcome, a.Verdict, a.Reasons)
 			}
 		})
@@ -125,7 +130,8 @@ func TestServerThatIsStoppedByHand(t *testing.T) {
 func byHand(t *testing.T, s server.Server, name string) *redis.Client {
 	t.Helper()
 	c := redis.NewClient(&redis.Options{
-		Addr: s.Endpoint().Addr, ClientName: name, Protocol: 2, PoolSize: 1, MaxRetries: -1, DialerRetries: 1, ConnMaxIdleTime: -1,
+		Addr: s.Endpoint().Addr, ClientName: name, Protocol: 2, PoolSize: 1, MaxRetries: -1, DialerRetries: 1,
+		ConnMaxIdleTime: -1,
 	})
 	t.Cleanup(func() { _ = c.Close() })
 	return c
@@ -165,7 +171,8 @@ func TestLimitRaisedByHand(t *testing.T) {
 			}
 		}
 	})
-	if a.Outcome != result.Inconclusive || a.Verdict != "" || !strings.Contains(strings.Join(a.Reasons, "; "), "another client changed the server") {
+	if a.Outcome != result.Inconclusive || a.Verdict != "" ||
+		!strings.Contains(strings.Join(a.Reasons, "; "), "another client changed the server") {
 		t.Errorf("%s %q %v", a.Outcome, a.Verdict, a.Reasons)
 	}
 }

@@ -30,9 +30,11 @@ func environment(ctx context.Context, a *armRun, unread []string) (result.Server
 		return result.Server{}, err
 	}
 	env := armEnvironment{
-		Environment: result.ThisEnvironment(), Scenario: a.sc.Name, Arm: a.arm.Name, Seed: a.seed, Prefix: a.prefix, Swarm: a.sc.Swarm,
+		Environment: result.ThisEnvironment(), Scenario: a.sc.Name, Arm: a.arm.Name, Seed: a.seed, Prefix: a.prefix,
+		Swarm: a.sc.Swarm,
 	}
-	env.Server = result.Server{ServerInfo: infoOf(a.host.server), Version: "redis " + info["redis_version"], MaxClients: a.sc.Server.MaxClients}
+	env.Server = result.Server{ServerInfo: infoOf(a.host.server), Version: "redis " + info["redis_version"],
+		MaxClients: a.sc.Server.MaxClients}
 	if v := info["valkey_version"]; v != "" {
 		env.Server.Version = "valkey " + v
 	}
@@ -53,5 +55,6 @@ func environment(ctx context.Context, a *armRun, unread []string) (result.Server
 // infoOf is where a server came from, as it is recorded.
 func infoOf(s server.Server) result.ServerInfo {
 	i := s.Info()
-	return result.ServerInfo{Kind: i.Kind, Image: i.Image, Binary: i.Binary, Addr: i.Addr, Network: i.Network, Topology: string(i.Topology)}
+	return result.ServerInfo{Kind: i.Kind, Image: i.Image, Binary: i.Binary, Addr: i.Addr, Network: i.Network,
+		Topology: string(i.Topology)}
 }

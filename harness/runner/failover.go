@@ -16,7 +16,8 @@ import (
 func failover(ctx context.Context, a *armRun, lag time.Duration) error {
 	pair, ok := a.host.server.(server.Failover)
 	if !ok {
-		return fmt.Errorf("%w: a server of kind %s has nothing to fail over to", result.ErrInternal, a.host.server.Info().Kind)
+		return fmt.Errorf("%w: a server of kind %s has nothing to fail over to", result.ErrInternal,
+			a.host.server.Info().Kind)
 	}
 	if err := pair.HoldBack(ctx); err != nil {
 		return a.lost(ctx, err)

@@ -52,16 +52,19 @@ func faultyOptions(t *testing.T, trigger, kind, verdict string) Options {
 // is proved.
 func TestLostReplyIsProved(t *testing.T) {
 	nothingLeft(t)
-	o := faultyOptions(t, "{kind: drop-replies, for_ms: 900, drop_ms: 100, every_ms: 200}", "kind: deadlock", "no-effect")
+	o := faultyOptions(t, "{kind: drop-replies, for_ms: 900, drop_ms: 100, every_ms: 200}", "kind: deadlock",
+		"no-effect")
 	run, folder, err := Run(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	arm := run.Scenarios[0].Arms[0]
-	if run.Outcome != result.Pass || arm.Deadlock == nil || arm.Deadlock.Kind != string(waitgraph.Deadlock) || !arm.Deadlock.Checked {
+	if run.Outcome != result.Pass || arm.Deadlock == nil || arm.Deadlock.Kind != string(waitgraph.Deadlock) ||
+		!arm.Deadlock.Checked {
 		t.Fatalf("%s %v %+v", run.Outcome, arm.Reasons, arm.Deadlock)
 	}
-	if d := arm.Deadlock; d.Residue.Locks != 2 || d.Residue.Workers != 2 || !strings.Contains(d.Sentence, "and waits for lock") {
+	if d := arm.Deadlock; d.Residue.Locks != 2 || d.Residue.Workers != 2 ||
+		!strings.Contains(d.Sentence, "and waits for lock") {
 		t.Errorf("%+v", d)
 	}
 	recorded, err := history.Load(folder + "/quick/control/" + rundir.HistoryFile)
@@ -74,7 +77,8 @@ func TestLostReplyIsProved(t *testing.T) {
 			unanswered++
 		}
 	}
-	if n := len(recorded.Samples); n < 30 || unanswered > n/10 { // replies vanish for a tenth of the time; on a busy machine one may be late
+	if n := len(recorded.Samples); n < 30 || unanswered > n/10 {
+		// replies vanish for a tenth of the time; on a busy machine one may be late
 		t.Errorf("%d of %d samples were not answered", unanswered, n)
 	}
 	rejudgeGivesTheSameBytes(t, folder)
@@ -135,7 +139,8 @@ func TestConfigIfKnown(t *testing.T) {
 	if err := s.Restart(t.Context(), config); err != nil {
 		t.Error(err)
 	}
-	if _, there := config["no-such-directive"]; there || config["maxmemory"] != "64mb" || config["save"] != `""` || len(config) != 3 {
+	if _, there := config["no-such-directive"]; there || config["maxmemory"] != "64mb" || config["save"] != `""` ||
+		len(config) != 3 {
 		t.Errorf("it runs with %v", config)
 	}
 	sc.Server.Config["no-such-directive"] = "1"

@@ -45,7 +45,8 @@ func (h *host) reconfigurable() error {
 func (h *host) connections() sampler.Connections {
 	e := h.server.Endpoint()
 	over := sampler.Connections{
-		Client: h.control.Sampler, Listener: sampler.NewListener(h.control.Monitor, e, server.MonitorName), Dial: e.Dial,
+		Client: h.control.Sampler, Listener: sampler.NewListener(h.control.Monitor, e, server.MonitorName),
+		Dial: e.Dial,
 	}
 	if e.TLS != nil {
 		over.Dial, over.NoCanary = nil, sampler.NoCanaryOverTLS

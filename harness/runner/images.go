@@ -13,7 +13,8 @@ func serversOf(images []string) []result.Server {
 	}
 	var servers []result.Server
 	for _, image := range images {
-		servers = append(servers, result.Server{ServerInfo: result.ServerInfo{Kind: server.KindContainer, Image: image}})
+		servers = append(servers, result.Server{ServerInfo: result.ServerInfo{Kind: server.KindContainer,
+			Image: image}})
 	}
 	return servers
 }

@@ -37,8 +37,10 @@ func TestPlanOnSeveralImages(t *testing.T) {
 		folders = append(folders, filepath.ToSlash(task.folder())+" "+task.on())
 	}
 	want := []string{
-		"x/control+redis-6.0 redis:6.0", "x/control+valkey-9.1 valkey:9.1", "x/cut+redis-6.0 redis:6.0", "x/cut+valkey-9.1 valkey:9.1",
-		"x/control+redis-6.0@2 redis:6.0", "x/control+valkey-9.1@2 valkey:9.1", "x/cut+redis-6.0@2 redis:6.0", "x/cut+valkey-9.1@2 valkey:9.1",
+		"x/control+redis-6.0 redis:6.0", "x/control+valkey-9.1 valkey:9.1", "x/cut+redis-6.0 redis:6.0",
+		"x/cut+valkey-9.1 valkey:9.1",
+		"x/control+redis-6.0@2 redis:6.0", "x/control+valkey-9.1@2 valkey:9.1", "x/cut+redis-6.0@2 redis:6.0",
+		"x/cut+valkey-9.1@2 valkey:9.1",
 	}
 	if !slices.Equal(folders, want) {
 		t.Errorf("got  %q\nwant %q", folders, want)
@@ -102,8 +104,10 @@ func twoImages(verdicts ...result.Verdict) *result.Run {
 	sc := result.Scenario{Name: "x", Claims: []string{"R2"}}
 	for i, image := range []string{"a", "b"} {
 		sc.Arms = append(sc.Arms,
-			result.Arm{Name: "control", Image: image, Remedy: "none", Repeat: 1, Outcome: result.Pass, Reproduced: &yes, Verdict: verdicts[2*i]},
-			result.Arm{Name: "raise-maxclients-restart", Image: image, Remedy: "raise-maxclients-restart", Repeat: 1, Outcome: result.Pass, Reproduced: &yes, Verdict: verdicts[2*i+1]})
+			result.Arm{Name: "control", Image: image, Remedy: "none", Repeat: 1, Outcome: result.Pass, Reproduced: &yes,
+				Verdict: verdicts[2*i]},
+			result.Arm{Name: "raise-maxclients-restart", Image: image, Remedy: "raise-maxclients-restart", Repeat: 1,
+				Outcome: result.Pass, Reproduced: &yes, Verdict: verdicts[2*i+1]})
 	}
 	r.Scenarios = []result.Scenario{sc}
 	return r
@@ -132,11 +136,15 @@ func TestClaimsOnSeveralImages(t *testing.T) {
 		because  []string
 		instead  bool
 	}{
-		{"they agree", []result.Verdict{result.NoEffect, result.Cured, result.NoEffect, result.Cured}, result.Confirmed, []string{"It cures x."}, false},
-		{"they do not", []result.Verdict{result.NoEffect, result.Cured, result.NoEffect, result.Relapsed}, result.Conditional,
+		{"they agree", []result.Verdict{result.NoEffect, result.Cured, result.NoEffect, result.Cured}, result.Confirmed,
+			[]string{"It cures x."}, false},
+		{"they do not", []result.Verdict{result.NoEffect, result.Cured, result.NoEffect, result.Relapsed},
+			result.Conditional,
 			[]string{"Confirmed on a: It cures x.", "Refuted on b: It does not cure x (relapsed)."}, true},
-		{"one has nothing to say", []result.Verdict{result.NoEffect, "", result.NoEffect, result.Relapsed}, result.Refuted, []string{"It does not cure x (relapsed). Tested on b alone."}, true},
-		{"none has", []result.Verdict{result.NoEffect, "", result.NoEffect, ""}, result.Untested, []string{"No arm of this run bears on it."}, false},
+		{"one has nothing to say", []result.Verdict{result.NoEffect, "", result.NoEffect, result.Relapsed},
+			result.Refuted, []string{"It does not cure x (relapsed). Tested on b alone."}, true},
+		{"none has", []result.Verdict{result.NoEffect, "", result.NoEffect, ""}, result.Untested,
+			[]string{"No arm of this run bears on it."}, false},
 	} {
 		r := twoImages(c.verdicts...)
 		cards := runbook.Scorecard(r)
@@ -153,7 +161,8 @@ func TestClaimsOnSeveralImages(t *testing.T) {
 		if len(got.Images) != 2 || got.Images[0].Image != "a" || got.Images[1].Image != "b" || len(got.Evidence) != 0 {
 			t.Errorf("%s: %+v", c.name, got)
 		}
-		if tested := got.Images[1]; tested.Verdict != result.Untested && (len(tested.Evidence) != 1 || tested.Evidence[0].Arm != "raise-maxclients-restart") {
+		if tested := got.Images[1]; tested.Verdict != result.Untested &&
+			(len(tested.Evidence) != 1 || tested.Evidence[0].Arm != "raise-maxclients-restart") {
 			t.Errorf("%s: %+v", c.name, tested)
 		}
 	}
@@ -162,10 +171,13 @@ func TestClaimsOnSeveralImages(t *testing.T) {
 // A run on one server has nothing of this in its run.json.
 func TestRunOnOneServerNamesNoImages(t *testing.T) {
 	yes := true
-	r := &result.Run{Status: result.Completed, Scenarios: []result.Scenario{{Name: "x", Claims: []string{"R2"}, Arms: []result.Arm{
-		{Name: "control", Remedy: "none", Repeat: 1, Outcome: result.Pass, Reproduced: &yes, Verdict: result.NoEffect},
-		{Name: "raise-maxclients-restart", Remedy: "raise-maxclients-restart", Repeat: 1, Outcome: result.Pass, Reproduced: &yes, Verdict: result.Cured},
-	}}}}
+	r := &result.Run{Status: result.Completed,
+		Scenarios: []result.Scenario{{Name: "x", Claims: []string{"R2"}, Arms: []result.Arm{
+			{Name: "control", Remedy: "none", Repeat: 1, Outcome: result.Pass, Reproduced: &yes,
+				Verdict: result.NoEffect},
+			{Name: "raise-maxclients-restart", Remedy: "raise-maxclients-restart", Repeat: 1, Outcome: result.Pass,
+				Reproduced: &yes, Verdict: result.Cured},
+		}}}}
 	judge.Conclude(r)
 	r.Claims = runbook.Scorecard(r)
 	data, err := json.Marshal(r)
@@ -186,7 +198,8 @@ func TestKilledArmKeepsItsImage(t *testing.T) {
 	if err := os.MkdirAll(at, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	j, err := history.Create(filepath.Join(at, rundir.HistoryFile), history.Header{Scenario: "x", Arm: "control", Image: "b:1", Started: time.Now()})
+	j, err := history.Create(filepath.Join(at, rundir.HistoryFile),
+		history.Header{Scenario: "x", Arm: "control", Image: "b:1", Started: time.Now()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,7 +64,8 @@ const endless = time.Duration(1<<63 - 1)
 func newLive(sc *scenario.Scenario, arm scenario.Arm, observe func(result.Event)) *live {
 	l := &live{
 		prover: standstill.Prover{Scenario: sc},
-		params: map[string]signals.Params{}, back: lookBack, observe: observe, over: history.Never, told: map[string]*toldSignal{},
+		params: map[string]signals.Params{}, back: lookBack, observe: observe, over: history.Never,
+		told: map[string]*toldSignal{},
 	}
 	l.back = max(l.back, 2*l.prover.Longest())
 	for _, s := range signals.All() {
@@ -203,7 +204,8 @@ func (l *live) prove(taken []history.Census, incident history.Span) {
 		}
 		p := l.prover.At(taken, i)
 		l.findings = append(l.findings, p.ForSignals())
-		if !l.proved && p.Proved && p.Kind != waitgraph.Idle && incident.Holds(p.Before.At) && incident.Holds(p.Now.At) {
+		if !l.proved && p.Proved && p.Kind != waitgraph.Idle && incident.Holds(p.Before.At) &&
+			incident.Holds(p.Now.At) {
 			l.proved = true
 			l.observe(result.Event{Kind: result.DeadlockEvent, Name: string(p.Kind), Detail: p.Sentence, AtMS: p.AtMS})
 		}

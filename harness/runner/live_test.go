@@ -58,7 +58,8 @@ func replay(sc *scenario.Scenario, arm scenario.Arm, h *history.History, observe
 // What onlookers are told while an arm runs is what the judge finds in its record.
 func TestLiveAgreesWithTheJudge(t *testing.T) {
 	for _, of := range [][2]string{
-		{"slot-lock-deadlock", "control"}, {"connection-leak", "raise-maxclients-live"}, {"orphaned-lock", "release-orphaned-locks"},
+		{"slot-lock-deadlock", "control"}, {"connection-leak", "raise-maxclients-live"},
+		{"orphaned-lock", "release-orphaned-locks"},
 		{"pool-self-deadlock", "control"}, {"lock-order-inversion", "let-go"}, {"near-limit", "control"},
 	} {
 		t.Run(of[0]+"/"+of[1], func(t *testing.T) {
@@ -73,7 +74,8 @@ func TestLiveAgreesWithTheJudge(t *testing.T) {
 				}
 				checkTold(t, s, trigger, told)
 			}
-			proofs := slices.DeleteFunc(slices.Clone(told), func(e result.Event) bool { return e.Kind != result.DeadlockEvent })
+			proofs := slices.DeleteFunc(slices.Clone(told),
+				func(e result.Event) bool { return e.Kind != result.DeadlockEvent })
 			switch d := r.Deadlock; {
 			case d == nil || !d.Proved:
 				if len(proofs) > 0 {
@@ -102,7 +104,8 @@ func checkTold(t *testing.T, s result.Signal, trigger float64, told []result.Eve
 	}
 	// One that fired before the trigger already is found there after 0 ms.
 	if s.Fired && *s.DetectMS > 0 && (!fired || text.Round(at-trigger-*s.DetectMS, 0) != 0) {
-		t.Errorf("%s: the judge says it fired %v ms after the trigger; told %v, after %v ms", s.Name, *s.DetectMS, fired, at-trigger)
+		t.Errorf("%s: the judge says it fired %v ms after the trigger; told %v, after %v ms", s.Name, *s.DetectMS,
+			fired, at-trigger)
 	}
 	if on == s.Cleared {
 		t.Errorf("%s: the judge says cleared: %v; the last that was told is firing: %v", s.Name, s.Cleared, on)
@@ -120,8 +123,10 @@ func TestLiveForgets(t *testing.T) {
 		goOn()
 		l.look()
 	}
-	if most := before + int(l.back/sampler.Every) + 10; len(l.samples) > most || len(l.census) > most || len(l.findings) > most {
-		t.Errorf("%d samples, %d censuses and %d findings are kept of 100 seconds", len(l.samples), len(l.census), len(l.findings))
+	if most := before + int(l.back/sampler.Every) + 10; len(l.samples) > most || len(l.census) > most ||
+		len(l.findings) > most {
+		t.Errorf("%d samples, %d censuses and %d findings are kept of 100 seconds", len(l.samples), len(l.census),
+			len(l.findings))
 	}
 }
 

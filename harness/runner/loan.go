@@ -84,7 +84,8 @@ func (h *host) putBack(ctx context.Context, within time.Duration) error {
 	var errs []error
 	for i := len(h.undo) - 1; i >= 0; i-- {
 		if err := h.undo[i](ctx); err != nil {
-			errs = append(errs, fmt.Errorf("%w: the server at %s: %w", result.ErrCleanup, h.server.Endpoint().Addr, err))
+			errs = append(errs, fmt.Errorf("%w: the server at %s: %w", result.ErrCleanup, h.server.Endpoint().Addr,
+				err))
 		}
 	}
 	return errors.Join(errs...)
@@ -100,7 +101,8 @@ func (h *host) mayClean(ctx context.Context, patterns []string) error {
 			h.control.Admin.Del(ctx, strings.TrimSuffix(pattern, "*")+"none").Err(),
 		} {
 			if err != nil && strings.HasPrefix(err.Error(), "NOPERM") {
-				return fmt.Errorf("the keys of the run could not be removed from the server at %s: %w", h.server.Endpoint().Addr, err)
+				return fmt.Errorf("the keys of the run could not be removed from the server at %s: %w",
+					h.server.Endpoint().Addr, err)
 			}
 		}
 	}

@@ -69,7 +69,8 @@ func (t marginTally) merged() (all []result.Margin) {
 		for _, m := range one.found {
 			m.Scenario, m.Arm, m.Image = one.scenario, one.arm, one.image
 			same := func(b result.Margin) bool {
-				return b.Scenario == m.Scenario && b.Arm == m.Arm && b.Image == m.Image && b.Key == m.Key && b.To == m.To
+				return b.Scenario == m.Scenario && b.Arm == m.Arm && b.Image == m.Image && b.Key == m.Key &&
+					b.To == m.To
 			}
 			if i := slices.IndexFunc(all, same); i >= 0 {
 				all[i].Turned++

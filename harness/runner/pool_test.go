@@ -28,7 +28,8 @@ func TestRealPoolDeadlockIsProved(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = ws.Close() }()
-	redis, err := process.Start(t.Context(), server.Spec{Workspace: ws, Name: "redis", Config: server.Config{"maxclients": "1000"}})
+	redis, err := process.Start(t.Context(),
+		server.Spec{Workspace: ws, Name: "redis", Config: server.Config{"maxclients": "1000"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +54,8 @@ func TestRealPoolDeadlockIsProved(t *testing.T) {
 	for a.rec.elapsed() < 10*time.Second && !f.Proved {
 		time.Sleep(200 * time.Millisecond)
 		taken = append(taken, a.counter().census(t.Context(), control.Sampler))
-		if p := standstill.Decisive(standstill.Prover{Scenario: &sc}.Prove(taken), history.Span{From: 0, To: time.Minute}); p != nil {
+		if p := standstill.Decisive(standstill.Prover{Scenario: &sc}.Prove(taken),
+			history.Span{From: 0, To: time.Minute}); p != nil {
 			f = p.Analysis
 		}
 	}
@@ -61,7 +63,8 @@ func TestRealPoolDeadlockIsProved(t *testing.T) {
 	if f.Kind != waitgraph.Deadlock || !f.Checked {
 		t.Fatalf("%s: %s %v\n%+v", f.Kind, f.Sentence, f.Reasons, last)
 	}
-	if r := f.Residue; r.Workers != 8 || r.Turns != 4 || r.Locks != 1 || r.Slots != 0 || !strings.Contains(f.Sentence, "4 workers hold all 4 turns of pool lockjam-0-0 and wait for lock") {
+	if r := f.Residue; r.Workers != 8 || r.Turns != 4 || r.Locks != 1 || r.Slots != 0 ||
+		!strings.Contains(f.Sentence, "4 workers hold all 4 turns of pool lockjam-0-0 and wait for lock") {
 		t.Errorf("%s %+v", f.Sentence, r)
 	}
 	if n := last.Clients["lockjam-0-0"]; n != 4 || len(last.Clients) != 1 || last.Slots < 990 {
@@ -111,7 +114,8 @@ func TestPoolDeadlockAfterASurge(t *testing.T) {
 	}
 	// All turns are kept by waiters. A lock may have come free when no worker had a turn
 	// left to take it with.
-	if d := arm.Deadlock; d.Residue.Slots != 0 || d.Residue.Turns != 32 || d.Residue.Locks == 0 || !strings.Contains(d.Sentence, "hold all 32 turns of 8 pools") {
+	if d := arm.Deadlock; d.Residue.Slots != 0 || d.Residue.Turns != 32 || d.Residue.Locks == 0 ||
+		!strings.Contains(d.Sentence, "hold all 32 turns of 8 pools") {
 		t.Errorf("%+v", d)
 	}
 	// The recording tells which worker kept a turn since when.

@@ -44,7 +44,8 @@ func probe(ctx context.Context, a *armRun) error {
 // pattern has no special characters, so grep's work is done here: that tells what
 // redis-cli printed from what grep let through.
 func runbookMonitor(ctx context.Context, a *armRun, length time.Duration) history.Probe {
-	p := history.Probe{At: a.rec.elapsed(), Name: history.RunbookMonitor, Command: `redis-cli monitor | grep "SET lock:"`}
+	p := history.Probe{At: a.rec.elapsed(), Name: history.RunbookMonitor,
+		Command: `redis-cli monitor | grep "SET lock:"`}
 	console, ok := a.host.server.(server.Console)
 	if !ok {
 		p.Error = server.ErrNoConsole.Error()

@@ -65,7 +65,8 @@ func Rejudge(folder string) (*result.Run, []result.Change, error) {
 		}
 	}
 	if lost > 0 && lost == len(before) {
-		return nil, nil, fmt.Errorf("%w: %s cannot be judged again: %w", result.ErrUsage, filepath.Join(folder, before[0].Was.Folder), before[0].Lost)
+		return nil, nil, fmt.Errorf("%w: %s cannot be judged again: %w", result.ErrUsage,
+			filepath.Join(folder, before[0].Was.Folder), before[0].Lost)
 	}
 	judge.Conclude(r)
 	r.Claims = runbook.Scorecard(r)

@@ -52,9 +52,12 @@ func TestEverythingIsRefused(t *testing.T) {
 		name, config, said string
 		command            []any
 	}{
-		{name: "no memory", config: "maxmemory: 100kb, maxmemory-policy: noeviction", said: `commands with OOM ("OOM command not allowed when used memory`},
-		{name: "scripts are not allowed", config: "user: default on nopass ~* &* +@all -eval -evalsha", said: `commands with NOPERM ("NOPERM `},
-		{name: "a replica", config: "appendonly: 'no'", said: `commands with READONLY ("READONLY You can't write against a read only replica.")`,
+		{name: "no memory", config: "maxmemory: 100kb, maxmemory-policy: noeviction",
+			said: `commands with OOM ("OOM command not allowed when used memory`},
+		{name: "scripts are not allowed", config: "user: default on nopass ~* &* +@all -eval -evalsha",
+			said: `commands with NOPERM ("NOPERM `},
+		{name: "a replica", config: "appendonly: 'no'",
+			said:    `commands with READONLY ("READONLY You can't write against a read only replica.")`,
 			command: []any{"REPLICAOF", "127.0.0.1", "1"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -75,11 +78,13 @@ func TestEverythingIsRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			arm := run.Scenarios[0].Arms[0]
-			if arm.Outcome != result.Inconclusive || len(arm.Reasons) != 1 || !strings.Contains(arm.Reasons[0], c.said) ||
+			if arm.Outcome != result.Inconclusive || len(arm.Reasons) != 1 ||
+				!strings.Contains(arm.Reasons[0], c.said) ||
 				!strings.Contains(arm.Reasons[0], "no steady baseline: Redis answered ") {
 				t.Errorf("%s: %q", arm.Outcome, arm.Reasons)
 			}
-			if h, err := history.Load(folder + "/quick/control/" + rundir.HistoryFile); err != nil || judge.LastMoment(h) > 4*time.Second {
+			if h, err := history.Load(folder + "/quick/control/" + rundir.HistoryFile); err != nil ||
+				judge.LastMoment(h) > 4*time.Second {
 				t.Errorf("it took %v (%v)", judge.LastMoment(h), err)
 			}
 			rejudgeGivesTheSameBytes(t, folder)
@@ -120,7 +125,8 @@ func TestRefusalsOfAnIncidentShow(t *testing.T) {
 		!strings.HasPrefix(arm.ErrorReplies[0].Last, "OOM command not allowed") {
 		t.Fatalf("%+v", arm.ErrorReplies)
 	}
-	if want := "Redis answered " + text.Grouped(arm.ErrorReplies[0].Count) + ` commands with OOM ("OOM command not allowed`; !strings.HasPrefix(arm.Answered(), want) {
+	if want := "Redis answered " + text.Grouped(arm.ErrorReplies[0].Count) +
+		` commands with OOM ("OOM command not allowed`; !strings.HasPrefix(arm.Answered(), want) {
 		t.Errorf("%q", arm.Answered())
 	}
 	var phases int64

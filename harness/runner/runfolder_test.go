@@ -18,7 +18,8 @@ import (
 // nothing is read or written through one that leads out.
 func TestRejudgeStaysInItsFolder(t *testing.T) {
 	const arm = "healthy/control"
-	for _, link := range []string{"healthy", arm, arm + "/" + rundir.ScenarioFile, arm + "/" + rundir.HistoryFile, rundir.RunFile} {
+	for _, link := range []string{"healthy", arm, arm + "/" + rundir.ScenarioFile, arm + "/" + rundir.HistoryFile,
+		rundir.RunFile} {
 		folder, outside := filepath.Join(t.TempDir(), "run"), filepath.Join(t.TempDir(), "outside")
 		text := `{"schema": "lockjam/run/v1", "status": "completed", "scenarios": [{"name": "healthy", "arms": [{"name": "control", "folder": "` + arm + `"}]}]}`
 		for _, at := range []string{arm, "."} {
@@ -35,7 +36,8 @@ func TestRejudgeStaysInItsFolder(t *testing.T) {
 		if _, _, err := Rejudge(folder); err != nil { // as it is, it can be judged
 			t.Fatal(err)
 		}
-		if err := errors.Join(os.Rename(filepath.Join(folder, link), outside), os.Symlink(outside, filepath.Join(folder, link))); err != nil {
+		if err := errors.Join(os.Rename(filepath.Join(folder, link), outside),
+			os.Symlink(outside, filepath.Join(folder, link))); err != nil {
 			t.Fatal(err)
 		}
 		before := modified(t, outside)
@@ -74,7 +76,8 @@ func TestRejudgeWithoutARecording(t *testing.T) {
 	if err != nil || len(changes) != 2 {
 		t.Fatalf("%v, %+v", err, changes)
 	}
-	if c := changes[0]; !errors.Is(c.Lost, os.ErrNotExist) || c.Turned() || c.Was.Folder != "healthy/control" || r.Scenarios[0].Arms[0].Outcome != result.Pass {
+	if c := changes[0]; !errors.Is(c.Lost, os.ErrNotExist) || c.Turned() || c.Was.Folder != "healthy/control" ||
+		r.Scenarios[0].Arms[0].Outcome != result.Pass {
 		t.Errorf("what is lost: %+v", c)
 	}
 	if c := changes[1]; c.Lost != nil || c.Now.Phases == nil { // run.json says nothing of its phases
@@ -89,7 +92,8 @@ func TestRejudgeWithoutARecording(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(folder, "near-limit")); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := Rejudge(folder); !errors.Is(err, result.ErrUsage) || !strings.Contains(err.Error(), "healthy/control cannot be judged again") {
+	if _, _, err := Rejudge(folder); !errors.Is(err, result.ErrUsage) ||
+		!strings.Contains(err.Error(), "healthy/control cannot be judged again") {
 		t.Errorf("all are lost: %v", err)
 	}
 }
@@ -114,7 +118,8 @@ func modified(t *testing.T, path string) string {
 // waiting; a file that is too large is not read to its end.
 func TestRejudgeOfFilesThatAreNone(t *testing.T) {
 	const arm = "healthy/control"
-	for _, name := range []string{".", "healthy", arm, rundir.RunFile, arm + "/" + rundir.ScenarioFile, arm + "/" + rundir.HistoryFile} {
+	for _, name := range []string{".", "healthy", arm, rundir.RunFile, arm + "/" + rundir.ScenarioFile, arm + "/" +
+		rundir.HistoryFile} {
 		for what, put := range map[string]func(string) error{
 			"a pipe":   func(path string) error { return syscall.Mkfifo(path, 0o644) },
 			"a folder": func(path string) error { return os.Mkdir(path, 0o755) },

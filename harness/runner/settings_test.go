@@ -18,7 +18,8 @@ import (
 func with(t *testing.T, config, arms string) Options {
 	t.Helper()
 	o := quickOptions(t, "no-effect")
-	text := strings.Replace(strings.Replace(quick, `config: {save: '""'}`, "config: "+config, 1), "VERDICT", "no-effect", 1)
+	text := strings.Replace(strings.Replace(quick, `config: {save: '""'}`, "config: "+config, 1), "VERDICT",
+		"no-effect", 1)
 	sc, err := scenario.Parse("quick.yaml", []byte(text+arms))
 	if err != nil {
 		t.Fatal(err)
@@ -45,7 +46,8 @@ func inconclusive(t *testing.T, r *result.Run, arm int, words ...string) {
 func TestSettingThatDoesNotTake(t *testing.T) {
 	needRedis(t)
 	nothingLeft(t)
-	run, _, err := Run(t.Context(), with(t, `{save: '""'}`, "  - {name: ticks, prevention: ticks, server: {config: {hz: '1000'}}}\n"))
+	run, _, err := Run(t.Context(),
+		with(t, `{save: '""'}`, "  - {name: ticks, prevention: ticks, server: {config: {hz: '1000'}}}\n"))
 	if err != nil || run.Status != result.Completed {
 		t.Fatal(run.Status, err)
 	}
@@ -99,13 +101,15 @@ func theirs(t *testing.T, o *Options, c server.Config) *redis.Client {
 func TestSettingsOfSomebodyElsesServer(t *testing.T) {
 	needRedis(t)
 	nothingLeft(t)
-	o := with(t, `{save: '""', maxmemory-policy: allkeys-lru, maxmemory: 100mb}`, "  - {name: more, prevention: more, server: {maxclients: 64}}\n")
+	o := with(t, `{save: '""', maxmemory-policy: allkeys-lru, maxmemory: 100mb}`,
+		"  - {name: more, prevention: more, server: {maxclients: 64}}\n")
 	theirs(t, &o, server.Config{"maxclients": "16", "save": "3600 1\n300 100", "maxmemory": "104857600"})
 	run, _, err := Run(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	inconclusive(t, run, 0, "maxmemory-policy: requested allkeys-lru, the server has noeviction", "set it there (CONFIG SET)")
+	inconclusive(t, run, 0, "maxmemory-policy: requested allkeys-lru, the server has noeviction",
+		"set it there (CONFIG SET)")
 	inconclusive(t, run, 1, "maxclients: requested 64, the server has 16; ")
 }
 
@@ -149,7 +153,8 @@ func TestSettingsOfEveryNode(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			inconclusive(t, run, 0, `save: requested "", the server has 3600 1 of the `+map[string]string{"sentinel": "replica", "cluster": "shard-2"}[topology])
+			inconclusive(t, run, 0, `save: requested "", the server has 3600 1 of the `+
+				map[string]string{"sentinel": "replica", "cluster": "shard-2"}[topology])
 		})
 	}
 }

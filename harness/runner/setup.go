@@ -60,7 +60,8 @@ func (a *armRun) setUp(ctx context.Context) (result.Server, error) {
 	}
 	a.swarm = swarm.Start(ctx, swarm.Config{
 		Target:   target,
-		Settings: a.sc.Swarm, Prefix: a.prefix, Name: a.host.clientName(), Seed: a.seed, Elapsed: a.rec.elapsed, Record: a.rec.recorder.Op, OnWork: a.options.OnWork,
+		Settings: a.sc.Swarm, Prefix: a.prefix, Name: a.host.clientName(), Seed: a.seed, Elapsed: a.rec.elapsed,
+		Record: a.rec.recorder.Op, OnWork: a.options.OnWork,
 	})
 	a.watcher = newWatcher(a)
 	return env, nil
@@ -108,7 +109,8 @@ func forbidden(a *armRun) error {
 	case !a.host.attached():
 		return nil
 	case t.Restarts:
-		return fmt.Errorf("the trigger %s restarts the server, which was %w: lockjam does not restart it", t.Name, server.ErrNotOurs)
+		return fmt.Errorf("the trigger %s restarts the server, which was %w: lockjam does not restart it", t.Name,
+			server.ErrNotOurs)
 	case t.Disturbs && a.host.reconfigurable() != nil:
 		return fmt.Errorf("the trigger %s disturbs every client of the server, which was %w: allow it with --allow-destructive", t.Name, server.ErrNotOurs)
 	}

@@ -64,7 +64,8 @@ func phase(name string) func(result.Event) bool {
 // within seconds, and nothing that was started is left.
 func TestInterruptWhileTheServerIsSilent(t *testing.T) {
 	needRedis(t)
-	slow := strings.Replace(quick, "VERDICT", "no-effect", 1) + "  - {name: raised, remedy: raise-maxclients-live}\n  - {name: released, remedy: release-stale-locks, params: {connection: new}}\n"
+	slow := strings.Replace(quick, "VERDICT", "no-effect", 1) +
+		"  - {name: raised, remedy: raise-maxclients-live}\n  - {name: released, remedy: release-stale-locks, params: {connection: new}}\n"
 	begun := func(e result.Event) bool {
 		return e.Kind == result.EventKind(history.RemedyMark) && e.Name == history.Begun
 	}
@@ -75,7 +76,8 @@ func TestInterruptWhileTheServerIsSilent(t *testing.T) {
 	}{
 		{"warm-up", "control", phase(history.Warmup), false},
 		{"baseline", "control", phase(history.Baseline), false},
-		{"incident", "control", func(e result.Event) bool { return e.Kind == result.EventKind(history.TriggerMark) }, false},
+		{"incident", "control", func(e result.Event) bool { return e.Kind == result.EventKind(history.TriggerMark) },
+			false},
 		{"remedy", "raised", begun, false},
 		{"remedy over a connection of its own", "released", begun, false},
 		{"recovery", "control", phase(history.Recovery), false},
@@ -103,7 +105,8 @@ func TestInterruptWhileTheServerIsSilent(t *testing.T) {
 			if took := time.Since(s.begun); s.begun.IsZero() || took > 5*time.Second {
 				t.Errorf("it took %v to end", took)
 			}
-			if c.name != "end" && !errors.Is(err, context.Canceled) || errors.Is(err, result.ErrCleanup) || errors.Is(err, result.ErrInternal) {
+			if c.name != "end" && !errors.Is(err, context.Canceled) || errors.Is(err, result.ErrCleanup) ||
+				errors.Is(err, result.ErrInternal) {
 				t.Errorf("%v; want to be told of the interrupt, and of nothing left behind", err)
 			}
 		})
@@ -128,7 +131,8 @@ func TestProbeOfASilentServer(t *testing.T) {
 		}
 		run, _, err := Run(t.Context(), o)
 		length := o.Scenarios[0].Phases.RecoveryMS.Duration() + o.Scenarios[0].Watch.ProbeMS.Duration() + askWithin
-		if took := time.Since(s.begun); took > length+5*time.Second+stopWithin*map[bool]time.Duration{true: 1}[attached] {
+		if took := time.Since(s.begun); took > length+5*time.Second+
+			stopWithin*map[bool]time.Duration{true: 1}[attached] {
 			t.Errorf("attached %v: it took %v to end", attached, took)
 		}
 		if errors.Is(err, result.ErrCleanup) != attached {

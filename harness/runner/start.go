@@ -59,7 +59,8 @@ func unknown(err error, directive string) bool {
 func (s starter) startFailed(ctx context.Context, err error) error {
 	var ended *server.Ended
 	switch {
-	case ctx.Err() != nil, errors.Is(err, server.ErrTopology), errors.Is(err, server.ErrUnavailable), errors.Is(err, server.ErrUsage):
+	case ctx.Err() != nil, errors.Is(err, server.ErrTopology), errors.Is(err, server.ErrUnavailable),
+		errors.Is(err, server.ErrUsage):
 		return err
 	case errors.As(err, &ended):
 		if key, why := s.refused(ctx, ended); key != "" {
@@ -67,7 +68,8 @@ func (s starter) startFailed(ctx context.Context, err error) error {
 		}
 	case denied(err):
 		if key := s.accessKey(); key != "" {
-			return s.sc.Problem(s.arm.Name, key, fmt.Sprintf("lockjam cannot use a server that is set up so: %s", text.OneLine(err)))
+			return s.sc.Problem(s.arm.Name, key,
+				fmt.Sprintf("lockjam cannot use a server that is set up so: %s", text.OneLine(err)))
 		}
 	}
 	return server.Unusable(err)
@@ -142,12 +144,14 @@ func denied(err error) bool {
 // that it cannot be used. On a server of our own it is the scenario that forbids it.
 func unusable(ctx context.Context, a *armRun, err error) error {
 	switch {
-	case err == nil, ctx.Err() != nil, errors.Is(err, result.ErrUsage), errors.Is(err, result.ErrInternal), errors.Is(err, server.ErrUnavailable):
+	case err == nil, ctx.Err() != nil, errors.Is(err, result.ErrUsage), errors.Is(err, result.ErrInternal),
+		errors.Is(err, server.ErrUnavailable):
 		return err
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, server.ErrControlLost): // it does not answer any more
 		return fmt.Errorf("%w: %w", server.ErrUnavailable, err)
 	case !a.host.attached() && denied(err) && starter{a.job}.accessKey() != "":
-		return a.sc.Problem(a.arm.Name, starter{a.job}.accessKey(), fmt.Sprintf("lockjam cannot use a server that is set up so: %s", text.OneLine(err)))
+		return a.sc.Problem(a.arm.Name, starter{a.job}.accessKey(),
+			fmt.Sprintf("lockjam cannot use a server that is set up so: %s", text.OneLine(err)))
 	case a.host.attached() && denied(err):
 		err = fmt.Errorf("%w: allow the user that lockjam uses INFO, CONFIG GET maxclients, SCAN, DEL and what the workers need", err)
 	}

@@ -103,7 +103,8 @@ func Run(ctx context.Context, o Options) (_ *result.Run, folder string, err erro
 	if s.options.workspace, err = server.NewWorkspace(s.run.ID); err != nil {
 		return nil, s.folder, s.finish(result.Aborted, err)
 	}
-	s.observe(result.Event{Kind: result.RunStarted, Schema: result.EventSchema, Run: &s.run, Plan: planOf(o, s.tasks), Folder: s.folder})
+	s.observe(result.Event{Kind: result.RunStarted, Schema: result.EventSchema, Run: &s.run, Plan: planOf(o, s.tasks),
+		Folder: s.folder})
 	group, running := errgroup.WithContext(ctx)
 	group.SetLimit(max(o.Parallel, 1))
 	for _, t := range longestFirst(s.tasks) {
@@ -187,8 +188,10 @@ func (s *suite) open() error {
 	suffix := make([]byte, 2)
 	_, _ = rand.Read(suffix)
 	s.run = result.Run{
-		Schema: result.RunSchema, ID: fmt.Sprintf("%s-%x", now.UTC().Format("20060102-150405"), suffix), Started: now.UTC(),
-		Seed: s.options.Seed, Repeat: max(s.options.Repeat, 1), Status: result.Interrupted, Outcome: result.Inconclusive,
+		Schema: result.RunSchema, ID: fmt.Sprintf("%s-%x", now.UTC().Format("20060102-150405"), suffix),
+		Started: now.UTC(),
+		Seed:    s.options.Seed, Repeat: max(s.options.Repeat, 1), Status: result.Interrupted,
+		Outcome:     result.Inconclusive,
 		Environment: result.ThisEnvironment(), Scenarios: []result.Scenario{}, Claims: []result.Claim{},
 	}
 	s.run.Environment.Servers = serversOf(s.options.Images)
@@ -238,7 +241,8 @@ func (s *suite) pointLatest() error {
 func (s *suite) runTask(ctx context.Context, t *task) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("%w: %s, arm %s panicked: %v\n%s", result.ErrInternal, t.sc.Name, t.arm.Name, r, debug.Stack())
+			err = fmt.Errorf("%w: %s, arm %s panicked: %v\n%s", result.ErrInternal, t.sc.Name, t.arm.Name, r,
+				debug.Stack())
 		}
 	}()
 	observe := func(e result.Event) {
@@ -292,7 +296,8 @@ func (t *task) name() string {
 }
 
 // runArm runs and judges one attempt, with look times as long to see what goodput is. The result is nil if nothing was recorded.
-func (s *suite) runArm(ctx context.Context, t *task, attempt, look int, observe func(result.Event)) (*result.Arm, result.Server, error) {
+func (s *suite) runArm(ctx context.Context, t *task, attempt, look int, observe func(result.Event)) (*result.Arm,
+	result.Server, error) {
 	folder := filepath.Join(s.folder, t.folder())
 	if err := os.MkdirAll(folder, 0o777); err != nil {
 		return nil, result.Server{}, rundir.Fault(err)
@@ -302,7 +307,8 @@ func (s *suite) runArm(ctx context.Context, t *task, attempt, look int, observe 
 	}
 	remedy, _ := remedies.Find(t.arm.Remedy)
 	a := newArm(job{
-		sc: t.sc.For(t.arm).Longer(look), arm: t.arm, image: t.image, on: t.on(), remedy: remedy, options: &s.options, folder: folder, observe: observe,
+		sc: t.sc.For(t.arm).Longer(look), arm: t.arm, image: t.image, on: t.on(), remedy: remedy, options: &s.options,
+		folder: folder, observe: observe,
 		prefix: fmt.Sprintf("lj-%s-%d", s.run.ID, slices.Index(s.tasks, t)), seed: armSeed(s.run.Seed, t, attempt),
 	})
 	observe(result.Event{Kind: result.ArmStarted, Name: remedy.Name})
@@ -326,7 +332,8 @@ func (s *suite) runArm(ctx context.Context, t *task, attempt, look int, observe 
 // unjudged is the result of an arm of which nothing can be said.
 func unjudged(t *task, why error) *result.Arm {
 	r := judge.Judge(t.sc, t.arm, &history.History{Marks: []history.Mark{
-		{Kind: history.NoteMark, Detail: why.Error()}, {Kind: history.PhaseMark, Name: history.End, Detail: why.Error()},
+		{Kind: history.NoteMark, Detail: why.Error()},
+		{Kind: history.PhaseMark, Name: history.End, Detail: why.Error()},
 	}})
 	return &r
 }
@@ -381,7 +388,8 @@ func (s *suite) collect() {
 		}
 		i := slices.IndexFunc(s.run.Scenarios, func(r result.Scenario) bool { return r.Name == t.sc.Name })
 		if i < 0 {
-			s.run.Scenarios = append(s.run.Scenarios, result.Scenario{Name: t.sc.Name, Title: t.sc.Title, File: t.sc.File, Claims: t.sc.Claims})
+			s.run.Scenarios = append(s.run.Scenarios,
+				result.Scenario{Name: t.sc.Name, Title: t.sc.Title, File: t.sc.File, Claims: t.sc.Claims})
 			i = len(s.run.Scenarios) - 1
 		}
 		s.run.Scenarios[i].Arms = append(s.run.Scenarios[i].Arms, *t.result)

@@ -92,13 +92,15 @@ func quickOptions(t *testing.T, verdict string) Options {
 		}
 		return s, err
 	}
-	return Options{Scenarios: []*scenario.Scenario{sc}, Start: start, Out: filepath.Join(t.TempDir(), "results"), Seed: 1}
+	return Options{Scenarios: []*scenario.Scenario{sc}, Start: start, Out: filepath.Join(t.TempDir(), "results"),
+		Seed: 1}
 }
 
 func needRedis(t *testing.T) {
 	t.Helper()
 	if _, err := process.Find(); err != nil {
-		t.Skipf("this test needs a redis-server or valkey-server on PATH; scripts/setup.sh --tests installs one: %v", err)
+		t.Skipf("this test needs a redis-server or valkey-server on PATH; scripts/setup.sh --tests installs one: %v",
+			err)
 	}
 }
 
@@ -129,13 +131,15 @@ func TestRunThatPasses(t *testing.T) {
 		t.Fatal(err)
 	}
 	arm := run.Scenarios[0].Arms[0]
-	if run.Status != result.Completed || run.Outcome != result.Pass || arm.Verdict != result.NoEffect || !*arm.Reproduced {
+	if run.Status != result.Completed || run.Outcome != result.Pass || arm.Verdict != result.NoEffect ||
+		!*arm.Reproduced {
 		t.Errorf("status %s, outcome %s, %+v", run.Status, run.Outcome, arm)
 	}
 	if last := arm.Phases[len(arm.Phases)-1]; last.Operations.Unknown == 0 || last.Classes["refused"] == 0 {
 		t.Errorf("a deadlock leaves operations in flight and refused dials: %+v", last)
 	}
-	for _, name := range []string{rundir.ScenarioFile, rundir.EnvironmentFile, rundir.HistoryFile, rundir.VerdictFile, rundir.LogFile} {
+	for _, name := range []string{rundir.ScenarioFile, rundir.EnvironmentFile, rundir.HistoryFile, rundir.VerdictFile,
+		rundir.LogFile} {
 		if _, err := os.Stat(filepath.Join(folder, "quick", "control", name)); err != nil {
 			t.Error(err)
 		}
@@ -148,7 +152,8 @@ func TestRunThatPasses(t *testing.T) {
 
 func rejudgeGivesTheSameBytes(t *testing.T, folder string) {
 	t.Helper()
-	files := []string{filepath.Join(folder, rundir.RunFile), filepath.Join(folder, "quick", "control", rundir.VerdictFile)}
+	files := []string{filepath.Join(folder, rundir.RunFile),
+		filepath.Join(folder, "quick", "control", rundir.VerdictFile)}
 	var before [][]byte
 	for _, f := range files {
 		data, err := os.ReadFile(f)
@@ -176,7 +181,8 @@ func TestRunThatFailsAnExpectation(t *testing.T) {
 	if err != nil || run.Outcome != result.Fail {
 		t.Fatalf("%v, outcome %s; want a completed run that failed", err, run.Outcome)
 	}
-	if why := strings.Join(run.Scenarios[0].Arms[0].Reasons, "; "); !strings.Contains(why, "expected to be cured and was no-effect") {
+	if why := strings.Join(run.Scenarios[0].Arms[0].Reasons, "; "); !strings.Contains(why,
+		"expected to be cured and was no-effect") {
 		t.Errorf("reasons: %s", why)
 	}
 }
@@ -226,7 +232,8 @@ func TestInterruptedRun(t *testing.T) {
 	}
 	// It had no time to show what was expected of it.
 	arm := stored.Scenarios[0].Arms[0]
-	if arm.Outcome != result.Inconclusive || arm.Verdict != "" || !strings.Contains(strings.Join(arm.Reasons, "; "), "cut short") {
+	if arm.Outcome != result.Inconclusive || arm.Verdict != "" ||
+		!strings.Contains(strings.Join(arm.Reasons, "; "), "cut short") {
 		t.Errorf("the arm: %+v", arm)
 	}
 }
@@ -243,7 +250,8 @@ func TestPanicInTheHarness(t *testing.T) {
 		}
 	}
 	run, _, err := Run(t.Context(), o)
-	if !errors.Is(err, result.ErrInternal) || !strings.Contains(err.Error(), "panicked: planted") || run.Status != result.Aborted {
+	if !errors.Is(err, result.ErrInternal) || !strings.Contains(err.Error(), "panicked: planted") ||
+		run.Status != result.Aborted {
 		t.Errorf("%v, status %s", err, run.Status)
 	}
 }
@@ -268,10 +276,13 @@ func TestWhatStraddlesIsLookedAtForLonger(t *testing.T) {
 		t.Fatal(err)
 	}
 	arm := run.Scenarios[0].Arms[0]
-	if arm.Outcome != result.Inconclusive || arm.Attempts != attempts || !strings.Contains(arm.Reasons[0], "straddles") {
-		t.Errorf("%s after %d attempts: %v; want inconclusive after %d", arm.Outcome, arm.Attempts, arm.Reasons, attempts)
+	if arm.Outcome != result.Inconclusive || arm.Attempts != attempts ||
+		!strings.Contains(arm.Reasons[0], "straddles") {
+		t.Errorf("%s after %d attempts: %v; want inconclusive after %d", arm.Outcome, arm.Attempts, arm.Reasons,
+			attempts)
 	}
-	if len(told) != 2 || !strings.HasSuffix(told[0], "looking 2 times as long") || !strings.HasSuffix(told[1], "looking 3 times as long") {
+	if len(told) != 2 || !strings.HasSuffix(told[0], "looking 2 times as long") ||
+		!strings.HasSuffix(told[1], "looking 3 times as long") {
 		t.Errorf("told %q", told)
 	}
 	for i, name := range []string{"nothing.attempt-1", "nothing.attempt-2", "nothing"} {
@@ -282,7 +293,8 @@ func TestWhatStraddlesIsLookedAtForLonger(t *testing.T) {
 		line := judge.ReadTimeline(h.Marks, history.Never)
 		least := time.Duration(i+1) * 700 * time.Millisecond
 		if took := line.End - line.Trigger; took < least || line.Baseline.To-line.Baseline.From < least*5/7 {
-			t.Errorf("attempt %d: a baseline of %v and %v after the trigger; want %v at least", i+1, line.Baseline.To-line.Baseline.From, took, least)
+			t.Errorf("attempt %d: a baseline of %v and %v after the trigger; want %v at least", i+1,
+				line.Baseline.To-line.Baseline.From, took, least)
 		}
 	}
 }
@@ -321,7 +333,8 @@ func TestInterruptInARemedyAtAServerOfSomebodyElse(t *testing.T) {
 	needRedis(t)
 	nothingLeft(t)
 	o := quickOptions(t, "no-effect")
-	sc, err := scenario.Parse("quick.yaml", []byte(strings.Replace(quick, "VERDICT", "no-effect", 1)+"  - {name: released, remedy: release-stale-locks}\n"))
+	sc, err := scenario.Parse("quick.yaml",
+		[]byte(strings.Replace(quick, "VERDICT", "no-effect", 1)+"  - {name: released, remedy: release-stale-locks}\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -372,11 +385,13 @@ func TestServerThatForbidsConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, arm := range run.Scenarios[0].Arms {
-		if arm.Outcome != result.Pass || arm.Name == "raised" && !strings.Contains(arm.Because, "NOPERM") || arm.Name != "raised" && arm.Verdict == result.Blocked {
+		if arm.Outcome != result.Pass || arm.Name == "raised" && !strings.Contains(arm.Because, "NOPERM") ||
+			arm.Name != "raised" && arm.Verdict == result.Blocked {
 			t.Errorf("%s: %s %s %v: %s", arm.Name, arm.Outcome, arm.Verdict, arm.Reasons, arm.Because)
 		}
 	}
-	if unread := run.Environment.Server.NotReadBack; len(unread) != 1 || !strings.HasPrefix(unread[0], `save "" (CONFIG GET: NOPERM`) {
+	if unread := run.Environment.Server.NotReadBack; len(unread) != 1 ||
+		!strings.HasPrefix(unread[0], `save "" (CONFIG GET: NOPERM`) {
 		t.Errorf("of the settings it says: %q", unread)
 	}
 }
@@ -407,7 +422,8 @@ func TestRejudgeFindsTheArmThatWasUnderWay(t *testing.T) {
 	if err != nil || len(r.Scenarios) != 1 {
 		t.Fatalf("%v, %+v", err, r)
 	}
-	if arm := r.Scenarios[0].Arms[0]; arm.Name != "control" || arm.Outcome != result.Inconclusive || !arm.Truncated || len(arm.Phases) == 0 {
+	if arm := r.Scenarios[0].Arms[0]; arm.Name != "control" || arm.Outcome != result.Inconclusive || !arm.Truncated ||
+		len(arm.Phases) == 0 {
 		t.Errorf("%+v", arm)
 	}
 }
@@ -437,7 +453,8 @@ func TestServerDiesInMidRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	arm := run.Scenarios[0].Arms[0]
-	if arm.Outcome != result.Inconclusive || !strings.Contains(strings.Join(arm.Reasons, "; "), "the server went away in mid-run") {
+	if arm.Outcome != result.Inconclusive ||
+		!strings.Contains(strings.Join(arm.Reasons, "; "), "the server went away in mid-run") {
 		t.Errorf("outcome %s, reasons %v", arm.Outcome, arm.Reasons)
 	}
 }
@@ -480,7 +497,8 @@ func TestRemedyThatHangs(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, arm := range run.Scenarios[0].Arms {
-		if arm.Outcome != result.Pass || arm.Name == "raised" && !strings.Contains(arm.Because, "it was not done after 500ms") {
+		if arm.Outcome != result.Pass || arm.Name == "raised" &&
+			!strings.Contains(arm.Because, "it was not done after 500ms") {
 			t.Errorf("%s: %s %v: %s", arm.Name, arm.Outcome, arm.Reasons, arm.Because)
 		}
 	}
@@ -516,7 +534,8 @@ func TestUnwritableOut(t *testing.T) {
 	}
 	o := quickOptions(t, "no-effect")
 	o.Out = filepath.Join(file, "results")
-	if _, _, err := Run(t.Context(), o); !errors.Is(err, result.ErrUsage) || !strings.Contains(err.Error(), "cannot write results") {
+	if _, _, err := Run(t.Context(), o); !errors.Is(err, result.ErrUsage) ||
+		!strings.Contains(err.Error(), "cannot write results") {
 		t.Errorf("%v", err)
 	}
 }
@@ -542,7 +561,8 @@ func TestOrderOfArms(t *testing.T) {
 func TestUnknownArm(t *testing.T) {
 	o := quickOptions(t, "no-effect")
 	o.Arms = []string{"nonsense"}
-	if _, _, err := Run(t.Context(), o); !errors.Is(err, result.ErrUsage) || !strings.Contains(err.Error(), `"nonsense"`) {
+	if _, _, err := Run(t.Context(), o); !errors.Is(err, result.ErrUsage) ||
+		!strings.Contains(err.Error(), `"nonsense"`) {
 		t.Errorf("%v", err)
 	}
 }
@@ -550,12 +570,14 @@ func TestUnknownArm(t *testing.T) {
 // A run folder is data from elsewhere: nothing outside of it may be touched.
 func TestHostileRunFolder(t *testing.T) {
 	dir := t.TempDir()
-	run := result.Run{Schema: result.RunSchema, Scenarios: []result.Scenario{{Name: "x", Arms: []result.Arm{{Name: "a", Folder: "../../etc"}}}}}
+	run := result.Run{Schema: result.RunSchema,
+		Scenarios: []result.Scenario{{Name: "x", Arms: []result.Arm{{Name: "a", Folder: "../../etc"}}}}}
 	data, _ := json.Marshal(run)
 	if err := os.WriteFile(filepath.Join(dir, rundir.RunFile), data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := Rejudge(dir); !errors.Is(err, result.ErrUsage) || !strings.Contains(err.Error(), "outside of itself") {
+	if _, _, err := Rejudge(dir); !errors.Is(err, result.ErrUsage) ||
+		!strings.Contains(err.Error(), "outside of itself") {
 		t.Errorf("%v", err)
 	}
 }

@@ -141,7 +141,8 @@ func (c *canary) try(ctx context.Context) (f fate, words string) {
 		if said == "+PONG" && c.ran != nil {
 			c.ran("PING")
 		}
-		if text, isError := strings.CutPrefix(said, "-"); isError && c.turnedDown != nil && !strings.HasPrefix(said, fullWords) {
+		if text, isError := strings.CutPrefix(said, "-"); isError && c.turnedDown != nil &&
+			!strings.HasPrefix(said, fullWords) {
 			c.turnedDown(text)
 		}
 		return answered(said)

@@ -150,14 +150,22 @@ func TestCanaryAndPeersThatHangUp(t *testing.T) {
 	}{
 		{"a proxy whose backend is gone", func(net.Conn) {}, cutOf, ""},
 		{"the same, with a reset", func(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0) }, cutOf, ""},
-		{"protected mode", func(c net.Conn) { _, _ = io.WriteString(c, "-DENIED Redis is running\r\n") }, cutOf, "-DENIED Redis is running"},
-		{"a peer that is no Redis, and its terminal codes", func(c net.Conn) { _, _ = io.WriteString(c, "220 \x1b[31mmail\xff\r\n") }, cutOf, "220 ?[31mmail?"},
-		{"a text without its end", func(c net.Conn) { _, _ = io.WriteString(c, "-ERR max number of clients + cluster") }, refusedOf, "-ERR max number of clients + cluster"},
-		{"a full server that is slow", afterPing("-ERR max number of clients reached\r\n"), refusedOf, "-ERR max number of clients reached"},
+		{"protected mode", func(c net.Conn) { _, _ = io.WriteString(c, "-DENIED Redis is running\r\n") }, cutOf,
+			"-DENIED Redis is running"},
+		{"a peer that is no Redis, and its terminal codes",
+			func(c net.Conn) { _, _ = io.WriteString(c, "220 \x1b[31mmail\xff\r\n") }, cutOf, "220 ?[31mmail?"},
+		{"a text without its end", func(c net.Conn) {
+			_,
+				_ = io.WriteString(c, "-ERR max number of clients + cluster")
+		}, refusedOf, "-ERR max number of clients + cluster"},
+		{"a full server that is slow", afterPing("-ERR max number of clients reached\r\n"), refusedOf,
+			"-ERR max number of clients reached"},
 		{"protected mode of a slow server", afterPing("-DENIED Redis\r\n"), cutOf, "-DENIED Redis"},
-		{"a web server that hears a PING", afterPing("HTTP/1.1 400 Bad Request\r\n"), cutOf, "HTTP/1.1 400 Bad Request"},
+		{"a web server that hears a PING", afterPing("HTTP/1.1 400 Bad Request\r\n"), cutOf,
+			"HTTP/1.1 400 Bad Request"},
 		{"hanging up at the PING", afterPing(""), cutOf, ""},
-		{"a server that loads its data lets clients in", afterPing("-LOADING Redis is loading the dataset in memory\r\n"), admittedOf, ""},
+		{"a server that loads its data lets clients in",
+			afterPing("-LOADING Redis is loading the dataset in memory\r\n"), admittedOf, ""},
 	} {
 		t.Run(test.why, func(t *testing.T) {
 			c := fly(t, dialer(listenTCP(t, test.serve)))

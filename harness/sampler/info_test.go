@@ -15,10 +15,12 @@ import (
 func TestCountersSayWhatIsMissing(t *testing.T) {
 	whole := map[string]string{
 		"run_id": "a", "connected_clients": "5", "maxclients": "32", "rejected_connections": "0",
-		"total_connections_received": "9", "total_commands_processed": "100", "total_error_replies": "0", "cmdstat_get": "calls=7,usec=21,usec_per_call=3.00",
+		"total_connections_received": "9", "total_commands_processed": "100", "total_error_replies": "0",
+		"cmdstat_get": "calls=7,usec=21,usec_per_call=3.00",
 	}
 	s, stats := counters(whole)
-	if len(s.Missing) > 0 || s.RunID != "a" || s.Connected != 5 || s.MaxClients != 32 || s.Rejected != 0 || s.Received != 9 ||
+	if len(s.Missing) > 0 || s.RunID != "a" || s.Connected != 5 || s.MaxClients != 32 || s.Rejected != 0 ||
+		s.Received != 9 ||
 		s.Commands != 100 || stats["get"] != (commandStat{7, 21}) {
 		t.Errorf("%+v %v", s, stats)
 	}
@@ -55,7 +57,8 @@ func TestMaxClientsFromConfig(t *testing.T) {
 		t.Errorf("%d, missing: %v", s.MaxClients, s.Missing)
 	}
 	do(t, control.Admin, "ACL", "SETUSER", "reader", "on", ">secret", "+info", "+ping", "+hello")
-	reader := redis.NewClient(&redis.Options{Addr: control.Admin.Options().Addr, Username: "reader", Password: "secret", PoolSize: 1, DisableIdentity: true})
+	reader := redis.NewClient(&redis.Options{Addr: control.Admin.Options().Addr, Username: "reader", Password: "secret",
+		PoolSize: 1, DisableIdentity: true})
 	defer func() { _ = reader.Close() }()
 	s, _ = counters(nil)
 	askMaxClients(t.Context(), reader, s)

@@ -156,7 +156,8 @@ func (k *keys) ask(ctx context.Context, c *redis.Client, names []string, found *
 
 // askAbout asks about these keys what the user may ask. The error is for a
 // connection that is gone.
-func (k *keys) askAbout(ctx context.Context, c *redis.Client, names []string, found *history.Locks) (oldest time.Duration, err error) {
+func (k *keys) askAbout(ctx context.Context, c *redis.Client, names []string,
+	found *history.Locks) (oldest time.Duration, err error) {
 	ttls, idles := make([]*redis.DurationCmd, len(names)), make([]*redis.DurationCmd, len(names))
 	// The error is that of the first command that has one; each has its own.
 	_, _ = c.Pipelined(ctx, func(p redis.Pipeliner) error {

@@ -18,7 +18,8 @@ func clientAs(t *testing.T, e server.Endpoint, admin *redis.Client, name string,
 	t.Helper()
 	do(t, admin, append([]any{"ACL", "SETUSER", name, "reset", "on", ">pass"}, rules...)...)
 	c := redis.NewClient(&redis.Options{
-		Addr: e.Addr, Protocol: 2, Username: name, Password: "pass", PoolSize: 1, PipelinePoolSize: -1, MaxRetries: -1, DisableIdentity: true,
+		Addr: e.Addr, Protocol: 2, Username: name, Password: "pass", PoolSize: 1, PipelinePoolSize: -1, MaxRetries: -1,
+		DisableIdentity: true,
 	})
 	t.Cleanup(func() { c.Close() })
 	return c
@@ -108,12 +109,14 @@ func TestReadLocksOfLargeKeyspace(t *testing.T) {
 		var last history.Locks
 		for look := int64(1); look <= 2; look++ {
 			got, err := k.look(t.Context(), c, "a")
-			if err != nil || !got.Partial || got.Keys <= last.Keys || got.Keys >= 500 || got.Scanned != look*scanRounds*scanCount {
+			if err != nil || !got.Partial || got.Keys <= last.Keys || got.Keys >= 500 ||
+				got.Scanned != look*scanRounds*scanCount {
 				t.Errorf("look %d: %+v, %v", look, got, err)
 			}
 			last = got
 		}
-		if got, err := k.look(t.Context(), c, "a"); err != nil || got.Partial || got.Keys != 500 || got.Asked != locksAsked {
+		if got, err := k.look(t.Context(), c, "a"); err != nil || got.Partial || got.Keys != 500 ||
+			got.Asked != locksAsked {
 			t.Errorf("all of it: %+v, %v", got, err)
 		}
 	}
@@ -137,7 +140,8 @@ func TestReadLocksUnderLFU(t *testing.T) {
 	do(t, c, "CONFIG", "SET", "maxmemory-policy", "allkeys-lfu")
 	got := readLocks(t.Context(), c, "lock:*")
 	if got.Keys != 4 || got.Asked != 4 || got.NoTTL != 4 || got.OldestIdle != 0 || got.Error != "" ||
-		!strings.Contains(got.IdleError, "OBJECT IDLETIME") || !strings.Contains(got.IdleError, "An LFU maxmemory policy is selected") {
+		!strings.Contains(got.IdleError, "OBJECT IDLETIME") ||
+		!strings.Contains(got.IdleError, "An LFU maxmemory policy is selected") {
 		t.Errorf("%+v", got)
 	}
 }
@@ -166,7 +170,8 @@ func TestReadLocksWithoutPermission(t *testing.T) {
 			k := newKeys("lock:*")
 			for range 3 {
 				got, err := k.look(t.Context(), c, "")
-				if err != nil || got.Keys != test.keys || got.Asked != test.asked || got.NoTTL != test.asked || got.OldestIdle != 0 {
+				if err != nil || got.Keys != test.keys || got.Asked != test.asked || got.NoTTL != test.asked ||
+					got.OldestIdle != 0 {
 					t.Errorf("%+v, %v", got, err)
 				}
 				if !says(got.Error, test.errorSays, "NOPERM") || !says(got.IdleError, test.idleSays, "NOPERM") {

@@ -30,7 +30,8 @@ const (
 	askDB
 )
 
-var requestNames = [...]string{askMonitor: "MONITOR", askReset: "RESET", askAuth: "AUTH", askName: "CLIENT SETNAME", askDB: "SELECT"}
+var requestNames = [...]string{askMonitor: "MONITOR", askReset: "RESET", askAuth: "AUTH", askName: "CLIENT SETNAME",
+	askDB: "SELECT"}
 
 // Listener listens to MONITOR in bursts, over one connection that it keeps in
 // between. MONITOR costs the server something for every command of everybody, so
@@ -71,7 +72,8 @@ func (l *Listener) Close() error {
 // goes wrong Error says what; what was heard before it is returned as well.
 // From is when the server began to tell, To when it was asked to end; where it
 // never began they are when Listen began and ended.
-func (l *Listener) Listen(ctx context.Context, d time.Duration, elapsed func() time.Duration, lockPrefix string) history.Monitor {
+func (l *Listener) Listen(ctx context.Context, d time.Duration, elapsed func() time.Duration,
+	lockPrefix string) history.Monitor {
 	m := history.Monitor{From: elapsed()}
 	heard := newTally(lockPrefix)
 	err := l.over
@@ -89,7 +91,8 @@ func (l *Listener) Listen(ctx context.Context, d time.Duration, elapsed func() t
 }
 
 // burst begins MONITOR, listens, and ends it, whatever comes of the first two.
-func (l *Listener) burst(ctx context.Context, d time.Duration, elapsed func() time.Duration, heard *tally, m *history.Monitor) error {
+func (l *Listener) burst(ctx context.Context, d time.Duration, elapsed func() time.Duration, heard *tally,
+	m *history.Monitor) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("MONITOR on %s: %w", l.addr, context.Cause(ctx))
 	}
@@ -464,9 +467,11 @@ const (
 // also keeps EqualFold to ASCII.
 func kindOf(name []byte) kind {
 	switch {
-	case len(name) == 3 && bytes.EqualFold(name, []byte("SET")), len(name) == 5 && bytes.EqualFold(name, []byte("SETNX")):
+	case len(name) == 3 && bytes.EqualFold(name, []byte("SET")), len(name) == 5 &&
+		bytes.EqualFold(name, []byte("SETNX")):
 		return setsLock
-	case len(name) == 3 && bytes.EqualFold(name, []byte("DEL")), len(name) == 6 && bytes.EqualFold(name, []byte("UNLINK")):
+	case len(name) == 3 && bytes.EqualFold(name, []byte("DEL")), len(name) == 6 &&
+		bytes.EqualFold(name, []byte("UNLINK")):
 		return deletesLocks
 	}
 	return otherCommand

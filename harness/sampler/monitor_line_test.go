@@ -27,23 +27,32 @@ func TestMonitorLine(t *testing.T) {
 			`+1.2 [0 unix:/run/redis [0].sock] "Set" "lock:a" "1"`,
 		}, 4, 4, 0, 4, "lock:a"},
 		{"a lock that was released once is not stuck", []string{
-			head + `"SET" "lock:a" "1"`, head + `"SET" "lock:a" "1"`, head + `"unlink" "lock:a"`, head + `"SET" "lock:a" "1"`,
+			head + `"SET" "lock:a" "1"`, head + `"SET" "lock:a" "1"`, head + `"unlink" "lock:a"`, head +
+				`"SET" "lock:a" "1"`,
 			head + `"SET" "lock:b" "1"`,
 		}, 5, 4, 1, 1, "lock:b"},
 		{"one release for every key", []string{head + `"DEL" "x" "lock:a" "lock:b" "y" "lock:a"`}, 1, 0, 3, 0, ""},
-		{"of equals, the first by name", []string{head + `"SET" "lock:b" ""`, head + `"SET" "lock:a" ""`, head + `"SET" "lock:c" ""`}, 3, 3, 0, 1, "lock:a"},
+		{"of equals, the first by name",
+			[]string{head + `"SET" "lock:b" ""`, head + `"SET" "lock:a" ""`, head + `"SET" "lock:c" ""`}, 3, 3, 0, 1,
+			"lock:a"},
 		{"other commands, other keys", []string{
-			head + `"GET" "lock:a"`, head + `"SET" "clock:a" "1"`, head + `"DEL" "lock"`, head + `"EVAL" "return redis.call('SET')" "1" "lock:a"`,
-			head + `"PING"`, head + `"SET"`, head + `"SETEX" "lock:a" "1" "1"`, head + `"SETS" "lock:a"`, head + `"(redacted)"`,
+			head + `"GET" "lock:a"`, head + `"SET" "clock:a" "1"`, head + `"DEL" "lock"`, head +
+				`"EVAL" "return redis.call('SET')" "1" "lock:a"`,
+			head + `"PING"`, head + `"SET"`, head + `"SETEX" "lock:a" "1" "1"`, head + `"SETS" "lock:a"`, head +
+				`"(redacted)"`,
 		}, 9, 0, 0, 0, ""},
 		{"escapes", []string{head + `"SET" "lock:\"\\\n\r\t\a\b\x00\xff\x5A" "1"`}, 1, 1, 0, 1, `lock:"\?????` + `??Z`},
-		{"an escaped name is the same name", []string{head + `"SET" "lock:\x61" "1"`, head + `"SET" "loc\k:a" "1"`}, 2, 2, 0, 2, "lock:a"},
-		{"a quote that is escaped ends nothing", []string{head + `"SET" "x\" \"lock:a" "1"`, head + `"SET" "x\\" "lock:a"`}, 2, 0, 0, 0, ""},
+		{"an escaped name is the same name", []string{head + `"SET" "lock:\x61" "1"`, head + `"SET" "loc\k:a" "1"`}, 2,
+			2, 0, 2, "lock:a"},
+		{"a quote that is escaped ends nothing",
+			[]string{head + `"SET" "x\" \"lock:a" "1"`, head + `"SET" "x\\" "lock:a"`}, 2, 0, 0, 0, ""},
 		{"broken lines are no commands", []string{
-			"", "+", "+1", "+OK", head, head + `"`, head + `"SET`, head + `"SET\"`, head + `"SET\`, head + `SET lock:a`, `+1 [0 lua]"SET" "lock:a"`,
+			"", "+", "+1", "+OK", head, head + `"`, head + `"SET`, head + `"SET\"`, head + `"SET\`, head + `SET lock:a`,
+			`+1 [0 lua]"SET" "lock:a"`,
 		}, 0, 0, 0, 0, ""},
 		{"of a line that breaks off, what was whole", []string{
-			head + `"SET" "lock:a`, head + `"SET" "lock:a\x`, head + `"SET" "lock:a\xz1`, head + `"DEL" "lock:a" "lock:b" "loc`, head + `"SET""lock:a"`,
+			head + `"SET" "lock:a`, head + `"SET" "lock:a\x`, head + `"SET" "lock:a\xz1`, head +
+				`"DEL" "lock:a" "lock:b" "loc`, head + `"SET""lock:a"`,
 		}, 5, 0, 2, 0, ""},
 		{"hexadecimal that is none", []string{head + `"SET" "lock:\xzz" ""`}, 1, 1, 0, 1, "lock:xzz"},
 	} {
@@ -54,7 +63,8 @@ func TestMonitorLine(t *testing.T) {
 			}
 			var got history.Monitor
 			heard.report(&got)
-			want := history.Monitor{Commands: test.commands, Attempts: test.attempts, Releases: test.releases, Stuck: test.stuck, StuckLock: test.lock}
+			want := history.Monitor{Commands: test.commands, Attempts: test.attempts, Releases: test.releases,
+				Stuck: test.stuck, StuckLock: test.lock}
 			if got != want {
 				t.Errorf("%+v, want %+v", got, want)
 			}
@@ -99,7 +109,8 @@ func (p *pieces) Read(b []byte) (int, error) {
 
 func TestLineReader(t *testing.T) {
 	long := strings.Repeat("x", 64<<10)
-	text := "one\r\n\r\ntwo\n" + long + "\r\nthree\r\n" + long + long + "yyy\r\nfour\r\n" + long[1:] + "\nfive\r\nnever ends"
+	text := "one\r\n\r\ntwo\n" + long + "\r\nthree\r\n" + long + long + "yyy\r\nfour\r\n" + long[1:] +
+		"\nfive\r\nnever ends"
 	want := []string{"one", "", "two", long, "three", long, "four", long[1:], "five"}
 	for _, piece := range []int{1, 2, 7, 4096, 64<<10 - 1, 64 << 10, 1 << 20} {
 		source := &pieces{text: []byte(text), piece: piece}

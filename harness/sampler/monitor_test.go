@@ -125,7 +125,8 @@ func TestListen(t *testing.T) {
 		}
 		for range 9 {
 			c.SetNX(ctx, "lock:moves", "token", time.Minute) // SET ... NX
-			c.Eval(ctx, `if redis.call("get", KEYS[1]) == ARGV[1] then return redis.call("del", KEYS[1]) end`, []string{"lock:moves"}, "token")
+			c.Eval(ctx, `if redis.call("get", KEYS[1]) == ARGV[1] then return redis.call("del", KEYS[1]) end`,
+				[]string{"lock:moves"}, "token")
 		}
 		c.Eval(ctx, `return redis.call("set", KEYS[1], "token", "nx")`, []string{"lock:script"})
 		c.Set(ctx, "count:1", 1, 0)
@@ -134,7 +135,8 @@ func TestListen(t *testing.T) {
 	})
 	first.From, first.To = 0, 0
 	// 7 of stuck; of moves 9 times SET, EVAL, GET, DEL; EVAL, SET; SET, UNLINK, GET.
-	want := history.Monitor{Commands: 7 + 36 + 2 + 3, Attempts: 7 + 9 + 1, Releases: 9 + 2, Stuck: 7, StuckLock: "lock:stuck"}
+	want := history.Monitor{Commands: 7 + 36 + 2 + 3, Attempts: 7 + 9 + 1, Releases: 9 + 2, Stuck: 7,
+		StuckLock: "lock:stuck"}
 	if first != want {
 		t.Errorf("%+v, want %+v", first, want)
 	}
@@ -317,11 +319,14 @@ func TestListenWithoutReset(t *testing.T) {
 	admin := openControl(t, s.Endpoint()).Admin
 	l := newListener(t, s.Endpoint())
 	got := during(t, l, admin, func() { do(t, admin, "SET", "lock:a", "1") })
-	if !says(got.Error, "this server cannot end MONITOR on a connection that is kept (RESET, Redis 6.2)", "unknown command") || got.Attempts != 1 {
+	if !says(got.Error, "this server cannot end MONITOR on a connection that is kept (RESET, Redis 6.2)",
+		"unknown command") || got.Attempts != 1 {
 		t.Errorf("%+v", got)
 	}
-	eventually(t, "the connection is closed, and MONITOR ends with it", func() bool { return clientLine(t, admin) == "" })
-	if again := l.Listen(t.Context(), time.Hour, stopwatch(), "lock:"); again.Error != got.Error || again.Attempts != 0 {
+	eventually(t, "the connection is closed, and MONITOR ends with it",
+		func() bool { return clientLine(t, admin) == "" })
+	if again := l.Listen(t.Context(), time.Hour, stopwatch(), "lock:"); again.Error != got.Error ||
+		again.Attempts != 0 {
 		t.Errorf("%+v, then %+v", got, again)
 	}
 }
@@ -344,7 +349,8 @@ func TestListenAndPasswordIsChanged(t *testing.T) {
 			l.password = "sesame1"
 			got := l.Listen(t.Context(), time.Millisecond, stopwatch(), "lock:")
 			// WRONGPASS of Redis 7.0 is NOAUTH in later ones; AUTH is unknown to one that forgot it.
-			if !strings.Contains(got.Error, "AUTH on "+s.Endpoint().Addr+", after RESET, was answered with -") || strings.Contains(got.Error, "sesame") {
+			if !strings.Contains(got.Error, "AUTH on "+s.Endpoint().Addr+", after RESET, was answered with -") ||
+				strings.Contains(got.Error, "sesame") {
 				t.Errorf("%+v", got)
 			}
 			if again := l.Listen(t.Context(), time.Millisecond, stopwatch(), "lock:"); again.Error != got.Error {
@@ -370,14 +376,16 @@ func TestListenToPausedServer(t *testing.T) {
 	for range 3 {
 		begun := time.Now()
 		got := l.Listen(t.Context(), d, stopwatch(), "lock:")
-		if took := time.Since(begun); !says(got.Error, "no answer", "MONITOR") || took > d+time.Second+200*time.Millisecond {
+		if took := time.Since(begun); !says(got.Error, "no answer", "MONITOR") || took > d+time.Second+
+			200*time.Millisecond {
 			t.Errorf("after %v: %+v", took, got)
 		}
 	}
 	if err := s.Resume(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "MONITOR has ended without our help", func() bool { return strings.Contains(clientLine(t, admin), "cmd=client|setname") })
+	eventually(t, "MONITOR has ended without our help",
+		func() bool { return strings.Contains(clientLine(t, admin), "cmd=client|setname") })
 	if line := clientLine(t, admin); !strings.Contains(line, " flags=N ") || id(line) != before {
 		t.Errorf("afterwards the connection is %q", line)
 	}

@@ -134,7 +134,8 @@ func executed(err error) bool {
 	if !errors.As(err, &answer) {
 		return false
 	}
-	for _, code := range []string{"NOPERM", "NOAUTH", "LOADING", "BUSY", "MASTERDOWN", "ERR unknown", "ERR wrong number", "ERR max number of clients"} {
+	for _, code := range []string{"NOPERM", "NOAUTH", "LOADING", "BUSY", "MASTERDOWN", "ERR unknown",
+		"ERR wrong number", "ERR max number of clients"} {
 		if strings.HasPrefix(answer.Error(), code) {
 			return false
 		}

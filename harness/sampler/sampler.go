@@ -159,7 +159,8 @@ func (w *Sampler) Run(ctx context.Context) {
 	tick := time.NewTicker(Every)
 	defer tick.Stop()
 	for {
-		if r := w.ask(ctx); !errors.Is(r.err, errOver) { // else it is the end of the watching, and says nothing of the server
+		if r := w.ask(ctx); !errors.Is(r.err, errOver) {
+			// else it is the end of the watching, and says nothing of the server
 			w.sample(r)
 		}
 		select {
@@ -221,7 +222,8 @@ func (w *Sampler) Now(ctx context.Context) history.Sample { return w.sample(w.as
 func (w *Sampler) sample(r reading) history.Sample {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	sample := history.Sample{Took: r.took, SchedDelay: time.Duration(w.stolen.Swap(0)), Server: r.server, Locks: r.locks, Monitor: w.heard}
+	sample := history.Sample{Took: r.took, SchedDelay: time.Duration(w.stolen.Swap(0)), Server: r.server,
+		Locks: r.locks, Monitor: w.heard}
 	w.heard = nil
 	if w.canary != nil {
 		counts := w.canary.counts()

@@ -70,7 +70,8 @@ func (c slow) Write(p []byte) (int, error) {
 func TestLateAnswersAreNotLost(t *testing.T) {
 	s := startRedis(t, server.Config{})
 	client := redis.NewClient(&redis.Options{
-		Addr: s.Endpoint().Addr, Protocol: 2, PoolSize: 1, MaxRetries: -1, ReadTimeout: -1, WriteTimeout: -1, DisableIdentity: true,
+		Addr: s.Endpoint().Addr, Protocol: 2, PoolSize: 1, MaxRetries: -1, ReadTimeout: -1, WriteTimeout: -1,
+		DisableIdentity:          true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 		Dialer: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			connection, err := new(net.Dialer).DialContext(ctx, network, addr)
@@ -84,7 +85,8 @@ func TestLateAnswersAreNotLost(t *testing.T) {
 	defer w.mu.Unlock()
 	for i, s := range w.samples {
 		if s.Server != nil && (s.Took < patience || i == 0 || w.samples[i-1].Error != NoAnswer) {
-			t.Errorf("sample %d: answered after %v, and the one before says %q; this test is about what comes late", i, s.Took, w.samples[i-1].Error)
+			t.Errorf("sample %d: answered after %v, and the one before says %q; this test is about what comes late", i,
+				s.Took, w.samples[i-1].Error)
 		}
 	}
 }
@@ -98,7 +100,8 @@ func TestOwnCommandsAreCounted(t *testing.T) {
 	setKeys(t, control.Admin, "lock:", 1000)
 	over := Connections{Client: control.Sampler, Listener: newListener(t, s.Endpoint()), Dial: s.Endpoint().Dial}
 	w := watchOver(t, Config{
-		LocksEvery: 100 * time.Millisecond, CanaryEvery: 100 * time.Millisecond, MonitorEvery: 100 * time.Millisecond, MonitorFor: 20 * time.Millisecond,
+		LocksEvery: 100 * time.Millisecond, CanaryEvery: 100 * time.Millisecond, MonitorEvery: 100 * time.Millisecond,
+		MonitorFor: 20 * time.Millisecond,
 	}, over)
 	// What runs between our look at our own count and the server's at its own is in
 	// the next: the canary's PING, and the end of a burst of MONITOR.
@@ -121,7 +124,8 @@ func TestOwnCommandsAreCounted(t *testing.T) {
 		do(t, control.Admin, "MGET", "lock:000001", "x")
 	}
 	got = append(before, w.answered(t, 2)...)
-	if commands, calls := others(got); commands < 400-early || commands > 400+early || calls < 400-early || calls > 400+early {
+	if commands, calls := others(got); commands < 400-early || commands > 400+early || calls < 400-early || calls > 400+
+		early {
 		t.Errorf("%d commands and %d calls of others, and there were 400", commands, calls)
 	}
 
@@ -164,7 +168,8 @@ func TestLedger(t *testing.T) {
 	}
 	stat := func(calls, usec int64) commandStat { return commandStat{calls, usec} }
 	l := &ledger{}
-	first := reading(l, "a", map[string]commandStat{"mget": stat(100, 1000), "info": stat(900, 90_000), "get": stat(5, 5)}, tab{})
+	first := reading(l, "a", map[string]commandStat{"mget": stat(100, 1000), "info": stat(900, 90_000),
+		"get": stat(5, 5)}, tab{})
 	if first.Calls != 105 {
 		t.Errorf("%+v", first)
 	}
@@ -175,20 +180,24 @@ func TestLedger(t *testing.T) {
 		calls int64
 		spent time.Duration
 	}{
-		{"ours alone are nothing", map[string]commandStat{"mget": stat(110, 1100), "info": stat(940, 99_000), "get": stat(5, 5)},
+		{"ours alone are nothing", map[string]commandStat{"mget": stat(110, 1100), "info": stat(940, 99_000),
+			"get": stat(5, 5)},
 			map[string]int64{"mget": 10}, 0, 0},
-		{"of both by number", map[string]commandStat{"mget": stat(120, 61_100), "info": stat(980, 99_000), "get": stat(5, 5)},
+		{"of both by number", map[string]commandStat{"mget": stat(120, 61_100), "info": stat(980, 99_000),
+			"get": stat(5, 5)},
 			map[string]int64{"mget": 14}, 6, 36 * time.Millisecond},
 		{"CONFIG RESETSTAT is no step back", map[string]commandStat{"mget": stat(2, 30), "get": stat(1, 2)},
 			map[string]int64{"mget": 15}, 2, 17 * time.Microsecond},
 	} {
 		before := history.Server{Calls: l.calls, CommandTime: l.spent}
 		after := reading(l, "a", step.stats, tab{calls: step.ours})
-		if calls, spent := after.Calls-before.Calls, after.CommandTime-before.CommandTime; calls != step.calls || spent != step.spent {
+		if calls, spent := after.Calls-before.Calls, after.CommandTime-before.CommandTime; calls != step.calls ||
+			spent != step.spent {
 			t.Errorf("%s: %d calls in %v, want %d in %v", step.why, calls, spent, step.calls, step.spent)
 		}
 	}
-	if restarted := reading(l, "b", map[string]commandStat{"get": stat(3, 9)}, tab{}); restarted.Calls != 3 || restarted.CommandTime != 9*time.Microsecond {
+	if restarted := reading(l, "b", map[string]commandStat{"get": stat(3, 9)}, tab{}); restarted.Calls != 3 ||
+		restarted.CommandTime != 9*time.Microsecond {
 		t.Errorf("%+v", restarted)
 	}
 }

@@ -38,7 +38,8 @@ var (
 )
 
 func (d *decoder) complain(at place, format string, args ...any) {
-	d.errs = append(d.errs, &Error{Path: d.path, Line: at.line, Column: at.column, Message: fmt.Sprintf(format, args...)})
+	d.errs = append(d.errs, &Error{Path: d.path, Line: at.line, Column: at.column,
+		Message: fmt.Sprintf(format, args...)})
 }
 
 // reject complains about a key's value and remembers the key, so that

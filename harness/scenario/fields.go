@@ -49,7 +49,8 @@ func (f Field) Unit() string {
 
 // Fields are all settings, in the order in which they are checked.
 func Fields() []Field {
-	return slices.Concat(headFields, serverFields, topologyFields, swarmFields, clientFields, lockFields, arrivalsFields, triggerFields,
+	return slices.Concat(headFields, serverFields, topologyFields, swarmFields, clientFields, lockFields,
+		arrivalsFields, triggerFields,
 		measureFields, phasesFields, watchFields, signalsFields, armsFields)
 }
 
@@ -146,7 +147,8 @@ var serverFields = []Field{
 	},
 	{
 		Key:      "server.maxclients",
-		Required: true, Range: &Range{Low: server.ControlConnections + 1, High: maxServerClients, Below: fmt.Sprintf("too small to hold the %d control connections", server.ControlConnections)},
+		Required: true, Range: &Range{Low: server.ControlConnections + 1, High: maxServerClients,
+			Below: fmt.Sprintf("too small to hold the %d control connections", server.ControlConnections)},
 		Text: "control connections included",
 	},
 }
@@ -283,9 +285,10 @@ var clientFields = []Field{
 			"versions.",
 	},
 	{
-		Key:   "swarm.client.conn_max_idle_time_ms",
-		Range: &Range{Low: minPauseMS, High: maxPauseMS, Also: []float64{-1}, Below: "go-redis would take its own default; -1 is no limit"},
-		Text:  "-1: never closed for idleness",
+		Key: "swarm.client.conn_max_idle_time_ms",
+		Range: &Range{Low: minPauseMS, High: maxPauseMS, Also: []float64{-1},
+			Below: "go-redis would take its own default; -1 is no limit"},
+		Text: "-1: never closed for idleness",
 	},
 	{
 		Key:   "swarm.client.conn_max_lifetime_ms",
@@ -339,9 +342,10 @@ var clientFields = []Field{
 		Text:  "more are closed when they are given back; 0: no limit",
 	},
 	{
-		Key:   "swarm.client.max_retries",
-		Range: &Range{Low: 1, High: maxAttempts, Also: []float64{-1}, Below: "go-redis would take 0 for 3 retries; -1 is none"},
-		Text:  "of a command that failed; -1: none",
+		Key: "swarm.client.max_retries",
+		Range: &Range{Low: 1, High: maxAttempts, Also: []float64{-1},
+			Below: "go-redis would take 0 for 3 retries; -1 is none"},
+		Text: "of a command that failed; -1: none",
 	},
 	{
 		Key:   "swarm.client.max_retry_backoff_ms",
@@ -382,9 +386,10 @@ var clientFields = []Field{
 		Text:  "per connection; 0: go-redis's own size",
 	},
 	{
-		Key:   "swarm.client.read_timeout_ms",
-		Range: &Range{Low: minPauseMS, High: maxPauseMS, Also: []float64{-1}, Below: "go-redis would take its own default; -1 is no limit"},
-		Text:  "for a reply; -1: none",
+		Key: "swarm.client.read_timeout_ms",
+		Range: &Range{Low: minPauseMS, High: maxPauseMS, Also: []float64{-1},
+			Below: "go-redis would take its own default; -1 is no limit"},
+		Text: "for a reply; -1: none",
 	},
 	{
 		Key:   "swarm.client.write_buffer_bytes",
@@ -392,9 +397,10 @@ var clientFields = []Field{
 		Text:  "per connection; 0: go-redis's own size",
 	},
 	{
-		Key:   "swarm.client.write_timeout_ms",
-		Range: &Range{Low: minPauseMS, High: maxPauseMS, Also: []float64{-1}, Below: "go-redis would take its own default; -1 is no limit"},
-		Text:  "for sending a command; -1: none",
+		Key: "swarm.client.write_timeout_ms",
+		Range: &Range{Low: minPauseMS, High: maxPauseMS, Also: []float64{-1},
+			Below: "go-redis would take its own default; -1 is no limit"},
+		Text: "for sending a command; -1: none",
 	},
 }
 
@@ -765,8 +771,9 @@ var watchFields = []Field{
 	},
 	{
 		Key:  "watch.monitor_for_ms",
-		When: listensToMonitor, Free: true, Range: &Range{Low: 50, High: maxPauseMS, Below: "MONITOR would hear nothing"},
-		Text: "the length of a burst",
+		When: listensToMonitor, Free: true,
+		Range: &Range{Low: 50, High: maxPauseMS, Below: "MONITOR would hear nothing"},
+		Text:  "the length of a burst",
 	},
 	{
 		Key:   "watch.monitor_ms",

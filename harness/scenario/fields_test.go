@@ -71,7 +71,8 @@ func TestDefaultsAreInRange(t *testing.T) {
 }
 
 func TestUnits(t *testing.T) {
-	for key, want := range map[string]string{"swarm.redial_ms": "milliseconds", "trigger.rate_per_s": "per second", "title": ""} {
+	for key, want := range map[string]string{"swarm.redial_ms": "milliseconds", "trigger.rate_per_s": "per second",
+		"title": ""} {
 		if got := (Field{Key: key}).Unit(); got != want {
 			t.Errorf("%s: %q, want %q", key, got, want)
 		}

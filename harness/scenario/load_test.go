@@ -126,13 +126,16 @@ arms:
 	if got, want := s.Title+"|"+s.Summary, "quoted: text|two lines"; got != want {
 		t.Errorf("texts: got %q, want %q", got, want)
 	}
-	if got, want := s.Server.Config, (server.Config{"save": "3600 1\n300 100", "appendonly": "no", "maxmemory": "100"}); !reflect.DeepEqual(got, want) {
+	if got, want := s.Server.Config,
+		(server.Config{"save": "3600 1\n300 100", "appendonly": "no", "maxmemory": "100"}); !reflect.DeepEqual(got,
+		want) {
 		t.Errorf("config: got %v, want %v", got, want)
 	}
 	if s.Swarm.Holder != swarm.HolderRedials || !s.Swarm.Client.PoolFIFO || s.Swarm.Limiter.Limit != 7 {
 		t.Errorf("swarm: got %+v", s.Swarm)
 	}
-	if got, want := s.Signals["deadlock"], (Signal{Fire, 1.5, map[string]float64{"after_ms": -3}}); !reflect.DeepEqual(got, want) {
+	if got, want := s.Signals["deadlock"],
+		(Signal{Fire, 1.5, map[string]float64{"after_ms": -3}}); !reflect.DeepEqual(got, want) {
 		t.Errorf("signal: got %v, want %v", got, want)
 	}
 	e := s.Arms[0].Expect
@@ -160,7 +163,8 @@ func TestParseRefusesWhatIsNotOneMapping(t *testing.T) {
 		{"tab", "name:\n\tx: y\n", "x.yaml:2:1: found character '→' that cannot start any token"},
 		{"not UTF-8", "name: é\ntitle: \xff\n", "x.yaml:2:8: not UTF-8 text"},
 		{"too large", strings.Repeat("#", maxSource+1), "x.yaml:1:1: the file is larger than 1 MiB"},
-		{"too many tokens", strings.Repeat("[", maxTokens+1), "x.yaml:1:10001: more than 10000 YAML tokens: no scenario is that long"},
+		{"too many tokens", strings.Repeat("[", maxTokens+1),
+			"x.yaml:1:10001: more than 10000 YAML tokens: no scenario is that long"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -193,25 +197,30 @@ func TestParseTakesHarmlessForms(t *testing.T) {
 func TestParseRefusesWrongTypes(t *testing.T) {
 	tests := []struct{ more, want string }{
 		{"swram: {} # <-", `:1: unknown key "swram"; did you mean "swarm"?`},
-		{"swarm:\n  lock: {poll: 5} # <-", `:10: unknown key "poll" in swarm.lock; known: tenants, ttl_ms, hold_ms, poll_ms, backoff, backoff_max_ms, acquire_timeout_ms, on_give_up, release, release_timeout_ms, renew_ms, wait_replicas, wait_replicas_ms, verify, pair, pair_gap_ms, pair_wait_ms`},
+		{"swarm:\n  lock: {poll: 5} # <-",
+			`:10: unknown key "poll" in swarm.lock; known: tenants, ttl_ms, hold_ms, poll_ms, backoff, backoff_max_ms, acquire_timeout_ms, on_give_up, release, release_timeout_ms, renew_ms, wait_replicas, wait_replicas_ms, verify, pair, pair_gap_ms, pair_wait_ms`},
 		{"title: again # <-", `:1: the key "title" is in line 2 already`},
-		{"swarm:\n  instances: 2\n  holder: redials\n  instances: 3 # <-", `:3: the key "instances" in swarm is in line 7 already`},
+		{"swarm:\n  instances: 2\n  holder: redials\n  instances: 3 # <-",
+			`:3: the key "instances" in swarm is in line 7 already`},
 		{"swarm: 5 # <-", ":8: swarm: want a mapping, not 5"},
 		{"swarm: # <-", ":1: swarm: want a mapping, not nothing: give a value or leave the key out"},
 		{"swarm:\n  lock: # <-\n    - a", ":3: swarm.lock: want a mapping, not a list"},
 		{"swarm:\n  instances: many # <-", `:14: swarm.instances: want a whole number, not the text "many"`},
 		{"swarm:\n  instances: 1.5 # <-", ":14: swarm.instances: want a whole number, not 1.5"},
-		{"swarm:\n  instances: \"5\" # <-", `:14: swarm.instances: want a whole number, not the text "5": take the quotes away`},
+		{"swarm:\n  instances: \"5\" # <-",
+			`:14: swarm.instances: want a whole number, not the text "5": take the quotes away`},
 		{"swarm:\n  instances: 1_000 # <-", ":14: swarm.instances: want a whole number, not 1_000"},
 		// Fifteen to YAML 1.1 and seventeen to YAML 1.2.
 		{"swarm:\n  instances: 017 # <-", ":14: swarm.instances: want a whole number, not 017"},
 		{"swarm:\n  instances: 0x10 # <-", ":14: swarm.instances: want a whole number, not 0x10"},
-		{"swarm:\n  instances: 99999999999999999999 # <-", `:14: swarm.instances: "99999999999999999999" is out of range`},
+		{"swarm:\n  instances: 99999999999999999999 # <-",
+			`:14: swarm.instances: "99999999999999999999" is out of range`},
 		{"swarm:\n  redial_ms: [1] # <-", ":3: swarm.redial_ms: want a number, not a list"},
 		{"cure:\n  ratio: .nan # <-", ":10: cure.ratio: want a number, not .nan"},
 		{"cure:\n  ratio: -.inf # <-", ":10: cure.ratio: want a number, not -.inf"},
 		{"cure:\n  ratio: 1e999 # <-", `:10: cure.ratio: "1e999" is out of range`},
-		{"swarm:\n  client:\n    pool_fifo: yes # <-", `:16: swarm.client.pool_fifo: want true or false, not the text "yes"`},
+		{"swarm:\n  client:\n    pool_fifo: yes # <-",
+			`:16: swarm.client.pool_fifo: want true or false, not the text "yes"`},
 		{"swarm:\n  holder: 5 # <-", `:11: swarm.holder: "5": want keeps-connection, returns-connection or redials`},
 		{"swarm:\n  holder: ~ # <-", ":3: swarm.holder: want text, not nothing: give a value or leave the key out"},
 		{"summary: .nan # <-", ":10: summary: want text, not .nan"},
@@ -236,9 +245,11 @@ func TestParseRefusesWrongTypes(t *testing.T) {
 // text that stands in the file, and true and false are Redis's yes and no.
 func TestParseTakesNumbersForText(t *testing.T) {
 	for value, want := range map[string]string{
-		"yes": "yes", "no": "no", "true": "yes", "false": "no", `"true"`: "yes", "100": "100", `"100"`: "100", "0.50": "0.50", "-1": "-1", "100mb": "100mb", "0x10": "0x10",
+		"yes": "yes", "no": "no", "true": "yes", "false": "no", `"true"`: "yes", "100": "100", `"100"`: "100",
+		"0.50": "0.50", "-1": "-1", "100mb": "100mb", "0x10": "0x10",
 	} {
-		source := "name: x\ntitle: 5\nserver: {maxclients: 8, config: {appendonly: " + value + "}, config_if_known: {appendonly: " + value + "}}\n" +
+		source := "name: x\ntitle: 5\nserver: {maxclients: 8, config: {appendonly: " + value +
+			"}, config_if_known: {appendonly: " + value + "}}\n" +
 			"arms: [{name: control}, {name: 7, remedy: raise-maxclients-live, params: {maxclients: 100}, server: {config: {appendonly: " + value + "}}}]\n"
 		s, err := parse("x.yaml", []byte(source), known, "")
 		if err != nil {
@@ -319,7 +330,8 @@ x.yaml:13:13: arms[0].remedy: unknown remedy "restart-serve"; did you mean "rest
 	}
 	var all Errors
 	var one *Error
-	if !errors.As(err, &all) || len(all) != 9 || !errors.As(err, &one) || *one != (Error{"x.yaml", 1, 7, all[0].Message}) {
+	if !errors.As(err, &all) || len(all) != 9 || !errors.As(err, &one) ||
+		*one != (Error{"x.yaml", 1, 7, all[0].Message}) {
 		t.Errorf("got %d problems, the first of them %+v", len(all), one)
 	}
 }
@@ -434,7 +446,8 @@ func TestEmbeddedUnknown(t *testing.T) {
 
 func TestNameIsTheFiles(t *testing.T) {
 	_, err := parse("scenarios/other.yaml", []byte(minimal), known, "other")
-	if want := `scenarios/other.yaml:1:7: name: "minimal": want "other", as the file is called`; err == nil || err.Error() != want {
+	if want := `scenarios/other.yaml:1:7: name: "minimal": want "other", as the file is called`; err == nil ||
+		err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }
@@ -447,13 +460,15 @@ func FuzzParse(f *testing.F) {
 		}
 		f.Add(source)
 	}
-	for _, source := range []string{minimal, "", "a: &a [*a]", "? {a: b}\n: - c", "%TAG ! x\n---\n!a b", "a: |\n  b\n\n- c", "\"a\\x00\": >+\n", "name: 'a\n\n  b'"} {
+	for _, source := range []string{minimal, "", "a: &a [*a]", "? {a: b}\n: - c", "%TAG ! x\n---\n!a b",
+		"a: |\n  b\n\n- c", "\"a\\x00\": >+\n", "name: 'a\n\n  b'"} {
 		f.Add([]byte(source))
 	}
 	f.Fuzz(func(t *testing.T, source []byte) {
 		s, err := parse("x.yaml", source, known, "")
 		if err == nil {
-			if !namePattern.MatchString(s.Name) || len(s.Arms) == 0 || s.Server.MaxClients <= server.ControlConnections {
+			if !namePattern.MatchString(s.Name) || len(s.Arms) == 0 ||
+				s.Server.MaxClients <= server.ControlConnections {
 				t.Errorf("accepted %+v", s)
 			}
 			return

@@ -17,11 +17,13 @@ func TestNotes(t *testing.T) {
 		{"none", "name: x\n", nil},
 		{"no sections", "# Why\n#\n# and how.\n\n# not this\nname: x\n", []Note{{"", "Why\n\nand how."}}},
 		// What speaks to an editor is no text, wherever it stands.
-		{"for editors", "# yaml-language-server: $schema=x.json\n\n#\n# Why\n# $schema: y.json\nname: x\n", []Note{{"", "Why"}}},
+		{"for editors", "# yaml-language-server: $schema=x.json\n\n#\n# Why\n# $schema: y.json\nname: x\n",
+			[]Note{{"", "Why"}}},
 		{"sections", "# Lead.\n#\n# Mechanism:\n#\n# One\n# two.\n#\n# Take away:\n# Three.\nname: x\n",
 			[]Note{{"", "Lead."}, {"Mechanism", "One\ntwo."}, {"Take away", "Three."}}},
 		{"text behind the heading", "# In the wild: a report\n# of it\n", []Note{{"In the wild", "a report\nof it"}}},
-		{"a margin", "# Mechanism:\n#   One:\n#\n#       a --> b\n#\n# Take away:\n#   Three.\n", []Note{{"Mechanism", "One:\n\n    a --> b"}, {"Take away", "Three."}}},
+		{"a margin", "# Mechanism:\n#   One:\n#\n#       a --> b\n#\n# Take away:\n#   Three.\n",
+			[]Note{{"Mechanism", "One:\n\n    a --> b"}, {"Take away", "Three."}}},
 		// What looks like a heading inside of a drawing is drawn.
 		{"a drawing", "# Mechanism:\n#     ^\n#   Known as: c\n#\n", []Note{{"Mechanism", "  ^\nKnown as: c"}}},
 		{"a heading of the user's", "# Mechanism: m\n# See also: s\n", []Note{{"Mechanism", "m\nSee also: s"}}},
@@ -50,7 +52,8 @@ func TestCopy(t *testing.T) {
 			"# yaml-language-server: $schema=s.json\n# Why\n\n" + strings.Replace(minimal, "minimal", "mine", 1)},
 		// Only the scenario's own name is replaced.
 		{"other names", strings.Replace(minimal, "name: minimal", "summary: |\n  name: x\nname: minimal", 1),
-			"# yaml-language-server: $schema=s.json\n" + strings.Replace(minimal, "name: minimal", "summary: |\n  name: x\nname: mine", 1)},
+			"# yaml-language-server: $schema=s.json\n" +
+				strings.Replace(minimal, "name: minimal", "summary: |\n  name: x\nname: mine", 1)},
 	} {
 		got, err := mustParse(t, c.source).Copy("mine", "s.json")
 		if err != nil || string(got) != c.want {
@@ -61,7 +64,8 @@ func TestCopy(t *testing.T) {
 	if _, err := flow.Copy("mine", "s.json"); err == nil || !strings.Contains(err.Error(), "x.yaml: cannot rename it") {
 		t.Errorf("flow style: %v", err)
 	}
-	if _, err := mustParse(t, minimal).Copy("No Name", "s.json"); err == nil || !strings.HasPrefix(err.Error(), `"No Name": want lower-case`) {
+	if _, err := mustParse(t, minimal).Copy("No Name", "s.json"); err == nil ||
+		!strings.HasPrefix(err.Error(), `"No Name": want lower-case`) {
 		t.Errorf("a bad name: %v", err)
 	}
 }

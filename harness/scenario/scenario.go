@@ -82,8 +82,9 @@ type Phases struct {
 
 // Watch says how often things are looked at that cost something; 0 is never.
 type Watch struct {
-	LocksMS      swarm.Millis `yaml:"locks_ms"`       // SCAN for the lock keys
-	CanaryMS     swarm.Millis `yaml:"canary_ms"`      // a raw socket that dials: while there is room it takes a slot for 30 ms
+	LocksMS swarm.Millis `yaml:"locks_ms"` // SCAN for the lock keys
+	// a raw socket that dials: while there is room it takes a slot for 30 ms
+	CanaryMS     swarm.Millis `yaml:"canary_ms"`
 	MonitorMS    swarm.Millis `yaml:"monitor_ms"`     // from one burst of MONITOR to the next
 	MonitorForMS swarm.Millis `yaml:"monitor_for_ms"` // the length of a burst
 	// ProbeMS is how long each probe may take after the recovery of the control arm:

@@ -114,7 +114,8 @@ func (c *checker) fail(keys []string, format string, args ...any) {
 	}
 	c.failed[keys[0]] = true
 	at := keys[max(0, slices.IndexFunc(keys, c.decoder.has))]
-	if i := slices.IndexFunc(keys, func(key string) bool { return c.arm != "" && strings.HasPrefix(key, c.arm) }); i >= 0 {
+	if i := slices.IndexFunc(keys,
+		func(key string) bool { return c.arm != "" && strings.HasPrefix(key, c.arm) }); i >= 0 {
 		at = keys[i]
 	}
 	c.complain(c.place(at), "%s: %s", keys[0], fmt.Sprintf(format, args...))
@@ -301,10 +302,12 @@ func names(settings any) []string {
 func (c *checker) measures(s *Scenario) {
 	c.check(s, measureFields)
 	if s.Incident.Faults > 0 && s.Incident.Kind != "" {
-		c.fail(on("incident.faults", "incident.kind"), "%d: broken safety is no standstill that could be proved %s", s.Incident.Faults, quote(s.Incident.Kind))
+		c.fail(on("incident.faults", "incident.kind"), "%d: broken safety is no standstill that could be proved %s",
+			s.Incident.Faults, quote(s.Incident.Kind))
 	}
 	if s.Incident.Faults > 0 && s.Trigger.Kind == triggers.None {
-		c.fail(on("incident.faults", "trigger.kind"), "%d: without a trigger there is no incident, and any fault fails the run", s.Incident.Faults)
+		c.fail(on("incident.faults", "trigger.kind"),
+			"%d: without a trigger there is no incident, and any fault fails the run", s.Incident.Faults)
 	}
 	if k := s.Incident.Kind; k != "" && !slices.Contains(c.vocabulary.kinds, k) {
 		c.fail(on("incident.kind"), "unknown kind of standstill %s; %s", quote(k), hint(k, c.vocabulary.kinds))
@@ -316,16 +319,19 @@ func (c *checker) measures(s *Scenario) {
 		c.fail(on("cure.ratio"), "%s: want more than 0, and at most 2", figure(r))
 	}
 	if r := s.Cure.RelapseRatio; r < 0 || r >= s.Cure.Ratio {
-		c.fail(on("cure.relapse_ratio", "cure.ratio"), "%s: want 0 or more, and less than cure.ratio, %s", figure(r), figure(s.Cure.Ratio))
+		c.fail(on("cure.relapse_ratio", "cure.ratio"), "%s: want 0 or more, and less than cure.ratio, %s", figure(r),
+			figure(s.Cure.Ratio))
 	}
 }
 
 func (c *checker) phases(s *Scenario) {
-	const baseline, baselineMax, incident, recovery = "phases.baseline_ms", "phases.baseline_max_ms", "phases.incident_ms", "phases.recovery_ms"
+	const baseline, baselineMax, incident, recovery = "phases.baseline_ms", "phases.baseline_max_ms",
+		"phases.incident_ms", "phases.recovery_ms"
 	p := s.Phases
 	c.check(s, phasesFields)
 	if p.BaselineMaxMS < p.BaselineMS {
-		c.fail(on(baselineMax, baseline), "%s: want at least baseline_ms, %s", figure(float64(p.BaselineMaxMS)), figure(float64(p.BaselineMS)))
+		c.fail(on(baselineMax, baseline), "%s: want at least baseline_ms, %s", figure(float64(p.BaselineMaxMS)),
+			figure(float64(p.BaselineMS)))
 	}
 	triggered := s.Trigger.Kind != triggers.None
 	if triggered && p.IncidentMS < s.Incident.ForMS {

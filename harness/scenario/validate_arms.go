@@ -76,13 +76,16 @@ func (c *checker) prevention(key string, a *Arm) {
 	changed := a.Swarm != nil || a.Server != nil || a.Trigger != nil || a.Phases != nil || len(a.Signals) > 0
 	switch {
 	case a.Prevention != "" && len(a.Signals) > 0:
-		c.fail(on(key+".signals", key+".prevention"), "where a failure is kept from happening, nothing is expected of signals")
+		c.fail(on(key+".signals", key+".prevention"),
+			"where a failure is kept from happening, nothing is expected of signals")
 	case a.Prevention != "" && remedied(*a):
-		c.fail(on(key+".prevention", key+".remedy"), "%s: an arm has a remedy or a prevention, not both", quote(a.Prevention))
+		c.fail(on(key+".prevention", key+".remedy"), "%s: an arm has a remedy or a prevention, not both",
+			quote(a.Prevention))
 	case a.Prevention != "" && a.Swarm == nil && a.Server == nil && a.Trigger == nil:
 		c.fail(on(key+".prevention"), "%s: say in swarm, server or trigger what it is", quote(a.Prevention))
 	case a.Prevention != "" && a.Name == ControlArm:
-		c.fail(on(key+".prevention", key+".name"), "%s: the %s shows what happens without one", quote(a.Prevention), ControlArm)
+		c.fail(on(key+".prevention", key+".name"), "%s: the %s shows what happens without one", quote(a.Prevention),
+			ControlArm)
 	case a.Prevention != "":
 		c.name(key+".prevention", a.Prevention)
 	case a.Name == ControlArm && changed:
@@ -130,10 +133,12 @@ func (c *checker) remedy(key string, a *Arm) {
 	params, ok := c.vocabulary.remedies[a.Remedy]
 	switch {
 	case !ok && remedied(*a):
-		c.fail(on(key+".remedy"), "unknown remedy %s; %s", quote(a.Remedy), hint(a.Remedy, slices.Sorted(maps.Keys(c.vocabulary.remedies))))
+		c.fail(on(key+".remedy"), "unknown remedy %s; %s", quote(a.Remedy),
+			hint(a.Remedy, slices.Sorted(maps.Keys(c.vocabulary.remedies))))
 		return // the parameters of an unknown remedy are not known
 	case a.Name == ControlArm && remedied(*a):
-		c.fail(on(key+".remedy", key+".name"), "%s: want none, for the %s shows what happens without a remedy", quote(a.Remedy), ControlArm)
+		c.fail(on(key+".remedy", key+".name"), "%s: want none, for the %s shows what happens without a remedy",
+			quote(a.Remedy), ControlArm)
 	}
 	for param, value := range a.Params {
 		c.param(key, param, params)
@@ -148,14 +153,17 @@ func (c *checker) remedy(key string, a *Arm) {
 
 // verdict checks the verdict that is expected of an arm.
 func (c *checker) verdict(key string, a *Arm) {
-	verdicts, others, mistaken := c.vocabulary.verdicts, c.vocabulary.preventions, "of a remedy: it is one of preventions"
+	verdicts, others, mistaken := c.vocabulary.verdicts, c.vocabulary.preventions,
+		"of a remedy: it is one of preventions"
 	if a.Prevention != "" {
-		verdicts, others, mistaken = c.vocabulary.preventions, c.vocabulary.verdicts, "of a prevention: it is one of remedies"
+		verdicts, others, mistaken = c.vocabulary.preventions, c.vocabulary.verdicts,
+			"of a prevention: it is one of remedies"
 	}
 	switch v := a.Expect.Verdict; {
 	case v == "" || slices.Contains(verdicts, v):
 	case slices.Contains(others, v):
-		c.fail(on(key+".expect.verdict"), "unknown verdict %s %s; known: %s", quote(v), mistaken, text.FirstOf(verdicts, ", ", listedWords))
+		c.fail(on(key+".expect.verdict"), "unknown verdict %s %s; known: %s", quote(v), mistaken,
+			text.FirstOf(verdicts, ", ", listedWords))
 	default:
 		c.fail(on(key+".expect.verdict"), "unknown verdict %s; %s", quote(v), hint(v, verdicts))
 	}

@@ -6,13 +6,15 @@ func (c *checker) swarm(of *Scenario) {
 	c.check(of, swarmFields)
 	s := &of.Swarm
 	if s.Checkout == swarm.CheckoutNested && s.Client.PoolSize < 2 {
-		c.fail(on("swarm.checkout", "swarm.client.pool_size"), "%s: a decision takes two connections, and the pool has %d",
+		c.fail(on("swarm.checkout", "swarm.client.pool_size"),
+			"%s: a decision takes two connections, and the pool has %d",
 			quote(string(s.Checkout)), s.Client.PoolSize)
 	}
 	c.workers("swarm.instances", s.Instances, s)
 	if s.ClientsPerInstance > s.WorkersPerInstance {
 		c.fail(on("swarm.clients_per_instance", "swarm.workers_per_instance"),
-			"%d: more clients than the %d workers per instance leaves some idle", s.ClientsPerInstance, s.WorkersPerInstance)
+			"%d: more clients than the %d workers per instance leaves some idle", s.ClientsPerInstance,
+			s.WorkersPerInstance)
 	}
 	if s.Holder == swarm.HolderRedials {
 		c.hangsUp("swarm.holder", "a holder that redials", s)
@@ -31,7 +33,8 @@ func (c *checker) hangsUp(key, who string, s *swarm.Settings) {
 			s.ClientsPerInstance, who, s.WorkersPerInstance)
 	}
 	if s.Client.PoolSize != 1 {
-		c.fail(on("swarm.client.pool_size", key), "%d: want 1, for %s has one connection to close", s.Client.PoolSize, who)
+		c.fail(on("swarm.client.pool_size", key), "%d: want 1, for %s has one connection to close", s.Client.PoolSize,
+			who)
 	}
 }
 
@@ -51,7 +54,8 @@ func (c *checker) client(s *Scenario) {
 	c.check(s, clientFields)
 	o := s.Swarm.Client
 	if o.MinRetryBackoffMS > o.MaxRetryBackoffMS {
-		c.fail(on("swarm.client.min_retry_backoff_ms", "swarm.client.max_retry_backoff_ms"), "%s: more than max_retry_backoff_ms, %s",
+		c.fail(on("swarm.client.min_retry_backoff_ms", "swarm.client.max_retry_backoff_ms"),
+			"%s: more than max_retry_backoff_ms, %s",
 			figure(float64(o.MinRetryBackoffMS)), figure(float64(o.MaxRetryBackoffMS)))
 	}
 	if o.Protocol != 2 && o.Protocol != 3 {
@@ -63,15 +67,18 @@ func (c *checker) lock(s *Scenario) {
 	c.check(s, lockFields)
 	l := s.Swarm.Lock
 	if l.RenewMS > 0 && l.RenewMS >= l.TTLMS {
-		c.fail(on("swarm.lock.renew_ms", "swarm.lock.ttl_ms"), "%s: want less than ttl_ms, %s, or there is nothing to renew",
+		c.fail(on("swarm.lock.renew_ms", "swarm.lock.ttl_ms"),
+			"%s: want less than ttl_ms, %s, or there is nothing to renew",
 			figure(float64(l.RenewMS)), figure(float64(l.TTLMS)))
 	}
 	c.pair(&s.Swarm)
 	if l.OnGiveUp == swarm.GiveUpCloses && l.AcquireTimeoutMS == 0 {
-		c.fail(on("swarm.lock.on_give_up", "swarm.lock.acquire_timeout_ms"), "%s: without an acquire_timeout_ms no worker gives up", quote(string(l.OnGiveUp)))
+		c.fail(on("swarm.lock.on_give_up", "swarm.lock.acquire_timeout_ms"),
+			"%s: without an acquire_timeout_ms no worker gives up", quote(string(l.OnGiveUp)))
 	}
 	if l.Backoff != swarm.BackoffNone && l.BackoffMaxMS < l.PollMS {
-		c.fail(on("swarm.lock.backoff_max_ms", "swarm.lock.poll_ms", "swarm.lock.backoff"), "%s: want at least poll_ms, %s",
+		c.fail(on("swarm.lock.backoff_max_ms", "swarm.lock.poll_ms", "swarm.lock.backoff"),
+			"%s: want at least poll_ms, %s",
 			figure(float64(l.BackoffMaxMS)), figure(float64(l.PollMS)))
 	}
 }
@@ -92,13 +99,16 @@ func (c *checker) pair(s *swarm.Settings) {
 		c.fail(on(pair, "swarm.lock.tenants"), "%s: of %d tenants one has no partner", quote(string(l.Pair)), l.Tenants)
 	}
 	if s.Limiter.Decision != swarm.DecisionLocked {
-		c.fail(on(pair, "swarm.limiter.decision"), "%s: a decision by %s takes no lock", quote(string(l.Pair)), s.Limiter.Decision)
+		c.fail(on(pair, "swarm.limiter.decision"), "%s: a decision by %s takes no lock", quote(string(l.Pair)),
+			s.Limiter.Decision)
 	}
 }
 
 func (c *checker) arrivals(s *Scenario) {
-	const kind, rate, queue, think = "swarm.arrivals.kind", "swarm.arrivals.rate_per_s", "swarm.arrivals.queue", "swarm.arrivals.think_ms"
-	const tenant, deadline, retries, budget, ramp = "swarm.arrivals.tenant", "swarm.arrivals.deadline_ms", "swarm.arrivals.retries", "swarm.arrivals.retry_budget", "swarm.arrivals.ramp_ms"
+	const kind, rate, queue, think = "swarm.arrivals.kind", "swarm.arrivals.rate_per_s", "swarm.arrivals.queue",
+		"swarm.arrivals.think_ms"
+	const tenant, deadline, retries, budget, ramp = "swarm.arrivals.tenant", "swarm.arrivals.deadline_ms",
+		"swarm.arrivals.retries", "swarm.arrivals.retry_budget", "swarm.arrivals.ramp_ms"
 	const jitter = "swarm.arrivals.think_jitter_ms"
 	c.check(s, arrivalsFields)
 	a := &s.Swarm.Arrivals
@@ -127,7 +137,8 @@ func (c *checker) arrivals(s *Scenario) {
 
 // callers checks how callers without an answer ask again.
 func (c *checker) callers(a *swarm.ArrivalSettings) {
-	const deadline, retries, budget = "swarm.arrivals.deadline_ms", "swarm.arrivals.retries", "swarm.arrivals.retry_budget"
+	const deadline, retries, budget = "swarm.arrivals.deadline_ms", "swarm.arrivals.retries",
+		"swarm.arrivals.retry_budget"
 	if a.Retries > 0 && a.DeadlineMS == 0 {
 		c.fail(on(retries, deadline), "%d: a caller that waits for ever does not ask again: set deadline_ms", a.Retries)
 	}

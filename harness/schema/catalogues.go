@@ -86,7 +86,8 @@ func (g *generator) remedyParams(arm *Node) {
 	for _, r := range remedies.All() {
 		params := map[string]*Node{}
 		for _, p := range r.Params {
-			params[p.Name] = &Node{Type: texts, Default: p.Default, Description: fmt.Sprintf("%s's; %q unless given.", r.Name, p.Default)}
+			params[p.Name] = &Node{Type: texts, Default: p.Default,
+				Description: fmt.Sprintf("%s's; %q unless given.", r.Name, p.Default)}
 		}
 		is := with("remedy", &Node{Const: r.Name})
 		if r.Name == unnamed.Name { // it need not be named
@@ -143,7 +144,8 @@ func signalParams(all *Node) {
 	for _, s := range signals.All() {
 		params := map[string]*Node{}
 		for _, name := range slices.Sorted(maps.Keys(s.Params)) {
-			n := &Node{Type: "number", Default: s.Params[name], Description: fmt.Sprintf("%s's; %g unless given.", s.Name, s.Params[name])}
+			n := &Node{Type: "number", Default: s.Params[name],
+				Description: fmt.Sprintf("%s's; %g unless given.", s.Name, s.Params[name])}
 			n.between(s.Ranges[name])
 			params[name] = n
 		}

@@ -21,7 +21,8 @@ func Events(root string) ([]byte, error) {
 	n := g.node(reflect.TypeFor[result.Event]())
 	n.Schema = "http://json-schema.org/draft-07/schema#"
 	n.Title = "An event of lockjam run --json"
-	n.Description = "One line of the stream, " + result.EventSchema + "; docs/events.md says which kind has which fields."
+	n.Description = "One line of the stream, " + result.EventSchema +
+		"; docs/events.md says which kind has which fields."
 	for _, kind := range result.EventKinds {
 		n.Properties["event"].Enum = append(n.Properties["event"].Enum, string(kind))
 	}

@@ -115,7 +115,8 @@ func (g *generator) node(at string, v reflect.Value) *Node {
 // directives is the schema of what a scenario sets in redis.conf.
 func directives() *Node {
 	line := &Node{Type: texts}
-	n := &Node{Type: "object", Properties: map[string]*Node{}, AdditionalProperties: line, PropertyNames: &Node{Enum: scenario.Directives()}}
+	n := &Node{Type: "object", Properties: map[string]*Node{}, AdditionalProperties: line,
+		PropertyNames: &Node{Enum: scenario.Directives()}}
 	for _, directive := range scenario.Directives() {
 		if scenario.SeveralLines(directive) {
 			n.Properties[directive] = &Node{

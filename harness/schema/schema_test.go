@@ -17,7 +17,8 @@ const root = "../.."
 
 // The schemas in the repository are the ones that the code makes.
 func TestSchemaIsUpToDate(t *testing.T) {
-	isMade(t, filepath.Join("scenarios", scenarios.SchemaFile), "./scenarios", func(string) ([]byte, error) { return schema.Generate() })
+	isMade(t, filepath.Join("scenarios", scenarios.SchemaFile), "./scenarios",
+		func(string) ([]byte, error) { return schema.Generate() })
 }
 
 func TestEventSchemaIsUpToDate(t *testing.T) {

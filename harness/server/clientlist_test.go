@@ -17,7 +17,8 @@ func TestClients(t *testing.T) {
 	}{
 		{
 			"id=3 addr=127.0.0.1:50188 fd=8 name=lockjam-control-admin age=2 idle=1 flags=N db=0 sub=0 psub=0 multi=-1 qbuf=26 qbuf-free=32742 obl=0 oll=0 omem=0 events=r cmd=client user=default",
-			server.Client{ID: 3, Name: "lockjam-control-admin", Host: "127.0.0.1", Flags: "N", Command: "client", Age: 2 * time.Second, Idle: time.Second}, "",
+			server.Client{ID: 3, Name: "lockjam-control-admin", Host: "127.0.0.1", Flags: "N", Command: "client",
+				Age: 2 * time.Second, Idle: time.Second}, "",
 		},
 		{
 			"id=9 addr=[::1]:6000 laddr=[::1]:6379 fd=11 name= age=0 idle=0 flags=O db=0 sub=0 psub=0 ssub=0 multi=-1 qbuf=0 argv-mem=0 cmd=monitor user=default redir=-1 resp=2",
@@ -25,7 +26,8 @@ func TestClients(t *testing.T) {
 		},
 		{
 			"id=12 addr=10.0.0.7:1 laddr=10.0.0.2:6379 fd=11 name=cron age=700 idle=700 flags=N capa= db=0 cmd=get|x user=default lib-name= lib-ver= tot-net-in=0 tot-cmds=4",
-			server.Client{ID: 12, Name: "cron", Host: "10.0.0.7", Flags: "N", Command: "get|x", Age: 700 * time.Second, Idle: 700 * time.Second}, "",
+			server.Client{ID: 12, Name: "cron", Host: "10.0.0.7", Flags: "N", Command: "get|x", Age: 700 * time.Second,
+				Idle: 700 * time.Second}, "",
 		},
 		{"addr=1.2.3.4:5 name=x flags=N", server.Client{Name: "x", Host: "1.2.3.4", Flags: "N"}, "no id or no flags"},
 		{"id=1 age=soon name=x flags=N", server.Client{ID: 1, Name: "x", Flags: "N"}, `read "age=soon"`},
@@ -45,7 +47,8 @@ func TestClients(t *testing.T) {
 }
 
 func TestInstruments(t *testing.T) {
-	for name, want := range map[string]bool{"lockjam-control-monitor": true, "lockjam-watch-monitor": true, "lockjam-1-0": false, "": false} {
+	for name, want := range map[string]bool{"lockjam-control-monitor": true, "lockjam-watch-monitor": true,
+		"lockjam-1-0": false, "": false} {
 		if c := (server.Client{Name: name}); c.Instrument() != want {
 			t.Errorf("%q: %v", name, c.Instrument())
 		}

@@ -21,7 +21,8 @@ func TestUsersAreReadBack(t *testing.T) {
 		if len(differ) != 1 || strings.Contains(differ[0].String(), "sesame") {
 			t.Errorf("%s: %v", rule, differ)
 		}
-		if err := c.ACLSetUser(t.Context(), "worker", "reset", "on", ">sesame", "~lock:*", "+get", "+set").Err(); err != nil {
+		if err := c.ACLSetUser(t.Context(), "worker", "reset", "on", ">sesame", "~lock:*", "+get",
+			"+set").Err(); err != nil {
 			t.Fatal(err)
 		}
 	}

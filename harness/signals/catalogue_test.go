@@ -47,15 +47,21 @@ func incident() View {
 		s.Server.Commands += grow(1000, 200)
 		s.Server.Calls += 100
 		s.Server.CommandTime += 5 * ms
-		dial(s, func(c *history.Canary) *int64 { return map[bool]*int64{true: &c.Refused, false: &c.Admitted}[trouble] })
-		s.Locks = everyFifth(i, history.Locks{Keys: grow(4, 12), NoTTL: grow(0, 12), OldestIdle: time.Duration(grow(0, 2)) * time.Second, Asked: 4})
+		dial(s, func(c *history.Canary) *int64 {
+			return map[bool]*int64{true: &c.Refused,
+				false: &c.Admitted}[trouble]
+		})
+		s.Locks = everyFifth(i, history.Locks{Keys: grow(4, 12), NoTTL: grow(0, 12),
+			OldestIdle: time.Duration(grow(0, 2)) * time.Second, Asked: 4})
 		s.Monitor = burst(i, history.Monitor{Commands: 50, Attempts: 30, Releases: grow(8, 0), Stuck: grow(1, 9)})
 	})
 	v.Ops = requests(func(at time.Duration) time.Duration { return map[bool]time.Duration{true: 10 * ms}[at < 1500*ms] })
 	orphan := map[string]string{"lock:a": "7:1:0000000f", "lock:b": "8:2:0000000e"}
 	for tenth := 16; tenth < 40; tenth += 2 {
 		v.Census = append(v.Census, count(tenth, orphan, 8))
-		v.Findings = append(v.Findings, Finding{At: time.Duration(tenth) * 100 * ms, Deadlock: tenth >= 28, Still: time.Duration(tenth-16) * 100 * ms, Waiting: 16})
+		v.Findings = append(v.Findings,
+			Finding{At: time.Duration(tenth) * 100 * ms, Deadlock: tenth >= 28,
+				Still: time.Duration(tenth-16) * 100 * ms, Waiting: 16})
 	}
 	return v
 }
@@ -64,13 +70,17 @@ func TestFigures(t *testing.T) {
 	type figures = map[string]float64
 	v := incident()
 	for name, want := range map[string]struct{ baseline, trouble figures }{
-		"client-errors":          {figures{"errors_per_s": 0, "told_count": 0, "refused_count": 0}, figures{"errors_per_s": 420, "told_count": 0, "refused_count": 800}},
-		"client-saturation":      {figures{"connected_max": 60, "maxclients": 100, "ratio_max": 0.6}, figures{"connected_max": 100, "maxclients": 100, "ratio_max": 1}},
+		"client-errors": {figures{"errors_per_s": 0, "told_count": 0, "refused_count": 0},
+			figures{"errors_per_s": 420, "told_count": 0, "refused_count": 800}},
+		"client-saturation": {figures{"connected_max": 60, "maxclients": 100, "ratio_max": 0.6},
+			figures{"connected_max": 100, "maxclients": 100, "ratio_max": 1}},
 		"command-latency-client": {figures{"mean_ms": 1}, figures{"mean_ms": 1}},
 		"command-latency-server": {figures{"mean_ms": 0.05}, figures{"mean_ms": 0.05}},
-		"command-throughput":     {figures{"commands_per_s": 10000, "ratio_of_baseline": 1}, figures{"commands_per_s": 2000, "ratio_of_baseline": 0.2}},
-		"deadlock":               {figures{}, figures{"still_ms_max": 2200, "waiting_max": 16}},
-		"goodput-collapse":       {figures{"goodput_per_s": 100, "ratio_of_baseline": 1}, figures{"goodput_per_s": 0, "ratio_of_baseline": 0}},
+		"command-throughput": {figures{"commands_per_s": 10000, "ratio_of_baseline": 1},
+			figures{"commands_per_s": 2000, "ratio_of_baseline": 0.2}},
+		"deadlock": {figures{}, figures{"still_ms_max": 2200, "waiting_max": 16}},
+		"goodput-collapse": {figures{"goodput_per_s": 100, "ratio_of_baseline": 1},
+			figures{"goodput_per_s": 0, "ratio_of_baseline": 0}},
 		"lock-key-count": {figures{"keys_max": 4, "no_ttl_max": 0, "oldest_idle_s": 0, "baseline_keys_max": 4},
 			figures{"keys_max": 12, "no_ttl_max": 12, "oldest_idle_s": 2, "baseline_keys_max": 4}},
 		// Three bursts ended in the baseline, the first of them when it began. In the
@@ -82,8 +92,10 @@ func TestFigures(t *testing.T) {
 				"monitored_decisions": 0, "monitored_ms": 700, "unmonitored_decisions": 0, "unmonitored_ms": 1300,
 				"monitored_goodput_per_s": 0, "unmonitored_goodput_per_s": 0}},
 		"orphaned-locks": {figures{}, figures{"orphaned_max": 1, "locks_max": 2}},
-		"refused-clients": {figures{"canary_dials": 10, "canary_refused": 0, "canary_cut": 0, "canary_silent": 0, "canary_unreachable": 0, "told_count": 0, "refused_count": 0},
-			figures{"canary_dials": 20, "canary_refused": 20, "canary_cut": 0, "canary_silent": 0, "canary_unreachable": 0, "told_count": 0, "refused_count": 800}},
+		"refused-clients": {figures{"canary_dials": 10, "canary_refused": 0, "canary_cut": 0, "canary_silent": 0,
+			"canary_unreachable": 0, "told_count": 0, "refused_count": 0},
+			figures{"canary_dials": 20, "canary_refused": 20, "canary_cut": 0, "canary_silent": 0,
+				"canary_unreachable": 0, "told_count": 0, "refused_count": 800}},
 		"rejected-connections": {figures{"rejected_per_s": 0, "rejected_count": 0, "cumulative_reading": 0},
 			figures{"rejected_per_s": 400, "rejected_count": 800, "cumulative_reading": 1000}},
 		"request-latency": {figures{"p99_ms": 10, "oldest_ms": 5, "timeouts_per_s": 0, "ratio_of_baseline": 1},
@@ -127,7 +139,8 @@ func TestFiguresOverARestart(t *testing.T) {
 func TestDeadlockFires(t *testing.T) {
 	v := View{}
 	for tenth := 10; tenth < 40; tenth++ {
-		v.Findings = append(v.Findings, Finding{At: time.Duration(tenth) * 100 * ms, Deadlock: tenth >= 22 && tenth < 30})
+		v.Findings = append(v.Findings,
+			Finding{At: time.Duration(tenth) * 100 * ms, Deadlock: tenth >= 22 && tenth < 30})
 	}
 	if got := spans(deadlock.Firings(v, nil)); got != "2200-3000" {
 		t.Errorf("fired %q", got)
@@ -176,7 +189,8 @@ func TestUnavailable(t *testing.T) {
 		signals string
 		want    string
 	}{
-		{silent, "client-saturation rejected-connections command-latency-server command-throughput", "the server never answered: i/o timeout"},
+		{silent, "client-saturation rejected-connections command-latency-server command-throughput",
+			"the server never answered: i/o timeout"},
 		{each(func(s *history.Sample) { s.Server = nil }), "client-saturation", "the server never answered"},
 		{func(v *View) { v.Samples = nil }, "client-saturation", "no sample was taken"},
 		{missing("connected_clients"), "client-saturation", "INFO gave no connected_clients: not in INFO"},
@@ -184,26 +198,38 @@ func TestUnavailable(t *testing.T) {
 		{each(func(s *history.Sample) { s.Server.MaxClients = 0 }), "client-saturation", "INFO gave no maxclients"},
 		{missing("rejected_connections"), "rejected-connections", "INFO gave no rejected_connections: not in INFO"},
 		{missing("commandstats"), "command-latency-server", "INFO gave no commandstats: not in INFO"},
-		{each(func(s *history.Sample) { s.Server.Calls = 0 }), "command-latency-server", "no command was run but lockjam's own"},
-		{missing("total_commands_processed"), "command-throughput", "INFO gave no total_commands_processed: not in INFO"},
+		{each(func(s *history.Sample) { s.Server.Calls = 0 }), "command-latency-server",
+			"no command was run but lockjam's own"},
+		{missing("total_commands_processed"), "command-throughput",
+			"INFO gave no total_commands_processed: not in INFO"},
 		// A server that was away for a while, and an old one, have something to say.
 		{func(v *View) {
-			v.Samples[5].Server, v.Samples[6].Server.Missing = nil, map[string]string{"maxclients": "?", "rejected_connections": "?", "commandstats": "?", "total_commands_processed": "?"}
+			v.Samples[5].Server, v.Samples[6].Server.Missing = nil,
+				map[string]string{"maxclients": "?", "rejected_connections": "?", "commandstats": "?",
+					"total_commands_processed": "?"}
 		}, "client-saturation rejected-connections command-latency-server command-throughput", ""},
-		{foreign, "client-errors command-latency-client goodput-collapse request-latency", "the workers' own view is not recorded here"},
+		{foreign, "client-errors command-latency-client goodput-collapse request-latency",
+			"the workers' own view is not recorded here"},
 		{foreign, "client-saturation rejected-connections command-latency-server command-throughput lock-key-count lock-set-retries refused-clients", ""},
 		{each(func(s *history.Sample) { s.Swarm.Commands = 0 }), "command-latency-client", "no command was answered"},
 		{noSpan, "command-throughput goodput-collapse request-latency", "there is no baseline to compare with"},
 		{noSpan, "client-errors client-saturation command-latency-client command-latency-server deadlock lock-key-count lock-set-retries orphaned-locks refused-clients rejected-connections", ""},
-		{each(func(s *history.Sample) { s.Swarm.Decisions, s.Server.Commands = 0, 0 }), "command-throughput", "nothing but lockjam's own commands ran in the baseline"},
-		{each(func(s *history.Sample) { s.Server.Own = s.Server.Commands }), "command-throughput", "nothing but lockjam's own commands ran in the baseline"},
-		{each(func(s *history.Sample) { s.Server.Own = s.Server.Commands - s.Server.Commands/5000 }), "command-throughput", "next to nothing but lockjam's own commands ran in the baseline (2 in 1.0 s)"},
-		{each(func(s *history.Sample) { s.Swarm.Decisions, s.Server.Commands = 0, 0 }), "goodput-collapse", "nothing was done in the baseline: there is nothing to compare with"},
+		{each(func(s *history.Sample) { s.Swarm.Decisions, s.Server.Commands = 0, 0 }), "command-throughput",
+			"nothing but lockjam's own commands ran in the baseline"},
+		{each(func(s *history.Sample) { s.Server.Own = s.Server.Commands }), "command-throughput",
+			"nothing but lockjam's own commands ran in the baseline"},
+		{each(func(s *history.Sample) { s.Server.Own = s.Server.Commands - s.Server.Commands/5000 }),
+			"command-throughput", "next to nothing but lockjam's own commands ran in the baseline (2 in 1.0 s)"},
+		{each(func(s *history.Sample) { s.Swarm.Decisions, s.Server.Commands = 0, 0 }), "goodput-collapse",
+			"nothing was done in the baseline: there is nothing to compare with"},
 		{func(v *View) { v.Ops = v.Ops[81:] }, "request-latency", "there is no baseline to compare with"},
-		{each(func(s *history.Sample) { s.Swarm.Oldest = 0 }), "request-latency", "the age of unfinished requests is not recorded here"},
+		{each(func(s *history.Sample) { s.Swarm.Oldest = 0 }), "request-latency",
+			"the age of unfinished requests is not recorded here"},
 		{each(func(s *history.Sample) { s.Locks = nil }), "lock-key-count", "the lock keys were not scanned"},
-		{each(func(s *history.Sample) { s.Locks = &history.Locks{Error: "SCAN: NOPERM this user"} }), "lock-key-count", "the user may not run SCAN: SCAN: NOPERM this user"},
-		{each(func(s *history.Sample) { s.Locks = &history.Locks{Error: "i/o timeout"} }), "lock-key-count", "the lock keys could not be listed: i/o timeout"},
+		{each(func(s *history.Sample) { s.Locks = &history.Locks{Error: "SCAN: NOPERM this user"} }), "lock-key-count",
+			"the user may not run SCAN: SCAN: NOPERM this user"},
+		{each(func(s *history.Sample) { s.Locks = &history.Locks{Error: "i/o timeout"} }), "lock-key-count",
+			"the lock keys could not be listed: i/o timeout"},
 		{each(func(s *history.Sample) {
 			if s.Locks != nil {
 				s.Locks = &history.Locks{Keys: 23, Partial: true, Scanned: int64(s.At / ms * 200)}
@@ -220,10 +246,13 @@ func TestUnavailable(t *testing.T) {
 			v.Samples[7].Monitor = &history.Monitor{From: 1, To: 2, Error: "NOPERM"}
 		}, "lock-set-retries", "MONITOR was not listened to: NOPERM"},
 		{each(func(s *history.Sample) { s.Canary = nil }), "refused-clients", "no canary dialled"},
-		{each(func(s *history.Sample) { s.Canary = &history.Canary{Error: "it speaks TLS"} }), "refused-clients", "no canary dialled: it speaks TLS"},
-		{func(v *View) { foreign(v); v.Census, v.Findings = nil, nil }, "deadlock orphaned-locks", "the workers' own view is not recorded here"},
+		{each(func(s *history.Sample) { s.Canary = &history.Canary{Error: "it speaks TLS"} }), "refused-clients",
+			"no canary dialled: it speaks TLS"},
+		{func(v *View) { foreign(v); v.Census, v.Findings = nil, nil }, "deadlock orphaned-locks",
+			"the workers' own view is not recorded here"},
 		{func(v *View) { v.Census, v.Findings = nil, nil }, "deadlock orphaned-locks", "no census was taken"},
-		{func(v *View) { v.Census, v.Findings = v.Census[:1], nil }, "deadlock orphaned-locks", "it takes two censuses, and there is one"},
+		{func(v *View) { v.Census, v.Findings = v.Census[:1], nil }, "deadlock orphaned-locks",
+			"it takes two censuses, and there is one"},
 		{func(v *View) {
 			for i := range v.Census {
 				v.Census[i].Error = "NOPERM"
@@ -302,7 +331,8 @@ func check(t interface{ Errorf(string, ...any) }, v View) {
 		if why != "" && len(fired) > 0 {
 			t.Errorf("%s: unavailable (%s), and yet it fired: %s", s.Name, why, spans(fired))
 		}
-		for _, in := range []Span{{}, v.Baseline, {500 * ms, 2500 * ms}, {1500 * ms, 1500 * ms}, {2000 * ms, 1000 * ms}, {0, time.Hour}, {time.Minute, time.Hour}} {
+		for _, in := range []Span{{}, v.Baseline, {500 * ms, 2500 * ms}, {1500 * ms, 1500 * ms}, {2000 * ms, 1000 * ms},
+			{0, time.Hour}, {time.Minute, time.Hour}} {
 			for name, value := range s.Figures(v, s.Params, in) {
 				if math.IsNaN(value) || math.IsInf(value, 0) || value < 0 {
 					t.Errorf("%s: %s is %v in %v", s.Name, name, value, in)
@@ -400,7 +430,8 @@ func anyHistory(t *rapid.T) View {
 		case 1:
 			s.Server.RunID += "x"
 		case 2:
-			s.Server.Missing = map[string]string{rapid.SampledFrom([]string{"connected_clients", "maxclients", "rejected_connections", "total_commands_processed", "commandstats"}).Draw(t, "missing"): ""}
+			s.Server.Missing = map[string]string{rapid.SampledFrom([]string{"connected_clients", "maxclients",
+				"rejected_connections", "total_commands_processed", "commandstats"}).Draw(t, "missing"): ""}
 		}
 		anyWatched(t, i, s)
 	})
@@ -411,7 +442,8 @@ func anyHistory(t *rapid.T) View {
 	}
 	for at := ms; at < 5000*ms; at += time.Duration(1+small.Draw(t, "gap")) * ms {
 		took := time.Duration(small.Draw(t, "took")*small.Draw(t, "took more")/10) * ms
-		v.Ops = append(v.Ops, history.Op{Ended: at, Intended: at - took, Outcome: history.Outcome(small.Draw(t, "outcome") % 3)})
+		v.Ops = append(v.Ops, history.Op{Ended: at, Intended: at - took,
+			Outcome: history.Outcome(small.Draw(t, "outcome") % 3)})
 	}
 	tokens := rapid.SampledFrom([]string{"1:1:00000001", "2:1:00000002", "3:1:00000003", "theirs"})
 	workers := rapid.SliceOfN(rapid.Int32Range(1, 3), 0, 3)
@@ -431,7 +463,8 @@ func anyWatched(t *rapid.T, i int, s *history.Sample) {
 	dial(s, func(c *history.Canary) *int64 {
 		return map[bool]*int64{true: &c.Refused, false: &c.Admitted}[small.Draw(t, "refused") == 0]
 	})
-	s.Locks = everyFifth(i, history.Locks{Keys: small.Draw(t, "keys") * 3, Asked: small.Draw(t, "asked"), Partial: small.Draw(t, "partial") == 0})
+	s.Locks = everyFifth(i, history.Locks{Keys: small.Draw(t, "keys") * 3, Asked: small.Draw(t, "asked"),
+		Partial: small.Draw(t, "partial") == 0})
 	s.Monitor = burst(i, history.Monitor{Attempts: small.Draw(t, "attempts"), Stuck: small.Draw(t, "stuck") / 5})
 	switch small.Draw(t, "watched") {
 	case 1:

@@ -17,7 +17,8 @@ var clientSaturation = Signal{
 		"for_ms": duration(0, ""),
 	},
 	Fits: func(param string, p Params, in Setting) error {
-		if least := float64(in.Own) / float64(in.MaxClients); param == "ratio" && in.MaxClients > 0 && p["ratio"] < least {
+		if least := float64(in.Own) / float64(in.MaxClients); param == "ratio" && in.MaxClients > 0 &&
+			p["ratio"] < least {
 			return fmt.Errorf("%s: want %s or more: lockjam's own %d connections of %d are more than that, and it always fires",
 				plain(p["ratio"]), plain(round(least+0.0005, 3)), in.Own, in.MaxClients)
 		}

@@ -89,7 +89,8 @@ func idle(c counter, baseline Span) string {
 	case c.grown(first, last) <= 0:
 		return "nothing but lockjam's own commands ran in the baseline"
 	case c.grown(first, last) < fewCommands || c.perSecond(first, last) < rareCommands:
-		return fmt.Sprintf("next to nothing but lockjam's own commands ran in the baseline (%d in %.1f s)", c.grown(first, last), c.took(first, last).Seconds())
+		return fmt.Sprintf("next to nothing but lockjam's own commands ran in the baseline (%d in %.1f s)",
+			c.grown(first, last), c.took(first, last).Seconds())
 	}
 	return ""
 }

@@ -20,7 +20,8 @@ var errorReplies = Signal{
 	Summary: "Redis answers more than ratio of the commands with an error, and more than per_s of them a second, over window_ms",
 	Params:  Params{"ratio": 0.01, "per_s": 2, "window_ms": 1000},
 	Ranges: Ranges{
-		"ratio": {High: 1, UnderHigh: true, TooLow: "it always fires", TooHigh: "no more than all can be errors: it never fires"},
+		"ratio": {High: 1, UnderHigh: true, TooLow: "it always fires",
+			TooHigh: "no more than all can be errors: it never fires"},
 		"per_s": number(millions), "window_ms": window(sampledEveryMS),
 	},
 	Reads: answered("total_error_replies"),

@@ -58,9 +58,10 @@ func TestErrorReplies(t *testing.T) {
 			toClients(s, "OOM", 1)
 			s.Swarm.Commands += 200
 		}, ""},
-		{"a share as large as asked for is not too large", map[string]float64{"ratio": 0.5}, func(i int, s *history.Sample) {
-			toClients(s, "OOM", 5)
-		}, ""},
+		{"a share as large as asked for is not too large", map[string]float64{"ratio": 0.5},
+			func(i int, s *history.Sample) {
+				toClients(s, "OOM", 5)
+			}, ""},
 		// What the library hands on is never ordinary.
 		{"clients are told MOVED", nil, func(i int, s *history.Sample) {
 			toClients(s, "MOVED", from1to2(i, 5))
@@ -90,13 +91,15 @@ func TestErrorReplies(t *testing.T) {
 		{"a restart alone is no error", nil, func(i int, s *history.Sample) {
 			byServer(s, "OOM", map[bool]int64{true: 50}[i == 0])
 			if i >= 15 {
-				s.Server.RunID, s.Server.ErrorReplies, s.Server.Replies, s.Server.Commands = "b", 0, history.Replies{}, 10
+				s.Server.RunID, s.Server.ErrorReplies, s.Server.Replies, s.Server.Commands = "b", 0, history.Replies{},
+					10
 			}
 		}, ""},
 		{"errors go on over a restart", nil, func(i int, s *history.Sample) {
 			byServer(s, "OOM", from1to2(i, 5))
 			if i == 15 {
-				s.Server.RunID, s.Server.ErrorReplies, s.Server.Replies, s.Server.Commands = "b", 5, history.Replies{"OOM": {Count: 5}}, 10
+				s.Server.RunID, s.Server.ErrorReplies, s.Server.Replies, s.Server.Commands = "b", 5,
+					history.Replies{"OOM": {Count: 5}}, 10
 			}
 			if i > 15 {
 				s.Server.RunID = "b"

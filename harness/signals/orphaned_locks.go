@@ -19,7 +19,8 @@ var orphanedLocks = Signal{
 	Ranges:  Ranges{"count": number(millions)},
 	Fits: func(param string, p Params, in Setting) error {
 		if in.Locks > 0 && p[param] >= float64(in.Locks) {
-			return fmt.Errorf("%s: want less than %d: there are no more locks, and it never fires", plain(p[param]), in.Locks)
+			return fmt.Errorf("%s: want less than %d: there are no more locks, and it never fires", plain(p[param]),
+				in.Locks)
 		}
 		return nil
 	},

@@ -14,7 +14,8 @@ import (
 // Every parameter has a range that its default lies in, and that leaves something out.
 func TestEveryParameterHasARange(t *testing.T) {
 	for _, s := range All() {
-		if got, want := slices.Sorted(maps.Keys(s.Ranges)), slices.Sorted(maps.Keys(s.Params)); !slices.Equal(got, want) {
+		if got, want := slices.Sorted(maps.Keys(s.Ranges)),
+			slices.Sorted(maps.Keys(s.Params)); !slices.Equal(got, want) {
 			t.Errorf("%s has ranges of %v, and parameters %v", s.Name, got, want)
 		}
 		if wrong := CheckParams(s.Name, s.Params, Setting{}); len(wrong) > 0 {
@@ -115,14 +116,22 @@ func TestUnsteady(t *testing.T) {
 		{"steady", level(51, func(int) int64 { return 30 }), whole, ""},
 		{"noisy", level(51, func(i int) int64 { return 20 + int64(i*7%5)*5 }), whole, ""},
 		{"4 or 5 a second", level(51, func(i int) int64 { return map[bool]int64{true: 1}[i*i%7 == 2] }), whole, ""},
-		{"begins late", level(51, func(i int) int64 { return map[bool]int64{true: 30}[i > 9] }), whole, "no steady baseline yet: from 30 to 300 commands/s"},
-		{"and is steady then", level(61, func(i int) int64 { return map[bool]int64{true: 30}[i > 9] }), Span{1000 * ms, 6000 * ms}, ""},
-		{"ramps up", level(51, func(i int) int64 { return int64(i) }), whole, "no steady baseline yet: from 55 to 455 commands/s"},
-		{"ramps up from half", level(51, func(i int) int64 { return 50 + int64(i) }), whole, "no steady baseline yet: from 555 to 955 commands/s"},
-		{"stops at the very end", level(51, func(i int) int64 { return map[bool]int64{true: 300}[i < 44] }), whole, "no steady baseline yet: from 900 to 3000 commands/s"},
-		{"one burst in what is left over", level(50, func(i int) int64 { return map[bool]int64{true: 3000}[i == 48] }), whole, "no steady baseline yet: from 0 to 3333 commands/s"},
-		{"nothing", level(51, func(int) int64 { return 0 }), whole, "nothing but lockjam's own commands ran in the baseline"},
-		{"half of it was not seen", level(26, func(int) int64 { return 30 }), whole, "the server did not answer often enough in the baseline to see that it is steady"},
+		{"begins late", level(51, func(i int) int64 { return map[bool]int64{true: 30}[i > 9] }), whole,
+			"no steady baseline yet: from 30 to 300 commands/s"},
+		{"and is steady then", level(61, func(i int) int64 { return map[bool]int64{true: 30}[i > 9] }),
+			Span{1000 * ms, 6000 * ms}, ""},
+		{"ramps up", level(51, func(i int) int64 { return int64(i) }), whole,
+			"no steady baseline yet: from 55 to 455 commands/s"},
+		{"ramps up from half", level(51, func(i int) int64 { return 50 + int64(i) }), whole,
+			"no steady baseline yet: from 555 to 955 commands/s"},
+		{"stops at the very end", level(51, func(i int) int64 { return map[bool]int64{true: 300}[i < 44] }), whole,
+			"no steady baseline yet: from 900 to 3000 commands/s"},
+		{"one burst in what is left over", level(50, func(i int) int64 { return map[bool]int64{true: 3000}[i == 48] }),
+			whole, "no steady baseline yet: from 0 to 3333 commands/s"},
+		{"nothing", level(51, func(int) int64 { return 0 }), whole,
+			"nothing but lockjam's own commands ran in the baseline"},
+		{"half of it was not seen", level(26, func(int) int64 { return 30 }), whole,
+			"the server did not answer often enough in the baseline to see that it is steady"},
 	} {
 		if got := commandThroughput.Unsteady(c.v, c.in); got != c.wants {
 			t.Errorf("%s: %q, want %q", c.why, got, c.wants)
@@ -149,10 +158,12 @@ func TestFewCommandsComeAtRandom(t *testing.T) {
 		v.Baseline = Span{0, 20 * time.Second}
 		return v
 	}
-	if fired := commandThroughput.Firings(work(900), commandThroughput.Params); len(fired) > 0 && fired[0].From < 90*time.Second {
+	if fired := commandThroughput.Firings(work(900), commandThroughput.Params); len(fired) > 0 &&
+		fired[0].From < 90*time.Second {
 		t.Errorf("fired %q", spans(fired))
 	}
-	if fired := commandThroughput.Firings(work(500), commandThroughput.Params); len(fired) != 1 || fired[0].From < 50*time.Second || fired[0].From > 75*time.Second {
+	if fired := commandThroughput.Firings(work(500), commandThroughput.Params); len(fired) != 1 ||
+		fired[0].From < 50*time.Second || fired[0].From > 75*time.Second {
 		t.Errorf("stopped at 50 s: fired %q", spans(fired))
 	}
 }

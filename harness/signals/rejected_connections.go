@@ -39,5 +39,6 @@ var rejectedConnections = Signal{
 }
 
 func rejections(h View) counter {
-	return served(only(h.Samples, answered("rejected_connections")), func(s *history.Server) int64 { return s.Rejected })
+	return served(only(h.Samples, answered("rejected_connections")),
+		func(s *history.Server) int64 { return s.Rejected })
 }

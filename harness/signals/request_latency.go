@@ -26,7 +26,8 @@ var requestLatency = Signal{
 	Summary: "p99 response time over window_ms, or the oldest request's age, is over ratio times the baseline's p99 and over least_ms; or more than timeouts_per_s commands time out",
 	Params:  Params{"ratio": 5, "least_ms": 250, "timeouts_per_s": 1, "window_ms": 1000},
 	Ranges: Ranges{
-		"ratio": aboveUsual(), "least_ms": duration(0, ""), "timeouts_per_s": number(millions), "window_ms": window(sampledEveryMS),
+		"ratio": aboveUsual(), "least_ms": duration(0, ""), "timeouts_per_s": number(millions),
+		"window_ms": window(sampledEveryMS),
 	},
 	Unavailable: func(h View) string {
 		why := ""
@@ -54,7 +55,8 @@ var requestLatency = Signal{
 			if then < 0 || samples[then].At < h.Baseline.From {
 				return unknown // still connecting
 			}
-			return when(requests.slow() || now.Swarm.Oldest > requests.tooLong || timeouts.perSecond(then, i) > p["timeouts_per_s"])
+			return when(requests.slow() || now.Swarm.Oldest > requests.tooLong ||
+				timeouts.perSecond(then, i) > p["timeouts_per_s"])
 		})
 	},
 	// The ratio is that of the p99 or of the oldest, whichever is the worse.

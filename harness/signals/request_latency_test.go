@@ -173,7 +173,8 @@ func TestP99(t *testing.T) {
 
 func TestP99IsThatOfTheSorted(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		took := rapid.SliceOfN(rapid.Map(rapid.IntRange(0, 50), func(n int) time.Duration { return time.Duration(n) }), 1, 400).Draw(t, "took")
+		took := rapid.SliceOfN(rapid.Map(rapid.IntRange(0, 50), func(n int) time.Duration { return time.Duration(n) }),
+			1, 400).Draw(t, "took")
 		sorted := slices.Sorted(slices.Values(took))
 		if got, want := p99(took), sorted[len(sorted)-len(sorted)/100-1]; got != want {
 			t.Fatalf("%d, want %d", got, want)
@@ -192,7 +193,8 @@ func BenchmarkRequestLatency(b *testing.B) {
 	for b.Loop() {
 		requestLatency.Firings(v, requestLatency.Params)
 		for from := range 4 {
-			requestLatency.Figures(v, requestLatency.Params, Span{time.Duration(from) * 2500 * ms, time.Duration(from+1) * 2500 * ms})
+			requestLatency.Figures(v, requestLatency.Params,
+				Span{time.Duration(from) * 2500 * ms, time.Duration(from+1) * 2500 * ms})
 		}
 	}
 }

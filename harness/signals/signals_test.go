@@ -92,27 +92,31 @@ func TestSignals(t *testing.T) {
 		{"over 80% from 1 s to 2 s", "client-saturation", nil, func(i int, s *history.Sample) {
 			s.Server.Connected = map[bool]int64{true: 81, false: 80}[i >= 10 && i < 20]
 		}, "1000-2000"},
-		{"over the limit, but not for as long as asked", "client-saturation", map[string]float64{"for_ms": 500}, func(i int, s *history.Sample) {
-			s.Server.Connected = map[bool]int64{true: 99, false: 10}[i >= 10 && i < 15]
-		}, ""},
-		{"a server that does not give its limit neither raises nor clears", "client-saturation", nil, func(i int, s *history.Sample) {
-			s.Server.Connected = map[bool]int64{true: 99, false: 10}[i >= 10]
-			if i >= 15 {
-				s.Server.Missing = map[string]string{"maxclients": "NOPERM"}
-			}
-			if i >= 20 {
-				s.Server.Connected = 10
-			}
-		}, "1000-"},
-		{"raised when it has lasted", "client-saturation", map[string]float64{"for_ms": 500}, func(i int, s *history.Sample) {
-			s.Server.Connected = map[bool]int64{true: 99, false: 10}[i >= 10]
-		}, "1500-"},
-		{"a server that does not answer neither raises nor clears", "client-saturation", nil, func(i int, s *history.Sample) {
-			s.Server.Connected = 99
-			if i >= 10 {
-				s.Server = nil
-			}
-		}, "0-"},
+		{"over the limit, but not for as long as asked", "client-saturation", map[string]float64{"for_ms": 500},
+			func(i int, s *history.Sample) {
+				s.Server.Connected = map[bool]int64{true: 99, false: 10}[i >= 10 && i < 15]
+			}, ""},
+		{"a server that does not give its limit neither raises nor clears", "client-saturation", nil,
+			func(i int, s *history.Sample) {
+				s.Server.Connected = map[bool]int64{true: 99, false: 10}[i >= 10]
+				if i >= 15 {
+					s.Server.Missing = map[string]string{"maxclients": "NOPERM"}
+				}
+				if i >= 20 {
+					s.Server.Connected = 10
+				}
+			}, "1000-"},
+		{"raised when it has lasted", "client-saturation", map[string]float64{"for_ms": 500},
+			func(i int, s *history.Sample) {
+				s.Server.Connected = map[bool]int64{true: 99, false: 10}[i >= 10]
+			}, "1500-"},
+		{"a server that does not answer neither raises nor clears", "client-saturation", nil,
+			func(i int, s *history.Sample) {
+				s.Server.Connected = 99
+				if i >= 10 {
+					s.Server = nil
+				}
+			}, "0-"},
 
 		{"one refusal is over after the window", "rejected-connections", nil, func(i int, s *history.Sample) {
 			if i == 10 {
@@ -134,12 +138,13 @@ func TestSignals(t *testing.T) {
 				s.Server.RunID, s.Server.Rejected = "b", 0
 			}
 		}, ""},
-		{"more refusals after a restart than before it", "rejected-connections", map[string]float64{"count": 3}, func(i int, s *history.Sample) {
-			s.Server.Rejected = 3
-			if i >= 15 {
-				s.Server.RunID, s.Server.Rejected = "b", 5
-			}
-		}, "1500-2500"},
+		{"more refusals after a restart than before it", "rejected-connections", map[string]float64{"count": 3},
+			func(i int, s *history.Sample) {
+				s.Server.Rejected = 3
+				if i >= 15 {
+					s.Server.RunID, s.Server.Rejected = "b", 5
+				}
+			}, "1500-2500"},
 		{"CONFIG RESETSTAT is no refusal", "rejected-connections", nil, func(i int, s *history.Sample) {
 			s.Server.Rejected = map[bool]int64{true: 100, false: 0}[i < 15]
 		}, ""},
@@ -199,15 +204,16 @@ func TestSignals(t *testing.T) {
 				s.Server = nil
 			}
 		}, "3000-"},
-		{"a server that is away for a while has not stopped", "command-throughput", nil, func(i int, s *history.Sample) {
-			s.Server.Commands = 30 * int64(i)
-			if i >= 10 {
-				s.Server.Commands = 30 * int64(max(10, i-16))
-			}
-			if i >= 10 && i < 26 {
-				s.Server = nil
-			}
-		}, ""},
+		{"a server that is away for a while has not stopped", "command-throughput", nil,
+			func(i int, s *history.Sample) {
+				s.Server.Commands = 30 * int64(i)
+				if i >= 10 {
+					s.Server.Commands = 30 * int64(max(10, i-16))
+				}
+				if i >= 10 && i < 26 {
+					s.Server = nil
+				}
+			}, ""},
 		{"work stops, and those who watch go on", "command-throughput", nil, func(i int, s *history.Sample) {
 			theirs := map[bool]int64{true: 4, false: 0}[i < 20]
 			s.Server.Own += 5
@@ -242,10 +248,11 @@ func TestSignals(t *testing.T) {
 				s.Swarm.Errors[history.Reset]++
 			}
 		}, "1500-2400"},
-		{"conflicts and the server's own errors are none of the connection's", "client-errors", nil, func(i int, s *history.Sample) {
-			s.Swarm.Errors[history.Conflict] += 10
-			s.Swarm.Errors[history.Rejected] += 10
-		}, ""},
+		{"conflicts and the server's own errors are none of the connection's", "client-errors", nil,
+			func(i int, s *history.Sample) {
+				s.Swarm.Errors[history.Conflict] += 10
+				s.Swarm.Errors[history.Rejected] += 10
+			}, ""},
 
 		{"goodput to zero and back", "goodput-collapse", nil, func(i int, s *history.Sample) {
 			if i < 15 || i >= 30 {
@@ -280,14 +287,19 @@ func TestSignals(t *testing.T) {
 		}, "0-"},
 		// Of a part of the keys it is only known that there are at least so many.
 		{"a part of the keys raises, and does not clear", "lock-key-count", nil, func(i int, s *history.Sample) {
-			s.Locks = everyFifth(i, history.Locks{Keys: map[bool]int64{true: 200, false: 3}[i >= 10 && i < 20], Partial: i >= 10})
+			s.Locks = everyFifth(i, history.Locks{Keys: map[bool]int64{true: 200, false: 3}[i >= 10 && i < 20],
+				Partial: i >= 10})
 		}, "1000-"},
-		{"a part of the baseline's keys is nothing to compare with", "lock-key-count", nil, func(i int, s *history.Sample) {
-			s.Locks = everyFifth(i, history.Locks{Keys: map[bool]int64{true: 41, false: 4}[i >= 20], Partial: i <= 10})
-		}, ""},
-		{"a part of the keys now and then, between whole counts", "lock-key-count", nil, func(i int, s *history.Sample) {
-			s.Locks = everyFifth(i, history.Locks{Keys: map[bool]int64{true: 41, false: 4}[i >= 20], Partial: i == 5})
-		}, "2000-"},
+		{"a part of the baseline's keys is nothing to compare with", "lock-key-count", nil,
+			func(i int, s *history.Sample) {
+				s.Locks = everyFifth(i, history.Locks{Keys: map[bool]int64{true: 41, false: 4}[i >= 20],
+					Partial: i <= 10})
+			}, ""},
+		{"a part of the keys now and then, between whole counts", "lock-key-count", nil,
+			func(i int, s *history.Sample) {
+				s.Locks = everyFifth(i, history.Locks{Keys: map[bool]int64{true: 41, false: 4}[i >= 20],
+					Partial: i == 5})
+			}, "2000-"},
 		{"lock keys outlive a restart", "lock-key-count", nil, func(i int, s *history.Sample) {
 			s.Locks = everyFifth(i, history.Locks{Keys: map[bool]int64{true: 200, false: 4}[i >= 10]})
 			if i >= 15 {
@@ -307,9 +319,10 @@ func TestSignals(t *testing.T) {
 				s.Monitor.From = s.Monitor.To - 149*ms
 			}
 		}, "1000-"},
-		{"short bursts raise nothing either", "lock-set-retries", map[string]float64{"for_ms": 250}, func(i int, s *history.Sample) {
-			s.Monitor = burst(i, history.Monitor{Stuck: 9})
-		}, ""},
+		{"short bursts raise nothing either", "lock-set-retries", map[string]float64{"for_ms": 250},
+			func(i int, s *history.Sample) {
+				s.Monitor = burst(i, history.Monitor{Stuck: 9})
+			}, ""},
 		{"MONITOR that fails neither raises nor clears", "lock-set-retries", nil, func(i int, s *history.Sample) {
 			s.Monitor = burst(i, history.Monitor{Stuck: 9})
 			if i > 10 && s.Monitor != nil {
@@ -324,21 +337,33 @@ func TestSignals(t *testing.T) {
 		}, "0-"},
 
 		{"one refusal of the canary is over after the window", "refused-clients", nil, func(i int, s *history.Sample) {
-			dial(s, func(c *history.Canary) *int64 { return map[bool]*int64{true: &c.Refused, false: &c.Admitted}[i == 10] })
+			dial(s, func(c *history.Canary) *int64 {
+				return map[bool]*int64{true: &c.Refused,
+					false: &c.Admitted}[i == 10]
+			})
 		}, "1000-2000"},
-		{"a canary that is cut, or hears nothing, was not told", "refused-clients", nil, func(i int, s *history.Sample) {
-			dial(s, func(c *history.Canary) *int64 { return []*int64{&c.Cut, &c.Silent, &c.Unreachable}[i%3] })
-		}, ""},
-		{"a canary that stopped asking neither raises nor clears", "refused-clients", nil, func(i int, s *history.Sample) {
-			if i <= 10 {
-				dial(s, func(c *history.Canary) *int64 { return map[bool]*int64{true: &c.Refused, false: &c.Admitted}[i == 10] })
-			}
-		}, "1000-"},
-		{"refusals as many as asked for are none too many", "refused-clients", map[string]float64{"count": 10}, func(i int, s *history.Sample) {
-			dial(s, func(c *history.Canary) *int64 { return &c.Refused })
-		}, ""},
+		{"a canary that is cut, or hears nothing, was not told", "refused-clients", nil,
+			func(i int, s *history.Sample) {
+				dial(s, func(c *history.Canary) *int64 { return []*int64{&c.Cut, &c.Silent, &c.Unreachable}[i%3] })
+			}, ""},
+		{"a canary that stopped asking neither raises nor clears", "refused-clients", nil,
+			func(i int, s *history.Sample) {
+				if i <= 10 {
+					dial(s, func(c *history.Canary) *int64 {
+						return map[bool]*int64{true: &c.Refused,
+							false: &c.Admitted}[i == 10]
+					})
+				}
+			}, "1000-"},
+		{"refusals as many as asked for are none too many", "refused-clients", map[string]float64{"count": 10},
+			func(i int, s *history.Sample) {
+				dial(s, func(c *history.Canary) *int64 { return &c.Refused })
+			}, ""},
 		{"a restart does not reset the canary", "refused-clients", nil, func(i int, s *history.Sample) {
-			dial(s, func(c *history.Canary) *int64 { return map[bool]*int64{true: &c.Refused, false: &c.Admitted}[i == 10] })
+			dial(s, func(c *history.Canary) *int64 {
+				return map[bool]*int64{true: &c.Refused,
+					false: &c.Admitted}[i == 10]
+			})
 			if i >= 15 {
 				s.Server.RunID = "b"
 			}

@@ -44,7 +44,8 @@ type die struct {
 
 func newDice(t *rapid.T) *dice {
 	// Numbers that rapid draws lean to small ones, so it draws a seed only.
-	s := &dice{rng: rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0)), set: swarm.Defaults(), locks: map[string]string{}}
+	s := &dice{rng: rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0)), set: swarm.Defaults(),
+		locks: map[string]string{}}
 	s.set.Client.PoolSize = 1 + s.rng.IntN(4)
 	s.set.Lock.Tenants = 1 + s.rng.IntN(3)
 	s.set.Waiter = []swarm.Waiter{swarm.WaiterKeeps, swarm.WaiterKeeps, swarm.WaiterReturns}[s.rng.IntN(3)]
@@ -54,7 +55,8 @@ func newDice(t *rapid.T) *dice {
 	s.free = slices.Repeat([]int{s.set.Client.PoolSize}, clients)
 	for i := range 2 + s.rng.IntN(7) {
 		w := &die{client: i % clients, next: (*dice).begin}
-		w.WorkerState = history.WorkerState{Worker: int32(i + 1), State: "idle", Client: fmt.Sprint("c", w.client), Shared: true}
+		w.WorkerState = history.WorkerState{Worker: int32(i + 1), State: "idle", Client: fmt.Sprint("c", w.client),
+			Shared: true}
 		s.workers = append(s.workers, w)
 	}
 	return s
@@ -264,7 +266,8 @@ func TestPoolDeadlockIsNeverFeignedNorMissed(t *testing.T) {
 			a.Error, b.Error = "no answer", "no answer"
 		}
 		before, now := j.prover().snapshots(a, b)
-		f := waitgraph.Analyze(before, now, waitgraph.Activity{Attempts: b.After.Attempts - a.Before.Attempts}, waitgraph.DefaultThresholds(0))
+		f := waitgraph.Analyze(before, now, waitgraph.Activity{Attempts: b.After.Attempts - a.Before.Attempts},
+			waitgraph.DefaultThresholds(0))
 		if f.Kind != waitgraph.Deadlock || f.Residue.Workers != len(s.workers) {
 			t.Fatalf("nothing moves, and the finding is %s %v\n%+v", f.Sentence, f.Reasons, b)
 		}
@@ -277,7 +280,8 @@ func TestPoolDeadlockIsNeverFeignedNorMissed(t *testing.T) {
 // checkStuck fails if two censuses call a worker stuck that has moved since.
 func (s *dice) checkStuck(t *rapid.T, j *scene, a, b history.Census) {
 	before, now := j.prover().snapshots(a, b)
-	counted := waitgraph.Activity{Grants: b.After.Grants - a.Before.Grants, Releases: b.After.Releases - a.Before.Releases}
+	counted := waitgraph.Activity{Grants: b.After.Grants - a.Before.Grants,
+		Releases: b.After.Releases - a.Before.Releases}
 	for _, act := range []waitgraph.Activity{counted, {}} {
 		f := waitgraph.Analyze(before, now, act, waitgraph.DefaultThresholds(0))
 		if f.Proved && f.Kind != waitgraph.Deadlock {

@@ -26,8 +26,9 @@ func sharedPool(at time.Duration) history.Census {
 	}
 	return history.Census{
 		At: at, Took: time.Millisecond, Slots: 1000,
-		Workers: []history.WorkerState{worker(1, "waiting", true), worker(2, "waiting", true), worker(3, "dialing", false), worker(4, "waiting", false)},
-		Locks:   map[string]string{"lock:0": "3:1:a"}, Clients: map[string]int64{"c": 2},
+		Workers: []history.WorkerState{worker(1, "waiting", true), worker(2, "waiting", true),
+			worker(3, "dialing", false), worker(4, "waiting", false)},
+		Locks: map[string]string{"lock:0": "3:1:a"}, Clients: map[string]int64{"c": 2},
 	}
 }
 
@@ -52,12 +53,15 @@ func TestProofOfPoolDeadlock(t *testing.T) {
 		// Nothing follows from how full the server is.
 		{"on a full server as well", each(func(c *history.Census) { c.Slots = 2 }), waitgraph.Deadlock, true},
 		{"a turn is free", func(j *scene) { j.sc.Swarm.Client.PoolSize = 3 }, waitgraph.Livelock, false},
-		{"one waiter may have no turn", each(func(c *history.Census) { c.Workers[1].Kept = false }), waitgraph.Livelock, false},
+		{"one waiter may have no turn", each(func(c *history.Census) { c.Workers[1].Kept = false }), waitgraph.Livelock,
+			false},
 		{"one turn was given back and taken again", func(j *scene) {
 			j.h.Census[1].Workers[1].KeptSince = 2 * second
 		}, waitgraph.Unproved, false},
-		{"the holder began to wait anew", func(j *scene) { j.h.Census[1].Workers[2].Since = 2 * second }, waitgraph.Unproved, false},
-		{"the holder is at work", each(func(c *history.Census) { c.Workers[2].State = "holding" }), waitgraph.Slowness, false},
+		{"the holder began to wait anew", func(j *scene) { j.h.Census[1].Workers[2].Since = 2 * second },
+			waitgraph.Unproved, false},
+		{"the holder is at work", each(func(c *history.Census) { c.Workers[2].State = "holding" }), waitgraph.Slowness,
+			false},
 		// A command of it failed, and since then it has a turn again.
 		{"the holder has a turn", func(j *scene) {
 			j.sc.Swarm.Client.PoolSize = 3
@@ -66,10 +70,16 @@ func TestProofOfPoolDeadlock(t *testing.T) {
 		{"the turns are another client's", each(func(c *history.Census) {
 			c.Workers[2].Client, c.Clients["d"] = "d", 2
 		}), waitgraph.Livelock, false},
-		{"whoever waits gives up", func(j *scene) { j.sc.Swarm.Lock.AcquireTimeoutMS = 30_000 }, waitgraph.Transient, true},
-		{"the pool's timeout may explain it", func(j *scene) { j.sc.Swarm.Client.PoolTimeoutMS = 2000 }, waitgraph.Unproved, false},
-		{"the holder is dead", each(func(c *history.Census) { c.Workers = slices.Delete(slices.Clone(c.Workers), 2, 3) }), waitgraph.Orphaned, true},
-		{"Redis lists fewer connections than there are turns kept", each(func(c *history.Census) { c.Clients["c"] = 1 }), waitgraph.Unproved, false},
+		{"whoever waits gives up", func(j *scene) { j.sc.Swarm.Lock.AcquireTimeoutMS = 30_000 }, waitgraph.Transient,
+			true},
+		{"the pool's timeout may explain it", func(j *scene) { j.sc.Swarm.Client.PoolTimeoutMS = 2000 },
+			waitgraph.Unproved, false},
+		{"the holder is dead", each(func(c *history.Census) {
+			c.Workers = slices.Delete(slices.Clone(c.Workers), 2,
+				3)
+		}), waitgraph.Orphaned, true},
+		{"Redis lists fewer connections than there are turns kept",
+			each(func(c *history.Census) { c.Clients["c"] = 1 }), waitgraph.Unproved, false},
 		{"the client has fewer connections than there are turns kept", each(func(c *history.Census) {
 			c.Clients["c"] = 1
 			for i := range c.Workers {
@@ -91,7 +101,8 @@ func TestProofOfPoolDeadlock(t *testing.T) {
 			if c.kind != waitgraph.Deadlock {
 				return
 			}
-			if r := f.Residue; f.Sentence != sentence || !f.Checked || r.Workers != 4 || r.Turns != 2 || r.Slots != 0 || r.Locks != 1 {
+			if r := f.Residue; f.Sentence != sentence || !f.Checked || r.Workers != 4 || r.Turns != 2 || r.Slots != 0 ||
+				r.Locks != 1 {
 				t.Errorf("checked %v, residue %+v:\n%s\nwant\n%s", f.Checked, f.Residue, f.Sentence, sentence)
 			}
 		})
@@ -115,7 +126,8 @@ func TestProofOfDeadlockOverTwoPools(t *testing.T) {
 	}
 	j := sceneOf(census(1500*time.Millisecond), census(2800*time.Millisecond))
 	f := found(j)
-	if f.Kind != waitgraph.Deadlock || !f.Checked || f.Residue.Turns != 2 || f.Residue.Locks != 2 || f.Residue.Workers != 4 {
+	if f.Kind != waitgraph.Deadlock || !f.Checked || f.Residue.Turns != 2 || f.Residue.Locks != 2 ||
+		f.Residue.Workers != 4 {
 		t.Errorf("%s %v", f.Sentence, f.Reasons)
 	}
 }

@@ -163,7 +163,8 @@ func LongestTimeout(s swarm.Settings) time.Duration {
 	longest := max(s.RedialMS+s.RedialJitterMS, s.Client.DialTimeoutMS*swarm.Millis(max(s.Client.DialerRetries, 1)))
 	for _, m := range []swarm.Millis{
 		s.Client.ReadTimeoutMS, s.Client.WriteTimeoutMS, s.Client.PoolTimeoutMS,
-		s.Client.MaxRetryBackoffMS, s.Lock.ReleaseTimeoutMS, s.Lock.PairGapMS, s.Lock.PairWaitMS, s.Lock.HoldMS, s.Lock.PollMS, s.Lock.BackoffMaxMS, s.Arrivals.ThinkMS + s.Arrivals.ThinkJitterMS,
+		s.Client.MaxRetryBackoffMS, s.Lock.ReleaseTimeoutMS, s.Lock.PairGapMS, s.Lock.PairWaitMS, s.Lock.HoldMS,
+		s.Lock.PollMS, s.Lock.BackoffMaxMS, s.Arrivals.ThinkMS + s.Arrivals.ThinkJitterMS,
 	} {
 		longest = max(longest, m)
 	}
@@ -206,7 +207,8 @@ func (v Prover) unaware(a, b history.Census) map[int32]bool {
 // snapshot draws the edges of a census. What it is not sure of it gives to an
 // idler, which may let go at any moment: that can hide a deadlock, never feign one.
 func (v Prover) snapshot(c history.Census, unaware map[int32]bool) waitgraph.Snapshot {
-	d := drawing{of: v, index: map[resource]int{}, unaware: unaware, claimed: map[string]bool{}, known: map[string]bool{}, latest: map[string]int64{}}
+	d := drawing{of: v, index: map[resource]int{}, unaware: unaware, claimed: map[string]bool{},
+		known: map[string]bool{}, latest: map[string]int64{}}
 	d.g.At, d.g.Took = c.At, c.Took
 	d.g.Resources = []waitgraph.Resource{{Kind: waitgraph.Slot, Name: "slots", Units: int(c.Slots)}}
 	for _, w := range c.Workers {
@@ -296,14 +298,16 @@ func (d *drawing) worker(w history.WorkerState) {
 	case w.Shared && w.Kept:
 		p.Holds = append(p.Holds, waitgraph.Edge{Resource: d.turn(w.Client), Units: 1, Since: w.KeptSince})
 	case !w.Shared && w.Connected > 0:
-		p.Holds = append(p.Holds, waitgraph.Edge{Resource: slots, Units: int(w.Connected), Since: w.Opened, Token: w.Client})
+		p.Holds = append(p.Holds, waitgraph.Edge{Resource: slots, Units: int(w.Connected), Since: w.Opened,
+			Token: w.Client})
 	}
 	if w.Shared && w.Outer {
 		p.Holds = append(p.Holds, waitgraph.Edge{Resource: d.turn(w.Client), Units: 1, Since: w.OuterSince})
 	}
 	if w.Other != "" {
 		d.claimed[w.Other] = true
-		p.Holds = append(p.Holds, waitgraph.Edge{Resource: d.lock(w.Other), Units: 1, Since: w.OtherSince, Token: w.Token, EndsAt: d.of.expires(w.OtherSince)})
+		p.Holds = append(p.Holds, waitgraph.Edge{Resource: d.lock(w.Other), Units: 1, Since: w.OtherSince,
+			Token: w.Token, EndsAt: d.of.expires(w.OtherSince)})
 	}
 	switch w.State {
 	case swarm.Waiting.String():
@@ -325,7 +329,8 @@ func (d *drawing) worker(w history.WorkerState) {
 			break
 		}
 		d.claimed[w.Lock] = true
-		p.Holds = append(p.Holds, waitgraph.Edge{Resource: d.lock(w.Lock), Units: 1, Since: w.Since, Token: w.Token, EndsAt: d.of.expires(w.Since)})
+		p.Holds = append(p.Holds, waitgraph.Edge{Resource: d.lock(w.Lock), Units: 1, Since: w.Since, Token: w.Token,
+			EndsAt: d.of.expires(w.Since)})
 		if w.State == swarm.Dialing.String() {
 			p.Waits = d.goOn(w)
 		}

@@ -20,8 +20,10 @@ func slotLock(at time.Duration) history.Census {
 	return history.Census{
 		At: at, Took: time.Millisecond, Slots: 2,
 		Workers: []history.WorkerState{
-			{Worker: 1, State: "waiting", Lock: "lock:0", Token: "1:1:a", Since: 1100 * time.Millisecond, Client: "c1", Connected: 1, Opened: 500 * time.Millisecond},
-			{Worker: 2, State: "waiting", Lock: "lock:0", Token: "2:1:b", Since: 1100 * time.Millisecond, Client: "c2", Connected: 1, Opened: 500 * time.Millisecond},
+			{Worker: 1, State: "waiting", Lock: "lock:0", Token: "1:1:a", Since: 1100 * time.Millisecond, Client: "c1",
+				Connected: 1, Opened: 500 * time.Millisecond},
+			{Worker: 2, State: "waiting", Lock: "lock:0", Token: "2:1:b", Since: 1100 * time.Millisecond, Client: "c2",
+				Connected: 1, Opened: 500 * time.Millisecond},
 			{Worker: 3, State: "dialing", Lock: "lock:0", Token: "3:1:c", Since: 1200 * time.Millisecond, Client: "c3"},
 		},
 		Locks: map[string]string{"lock:0": "3:1:c"}, Clients: map[string]int64{"c1": 1, "c2": 1},
@@ -37,8 +39,10 @@ func TestProofOfDeadlock(t *testing.T) {
 		kind   waitgraph.Kind
 		proved bool
 	}{
-		{"the same edges for longer than any timeout", []history.Census{slotLock(late), slotLock(later)}, nil, waitgraph.Deadlock, true},
-		{"not for longer than the timeouts", []history.Census{slotLock(late), slotLock(late + 500*time.Millisecond)}, nil, waitgraph.Unproved, false},
+		{"the same edges for longer than any timeout", []history.Census{slotLock(late), slotLock(later)}, nil,
+			waitgraph.Deadlock, true},
+		{"not for longer than the timeouts", []history.Census{slotLock(late), slotLock(late + 500*time.Millisecond)},
+			nil, waitgraph.Unproved, false},
 		{"one census proves nothing", []history.Census{slotLock(late)}, nil, "", false},
 		{"a slot is free", []history.Census{slotLock(late), slotLock(later)}, func(j *scene) {
 			for i := range j.h.Census {
@@ -116,7 +120,8 @@ func TestHolderWithAConnectionWantsNoSlot(t *testing.T) {
 func TestProofOfExhaustion(t *testing.T) {
 	census := func(at time.Duration) history.Census {
 		worker := func(id int32) history.WorkerState {
-			return history.WorkerState{Worker: id, State: "waiting", Since: 1100 * time.Millisecond, Client: fmt.Sprint("lockjam-", id, "-0")}
+			return history.WorkerState{Worker: id, State: "waiting", Since: 1100 * time.Millisecond,
+				Client: fmt.Sprint("lockjam-", id, "-0")}
 		}
 		return history.Census{
 			At: at, Took: time.Millisecond, Slots: 5, Workers: []history.WorkerState{worker(1), worker(2)},
@@ -131,7 +136,8 @@ func TestProofOfExhaustion(t *testing.T) {
 		kind   waitgraph.Kind
 	}{
 		{"all slots are leaked", nil, waitgraph.Exhausted},
-		{"the server closes idle connections", func(j *scene) { j.sc.Server.Config = map[string]string{"timeout": "1"} }, waitgraph.Slowness},
+		{"the server closes idle connections",
+			func(j *scene) { j.sc.Server.Config = map[string]string{"timeout": "1"} }, waitgraph.Slowness},
 		{"or does not", func(j *scene) { j.sc.Server.Config = map[string]string{"timeout": "0"} }, waitgraph.Exhausted},
 		{"one of them was closed", func(j *scene) { j.h.Census[1].Clients["lockjam-2-leak"] = 1 }, waitgraph.Livelock},
 		{"somebody else has them", func(j *scene) {
@@ -168,8 +174,9 @@ func TestProofOfALockThatWasLeftBehind(t *testing.T) {
 			}
 		}
 		return history.Census{
-			At: at, Took: time.Millisecond, Slots: 30, Workers: []history.WorkerState{worker(1, "1:8:a"), worker(2, "2:3:b")},
-			Locks: map[string]string{"lock:t:0": "1:7:c"}, Clients: map[string]int64{"c1": 1, "c2": 1},
+			At: at, Took: time.Millisecond, Slots: 30,
+			Workers: []history.WorkerState{worker(1, "1:8:a"), worker(2, "2:3:b")},
+			Locks:   map[string]string{"lock:t:0": "1:7:c"}, Clients: map[string]int64{"c1": 1, "c2": 1},
 		}
 	}
 	for _, c := range []struct {
@@ -197,7 +204,8 @@ func TestProofOfALockThatWasLeftBehind(t *testing.T) {
 			j := sceneOf(census(1500*time.Millisecond), census(2800*time.Millisecond))
 			j.sc.Swarm.Lock.TTLMS = 3000
 			j.h.Ops = []history.Op{
-				{Worker: 1, Granted: 600 * time.Millisecond, Released: 700 * time.Millisecond, Ended: 700 * time.Millisecond},
+				{Worker: 1, Granted: 600 * time.Millisecond, Released: 700 * time.Millisecond,
+					Ended: 700 * time.Millisecond},
 				{Worker: 2, Granted: 800 * time.Millisecond, Released: history.Never, Ended: 900 * time.Millisecond},
 				{Worker: 1, Granted: second, Released: history.Never, Ended: 1090 * time.Millisecond},
 			}
@@ -208,7 +216,9 @@ func TestProofOfALockThatWasLeftBehind(t *testing.T) {
 			if f.Kind != c.kind || f.Proved != (c.kind != waitgraph.Slowness) {
 				t.Fatalf("%s, proved %v: %s %v", f.Kind, f.Proved, f.Sentence, f.Reasons)
 			}
-			if c.kind == waitgraph.Transient && (*f.ClearMS != c.clear || !f.Checked || !strings.Contains(f.Sentence, `"worker 1 in its request 7" leaves lock lock:t:0 to expire`)) {
+			if c.kind == waitgraph.Transient &&
+				(*f.ClearMS != c.clear || !f.Checked ||
+					!strings.Contains(f.Sentence, `"worker 1 in its request 7" leaves lock lock:t:0 to expire`)) {
 				t.Errorf("it is over at %v ms, want %v; checked %v: %s", *f.ClearMS, c.clear, f.Checked, f.Sentence)
 			}
 		})
@@ -221,8 +231,10 @@ func lostReply(at time.Duration) history.Census {
 	return history.Census{
 		At: at, Took: time.Millisecond, Slots: 8,
 		Workers: []history.WorkerState{
-			{Worker: 1, State: "waiting", Lock: "lock:0", Token: "1:7:a", Since: 1100 * time.Millisecond, Client: "c1", Connected: 1, Opened: 1200 * time.Millisecond},
-			{Worker: 2, State: "waiting", Lock: "lock:0", Token: "2:3:b", Since: 1150 * time.Millisecond, Client: "c2", Connected: 1, Opened: 1200 * time.Millisecond},
+			{Worker: 1, State: "waiting", Lock: "lock:0", Token: "1:7:a", Since: 1100 * time.Millisecond, Client: "c1",
+				Connected: 1, Opened: 1200 * time.Millisecond},
+			{Worker: 2, State: "waiting", Lock: "lock:0", Token: "2:3:b", Since: 1150 * time.Millisecond, Client: "c2",
+				Connected: 1, Opened: 1200 * time.Millisecond},
 		},
 		Locks: map[string]string{"lock:0": "1:7:a"}, Clients: map[string]int64{"c1": 1, "c2": 1},
 	}
@@ -241,11 +253,13 @@ func TestProofOfLostReply(t *testing.T) {
 		{"for longer than an answer may take", later, nil, waitgraph.Deadlock, true},
 		// The answer may still be on its way.
 		{"for less", late + 900*time.Millisecond, nil, waitgraph.Unproved, false},
-		{"where an answer may take for ever", later, func(j *scene) { j.sc.Swarm.Client.ReadTimeoutMS = -1 }, waitgraph.Unproved, false},
+		{"where an answer may take for ever", later, func(j *scene) { j.sc.Swarm.Client.ReadTimeoutMS = -1 },
+			waitgraph.Unproved, false},
 		// A worker that asks whose the lock is finds out.
 		{"with a token check", later, func(j *scene) { j.sc.Swarm.Lock.Verify = true }, waitgraph.Unproved, false},
 		{"until the TTL", later, func(j *scene) { j.sc.Swarm.Lock.TTLMS = 30_000 }, waitgraph.Transient, true},
-		{"with another request's token", later, func(j *scene) { j.h.Census[1].Workers[0].Token = "1:8:a" }, waitgraph.Unproved, false},
+		{"with another request's token", later, func(j *scene) { j.h.Census[1].Workers[0].Token = "1:8:a" },
+			waitgraph.Unproved, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			j := sceneOf(lostReply(late), lostReply(c.second))
@@ -301,7 +315,8 @@ func TestProofOfNestedCheckouts(t *testing.T) {
 	}{
 		{"every turn is an outer one", nil, waitgraph.Deadlock},
 		{"a turn is free", func(j *scene) { j.sc.Swarm.Client.PoolSize = 3 }, waitgraph.Livelock},
-		{"one of them is at work", each(func(c *history.Census) { c.Workers[0].State = "holding" }), waitgraph.Slowness},
+		{"one of them is at work", each(func(c *history.Census) { c.Workers[0].State = "holding" }),
+			waitgraph.Slowness},
 		{"one of them has its second", func(j *scene) {
 			j.sc.Swarm.Client.PoolSize = 3
 			each(func(c *history.Census) {
@@ -311,7 +326,8 @@ func TestProofOfNestedCheckouts(t *testing.T) {
 				}
 			})(j)
 		}, waitgraph.Slowness},
-		{"one was given back and taken again", func(j *scene) { j.h.Census[1].Workers[1].OuterSince = 2 * second }, waitgraph.Unproved},
+		{"one was given back and taken again", func(j *scene) { j.h.Census[1].Workers[1].OuterSince = 2 * second },
+			waitgraph.Unproved},
 		{"they give up", func(j *scene) { j.sc.Swarm.Lock.AcquireTimeoutMS = 30_000 }, waitgraph.Transient},
 		{"Redis lists fewer connections", each(func(c *history.Census) { c.Clients["c"] = 1 }), waitgraph.Unproved},
 	} {
@@ -326,7 +342,8 @@ func TestProofOfNestedCheckouts(t *testing.T) {
 			if f.Kind != c.kind || f.Proved != (c.kind == waitgraph.Deadlock || c.kind == waitgraph.Transient) {
 				t.Errorf("%s, proved %v: %s %v", f.Kind, f.Proved, f.Sentence, f.Reasons)
 			}
-			if c.kind == waitgraph.Deadlock && (f.Sentence != sentence || !f.Checked || f.Residue.Turns != 2 || f.Residue.Locks != 0) {
+			if c.kind == waitgraph.Deadlock &&
+				(f.Sentence != sentence || !f.Checked || f.Residue.Turns != 2 || f.Residue.Locks != 0) {
 				t.Errorf("checked %v, residue %+v: %s", f.Checked, f.Residue, f.Sentence)
 			}
 		})
@@ -338,13 +355,16 @@ func TestProofOfAnInversion(t *testing.T) {
 	census := func(at time.Duration) history.Census {
 		worker := func(id int32, other, lock string) history.WorkerState {
 			return history.WorkerState{
-				Worker: id, State: "waiting", Lock: lock, Token: fmt.Sprintf("%d:1:a", id), Since: 1100 * time.Millisecond,
-				Other: other, OtherSince: 1050 * time.Millisecond, Client: "c", Connected: 2, Opened: 500 * time.Millisecond, Shared: true,
+				Worker: id, State: "waiting", Lock: lock, Token: fmt.Sprintf("%d:1:a", id),
+				Since: 1100 * time.Millisecond,
+				Other: other, OtherSince: 1050 * time.Millisecond, Client: "c", Connected: 2,
+				Opened: 500 * time.Millisecond, Shared: true,
 			}
 		}
 		return history.Census{
-			At: at, Took: time.Millisecond, Slots: 1000, Workers: []history.WorkerState{worker(1, "lock:t:0", "lock:t:1"), worker(2, "lock:t:1", "lock:t:0")},
-			Locks: map[string]string{"lock:t:0": "1:1:a", "lock:t:1": "2:1:a"}, Clients: map[string]int64{"c": 2},
+			At: at, Took: time.Millisecond, Slots: 1000,
+			Workers: []history.WorkerState{worker(1, "lock:t:0", "lock:t:1"), worker(2, "lock:t:1", "lock:t:0")},
+			Locks:   map[string]string{"lock:t:0": "1:1:a", "lock:t:1": "2:1:a"}, Clients: map[string]int64{"c": 2},
 		}
 	}
 	each := func(change func(*history.Census)) func(*scene) {
@@ -365,14 +385,16 @@ func TestProofOfAnInversion(t *testing.T) {
 		{"both wait for the same", each(func(c *history.Census) {
 			c.Workers[1].Other, c.Workers[1].Lock, c.Locks = "", "lock:t:0", map[string]string{"lock:t:0": "1:1:a"}
 		}), waitgraph.Livelock, false},
-		{"one let go and took it again", func(j *scene) { j.h.Census[1].Workers[0].OtherSince = 2 * second }, waitgraph.Unproved, false},
+		{"one let go and took it again", func(j *scene) { j.h.Census[1].Workers[0].OtherSince = 2 * second },
+			waitgraph.Unproved, false},
 		{"one has both", each(func(c *history.Census) {
 			c.Workers[0].State, c.Locks["lock:t:1"] = "holding", "1:1:a"
 			c.Workers[1].Other = ""
 		}), waitgraph.Slowness, false},
 		{"they expire", func(j *scene) { j.sc.Swarm.Lock.TTLMS = 30_000 }, waitgraph.Transient, true},
 		{"they let go after a while", func(j *scene) { j.sc.Swarm.Lock.PairWaitMS = 5000 }, waitgraph.Unproved, false},
-		{"Redis says that one is another's", each(func(c *history.Census) { c.Locks["lock:t:0"] = "9:1:z" }), waitgraph.Unproved, false},
+		{"Redis says that one is another's", each(func(c *history.Census) { c.Locks["lock:t:0"] = "9:1:z" }),
+			waitgraph.Unproved, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			j := sceneOf(census(1500*time.Millisecond), census(2800*time.Millisecond))
@@ -385,7 +407,9 @@ func TestProofOfAnInversion(t *testing.T) {
 			if f.Kind != c.kind || f.Proved != c.proved {
 				t.Errorf("%s, proved %v: %s %v", f.Kind, f.Proved, f.Sentence, f.Reasons)
 			}
-			if c.kind == waitgraph.Deadlock && (f.Sentence != sentence || !f.Checked || f.Residue.Slots != 0 || f.Residue.Turns != 0 || f.Residue.Locks != 2) {
+			if c.kind == waitgraph.Deadlock &&
+				(f.Sentence != sentence || !f.Checked || f.Residue.Slots != 0 || f.Residue.Turns != 0 ||
+					f.Residue.Locks != 2) {
 				t.Errorf("checked %v, residue %+v: %s", f.Checked, f.Residue, f.Sentence)
 			}
 		})
@@ -397,12 +421,14 @@ func TestProofOfAnInversion(t *testing.T) {
 func TestLivelockOfAnInversion(t *testing.T) {
 	census := func(at time.Duration, moves int64) history.Census {
 		worker := func(id int32, lock string) history.WorkerState {
-			return history.WorkerState{Worker: id, State: "waiting", Lock: lock, Since: at - time.Millisecond, Client: "c", Connected: 2, Shared: true}
+			return history.WorkerState{Worker: id, State: "waiting", Lock: lock, Since: at - time.Millisecond,
+				Client: "c", Connected: 2, Shared: true}
 		}
 		counted := history.Progress{Grants: moves, Releases: moves, Attempts: 3 * moves}
 		return history.Census{
-			At: at, Took: time.Millisecond, Slots: 1000, Workers: []history.WorkerState{worker(1, "lock:t:0"), worker(2, "lock:t:1")},
-			Locks: map[string]string{}, Clients: map[string]int64{"c": 2}, Before: counted, After: counted,
+			At: at, Took: time.Millisecond, Slots: 1000,
+			Workers: []history.WorkerState{worker(1, "lock:t:0"), worker(2, "lock:t:1")},
+			Locks:   map[string]string{}, Clients: map[string]int64{"c": 2}, Before: counted, After: counted,
 		}
 	}
 	ended := func(at time.Duration, outcome history.Outcome) []history.Op {
@@ -433,7 +459,8 @@ func TestLivelockOfAnInversion(t *testing.T) {
 	}
 
 	// One that gets through now and then does not end it.
-	j := sceneOf(census(1500*time.Millisecond, 10), census(2800*time.Millisecond, 60), census(2900*time.Millisecond, 65))
+	j := sceneOf(census(1500*time.Millisecond, 10), census(2800*time.Millisecond, 60),
+		census(2900*time.Millisecond, 65))
 	j.sc.Swarm.Lock.Pair, j.sc.Swarm.Lock.PairWaitMS = swarm.PairOwnFirst, 20
 	j.h.Ops = ended(2850*time.Millisecond, history.OK)
 	if f := found(j); f.Kind != waitgraph.Livelock || f.AtMS != 2800 {

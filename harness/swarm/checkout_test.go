@@ -58,7 +58,8 @@ func TestNestedCheckoutDeadlocks(t *testing.T) {
 	was := s.Snapshot()
 	first := s.Census()
 	time.Sleep(100 * time.Millisecond)
-	if is := s.Snapshot(); is.Decisions != was.Decisions || is.Errors[history.PoolTimeout] <= was.Errors[history.PoolTimeout] {
+	if is := s.Snapshot(); is.Decisions != was.Decisions ||
+		is.Errors[history.PoolTimeout] <= was.Errors[history.PoolTimeout] {
 		t.Errorf("%+v became %+v: want pool timeouts and no decision", was, is)
 	}
 	for i, w := range s.Census() {

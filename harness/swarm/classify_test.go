@@ -34,7 +34,8 @@ func TestRefusedByAFullServer(t *testing.T) {
 		var sum history.Swarm
 		l.tally.addTo(&sum)
 		if sum.Errors[history.Refused] != 200 || sum.MaxClientsErrors != 0 {
-			t.Errorf("keeps %v: refused %d times, and told so %d times, want 200 and 0", keeps, sum.Errors[history.Refused], sum.MaxClientsErrors)
+			t.Errorf("keeps %v: refused %d times, and told so %d times, want 200 and 0", keeps,
+				sum.Errors[history.Refused], sum.MaxClientsErrors)
 		}
 		if l.keptSince.Load() != 0 {
 			t.Error("a connection that was refused is kept")
@@ -123,7 +124,10 @@ func TestClassesOfOtherFailures(t *testing.T) {
 	t.Run("rejected", func(t *testing.T) {
 		b := newBench(t, 32)
 		l := b.oneLink(nil)
-		if class := l.do(func(s session) error { return s.c.Eval(t.Context(), "this is no Lua", nil).Err() }); class != history.Rejected {
+		if class := l.do(func(s session) error {
+			return s.c.Eval(t.Context(), "this is no Lua",
+				nil).Err()
+		}); class != history.Rejected {
 			t.Errorf("%v, want rejected", class)
 		}
 	})
@@ -132,7 +136,8 @@ func TestClassesOfOtherFailures(t *testing.T) {
 		set := Defaults()
 		set.Lock.HoldMS = 20
 		s := b.startWith(set, func(int) { b.control.Admin.Del(context.Background(), "lock:t:0") })
-		b.eventually("a decision whose lock was deleted", func() bool { return s.Snapshot().Errors[history.Conflict] > 0 })
+		b.eventually("a decision whose lock was deleted",
+			func() bool { return s.Snapshot().Errors[history.Conflict] > 0 })
 		s.Stop()
 		if op := b.ops[0]; op.Outcome != history.OK || op.Class != history.Conflict || op.Released == history.Never {
 			t.Errorf("%+v, want a completed decision with a conflict at release", op)

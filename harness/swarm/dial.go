@@ -40,10 +40,11 @@ type dialer struct {
 	broken  atomic.Int64 // reads and writes that failed, and timeouts with them
 	shakes  handshake    // with every connection
 	elapsed func() time.Duration
-	short   func(error)            // is told that this machine has no file descriptor or port left to dial with; may be nil
-	beside  func(addr string) bool // who else is dialled than the server that is watched; nil: nobody
-	open    atomic.Int64           // connections that the watched server has let in and that are not closed
-	opened  atomic.Int64           // ns: when the last of them was let in
+	// is told that this machine has no file descriptor or port left to dial with; may be nil
+	short  func(error)
+	beside func(addr string) bool // who else is dialled than the server that is watched; nil: nobody
+	open   atomic.Int64           // connections that the watched server has let in and that are not closed
+	opened atomic.Int64           // ns: when the last of them was let in
 
 	mu    sync.Mutex
 	conns map[*watchedConn]struct{} // that are not closed

@@ -21,8 +21,10 @@ func TestOnGiveUp(t *testing.T) {
 				s := b.start(set)
 				defer s.Stop()
 				b.eventually("all are connected", func() bool { return b.connections(anyName) == 8 })
-				b.eventually("all have given up", func() bool { x := s.Snapshot(); return x.Failed >= 8 && x.Idle == 8 })
-				b.eventually("the connections are as they should be", func() bool { return b.connections(anyName) == want })
+				b.eventually("all have given up",
+					func() bool { x := s.Snapshot(); return x.Failed >= 8 && x.Idle == 8 })
+				b.eventually("the connections are as they should be",
+					func() bool { return b.connections(anyName) == want })
 				b.control.Admin.Del(t.Context(), "lock:t:0")
 				b.eventually("they go on to their next requests", func() bool { return s.Snapshot().Decisions >= 8 })
 			})

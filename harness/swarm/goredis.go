@@ -59,13 +59,16 @@ func redisOptions(t Target, c ClientOptions, name string, d *dialer) *redis.Opti
 func failoverOptions(t Target, o *redis.Options) *redis.FailoverOptions {
 	return &redis.FailoverOptions{
 		MasterName: t.Primary, SentinelAddrs: t.Sentinels,
-		ClientName: o.ClientName, Dialer: o.Dialer, Protocol: o.Protocol, Username: o.Username, Password: o.Password, DB: o.DB,
+		ClientName: o.ClientName, Dialer: o.Dialer, Protocol: o.Protocol, Username: o.Username, Password: o.Password,
+		DB:         o.DB,
 		MaxRetries: o.MaxRetries, MinRetryBackoff: o.MinRetryBackoff, MaxRetryBackoff: o.MaxRetryBackoff,
 		DialTimeout: o.DialTimeout, DialerRetries: o.DialerRetries, DialerRetryTimeout: o.DialerRetryTimeout,
 		ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout, ContextTimeoutEnabled: o.ContextTimeoutEnabled,
 		ReadBufferSize: o.ReadBufferSize, WriteBufferSize: o.WriteBufferSize,
-		PipelinePoolSize: o.PipelinePoolSize, PoolFIFO: o.PoolFIFO, PoolSize: o.PoolSize, MaxConcurrentDials: o.MaxConcurrentDials,
-		PoolTimeout: o.PoolTimeout, MinIdleConns: o.MinIdleConns, MaxIdleConns: o.MaxIdleConns, MaxActiveConns: o.MaxActiveConns,
+		PipelinePoolSize: o.PipelinePoolSize, PoolFIFO: o.PoolFIFO, PoolSize: o.PoolSize,
+		MaxConcurrentDials: o.MaxConcurrentDials,
+		PoolTimeout:        o.PoolTimeout, MinIdleConns: o.MinIdleConns, MaxIdleConns: o.MaxIdleConns,
+		MaxActiveConns:  o.MaxActiveConns,
 		ConnMaxIdleTime: o.ConnMaxIdleTime, ConnMaxLifetime: o.ConnMaxLifetime, TLSConfig: o.TLSConfig,
 		DisableIdentity: o.DisableIdentity,
 	}
@@ -89,8 +92,10 @@ func clusterOptions(t Target, o *redis.Options) *redis.ClusterOptions {
 		DialTimeout: o.DialTimeout, DialerRetries: o.DialerRetries, DialerRetryTimeout: o.DialerRetryTimeout,
 		ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout, ContextTimeoutEnabled: o.ContextTimeoutEnabled,
 		ReadBufferSize: o.ReadBufferSize, WriteBufferSize: o.WriteBufferSize,
-		PipelinePoolSize: o.PipelinePoolSize, PoolFIFO: o.PoolFIFO, PoolSize: o.PoolSize, MaxConcurrentDials: o.MaxConcurrentDials,
-		PoolTimeout: o.PoolTimeout, MinIdleConns: o.MinIdleConns, MaxIdleConns: o.MaxIdleConns, MaxActiveConns: o.MaxActiveConns,
+		PipelinePoolSize: o.PipelinePoolSize, PoolFIFO: o.PoolFIFO, PoolSize: o.PoolSize,
+		MaxConcurrentDials: o.MaxConcurrentDials,
+		PoolTimeout:        o.PoolTimeout, MinIdleConns: o.MinIdleConns, MaxIdleConns: o.MaxIdleConns,
+		MaxActiveConns:  o.MaxActiveConns,
 		ConnMaxIdleTime: o.ConnMaxIdleTime, ConnMaxLifetime: o.ConnMaxLifetime, TLSConfig: o.TLSConfig,
 		DisableIdentity: o.DisableIdentity, MaintNotificationsConfig: o.MaintNotificationsConfig,
 	}
@@ -258,7 +263,8 @@ func (t transaction) count(ctx context.Context, counter string) (int64, error) {
 
 // store writes the counter unless another client has written it since watch. That one did
 // is an answer and no error.
-func (t transaction) store(ctx context.Context, counter string, count int64, keep time.Duration) (stored bool, err error) {
+func (t transaction) store(ctx context.Context, counter string, count int64, keep time.Duration) (stored bool,
+	err error) {
 	_, err = t.tx.TxPipelined(ctx, func(p redis.Pipeliner) error { return p.Set(ctx, counter, count, keep).Err() })
 	if errors.Is(err, redis.TxFailedErr) {
 		return false, nil

@@ -22,7 +22,8 @@ func TestReleaseTimeout(t *testing.T) {
 	defer s.Stop()
 	b.eventually("it has given up", func() bool { return len(b.recorded()) == 1 })
 	op := b.recorded()[0]
-	if op.Outcome != history.Fail || op.Granted == history.Never || op.Released != history.Never || op.Class == history.None {
+	if op.Outcome != history.Fail || op.Granted == history.Never || op.Released != history.Never ||
+		op.Class == history.None {
 		t.Errorf("%+v, want a failure after the grant", op)
 	}
 	if ttl := b.control.Admin.PTTL(t.Context(), "lock:t:0").Val(); ttl <= 0 {
@@ -50,7 +51,8 @@ func TestReleaseTimeoutAfterTheWrite(t *testing.T) {
 	}
 	s.Stop()
 	op := b.recorded()[0]
-	if op.Outcome != history.OK || op.Class != history.Rejected || op.Count == 0 || op.Worked == history.Never || op.Released != history.Never {
+	if op.Outcome != history.OK || op.Class != history.Rejected || op.Count == 0 || op.Worked == history.Never ||
+		op.Released != history.Never {
 		t.Errorf("%+v, want a decision that stands, and no release", op)
 	}
 }

@@ -328,7 +328,8 @@ func (w *worker) persist(ctx context.Context, op *history.Op, send func(session)
 
 // persistHolding is persist for the holder of any tenant's lock. It says as well
 // whether some try was not answered, and may have taken effect.
-func (w *worker) persistHolding(ctx context.Context, op *history.Op, tenant int32, send func(session) error) (came progress, lost bool) {
+func (w *worker) persistHolding(ctx context.Context, op *history.Op, tenant int32,
+	send func(session) error) (came progress, lost bool) {
 	timeout := w.settings.Lock.ReleaseTimeoutMS.Duration()
 	for begun := w.elapsed(); ; {
 		class := w.link.do(send)

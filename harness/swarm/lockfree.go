@@ -51,7 +51,8 @@ func (w *worker) attempt(ctx context.Context, op *history.Op) (try tried) {
 	op.Window = w.window()
 	key, limit := w.counter(op), w.settings.Limiter
 	w.link.client.lib.transact(ctx, func(tx transaction) {
-		if try.class = w.link.ask(tx.session(), func(session) error { return tx.watch(ctx, key) }); try.class != history.None {
+		if try.class = w.link.ask(tx.session(),
+			func(session) error { return tx.watch(ctx, key) }); try.class != history.None {
 			return
 		}
 		var count int64

@@ -21,7 +21,8 @@ func checkCounts(t *testing.T, ops []history.Op, limit int64) (admitted int64) {
 		if op.Granted != history.Never || op.Released != history.Never || op.Fence != 0 {
 			t.Fatalf("%+v: nobody holds anything", op)
 		}
-		if (op.Count != 0) != op.Admitted || op.Admitted && op.Outcome != history.OK || (op.Worked != history.Never) != (op.Outcome == history.OK) {
+		if (op.Count != 0) != op.Admitted || op.Admitted && op.Outcome != history.OK ||
+			(op.Worked != history.Never) != (op.Outcome == history.OK) {
 			t.Fatalf("%+v contradicts itself", op)
 		}
 		if !op.Admitted {
@@ -30,7 +31,8 @@ func checkCounts(t *testing.T, ops []history.Op, limit int64) (admitted int64) {
 		admitted++
 		key := fmt.Sprint(op.Tenant, op.Window, op.Count)
 		if written[key] || op.Count > limit {
-			t.Errorf("tenant %d, window %d: count %d, of %d, was written before: %v", op.Tenant, op.Window, op.Count, limit, written[key])
+			t.Errorf("tenant %d, window %d: count %d, of %d, was written before: %v", op.Tenant, op.Window, op.Count,
+				limit, written[key])
 		}
 		written[key] = true
 	}
@@ -72,7 +74,8 @@ func TestDecisionsWithoutALock(t *testing.T) {
 			if x.Errors != [history.Classes]int64{} {
 				t.Errorf("errors: %v; a transaction that comes too late is none", x.Errors)
 			}
-			if end := s.Snapshot(); end.Grants != end.Decisions || end.Releases != end.Decisions || x.Commands < x.Decisions {
+			if end := s.Snapshot(); end.Grants != end.Decisions || end.Releases != end.Decisions ||
+				x.Commands < x.Decisions {
 				t.Errorf("%+v: want a grant and a release for each decision", end)
 			}
 		})
@@ -94,7 +97,8 @@ func TestDecisionsWithoutALockInManyWindows(t *testing.T) {
 				set.Limiter = LimiterSettings{WindowMS: 50, Limit: 10, Decision: decision}
 				change(&set)
 				s := b.start(set)
-				b.eventually("decisions over a second", func() bool { return s.Snapshot().Decisions >= 200 && b.elapsed() > time.Second })
+				b.eventually("decisions over a second",
+					func() bool { return s.Snapshot().Decisions >= 200 && b.elapsed() > time.Second })
 				s.Stop()
 				if n := checkCounts(t, b.ops, 10); n < 100 {
 					t.Errorf("%d admitted, over 20 windows and more", n)
@@ -149,7 +153,8 @@ func TestTransactionGivesUp(t *testing.T) {
 	b.eventually("it has given up", func() bool { x := s.Snapshot(); return x.Failed >= 1 && x.Idle == 1 })
 	b.eventually("and hung up", func() bool { return b.connections(anyName) == 0 })
 	s.Stop()
-	if op := b.ops[0]; op.Outcome != history.Fail || op.Class != history.Deadline || op.Tries < 2 || op.Admitted || op.Worked != history.Never {
+	if op := b.ops[0]; op.Outcome != history.Fail || op.Class != history.Deadline || op.Tries < 2 || op.Admitted ||
+		op.Worked != history.Never {
 		t.Errorf("%+v, want a failure by deadline after some tries", op)
 	}
 	if n := b.control.Admin.Get(t.Context(), "count:t:0:0").Val(); n != "7" {

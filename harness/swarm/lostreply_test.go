@@ -77,7 +77,8 @@ func TestLostReply(t *testing.T) {
 			before := s.Snapshot()
 			b.eventually("more tries", func() bool { return s.Snapshot().Commands > before.Commands+20 })
 			census := s.Census()
-			if s.Snapshot().Grants != 0 || census[0].State != "waiting" || census[0].Token != token || !strings.HasPrefix(token, "1:") {
+			if s.Snapshot().Grants != 0 || census[0].State != "waiting" || census[0].Token != token ||
+				!strings.HasPrefix(token, "1:") {
 				t.Errorf("Redis has %q, and the worker is %+v", token, census[0])
 			}
 		})
@@ -142,7 +143,8 @@ func TestReleaseThatWasDoneIsNoConflict(t *testing.T) {
 			}
 			b.mu.Lock()
 			defer b.mu.Unlock()
-			if op := b.ops[1]; op.Outcome != history.OK || op.Class == history.Conflict || op.Released == history.Never {
+			if op := b.ops[1]; op.Outcome != history.OK || op.Class == history.Conflict ||
+				op.Released == history.Never {
 				t.Errorf("%+v", op)
 			}
 		})

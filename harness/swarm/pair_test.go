@@ -91,7 +91,8 @@ func TestPairLetsGo(t *testing.T) {
 		"and begins again": {func(s *Settings) {
 			s.Lock.PairWaitMS, s.Lock.Backoff, s.Lock.BackoffMaxMS = 5, BackoffFullJitter, 80
 		}, func(x history.Swarm) bool { return x.Decisions > 30 && x.Grants > 2*x.Decisions+10 }},
-		"and gives up": {func(s *Settings) { s.Lock.AcquireTimeoutMS = 40 }, func(x history.Swarm) bool { return x.Failed > 50 && x.Grants > 20 }},
+		"and gives up": {func(s *Settings) { s.Lock.AcquireTimeoutMS = 40 },
+			func(x history.Swarm) bool { return x.Failed > 50 && x.Grants > 20 }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, 32)
@@ -140,7 +141,8 @@ func TestReleaseWithoutAnAnswer(t *testing.T) {
 	l := b.oneLink(func(s *Settings) { s.Client.ReadTimeoutMS = 100 })
 	set := Defaults()
 	set.RedialMS = 5
-	w := &worker{settings: set, keys: []keys{Target{}.keys("t", 0)}, link: l, rng: rand.New(rand.NewPCG(1, 1)), elapsed: b.elapsed, token: "1:1:a"}
+	w := &worker{settings: set, keys: []keys{Target{}.keys("t", 0)}, link: l, rng: rand.New(rand.NewPCG(1, 1)),
+		elapsed: b.elapsed, token: "1:1:a"}
 	if err := releaseScript.Load(t.Context(), b.control.Admin).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +155,8 @@ func TestReleaseWithoutAnAnswer(t *testing.T) {
 	}
 	time.AfterFunc(250*time.Millisecond, func() { _ = b.server.Resume(t.Context()) })
 	op := history.Op{}
-	if w.unlock(t.Context(), &op, 0, 0) != done || op.Class != history.Deadline || w.tally.errors[history.Conflict].Load() != 0 {
+	if w.unlock(t.Context(), &op, 0, 0) != done || op.Class != history.Deadline ||
+		w.tally.errors[history.Conflict].Load() != 0 {
 		t.Errorf("%+v: want a deadline, and no conflict", op)
 	}
 	if n := b.control.Admin.Exists(t.Context(), "lock:t:0").Val(); n != 0 {

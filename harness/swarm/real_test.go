@@ -64,9 +64,11 @@ func newBenchWith(t *testing.T, c server.Config) *bench {
 		t.Fatal(err)
 	}
 	b := &bench{t: t, begun: time.Now()}
-	b.server, err = process.Start(t.Context(), server.Spec{Workspace: ws, Name: "redis", Config: c.With(server.Config{"save": `""`})})
+	b.server, err = process.Start(t.Context(),
+		server.Spec{Workspace: ws, Name: "redis", Config: c.With(server.Config{"save": `""`})})
 	if errors.Is(err, server.ErrUnavailable) {
-		t.Skipf("these tests need a redis-server or valkey-server on PATH; scripts/setup.sh --tests installs one: %v", err)
+		t.Skipf("these tests need a redis-server or valkey-server on PATH; scripts/setup.sh --tests installs one: %v",
+			err)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -30,7 +30,8 @@ func TestRelease(t *testing.T) {
 			})
 			b.eventually(want.next, func() bool {
 				x := s.Snapshot()
-				return how == ReleaseToken && x.Failed > 2 && x.Decisions == 1 || how == ReleaseBlind && x.Failed == 0 && x.Decisions > 2
+				return how == ReleaseToken && x.Failed > 2 && x.Decisions == 1 || how == ReleaseBlind &&
+					x.Failed == 0 && x.Decisions > 2
 			})
 			s.Stop()
 			if op := b.ops[0]; op.Class != want.class || op.Outcome != history.OK {

@@ -68,7 +68,8 @@ func TestRenewalThatFails(t *testing.T) {
 				b.eventually("its slot is taken", func() bool { return b.fill() > 0 })
 			}
 			begun := b.elapsed()
-			b.eventually("the lease runs out", func() bool { return b.control.Admin.Exists(t.Context(), "lock:t:0").Val() == 0 })
+			b.eventually("the lease runs out",
+				func() bool { return b.control.Admin.Exists(t.Context(), "lock:t:0").Val() == 0 })
 			if took := b.elapsed() - begun; took > 500*time.Millisecond || s.Snapshot().Holding != 1 {
 				t.Errorf("after %v, and %+v: want it to run out under work that goes on", took, s.Snapshot())
 			}

@@ -24,10 +24,12 @@ func TestErrorRepliesAreCounted(t *testing.T) {
 		command          []any
 	}{
 		{name: "healthy: each script's first EVALSHA is answered NOSCRIPT", want: ""},
-		{name: "no memory", want: "OOM", text: "OOM command not allowed", config: server.Config{"maxmemory": "100kb", "maxmemory-policy": "noeviction"}},
+		{name: "no memory", want: "OOM", text: "OOM command not allowed",
+			config: server.Config{"maxmemory": "100kb", "maxmemory-policy": "noeviction"}},
 		{name: "no permission", want: "NOPERM", text: "permissions to run the 'evalsha' command",
 			config: server.Config{"user": "default on nopass ~* &* +@all -eval -evalsha"}},
-		{name: "a replica", want: "READONLY", text: "READONLY You can't write", command: []any{"REPLICAOF", "127.0.0.1", "1"}},
+		{name: "a replica", want: "READONLY", text: "READONLY You can't write",
+			command: []any{"REPLICAOF", "127.0.0.1", "1"}},
 		{name: "no login", want: "NOAUTH", text: "NOAUTH ", command: []any{"CONFIG", "SET", "requirepass", "hunter2"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -39,7 +39,8 @@ var (
 // has ended. When ctx or the swarm ends, the group under way is killed without
 // grace, and no other follows; while the swarm lives, the killed are replaced, and
 // the rest goes on with the old settings.
-func (s *Swarm) Rollout(ctx context.Context, to Settings, waves int, pause time.Duration, wave func(done, of int)) error {
+func (s *Swarm) Rollout(ctx context.Context, to Settings, waves int, pause time.Duration,
+	wave func(done, of int)) error {
 	old, err := s.beginRollout(to, waves)
 	if err != nil {
 		return err

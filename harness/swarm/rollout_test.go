@@ -57,8 +57,10 @@ func watchCounters(t *testing.T, s *Swarm) (done func()) {
 			}
 			is := s.Snapshot()
 			_ = s.Census()
-			fell := is.Decisions < was.Decisions || is.Failed < was.Failed || is.Grants < was.Grants || is.Releases < was.Releases ||
-				is.Crashes < was.Crashes || is.Dials < was.Dials || is.Commands < was.Commands || is.CommandTime < was.CommandTime
+			fell := is.Decisions < was.Decisions || is.Failed < was.Failed || is.Grants < was.Grants ||
+				is.Releases < was.Releases ||
+				is.Crashes < was.Crashes || is.Dials < was.Dials || is.Commands < was.Commands ||
+				is.CommandTime < was.CommandTime
 			for i := range is.Errors {
 				fell = fell || is.Errors[i] < was.Errors[i]
 			}
@@ -168,7 +170,8 @@ func TestRolloutKillsWhoCannotFinish(t *testing.T) {
 		switch {
 		case op.Class == history.Crashed:
 			crashed++
-			if op.Outcome != history.Unknown || op.Granted == history.Never || op.Released != history.Never || op.Ended < begun+Grace {
+			if op.Outcome != history.Unknown || op.Granted == history.Never || op.Released != history.Never ||
+				op.Ended < begun+Grace {
 				t.Fatalf("killed: %+v", op)
 			}
 		case op.Outcome != history.Fail || op.Class != history.None || op.Ended > begun+Grace/2:
@@ -226,9 +229,11 @@ func TestAfterARollout(t *testing.T) {
 	if err := s.CrashHolders(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	b.eventually("two crashed and ten alive", func() bool { x := s.Snapshot(); return x.Crashes == 2 && x.Workers == 10 })
+	b.eventually("two crashed and ten alive",
+		func() bool { x := s.Snapshot(); return x.Crashes == 2 && x.Workers == 10 })
 	was := s.Snapshot().Decisions
-	b.eventually("decisions, once the locks of the dead have expired", func() bool { return s.Snapshot().Decisions > was+20 })
+	b.eventually("decisions, once the locks of the dead have expired",
+		func() bool { return s.Snapshot().Decisions > was+20 })
 	generations := map[string]bool{}
 	for _, w := range s.Census() {
 		generations[w.Client[strings.LastIndex(w.Client, "-")+1:]] = true
@@ -278,7 +283,8 @@ func TestRolloutRefuses(t *testing.T) {
 	} {
 		to := set
 		change(&to)
-		if err := s.Rollout(t.Context(), to, 1, 0, nil); !errors.Is(err, ErrNotRolledOut) || !strings.Contains(err.Error(), want) {
+		if err := s.Rollout(t.Context(), to, 1, 0, nil); !errors.Is(err, ErrNotRolledOut) ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)
 		}
 	}
@@ -326,7 +332,8 @@ func TestRolloutCutShort(t *testing.T) {
 			t.Error(err)
 		}
 		old := func(name string) bool { return !strings.HasSuffix(name, "-g1") }
-		b.eventually("three are old, one is new", func() bool { return b.connections(old) == 3 && b.connections(anyName) == 4 })
+		b.eventually("three are old, one is new",
+			func() bool { return b.connections(old) == 3 && b.connections(anyName) == 4 })
 	})
 	for name, waves := range map[string]int{"by the end, in the grace": 1, "by the end, between waves": 4} {
 		t.Run(name, func(t *testing.T) {

@@ -18,7 +18,8 @@ type Settings struct {
 	// runs workers that share them, worker i using client i modulo their number.
 	Instances          int `yaml:"instances" json:"instances"`
 	WorkersPerInstance int `yaml:"workers_per_instance" json:"workers_per_instance"` // they share its clients, in turn
-	ClientsPerInstance int `yaml:"clients_per_instance" json:"clients_per_instance"` // go-redis clients, each with a pool of its own
+	// go-redis clients, each with a pool of its own
+	ClientsPerInstance int `yaml:"clients_per_instance" json:"clients_per_instance"`
 
 	Client ClientOptions `yaml:"client" json:"client"`
 
@@ -92,15 +93,19 @@ const (
 
 // LockSettings is how locks are taken and waited for.
 type LockSettings struct {
-	Tenants          int     `yaml:"tenants" json:"tenants"`                       // one lock and one counter each
-	TTLMS            Millis  `yaml:"ttl_ms" json:"ttl_ms"`                         // 0: the lock never expires
-	HoldMS           Millis  `yaml:"hold_ms" json:"hold_ms"`                       // the work that is done inside the lock
-	PollMS           Millis  `yaml:"poll_ms" json:"poll_ms"`                       // between two tries, the base of any backoff
-	Backoff          Backoff `yaml:"backoff" json:"backoff"`                       //
-	BackoffMaxMS     Millis  `yaml:"backoff_max_ms" json:"backoff_max_ms"`         // the longest pause that backoff reaches
-	AcquireTimeoutMS Millis  `yaml:"acquire_timeout_ms" json:"acquire_timeout_ms"` // 0: waits for ever
-	OnGiveUp         GiveUp  `yaml:"on_give_up" json:"on_give_up"`                 // when the acquire timeout has passed
-	Release          Release `yaml:"release" json:"release"`                       // how a holder gives its lock back
+	Tenants int    `yaml:"tenants" json:"tenants"` // one lock and one counter each
+	TTLMS   Millis `yaml:"ttl_ms" json:"ttl_ms"`   // 0: the lock never expires
+	// the work that is done inside the lock
+	HoldMS Millis `yaml:"hold_ms" json:"hold_ms"`
+	// between two tries, the base of any backoff
+	PollMS  Millis  `yaml:"poll_ms" json:"poll_ms"`
+	Backoff Backoff `yaml:"backoff" json:"backoff"` //
+	// the longest pause that backoff reaches
+	BackoffMaxMS     Millis `yaml:"backoff_max_ms" json:"backoff_max_ms"`
+	AcquireTimeoutMS Millis `yaml:"acquire_timeout_ms" json:"acquire_timeout_ms"` // 0: waits for ever
+	// when the acquire timeout has passed
+	OnGiveUp GiveUp  `yaml:"on_give_up" json:"on_give_up"`
+	Release  Release `yaml:"release" json:"release"` // how a holder gives its lock back
 	// ReleaseTimeoutMS is how long a holder whose commands fail tries each again, to
 	// read, to write its result and to release, before it goes on to the next request.
 	// It leaves its lock behind then, to the TTL. 0: for ever.
@@ -228,7 +233,8 @@ type ArrivalSettings struct {
 	Tenant   Tenant   `yaml:"tenant" json:"tenant"`
 	ThinkMS  Millis   `yaml:"think_ms" json:"think_ms"`     // closed: pause between two decisions of a worker
 	RatePerS float64  `yaml:"rate_per_s" json:"rate_per_s"` // open: Poisson arrivals per second
-	Queue    int      `yaml:"queue" json:"queue"`           // open: requests that may wait for a worker; more are dropped and counted
+	// open: requests that may wait for a worker; more are dropped and counted
+	Queue int `yaml:"queue" json:"queue"`
 
 	// DeadlineMS is how long the caller of an open arrival waits for its answer, in
 	// milliseconds; 0: for ever. The worker does not know when its caller has gone: it
@@ -279,28 +285,47 @@ const (
 // is left to go-redis's defaults: these multiply load (four dials a command,
 // ten connections a core) and differ between versions.
 type ClientOptions struct {
-	PoolSize              int    `yaml:"pool_size" json:"pool_size"`                             // connections in each client's pool
-	MinIdleConns          int    `yaml:"min_idle_conns" json:"min_idle_conns"`                   // opened ahead, and kept; 0: none
-	MaxIdleConns          int    `yaml:"max_idle_conns" json:"max_idle_conns"`                   // more are closed when they are given back; 0: no limit
-	MaxActiveConns        int    `yaml:"max_active_conns" json:"max_active_conns"`               // of the pool at any time; 0: no limit
-	MaxConcurrentDials    int    `yaml:"max_concurrent_dials" json:"max_concurrent_dials"`       // at most so many at a time; 0: as many as the pool has connections
-	PoolFIFO              bool   `yaml:"pool_fifo" json:"pool_fifo"`                             // the connection that has been idle longest is used first, and not last
-	PoolTimeoutMS         Millis `yaml:"pool_timeout_ms" json:"pool_timeout_ms"`                 // how long a command waits for a connection of the pool
-	MaxRetries            int    `yaml:"max_retries" json:"max_retries"`                         // of a command that failed; -1: none
-	MinRetryBackoffMS     Millis `yaml:"min_retry_backoff_ms" json:"min_retry_backoff_ms"`       // the least that is waited before a retry
-	MaxRetryBackoffMS     Millis `yaml:"max_retry_backoff_ms" json:"max_retry_backoff_ms"`       // the most that is waited before a retry
-	DialTimeoutMS         Millis `yaml:"dial_timeout_ms" json:"dial_timeout_ms"`                 // for one try to connect
-	DialerRetries         int    `yaml:"dialer_retries" json:"dialer_retries"`                   // tries to connect, per connection
-	DialerRetryMS         Millis `yaml:"dialer_retry_ms" json:"dialer_retry_ms"`                 // between two of them
-	ReadTimeoutMS         Millis `yaml:"read_timeout_ms" json:"read_timeout_ms"`                 // for a reply; -1: none
-	WriteTimeoutMS        Millis `yaml:"write_timeout_ms" json:"write_timeout_ms"`               // for sending a command; -1: none
-	ContextTimeoutEnabled bool   `yaml:"context_timeout_enabled" json:"context_timeout_enabled"` // the deadline of a context also ends what is on the socket
-	ConnMaxIdleTimeMS     Millis `yaml:"conn_max_idle_time_ms" json:"conn_max_idle_time_ms"`     // -1: never closed for idleness
-	ConnMaxLifetimeMS     Millis `yaml:"conn_max_lifetime_ms" json:"conn_max_lifetime_ms"`       // 0: no limit
-	ReadBufferBytes       int    `yaml:"read_buffer_bytes" json:"read_buffer_bytes"`             // per connection; 0: go-redis's own size
-	WriteBufferBytes      int    `yaml:"write_buffer_bytes" json:"write_buffer_bytes"`           // per connection; 0: go-redis's own size
-	Protocol              int    `yaml:"protocol" json:"protocol"`                               // RESP 2 or 3
-	DisableIdentity       bool   `yaml:"disable_identity" json:"disable_identity"`               // no CLIENT SETINFO on connecting
+	// connections in each client's pool
+	PoolSize int `yaml:"pool_size" json:"pool_size"`
+	// opened ahead, and kept; 0: none
+	MinIdleConns int `yaml:"min_idle_conns" json:"min_idle_conns"`
+	// more are closed when they are given back; 0: no limit
+	MaxIdleConns int `yaml:"max_idle_conns" json:"max_idle_conns"`
+	// of the pool at any time; 0: no limit
+	MaxActiveConns int `yaml:"max_active_conns" json:"max_active_conns"`
+	// at most so many at a time; 0: as many as the pool has connections
+	MaxConcurrentDials int `yaml:"max_concurrent_dials" json:"max_concurrent_dials"`
+	// the connection that has been idle longest is used first, and not last
+	PoolFIFO bool `yaml:"pool_fifo" json:"pool_fifo"`
+	// how long a command waits for a connection of the pool
+	PoolTimeoutMS Millis `yaml:"pool_timeout_ms" json:"pool_timeout_ms"`
+	// of a command that failed; -1: none
+	MaxRetries int `yaml:"max_retries" json:"max_retries"`
+	// the least that is waited before a retry
+	MinRetryBackoffMS Millis `yaml:"min_retry_backoff_ms" json:"min_retry_backoff_ms"`
+	// the most that is waited before a retry
+	MaxRetryBackoffMS Millis `yaml:"max_retry_backoff_ms" json:"max_retry_backoff_ms"`
+	// for one try to connect
+	DialTimeoutMS Millis `yaml:"dial_timeout_ms" json:"dial_timeout_ms"`
+	// tries to connect, per connection
+	DialerRetries int    `yaml:"dialer_retries" json:"dialer_retries"`
+	DialerRetryMS Millis `yaml:"dialer_retry_ms" json:"dialer_retry_ms"` // between two of them
+	// for a reply; -1: none
+	ReadTimeoutMS Millis `yaml:"read_timeout_ms" json:"read_timeout_ms"`
+	// for sending a command; -1: none
+	WriteTimeoutMS Millis `yaml:"write_timeout_ms" json:"write_timeout_ms"`
+	// the deadline of a context also ends what is on the socket
+	ContextTimeoutEnabled bool `yaml:"context_timeout_enabled" json:"context_timeout_enabled"`
+	// -1: never closed for idleness
+	ConnMaxIdleTimeMS Millis `yaml:"conn_max_idle_time_ms" json:"conn_max_idle_time_ms"`
+	ConnMaxLifetimeMS Millis `yaml:"conn_max_lifetime_ms" json:"conn_max_lifetime_ms"` // 0: no limit
+	// per connection; 0: go-redis's own size
+	ReadBufferBytes int `yaml:"read_buffer_bytes" json:"read_buffer_bytes"`
+	// per connection; 0: go-redis's own size
+	WriteBufferBytes int `yaml:"write_buffer_bytes" json:"write_buffer_bytes"`
+	Protocol         int `yaml:"protocol" json:"protocol"` // RESP 2 or 3
+	// no CLIENT SETINFO on connecting
+	DisableIdentity bool `yaml:"disable_identity" json:"disable_identity"`
 	// HandshakeMS is for how long each new connection keeps the server from everything
 	// else before it can be used, in milliseconds: a TLS handshake, or a slow
 	// authentication. DEBUG SLEEP stands for it, which costs no CPU; the server has to
@@ -323,7 +348,8 @@ func Defaults() Settings {
 			Protocol: 2, DisableIdentity: true,
 		},
 		Waiter: WaiterReturns, Holder: HolderKeeps, Checkout: CheckoutSingle, RedialMS: 10,
-		Lock:           LockSettings{Tenants: 1, HoldMS: 5, PollMS: 5, Backoff: BackoffNone, BackoffMaxMS: 100, OnGiveUp: GiveUpKeeps, Release: ReleaseToken, Pair: PairNone, WaitReplicasMS: 100},
+		Lock: LockSettings{Tenants: 1, HoldMS: 5, PollMS: 5, Backoff: BackoffNone, BackoffMaxMS: 100,
+			OnGiveUp: GiveUpKeeps, Release: ReleaseToken, Pair: PairNone, WaitReplicasMS: 100},
 		Limiter:        LimiterSettings{WindowMS: 1000, Limit: 1 << 20, Decision: DecisionLocked},
 		Arrivals:       ArrivalSettings{Kind: Closed, Tenant: TenantAny, Queue: 1024},
 		ReplaceAfterMS: 100,

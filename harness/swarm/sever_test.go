@@ -53,9 +53,11 @@ func TestSeverHoldersOfAFullServer(t *testing.T) {
 	if cut := s.SeverHolders(t.Context(), 10*time.Second); cut != 1 {
 		t.Fatalf("%d were cut of the one holder", cut)
 	}
-	b.eventually("the holder dials, and all others wait", func() bool { x := s.Snapshot(); return x.Dialing == 1 && x.Waiting == 11 })
+	b.eventually("the holder dials, and all others wait",
+		func() bool { x := s.Snapshot(); return x.Dialing == 1 && x.Waiting == 11 })
 	grants := s.Snapshot().Grants
-	b.eventually("all of them have been refused again", func() bool { return s.Snapshot().Errors[history.Refused] > 100 })
+	b.eventually("all of them have been refused again",
+		func() bool { return s.Snapshot().Errors[history.Refused] > 100 })
 	if x := s.Snapshot(); x.Grants != grants || x.Dialing != 1 {
 		t.Errorf("%+v: want a standstill", x)
 	}

@@ -73,7 +73,8 @@ type instance struct {
 // Start runs the settings' instances and returns at once. Stop ends them; so
 // does the end of ctx.
 func Start(ctx context.Context, c Config) *Swarm {
-	s := &Swarm{settings: c.Settings, target: c.Target, config: c, arrivals: newArrivals(c.Settings), failed: make(chan error, 1)}
+	s := &Swarm{settings: c.Settings, target: c.Target, config: c, arrivals: newArrivals(c.Settings),
+		failed: make(chan error, 1)}
 	s.life, s.end = context.WithCancel(ctx)
 	s.crashes, s.severs = newCrashes(c.Settings.Lock.Tenants), newCrashes(c.Settings.Lock.Tenants)
 	s.replies.secret = c.Target.Password
@@ -155,8 +156,10 @@ func (s *Swarm) Staff(workers int) {
 func (s *Swarm) startWorker(in *instance, c *client, place int) {
 	id := len(s.workers) + 1
 	w := &worker{
-		id: id, place: place, late: s.arrivals.late(id), settings: in.settings, keys: s.keys, rng: rand.New(rand.NewPCG(s.config.Seed, uint64(id))),
-		elapsed: s.config.Elapsed, record: s.config.Record, hook: s.config.OnWork, crashes: s.crashes, severs: s.severs, slow: s.slow, term: in.term,
+		id: id, place: place, late: s.arrivals.late(id), settings: in.settings, keys: s.keys,
+		rng:     rand.New(rand.NewPCG(s.config.Seed, uint64(id))),
+		elapsed: s.config.Elapsed, record: s.config.Record, hook: s.config.OnWork, crashes: s.crashes, severs: s.severs,
+		slow: s.slow, term: in.term,
 		owns: in.settings.WorkersPerInstance <= in.settings.ClientsPerInstance,
 	}
 	w.link = &link{client: c, tally: &w.tally, replies: &s.replies}

@@ -70,7 +70,8 @@ func checkGrants(t *testing.T, ops []history.Op) {
 			continue // cut off at the end
 		}
 		if op.Granted < worked[op.Tenant] {
-			t.Errorf("tenant %d: granted at %v while another still worked, until %v", op.Tenant, op.Granted, worked[op.Tenant])
+			t.Errorf("tenant %d: granted at %v while another still worked, until %v", op.Tenant, op.Granted,
+				worked[op.Tenant])
 		}
 		if op.Fence <= fence[op.Tenant] {
 			t.Errorf("tenant %d: token %d after %d", op.Tenant, op.Fence, fence[op.Tenant])
@@ -109,7 +110,8 @@ func TestAcquireTimeoutFailsTheRequest(t *testing.T) {
 	s := b.start(set)
 	b.eventually("failures", func() bool { return s.Snapshot().Failed >= 3 })
 	s.Stop()
-	if op := b.ops[0]; op.Outcome != history.Fail || op.Class != history.Deadline || op.Tries < 2 || op.Ended-op.Begun > 100*time.Millisecond {
+	if op := b.ops[0]; op.Outcome != history.Fail || op.Class != history.Deadline || op.Tries < 2 ||
+		op.Ended-op.Begun > 100*time.Millisecond {
 		t.Errorf("%+v, want a failure by deadline after about 30 ms of tries", op)
 	}
 }
@@ -279,7 +281,8 @@ func TestOldestRequest(t *testing.T) {
 		t.Errorf("%v old, of requests that are %v old", x, b.elapsed()-begun)
 	}
 	b.control.Admin.Del(t.Context(), "lock:t:0")
-	b.eventually("all are served", func() bool { x := s.Snapshot(); return x.Decisions >= 3 && x.Idle == 3 && x.Oldest == 0 })
+	b.eventually("all are served",
+		func() bool { x := s.Snapshot(); return x.Decisions >= 3 && x.Idle == 3 && x.Oldest == 0 })
 
 	// One worker, and more requests than it can serve: their wait for the worker counts.
 	set.Instances, set.Lock.HoldMS = 1, 20
@@ -288,7 +291,8 @@ func TestOldestRequest(t *testing.T) {
 		Target: b.target, Settings: set, Prefix: "open", Seed: 1, Elapsed: b.elapsed, Record: func(history.Op) {},
 	})
 	defer open.Stop()
-	b.eventually("a request older than it takes to serve one", func() bool { return open.Snapshot().Oldest > 300*time.Millisecond })
+	b.eventually("a request older than it takes to serve one",
+		func() bool { return open.Snapshot().Oldest > 300*time.Millisecond })
 }
 
 // A holder whose lock went to another worker must leave it alone.
@@ -379,7 +383,8 @@ func TestOpenArrivals(t *testing.T) {
 		}
 		first, ok := a.next(t.Context(), nil)
 		if !ok || first.intended > time.Second {
-			t.Errorf("the oldest request was meant to start at %v; the wait since then must not be lost", first.intended)
+			t.Errorf("the oldest request was meant to start at %v; the wait since then must not be lost",
+				first.intended)
 		}
 	})
 }

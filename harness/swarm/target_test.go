@@ -87,7 +87,8 @@ func several(t *testing.T, topology server.Topology) *bench {
 		Workspace: w, Name: "several", Config: server.Config{"maxclients": "64", "save": `""`}, Topology: topology,
 	})
 	if errors.Is(err, server.ErrUnavailable) {
-		t.Skipf("these tests need a redis-server or valkey-server on PATH; scripts/setup.sh --tests installs one: %v", err)
+		t.Skipf("these tests need a redis-server or valkey-server on PATH; scripts/setup.sh --tests installs one: %v",
+			err)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -122,7 +123,8 @@ func TestSwarmOnACluster(t *testing.T) {
 	}
 	s.Focus(0)
 	b.eventually("everybody is connected to the watched shard", func() bool {
-		return !slices.ContainsFunc(s.Census(), func(w history.WorkerState) bool { return w.Connected != 1 && w.State != Holding.String() })
+		return !slices.ContainsFunc(s.Census(),
+			func(w history.WorkerState) bool { return w.Connected != 1 && w.State != Holding.String() })
 	})
 	s.Stop()
 	checkGrants(t, b.ops)

@@ -93,7 +93,8 @@ func (w *worker) standing() stance {
 // run ends when the context does, when the worker was told to stop and is done
 // with what it was at, when it crashes, or with an error when there is a fault in
 // lockjam itself.
-func (w *worker) run(ctx context.Context, next func(context.Context, *worker) (request, bool)) (crashed bool, err error) {
+func (w *worker) run(ctx context.Context, next func(context.Context, *worker) (request, bool)) (crashed bool,
+	err error) {
 	op := history.Op{}
 	defer func() {
 		if r := recover(); r != nil {

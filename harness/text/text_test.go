@@ -19,7 +19,8 @@ func TestFirstOf(t *testing.T) {
 	for i := range 3000 {
 		words = append(words, fmt.Sprint("w", i))
 	}
-	if got := FirstOf(words, ", ", 30); !strings.HasPrefix(got, "w0, w1, ") || !strings.HasSuffix(got, "w29 and 2970 more") || len(got) > 200 {
+	if got := FirstOf(words, ", ", 30); !strings.HasPrefix(got, "w0, w1, ") ||
+		!strings.HasSuffix(got, "w29 and 2970 more") || len(got) > 200 {
 		t.Error(got)
 	}
 	if got := FirstOf(words[:30], ", ", 30); !strings.HasSuffix(got, "w28, w29") {
@@ -28,7 +29,8 @@ func TestFirstOf(t *testing.T) {
 }
 
 func TestPlural(t *testing.T) {
-	for want, got := range map[string]string{"1 lock": Plural(1, "lock"), "0 locks": Plural(int64(0), "lock"), "2 classes": Plural(2, "class")} {
+	for want, got := range map[string]string{"1 lock": Plural(1, "lock"), "0 locks": Plural(int64(0), "lock"),
+		"2 classes": Plural(2, "class")} {
 		if got != want {
 			t.Errorf("%s, want %s", got, want)
 		}

@@ -24,9 +24,11 @@ var dropReplies = Trigger{
 	Check: func(s Settings, _ swarm.Settings) []Problem {
 		switch {
 		case s.DropMS > s.ForMS:
-			return []Problem{{[]string{"trigger.drop_ms", "trigger.for_ms"}, fmt.Sprintf("%g: want at most for_ms, %g", s.DropMS, s.ForMS)}}
+			return []Problem{{[]string{"trigger.drop_ms", "trigger.for_ms"},
+				fmt.Sprintf("%g: want at most for_ms, %g", s.DropMS, s.ForMS)}}
 		case s.EveryMS != 0 && s.EveryMS <= s.DropMS:
-			return []Problem{{[]string{"trigger.every_ms", "trigger.drop_ms"}, fmt.Sprintf("%g: want more than drop_ms, %g", s.EveryMS, s.DropMS)}}
+			return []Problem{{[]string{"trigger.every_ms", "trigger.drop_ms"},
+				fmt.Sprintf("%g: want more than drop_ms, %g", s.EveryMS, s.DropMS)}}
 		}
 		return nil
 	},
@@ -34,7 +36,8 @@ var dropReplies = Trigger{
 		if s.EveryMS == 0 {
 			return fmt.Sprintf("replies vanish for %v", s.DropMS.Duration())
 		}
-		return fmt.Sprintf("replies vanish for %v, every %v, for %v", s.DropMS.Duration(), s.EveryMS.Duration(), s.ForMS.Duration())
+		return fmt.Sprintf("replies vanish for %v, every %v, for %v", s.DropMS.Duration(), s.EveryMS.Duration(),
+			s.ForMS.Duration())
 	},
 	Fire: func(ctx context.Context, in *Incident) error {
 		in.Begin(func(ctx context.Context) { drop(ctx, in) })

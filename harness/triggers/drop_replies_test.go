@@ -34,7 +34,8 @@ func TestDropReplies(t *testing.T) {
 		cut          int // ms after which the incident phase ends
 		drops, heals []time.Duration
 	}{
-		{"as often as there is time", Settings{ForMS: 1250, DropMS: 150, EveryMS: 250}, 3000, ms(0, 250, 500, 750, 1000), ms(150, 400, 650, 900, 1150)},
+		{"as often as there is time", Settings{ForMS: 1250, DropMS: 150, EveryMS: 250}, 3000,
+			ms(0, 250, 500, 750, 1000), ms(150, 400, 650, 900, 1150)},
 		{"once", Settings{ForMS: 900, DropMS: 150}, 3000, ms(0), ms(150)},
 		// What is left at the end is ended then.
 		{"until its own end", Settings{ForMS: 300, DropMS: 150, EveryMS: 250}, 3000, ms(0, 250), ms(150, 300)},
@@ -46,9 +47,10 @@ func TestDropReplies(t *testing.T) {
 				during, end := context.WithTimeout(t.Context(), time.Duration(c.cut)*time.Millisecond)
 				defer end()
 				done := make(chan struct{})
-				err := dropReplies.Fire(t.Context(), &Incident{Settings: c.set, Network: f, Begin: func(what func(context.Context)) {
-					go func() { defer close(done); what(during) }()
-				}})
+				err := dropReplies.Fire(t.Context(),
+					&Incident{Settings: c.set, Network: f, Begin: func(what func(context.Context)) {
+						go func() { defer close(done); what(during) }()
+					}})
 				<-done
 				if err != nil || !slices.Equal(f.drops, c.drops) || !slices.Equal(f.heals, c.heals) {
 					t.Errorf("%v: dropped at %v, healed at %v; want %v and %v", err, f.drops, f.heals, c.drops, c.heals)

@@ -19,7 +19,8 @@ var failover = Trigger{
 	Topologies: []server.Topology{server.Sentinel},
 	Check:      surge.Check,
 	Say: func(s Settings, of swarm.Settings) string {
-		return fmt.Sprintf("the replica lags, %v later the primary is killed, and after the failover %s", s.LagMS.Duration(), surge.Say(s, of))
+		return fmt.Sprintf("the replica lags, %v later the primary is killed, and after the failover %s",
+			s.LagMS.Duration(), surge.Say(s, of))
 	},
 	Fire: func(ctx context.Context, in *Incident) error {
 		if err := in.Failover(ctx, in.Settings.LagMS.Duration()); err != nil {

@@ -14,7 +14,8 @@ func TestFailoverScalesOutAfterwards(t *testing.T) {
 	wrong := errors.New("wrong")
 	for _, fails := range []error{nil, wrong} {
 		set := swarm.Defaults()
-		s := swarm.Start(t.Context(), swarm.Config{Settings: set, Target: swarm.Target{Addr: "127.0.0.1:1"}, Elapsed: func() time.Duration { return 0 }, Record: nil})
+		s := swarm.Start(t.Context(), swarm.Config{Settings: set, Target: swarm.Target{Addr: "127.0.0.1:1"},
+			Elapsed: func() time.Duration { return 0 }, Record: nil})
 		var lag time.Duration
 		err := failover.Fire(t.Context(), &Incident{
 			Settings: Settings{LagMS: 30, Instances: 3}, Of: set, Swarm: s,

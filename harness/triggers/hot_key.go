@@ -16,7 +16,8 @@ var hotKey = Trigger{
 		if of.Lock.Tenants > 1 {
 			return nil
 		}
-		return []Problem{{[]string{"trigger.kind", "swarm.lock.tenants"}, "hot-key needs several tenants, one of which is to be hot"}}
+		return []Problem{{[]string{"trigger.kind", "swarm.lock.tenants"},
+			"hot-key needs several tenants, one of which is to be hot"}}
 	},
 	Say: func(_ Settings, of swarm.Settings) string {
 		return fmt.Sprintf("all requests are for one of %d tenants", of.Lock.Tenants)

@@ -17,7 +17,8 @@ var moreWorkers = Trigger{
 		switch {
 		case s.Workers <= of.WorkersPerInstance:
 			return []Problem{{[]string{"trigger.workers", "swarm.workers_per_instance"},
-				fmt.Sprintf("%d: want more than the %d that each instance has before", s.Workers, of.WorkersPerInstance)}}
+				fmt.Sprintf("%d: want more than the %d that each instance has before", s.Workers,
+					of.WorkersPerInstance)}}
 		case of.WorkersPerInstance <= of.ClientsPerInstance:
 			return []Problem{{[]string{"trigger.kind", "swarm.clients_per_instance"},
 				"workers with a client each have nothing to share with others"}}

@@ -27,7 +27,8 @@ var pause = Trigger{
 			return ctx.Err()
 		}
 		// ALL: a limiter reads before it writes, and would go on reading.
-		if err := in.Admin().Do(ctx, "client", "pause", in.Settings.ForMS.Duration().Milliseconds(), "all").Err(); err != nil {
+		if err := in.Admin().Do(ctx, "client", "pause", in.Settings.ForMS.Duration().Milliseconds(),
+			"all").Err(); err != nil {
 			in.Note(fmt.Sprintf("the server was not paused: %v", err))
 		}
 		return ctx.Err()

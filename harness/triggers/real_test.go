@@ -38,9 +38,11 @@ func newBench(t *testing.T) *bench {
 		t.Fatal(err)
 	}
 	b := &bench{T: t}
-	b.server, err = process.Start(t.Context(), server.Spec{Workspace: ws, Name: "redis", Config: server.Config{"save": `""`}})
+	b.server, err = process.Start(t.Context(),
+		server.Spec{Workspace: ws, Name: "redis", Config: server.Config{"save": `""`}})
 	if errors.Is(err, server.ErrUnavailable) {
-		t.Skipf("these tests need a redis-server or valkey-server on PATH; scripts/setup.sh --tests installs one: %v", err)
+		t.Skipf("these tests need a redis-server or valkey-server on PATH; scripts/setup.sh --tests installs one: %v",
+			err)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -21,7 +21,8 @@ var severHolders = Trigger{
 				s.Kind + " needs holders that have a connection to lose, and one that redials has none"})
 		}
 		if of.ClientsPerInstance < of.WorkersPerInstance {
-			problems = append(problems, Problem{[]string{"trigger.kind", "swarm.clients_per_instance", "swarm.workers_per_instance"},
+			problems = append(problems, Problem{[]string{"trigger.kind", "swarm.clients_per_instance",
+				"swarm.workers_per_instance"},
 				s.Kind + " cuts the connections of a holder's client, so each worker needs its own"})
 		}
 		return problems

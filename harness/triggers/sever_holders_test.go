@@ -15,10 +15,12 @@ func TestSeverHoldersChecks(t *testing.T) {
 		change    func(*swarm.Settings)
 		keys      []string // the first key of each problem
 	}{
-		"sound":                   {9, func(*swarm.Settings) {}, nil},
-		"a client for each":       {9, func(s *swarm.Settings) { s.WorkersPerInstance, s.ClientsPerInstance = 3, 3 }, nil},
-		"no surge":                {4, func(*swarm.Settings) {}, []string{"trigger.instances"}},
-		"no connection to cut":    {9, func(s *swarm.Settings) { s.Holder = swarm.HolderRedials }, []string{"trigger.kind"}},
+		"sound": {9, func(*swarm.Settings) {}, nil},
+		"a client for each": {9, func(s *swarm.Settings) { s.WorkersPerInstance, s.ClientsPerInstance = 3, 3 },
+			nil},
+		"no surge": {4, func(*swarm.Settings) {}, []string{"trigger.instances"}},
+		"no connection to cut": {9, func(s *swarm.Settings) { s.Holder = swarm.HolderRedials },
+			[]string{"trigger.kind"}},
 		"somebody else's as well": {9, func(s *swarm.Settings) { s.WorkersPerInstance = 3 }, []string{"trigger.kind"}},
 	} {
 		of := sound

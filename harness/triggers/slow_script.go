@@ -21,7 +21,8 @@ var slowScript = Trigger{
 		if s.ScriptMS <= s.ForMS {
 			return nil
 		}
-		return []Problem{{[]string{"trigger.script_ms", "trigger.for_ms"}, "want at most for_ms: a script that has begun cannot be ended"}}
+		return []Problem{{[]string{"trigger.script_ms", "trigger.for_ms"},
+			"want at most for_ms: a script that has begun cannot be ended"}}
 	},
 	Say: func(s Settings, _ swarm.Settings) string {
 		return fmt.Sprintf("scripts of %v each keep the server busy for %v", s.ScriptMS.Duration(), s.ForMS.Duration())
@@ -31,7 +32,8 @@ var slowScript = Trigger{
 			return ctx.Err()
 		}
 		in.Begin(func(ctx context.Context) {
-			if err := keepBusy(ctx, in.Admin(), in.Settings.ForMS.Duration(), in.Settings.ScriptMS.Duration()); err != nil && ctx.Err() == nil {
+			if err := keepBusy(ctx, in.Admin(), in.Settings.ForMS.Duration(),
+				in.Settings.ScriptMS.Duration()); err != nil && ctx.Err() == nil {
 				in.Note(fmt.Sprintf("the server was not kept busy: %v", err))
 			}
 		})

@@ -21,7 +21,8 @@ var slowWork = Trigger{
 			fmt.Sprintf("%g: want more than the %g that the work takes before", s.HoldMS, of.Lock.HoldMS)}}
 	},
 	Say: func(s Settings, of swarm.Settings) string {
-		return fmt.Sprintf("the work under a lock takes %v instead of %v", s.HoldMS.Duration(), of.Lock.HoldMS.Duration())
+		return fmt.Sprintf("the work under a lock takes %v instead of %v", s.HoldMS.Duration(),
+			of.Lock.HoldMS.Duration())
 	},
 	Fire: func(_ context.Context, in *Incident) error {
 		in.Swarm.SlowWork(in.Settings.HoldMS.Duration())

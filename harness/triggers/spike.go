@@ -15,7 +15,8 @@ var spike = Trigger{
 	Check: func(s Settings, of swarm.Settings) []Problem {
 		switch {
 		case of.Arrivals.Kind != swarm.Open:
-			return []Problem{{[]string{"trigger.kind", "swarm.arrivals.kind"}, "only open arrivals have a rate: in a closed system a worker asks again only when it has its answer"}}
+			return []Problem{{[]string{"trigger.kind", "swarm.arrivals.kind"},
+				"only open arrivals have a rate: in a closed system a worker asks again only when it has its answer"}}
 		case s.RatePerS <= of.Arrivals.RatePerS:
 			return []Problem{{[]string{"trigger.rate_per_s", "swarm.arrivals.rate_per_s"},
 				fmt.Sprintf("%g: want more than the %g that come before the spike", s.RatePerS, of.Arrivals.RatePerS)}}
@@ -23,7 +24,8 @@ var spike = Trigger{
 		return nil
 	},
 	Say: func(s Settings, of swarm.Settings) string {
-		return fmt.Sprintf("%g requests per second become %g, for %v", of.Arrivals.RatePerS, s.RatePerS, s.ForMS.Duration())
+		return fmt.Sprintf("%g requests per second become %g, for %v", of.Arrivals.RatePerS, s.RatePerS,
+			s.ForMS.Duration())
 	},
 	Fire: func(ctx context.Context, in *Incident) error {
 		in.Swarm.Spike(ctx, in.Settings.RatePerS, in.Settings.ForMS.Duration())

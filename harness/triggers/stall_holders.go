@@ -28,7 +28,8 @@ var stallHolders = Trigger{
 	Fire: func(ctx context.Context, in *Incident) error {
 		bounded, cancel := context.WithTimeout(ctx, FireWithin)
 		defer cancel()
-		if err := in.Swarm.StallHolders(bounded, in.Settings.Count, in.Settings.HoldMS.Duration()); err != nil && ctx.Err() == nil {
+		if err := in.Swarm.StallHolders(bounded, in.Settings.Count, in.Settings.HoldMS.Duration()); err != nil &&
+			ctx.Err() == nil {
 			in.Note(fmt.Sprintf("not every lock had a holder to stall within %v", FireWithin))
 		}
 		return ctx.Err()

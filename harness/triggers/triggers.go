@@ -23,17 +23,24 @@ type Settings struct {
 	Instances int    `yaml:"instances" json:"instances,omitempty"` // how many service instances run from then on
 	Workers   int    `yaml:"workers" json:"workers,omitempty"`     // how many workers each instance runs from then on
 
-	RatePerS float64      `yaml:"rate_per_s" json:"rate_per_s,omitempty"` // requests, or leaked connections, per second for as long as it lasts
-	ForMS    swarm.Millis `yaml:"for_ms" json:"for_ms,omitempty"`         // how long it lasts, in milliseconds
-	Count    int          `yaml:"count" json:"count,omitempty"`           // of connections, or of locks
+	// requests, or leaked connections, per second for as long as it lasts
+	RatePerS float64      `yaml:"rate_per_s" json:"rate_per_s,omitempty"`
+	ForMS    swarm.Millis `yaml:"for_ms" json:"for_ms,omitempty"` // how long it lasts, in milliseconds
+	Count    int          `yaml:"count" json:"count,omitempty"`   // of connections, or of locks
 
-	PoolSize int `yaml:"pool_size" json:"pool_size,omitempty"` // of the client that leaks; 0: it never stands in the way
+	// of the client that leaks; 0: it never stands in the way
+	PoolSize int `yaml:"pool_size" json:"pool_size,omitempty"`
 
-	HoldMS   swarm.Millis `yaml:"hold_ms" json:"hold_ms,omitempty"`     // how long the work under a lock takes, in milliseconds
-	LagMS    swarm.Millis `yaml:"lag_ms" json:"lag_ms,omitempty"`       // how far a replica lags behind, in milliseconds
-	ScriptMS swarm.Millis `yaml:"script_ms" json:"script_ms,omitempty"` // how long one script keeps the server busy, in milliseconds
-	DropMS   swarm.Millis `yaml:"drop_ms" json:"drop_ms,omitempty"`     // how long replies vanish at a time, in milliseconds
-	EveryMS  swarm.Millis `yaml:"every_ms" json:"every_ms,omitempty"`   // from the beginning of one to that of the next, in milliseconds; 0: there is one
+	// how long the work under a lock takes, in milliseconds
+	HoldMS swarm.Millis `yaml:"hold_ms" json:"hold_ms,omitempty"`
+	// how far a replica lags behind, in milliseconds
+	LagMS swarm.Millis `yaml:"lag_ms" json:"lag_ms,omitempty"`
+	// how long one script keeps the server busy, in milliseconds
+	ScriptMS swarm.Millis `yaml:"script_ms" json:"script_ms,omitempty"`
+	// how long replies vanish at a time, in milliseconds
+	DropMS swarm.Millis `yaml:"drop_ms" json:"drop_ms,omitempty"`
+	// from the beginning of one to that of the next, in milliseconds; 0: there is one
+	EveryMS swarm.Millis `yaml:"every_ms" json:"every_ms,omitempty"`
 }
 
 // Trigger is one way to start an incident.

@@ -67,7 +67,8 @@ func (an *analyzer) sentence() string {
 func (an *analyzer) starved(stuck string) string {
 	var parts []string
 	if stuck != "" {
-		parts = append(parts, fmt.Sprintf("%s are permanently stuck: %s", text.Plural(an.result.Residue.Workers, "worker"),
+		parts = append(parts, fmt.Sprintf("%s are permanently stuck: %s",
+			text.Plural(an.result.Residue.Workers, "worker"),
 			stuck))
 		if an.result.Residue.Workers == 1 {
 			parts[0] = "1 worker is permanently stuck: " + stuck

@@ -129,10 +129,13 @@ func charted(t *testing.T, h history.History, a result.Arm) map[string]figure {
 func TestChartsShowWhatHappenedWhen(t *testing.T) {
 	charts := chartsOfAll(t)
 	for id, want := range map[string][]string{
-		"goodput":    {"baseline", "incident", "recovery", "trigger: surge", "kill-clients", "applied", "baseline 100/s", "signals", "client-saturation", "deadlock"},
-		"clients":    {"baseline", "incident", "recovery", "trigger: surge", "kill-clients", "applied", "maxclients 32", "no answer"},
+		"goodput": {"baseline", "incident", "recovery", "trigger: surge", "kill-clients", "applied",
+			"baseline 100/s", "signals", "client-saturation", "deadlock"},
+		"clients": {"baseline", "incident", "recovery", "trigger: surge", "kill-clients", "applied", "maxclients 32",
+			"no answer"},
 		"rejections": {"baseline", "incident", "recovery", "trigger: surge", "kill-clients", "applied"},
-		"response":   {"baseline (99)", "incident: none", "recovery (50)", "50%", "99.9%", "max", "2 unfinished operations not plotted"},
+		"response": {"baseline (99)", "incident: none", "recovery (50)", "50%", "99.9%", "max",
+			"2 unfinished operations not plotted"},
 	} {
 		got := texts(elements(t, charts[id]))
 		for _, w := range want {
@@ -177,7 +180,8 @@ func TestPhasesAreWhereTheyWere(t *testing.T) {
 		}
 		all := elements(t, f)
 		left, right := float64(f.Hover.Left), float64(f.Hover.Right)
-		for class, share := range map[string]float64{"f baseline": 0, "f incident": 1. / 3, "f recovery": 2. / 3, "s trigger": 1. / 3, "s remedy": 2. / 3} {
+		for class, share := range map[string]float64{"f baseline": 0, "f incident": 1. / 3, "f recovery": 2. / 3,
+			"s trigger": 1. / 3, "s remedy": 2. / 3} {
 			if got, want := start(t, all, class), left+share*(right-left); math.Abs(got-want) > 0.11 {
 				t.Errorf("%s: %s at %.1f, want %.1f", id, class, got, want)
 			}
@@ -196,7 +200,8 @@ func TestHolesAreHoles(t *testing.T) {
 		}
 	}
 	b, err := json.Marshal(f.Hover)
-	if err != nil || !strings.Contains(string(b), `"ys":[30,30,30,30,30,30,30,30,30,30,30,30,30,30,30,30,30,30,30,30,30,30,null,null,null,30,`) {
+	if err != nil || !strings.Contains(string(b),
+		`"ys":[30,30,30,30,30,30,30,30,30,30,30,30,30,30,30,30,30,30,30,30,30,30,null,null,null,30,`) {
 		t.Errorf("%v: %s", err, b)
 	}
 }
@@ -248,7 +253,8 @@ func TestTextOfFilesIsOnlyText(t *testing.T) {
 				}
 			}
 		}
-		if i := strings.IndexFunc(string(f.SVG), func(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 }); i >= 0 {
+		if i := strings.IndexFunc(string(f.SVG),
+			func(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 }); i >= 0 {
 			t.Errorf("%s has control characters: %q", id, f.SVG[max(i-20, 0):i+2])
 		}
 	}
@@ -257,7 +263,9 @@ func TestTextOfFilesIsOnlyText(t *testing.T) {
 func TestManyStepsTakeLittleRoom(t *testing.T) {
 	h, a := incident()
 	for i := range 10_000 {
-		h.Marks = append(h.Marks, history.Mark{At: 2700*ms + time.Duration(i)*time.Microsecond, Kind: history.StepMark, Name: strings.Repeat("DEL lock ", 100)}) // 9 MB, which a recorder holds for the slowest disk
+		// 9 MB, which a recorder holds for the slowest disk
+		h.Marks = append(h.Marks, history.Mark{At: 2700*ms + time.Duration(i)*time.Microsecond, Kind: history.StepMark,
+			Name: strings.Repeat("DEL lock ", 100)})
 	}
 	f := charted(t, h, a)["goodput"]
 	if len(f.SVG) > 10<<10 || !strings.Contains(f.Alt, "of its steps are not marked") {
@@ -310,12 +318,14 @@ func TestChartsAgreeWithTheJudge(t *testing.T) {
 				continue
 			}
 			judged := a.Phases[i]
-			if got := (result.Operations{OK: p.response.TotalCount(), Fail: p.failed, Unknown: p.hung}); got != judged.Operations {
+			if got := (result.Operations{OK: p.response.TotalCount(), Fail: p.failed,
+				Unknown: p.hung}); got != judged.Operations {
 				t.Errorf("%s, %s: %+v, and the judge has %+v", a.Folder, p.name, got, judged.Operations)
 			}
 			got := result.Percentiles{}
 			if p.response.TotalCount() > 0 {
-				got = result.Percentiles{P50: p.at(percentiles[0]), P99: p.at(percentiles[5]), Max: p.at(percentiles[9])}
+				got = result.Percentiles{P50: p.at(percentiles[0]), P99: p.at(percentiles[5]),
+					Max: p.at(percentiles[9])}
 			}
 			if got != judged.ResponseMS {
 				t.Errorf("%s, %s: %+v, and the judge has %+v", a.Folder, p.name, got, judged.ResponseMS)

@@ -68,7 +68,8 @@ func (f *frame) spread(alt string, above, below int) {
 	f.plot.X.Tick.Label.Handler, f.plot.Y.Tick.Label.Handler = w, w
 	f.style = text.Style{Color: ink("label"), Font: sans, Handler: w}
 	f.canvas = c
-	f.all = draw.Crop(draw.NewCanvas(c, c.width, c.height), 0, -rightMargin, lineHeight*vg.Length(below), -lineHeight*vg.Length(above))
+	f.all = draw.Crop(draw.NewCanvas(c, c.width, c.height), 0, -rightMargin, lineHeight*vg.Length(below),
+		-lineHeight*vg.Length(above))
 	f.all.Min.X += leftMargin - f.plot.DataCanvas(f.all).Min.X
 	f.area = f.plot.DataCanvas(f.all)
 }

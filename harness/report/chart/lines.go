@@ -142,8 +142,11 @@ func (c *clock) silence(l line) {
 			continue
 		}
 		left, right := c.when(l.at[max(from-1, 0)]), c.when(l.at[i])
-		c.canvas.title = fmt.Sprintf("no answer from the server, %s to %s", moment(l.at[max(from-1, 0)]), moment(l.at[i]))
-		c.area.FillPolygon(ink("gap"), []vg.Point{{X: left, Y: c.area.Min.Y}, {X: right, Y: c.area.Min.Y}, {X: right, Y: c.area.Max.Y}, {X: left, Y: c.area.Max.Y}})
+		c.canvas.title = fmt.Sprintf("no answer from the server, %s to %s", moment(l.at[max(from-1, 0)]),
+			moment(l.at[i]))
+		c.area.FillPolygon(ink("gap"),
+			[]vg.Point{{X: left, Y: c.area.Min.Y}, {X: right, Y: c.area.Min.Y}, {X: right, Y: c.area.Max.Y},
+				{X: left, Y: c.area.Max.Y}})
 		if c.width("no answer") < right-left {
 			c.say((left+right)/2, c.area.Min.Y+descent, text.XCenter, "no answer")
 		}
@@ -200,7 +203,8 @@ func rejectionsChart(s *series) figure {
 	for _, n := range s.rejected.grown {
 		total += n
 	}
-	alt := fmt.Sprintf("Rejected connections: %s in all, at most %s per second.", numeral(math.Round(total)), numeral(math.Round(l.highest())))
+	alt := fmt.Sprintf("Rejected connections: %s in all, at most %s per second.", numeral(math.Round(total)),
+		numeral(math.Round(l.highest())))
 	c := newClock(s, alt, max(l.highest(), 4)*headroom, 0)
 	clients, _ := s.clients()
 	c.silence(clients)

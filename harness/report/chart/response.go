@@ -23,7 +23,8 @@ type percentile struct {
 // percentiles are spread as is usual for them: as far from 99 to 99.9 as from 90 to
 // 99. The slowest has no such place, which would depend on how many there are.
 var percentiles = []percentile{
-	{50, "50%", nines(50)}, {75, "", nines(75)}, {90, "90%", nines(90)}, {95, "", nines(95)}, {97.5, "", nines(97.5)}, {99, "99%", nines(99)},
+	{50, "50%", nines(50)}, {75, "", nines(75)}, {90, "90%", nines(90)}, {95, "", nines(95)}, {97.5, "", nines(97.5)},
+	{99, "99%", nines(99)},
 	{99.5, "", nines(99.5)}, {99.75, "", nines(99.75)}, {99.9, "99.9%", nines(99.9)}, {100, "max", nines(99.9) + 0.7},
 }
 
@@ -198,7 +199,8 @@ func responseInWords(s *series) string {
 		if p.response.TotalCount() == 0 {
 			return "none"
 		}
-		return fmt.Sprintf("%s, %s and %s", numeral(p.at(percentiles[0])), numeral(p.at(percentiles[5])), numeral(p.at(percentiles[9])))
+		return fmt.Sprintf("%s, %s and %s", numeral(p.at(percentiles[0])), numeral(p.at(percentiles[5])),
+			numeral(p.at(percentiles[9])))
 	}) + "."
 	if hung := s.hung(); hung != "" {
 		words += " " + hung + "."

@@ -130,7 +130,8 @@ func (s *series) divide() {
 	}
 	n := int((s.end + s.bin - 1) / s.bin)
 	s.decisions = make([]float64, n)
-	s.rejected = rejections{end: s.end, bin: s.bin, grown: make([]float64, n), known: make([]time.Duration, n), last: history.Never, silent: history.Never}
+	s.rejected = rejections{end: s.end, bin: s.bin, grown: make([]float64, n), known: make([]time.Duration, n),
+		last: history.Never, silent: history.Never}
 }
 
 // binAt is the bin of a moment, none from the end on.

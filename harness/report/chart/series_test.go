@@ -45,19 +45,22 @@ func recorded(t testing.TB, h history.History) (folder string, a result.Arm) {
 
 // ended is an operation that took 5 ms.
 func ended(at time.Duration, o history.Outcome) history.Op {
-	return history.Op{Outcome: o, Intended: max(at-5*ms, 0), Begun: max(at-5*ms, 0), Granted: history.Never, Worked: history.Never, Released: history.Never, Ended: at}
+	return history.Op{Outcome: o, Intended: max(at-5*ms, 0), Begun: max(at-5*ms, 0), Granted: history.Never,
+		Worked: history.Never, Released: history.Never, Ended: at}
 }
 
 // answered is a sample that the server answered.
 func answered(at time.Duration, runID string, clients, limit, rejected int64) history.Sample {
-	return history.Sample{At: at, Server: &history.Server{RunID: runID, Connected: clients, MaxClients: limit, Rejected: rejected}}
+	return history.Sample{At: at, Server: &history.Server{RunID: runID, Connected: clients, MaxClients: limit,
+		Rejected: rejected}}
 }
 
 func phasesOf(ends ...float64) []result.Phase {
 	var phases []result.Phase
 	start := 0.0
 	for i, end := range ends {
-		phases = append(phases, result.Phase{Name: []string{history.Baseline, history.Incident, history.Recovery}[i], StartMS: start, EndMS: end, GoodputPerS: 10})
+		phases = append(phases, result.Phase{Name: []string{history.Baseline, history.Incident, history.Recovery}[i],
+			StartMS: start, EndMS: end, GoodputPerS: 10})
 		start = end
 	}
 	return phases
@@ -76,7 +79,10 @@ func mustRead(t *testing.T, h history.History, phases []result.Phase) *series {
 
 // same compares lines with holes.
 func same(a, b []float64) bool {
-	return slices.EqualFunc(a, b, func(x, y float64) bool { return x == y || math.IsNaN(x) && math.IsNaN(y) || math.Abs(x-y) < 1e-6 })
+	return slices.EqualFunc(a, b, func(x, y float64) bool {
+		return x == y || math.IsNaN(x) && math.IsNaN(y) ||
+			math.Abs(x-y) < 1e-6
+	})
 }
 
 func TestBinsBeginWhereTheyBegin(t *testing.T) {
@@ -90,7 +96,8 @@ func TestBinsBeginWhereTheyBegin(t *testing.T) {
 	if want := []float64{20, 10, 1 / 0.06}; !same(got.y, want) || got.at[2] != 230*ms {
 		t.Errorf("%v at %v, want %v", got.y, got.at, want)
 	}
-	if s = mustRead(t, history.History{Ops: []history.Op{ended(240*ms, history.OK)}}, phasesOf(249)); len(s.goodput().y) != 2 {
+	if s = mustRead(t, history.History{Ops: []history.Op{ended(240*ms, history.OK)}},
+		phasesOf(249)); len(s.goodput().y) != 2 {
 		t.Errorf("less than half a bin says nothing: %v", s.goodput().y)
 	}
 }
@@ -106,21 +113,29 @@ func TestRejectionsAddUpOverRestarts(t *testing.T) {
 		want    []float64
 	}{
 		{"what was there before the first sample is nobody's",
-			[]history.Sample{answered(100*ms, "a", 1, 32, 500), answered(200*ms, "a", 1, 32, 507)}, []float64{hole, 70, hole, hole, hole}},
+			[]history.Sample{answered(100*ms, "a", 1, 32, 500), answered(200*ms, "a", 1, 32, 507)},
+			[]float64{hole, 70, hole, hole, hole}},
 		{"growth is spread over the time in which it came about",
-			[]history.Sample{answered(0, "a", 1, 32, 0), answered(250*ms, "a", 1, 32, 25)}, []float64{100, 100, 100, hole, hole}},
+			[]history.Sample{answered(0, "a", 1, 32, 0), answered(250*ms, "a", 1, 32, 25)},
+			[]float64{100, 100, 100, hole, hole}},
 		{"the same server was silent and went on counting",
-			[]history.Sample{answered(200*ms, "a", 1, 32, 10), silent, answered(400*ms, "a", 1, 32, 30)}, []float64{hole, hole, 100, 100, hole}},
+			[]history.Sample{answered(200*ms, "a", 1, 32, 10), silent, answered(400*ms, "a", 1, 32, 30)},
+			[]float64{hole, hole, 100, 100, hole}},
 		{"a server that does not say it is silent",
-			[]history.Sample{answered(200*ms, "a", 1, 32, 10), lacks, answered(400*ms, "a", 1, 32, 30)}, []float64{hole, hole, 100, 100, hole}},
+			[]history.Sample{answered(200*ms, "a", 1, 32, 10), lacks, answered(400*ms, "a", 1, 32, 30)},
+			[]float64{hole, hole, 100, 100, hole}},
 		{"after a restart it counts from 0, and not before the server was seen down",
-			[]history.Sample{answered(200*ms, "a", 1, 32, 1000), silent, answered(400*ms, "b", 1, 32, 7)}, []float64{hole, hole, hole, 70, hole}},
+			[]history.Sample{answered(200*ms, "a", 1, 32, 1000), silent, answered(400*ms, "b", 1, 32, 7)},
+			[]float64{hole, hole, hole, 70, hole}},
 		{"a restart that nobody saw, with more than before",
-			[]history.Sample{answered(200*ms, "a", 1, 32, 10), answered(400*ms, "b", 1, 32, 30)}, []float64{hole, hole, 150, 150, hole}},
+			[]history.Sample{answered(200*ms, "a", 1, 32, 10), answered(400*ms, "b", 1, 32, 30)},
+			[]float64{hole, hole, 150, 150, hole}},
 		{"CONFIG RESETSTAT",
-			[]history.Sample{answered(200*ms, "a", 1, 32, 10), answered(300*ms, "a", 1, 32, 4)}, []float64{hole, hole, 40, hole, hole}},
+			[]history.Sample{answered(200*ms, "a", 1, 32, 10), answered(300*ms, "a", 1, 32, 4)},
+			[]float64{hole, hole, 40, hole, hole}},
 		{"two samples of the same moment",
-			[]history.Sample{answered(200*ms, "a", 1, 32, 10), answered(200*ms, "a", 1, 32, 12), answered(300*ms, "a", 1, 32, 14)}, []float64{hole, hole, 40, hole, hole}},
+			[]history.Sample{answered(200*ms, "a", 1, 32, 10), answered(200*ms, "a", 1, 32, 12),
+				answered(300*ms, "a", 1, 32, 14)}, []float64{hole, hole, 40, hole, hole}},
 	} {
 		s := mustRead(t, history.History{Samples: c.samples}, phasesOf(500))
 		if got := s.rejected.perSecond(); !same(got.y, c.want) {
@@ -144,7 +159,8 @@ func TestNoAnswerIsAHole(t *testing.T) {
 func TestOperationsCountInTheirPhase(t *testing.T) {
 	s := mustRead(t, history.History{Ops: []history.Op{
 		ended(99*ms, history.OK), ended(100*ms, history.OK), ended(150*ms, history.Fail), ended(300*ms, history.OK),
-		ended(400*ms, history.Unknown), ended(401*ms, history.Unknown), // cut off at the end, and when the worker noticed
+		// cut off at the end, and when the worker noticed
+		ended(400*ms, history.Unknown), ended(401*ms, history.Unknown),
 		ended(402*ms, history.OK), // in flight at the end
 		ended(500*ms, history.OK), // begun after it: a probe's time counts for nothing
 	}}, phasesOf(100, 200, 400))
@@ -186,7 +202,8 @@ func TestALongArmHasLongBins(t *testing.T) {
 
 // Without phases the arm ends with what was recorded last.
 func TestAnArmThatNobodyJudged(t *testing.T) {
-	s := mustRead(t, history.History{Ops: []history.Op{ended(50*ms, history.OK)}, Samples: []history.Sample{answered(300*ms, "a", 1, 2, 3)}}, nil)
+	s := mustRead(t, history.History{Ops: []history.Op{ended(50*ms, history.OK)},
+		Samples: []history.Sample{answered(300*ms, "a", 1, 2, 3)}}, nil)
 	if s.end != 300*ms || s.decisions[0] != 1 {
 		t.Errorf("ends at %v with %v", s.end, s.decisions)
 	}
@@ -194,7 +211,8 @@ func TestAnArmThatNobodyJudged(t *testing.T) {
 
 func TestPhasesMaySayAnything(t *testing.T) {
 	phases := phasesOf(1e300)
-	phases = append(phases, phases[0], result.Phase{Name: "<b>", EndMS: 5}, result.Phase{Name: history.Recovery, StartMS: 7, EndMS: -7})
+	phases = append(phases, phases[0], result.Phase{Name: "<b>", EndMS: 5},
+		result.Phase{Name: history.Recovery, StartMS: 7, EndMS: -7})
 	s := mustRead(t, history.History{Ops: []history.Op{ended(50*ms, history.OK)}}, phases)
 	if len(s.phases) != 1 || len(s.decisions) > maxBins || len(s.figures(result.Arm{})) == 0 {
 		t.Errorf("%d phases, %d bins", len(s.phases), len(s.decisions))
@@ -219,12 +237,15 @@ func TestHistoriesThatAreNotWhole(t *testing.T) {
 		says   string
 		charts bool
 	}{
-		{"cut off", func() error { return os.WriteFile(path, whole[:len(whole)*2/3], 0o644) }, "ends in the middle", true},
+		{"cut off", func() error { return os.WriteFile(path, whole[:len(whole)*2/3], 0o644) }, "ends in the middle",
+			true},
 		{"rotten from the middle", func() error {
 			return os.WriteFile(path, append(slices.Clone(whole[:len(whole)/2]), make([]byte, len(whole)/2)...), 0o644)
 		}, "ends in the middle", true},
-		{"something else", func() error { return os.WriteFile(path, []byte("<html>"), 0o644) }, "not a lockjam journal", false},
-		{"empty", func() error { return os.WriteFile(path, nil, 0o644) }, "truncated before the end of its header", false},
+		{"something else", func() error { return os.WriteFile(path, []byte("<html>"), 0o644) }, "not a lockjam journal",
+			false},
+		{"empty", func() error { return os.WriteFile(path, nil, 0o644) }, "truncated before the end of its header",
+			false},
 		{"missing", func() error { return os.Remove(path) }, "is missing", false},
 		{"a folder", func() error { return os.Mkdir(path, 0o755) }, "it is no plain file", false},
 	} {

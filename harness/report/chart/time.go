@@ -69,7 +69,8 @@ func (c *clock) bands() {
 	for _, p := range c.series.phases {
 		from, to := c.when(p.from), c.when(p.to)
 		c.canvas.title = fmt.Sprintf("%s, %s to %s", p.name, moment(p.from), moment(p.to))
-		c.area.FillPolygon(ink(p.name), []vg.Point{{X: from, Y: c.area.Min.Y}, {X: to, Y: c.area.Min.Y}, {X: to, Y: top}, {X: from, Y: top}})
+		c.area.FillPolygon(ink(p.name),
+			[]vg.Point{{X: from, Y: c.area.Min.Y}, {X: to, Y: c.area.Min.Y}, {X: to, Y: top}, {X: from, Y: top}})
 		c.upright("edge", nil, from, top)
 		if c.width(p.name)+beside <= to-from {
 			c.say(from+beside, top-lineHeight+descent, text.XLeft, p.name)
@@ -131,7 +132,8 @@ func (c *clock) steps() {
 			c.canvas.title += fmt.Sprintf(" and %d more", n-1)
 		}
 		y := c.area.Max.Y - size
-		c.area.FillPolygon(ink("remedy"), []vg.Point{{X: x, Y: y + size}, {X: x + size, Y: y}, {X: x, Y: y - size}, {X: x - size, Y: y}})
+		c.area.FillPolygon(ink("remedy"),
+			[]vg.Point{{X: x, Y: y + size}, {X: x + size, Y: y}, {X: x, Y: y - size}, {X: x - size, Y: y}})
 		steps = steps[n:]
 	}
 }

@@ -63,8 +63,9 @@ type figureView struct {
 func (b *builder) arm(one view.Row) *armView {
 	a := one.Repeats[0]
 	v := &armView{
-		ID: b.id(one.Scenario, one.Name()), Scenario: one.Scenario, Name: one.Name(), Kind: kind(a), Chips: chips(one), Outcome: outcomeChip(result.Pass),
-		Unsafe: unsafe(one), Keys: keys(one), Expected: one.AsExpected(), Why: a.Why, row: one,
+		ID: b.id(one.Scenario, one.Name()), Scenario: one.Scenario, Name: one.Name(), Kind: kind(a), Chips: chips(one),
+		Outcome: outcomeChip(result.Pass),
+		Unsafe:  unsafe(one), Keys: keys(one), Expected: one.AsExpected(), Why: a.Why, row: one,
 		Server: b.folder.serverOf(a.Folder), Files: b.folder.links(a.Folder),
 	}
 	if key := (armKey{one.Scenario, one.Arm, one.Image}); b.arms[key] == "" {
@@ -73,7 +74,8 @@ func (b *builder) arm(one view.Row) *armView {
 	for _, x := range one.Repeats {
 		v.Outcome = worse(v.Outcome, outcomeChip(x.Outcome))
 		for _, why := range x.Reasons {
-			v.Doubts = append(v.Doubts, doubt{Chip: outcomeChip(x.Outcome), Why: why, RepeatOne: view.RepeatOf(x, b.run)})
+			v.Doubts = append(v.Doubts, doubt{Chip: outcomeChip(x.Outcome), Why: why,
+				RepeatOne: view.RepeatOf(x, b.run)})
 		}
 	}
 	v.Odd = v.Outcome != outcomeChip(result.Pass)
@@ -179,7 +181,8 @@ func (b *builder) safety(one view.Row) grid {
 }
 
 func (b *builder) signalsOf(one view.Row) grid {
-	g := grid{Caption: "Signals", Columns: []string{"signal", "claim", "expected", "fired", "time to detect", "cleared after the cure", "false alarms", "as expected", "what it read"}}
+	g := grid{Caption: "Signals", Columns: []string{"signal", "claim", "expected", "fired", "time to detect",
+		"cleared after the cure", "false alarms", "as expected", "what it read"}}
 	for _, name := range view.SignalNames(result.Scenario{Arms: one.Repeats}) {
 		s, fired, detect := one.Signal(name)
 		alarms, met, cleared, cured, of := 0, 0, 0, 0, 0
@@ -203,9 +206,11 @@ func (b *builder) signalsOf(one view.Row) grid {
 		}
 		line := []field{{Text: name, Code: true}, {Text: view.OrDash(s.Claim)}, {Text: s.Expected}}
 		if s.Unavailable != "" {
-			line = append(line, field{Text: "not available: " + s.Unavailable, Wide: true}, field{Text: "-"}, field{Text: "-"})
+			line = append(line, field{Text: "not available: " + s.Unavailable, Wide: true}, field{Text: "-"},
+				field{Text: "-"})
 		} else {
-			line = append(line, fires(fired, of), field{Text: detect, Sort: strings.TrimSuffix(detect, " ms")}, field{Text: clearedOf(cleared, cured)})
+			line = append(line, fires(fired, of), field{Text: detect, Sort: strings.TrimSuffix(detect, " ms")},
+				field{Text: clearedOf(cleared, cured)})
 		}
 		ok := chip{"✓", outOf(met, of), "plain"}
 		switch {
@@ -214,7 +219,8 @@ func (b *builder) signalsOf(one view.Row) grid {
 		case met < of:
 			ok = chip{"✕", strings.Replace(outOf(met, of), "no", "NO", 1), "harm"}
 		}
-		g.Lines = append(g.Lines, append(line, field{Text: fmt.Sprint(alarms)}, field{Chips: []chip{ok}}, field{Text: view.Figures(s.Figures), Wide: true}))
+		g.Lines = append(g.Lines, append(line, field{Text: fmt.Sprint(alarms)}, field{Chips: []chip{ok}},
+			field{Text: view.Figures(s.Figures), Wide: true}))
 	}
 	return g
 }
@@ -253,7 +259,8 @@ func outOf(n, of int) string {
 }
 
 func (b *builder) phases(a result.Arm) grid {
-	g := grid{Caption: "Phases", Columns: []string{"phase", "from", "to", "goodput", "p50", "p99", "slowest", "ok", "failed", "unknown", "failed attempts", "error replies"}}
+	g := grid{Caption: "Phases", Columns: []string{"phase", "from", "to", "goodput", "p50", "p99", "slowest", "ok",
+		"failed", "unknown", "failed attempts", "error replies"}}
 	seconds := func(ms float64) field { return field{Text: fmt.Sprintf("%.1f s", ms/1000), Sort: fmt.Sprint(ms)} }
 	millis := func(ms float64, n int64) field {
 		if n == 0 {
@@ -275,7 +282,8 @@ func (b *builder) phases(a result.Arm) grid {
 			{Text: p.Name}, seconds(p.StartMS), seconds(p.EndMS), {Text: fmt.Sprintf("%.0f/s", p.GoodputPerS)},
 			millis(p.ResponseMS.P50, n), millis(p.ResponseMS.P99, n), millis(p.ResponseMS.Max, n),
 			{Text: fmt.Sprint(n)}, {Text: fmt.Sprint(p.Operations.Fail)}, {Text: fmt.Sprint(p.Operations.Unknown)},
-			{Text: view.OrDash(view.Figures(classes)), Wide: true}, {Text: view.OrDash(view.Figures(replies)), Wide: true},
+			{Text: view.OrDash(view.Figures(classes)), Wide: true},
+			{Text: view.OrDash(view.Figures(replies)), Wide: true},
 		})
 	}
 	return g
@@ -285,7 +293,8 @@ func (b *builder) repeats(one view.Row) grid {
 	if len(one.Repeats) < 2 {
 		return grid{}
 	}
-	g := grid{Caption: "Repeats", Columns: []string{"repeat", "outcome", "verdict", "before", "during", "after", "of the baseline", "safety faults", "history"}}
+	g := grid{Caption: "Repeats", Columns: []string{"repeat", "outcome", "verdict", "before", "during", "after",
+		"of the baseline", "safety faults", "history"}}
 	for _, a := range one.Repeats {
 		single := view.Row{Repeats: []result.Arm{a}}
 		history := field{Text: b.folder.missing(a.Folder, chart.HistoryFile)}
@@ -294,7 +303,8 @@ func (b *builder) repeats(one view.Row) grid {
 		}
 		g.Lines = append(g.Lines, []field{
 			{Text: fmt.Sprint(a.Repeat)}, {Chips: []chip{outcomeChip(a.Outcome)}}, {Chips: chips(single)},
-			{Text: single.Before()}, {Text: single.During()}, {Text: single.After()}, {Text: single.Ratio()}, {Text: single.Faults()}, history,
+			{Text: single.Before()}, {Text: single.During()}, {Text: single.After()}, {Text: single.Ratio()},
+			{Text: single.Faults()}, history,
 		})
 	}
 	return g
@@ -303,15 +313,18 @@ func (b *builder) repeats(one view.Row) grid {
 func (b *builder) steps(a result.Arm) grid {
 	g := grid{Caption: "What the remedy did", Columns: []string{"at", "did", "answer"}}
 	for _, s := range a.Steps {
-		g.Lines = append(g.Lines, []field{{Text: fmt.Sprintf("%.1f s", s.AtMS/1000), Sort: fmt.Sprint(s.AtMS)}, {Text: s.Did, Code: true, Wide: true}, {Text: s.Answer, Code: true, Wide: true}})
+		g.Lines = append(g.Lines, []field{{Text: fmt.Sprintf("%.1f s", s.AtMS/1000), Sort: fmt.Sprint(s.AtMS)},
+			{Text: s.Did, Code: true, Wide: true}, {Text: s.Answer, Code: true, Wide: true}})
 	}
 	return g
 }
 
 func (b *builder) probes(a result.Arm) grid {
-	g := grid{Caption: "What was asked afterwards; none of it counts for a verdict", Columns: []string{"at", "asked", "what it shows"}}
+	g := grid{Caption: "What was asked afterwards; none of it counts for a verdict",
+		Columns: []string{"at", "asked", "what it shows"}}
 	for _, p := range a.Probes {
-		g.Lines = append(g.Lines, []field{{Text: fmt.Sprintf("%.1f s", p.AtMS/1000), Sort: fmt.Sprint(p.AtMS)}, {Text: p.Did, Code: true, Wide: true}, {Text: p.Because, Wide: true}})
+		g.Lines = append(g.Lines, []field{{Text: fmt.Sprintf("%.1f s", p.AtMS/1000), Sort: fmt.Sprint(p.AtMS)},
+			{Text: p.Did, Code: true, Wide: true}, {Text: p.Because, Wide: true}})
 	}
 	return g
 }
@@ -329,7 +342,8 @@ func (b *builder) residue(v *armView) {
 			}
 			continue
 		}
-		v.GraphSays = fmt.Sprintf("%s Proved %.1f s after the trigger, %.0f ms after the rules first allow it", d.Sentence, d.AfterMS/1000, d.LateMS)
+		v.GraphSays = fmt.Sprintf("%s Proved %.1f s after the trigger, %.0f ms after the rules first allow it",
+			d.Sentence, d.AfterMS/1000, d.LateMS)
 		if d.Checked {
 			v.GraphSays += "; the locks' tokens and CLIENT LIST in Redis agree"
 		}

@@ -59,7 +59,8 @@ func chromium(t *testing.T) context.Context {
 	if path == "" {
 		t.Skip("no Chromium is on PATH: scripts/setup.sh --tests installs one")
 	}
-	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()))
+	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(path),
+		chromedp.UserDataDir(t.TempDir()))
 	if os.Geteuid() == 0 { // its sandbox does not work for root
 		options = append(options, chromedp.NoSandbox)
 	}
@@ -162,7 +163,8 @@ func goldenRun(t *testing.T) *result.Run {
 	}
 	r.Outcome = result.Fail
 	odd := &r.Scenarios[0].Arms[1]
-	odd.Outcome, odd.Reasons = result.Fail, []string{"remedy release-stale-locks was expected to be cured and was relapsed"}
+	odd.Outcome, odd.Reasons = result.Fail,
+		[]string{"remedy release-stale-locks was expected to be cured and was relapsed"}
 	return r
 }
 
@@ -261,7 +263,8 @@ func pageByKeyboard(t *testing.T, browser context.Context, file string, r *resul
 			break
 		}
 		if at.Outline == "none" {
-			t.Errorf("nobody sees that the focus is on %s", ask[string](p, `document.activeElement.outerHTML.slice(0, 200)`))
+			t.Errorf("nobody sees that the focus is on %s",
+				ask[string](p, `document.activeElement.outerHTML.slice(0, 200)`))
 		}
 	}
 	if len(want) > 0 {
@@ -324,13 +327,15 @@ func pageShowsValues(t *testing.T, browser context.Context, file string, r *resu
 	line := h.Lines[0]
 	p := open(t, browser, file+"#slot-lock-deadlock--control")
 	p.openAll()
-	box := ask[struct{ X, Y, Width, Height float64 }](p, `(e => { e.scrollIntoView({block: 'center'}); const r = e.getBoundingClientRect(); return {X: r.x, Y: r.y, Width: r.width, Height: r.height}; })(document.querySelector('#slot-lock-deadlock--control .probe'))`)
+	box := ask[struct{ X, Y, Width, Height float64 }](p,
+		`(e => { e.scrollIntoView({block: 'center'}); const r = e.getBoundingClientRect(); return {X: r.x, Y: r.y, Width: r.width, Height: r.height}; })(document.querySelector('#slot-lock-deadlock--control .probe'))`)
 	const readout = `document.querySelector('#slot-lock-deadlock--control .readout').textContent`
 	for _, i := range []int{len(line.Xs) / 5, len(line.Xs) / 2, len(line.Xs) - 2} {
 		x := box.X + box.Width*(line.Xs[i]-float64(h.FromMS))/float64(h.ToMS-h.FromMS)
 		p.do(chromedp.MouseEvent("mouseMoved", x, box.Y+box.Height/2))
 		said := ask[string](p, readout)
-		if want := fmt.Sprintf("%.2f s\n%s", line.Xs[i]/1000, value(line, i)); !strings.HasPrefix(said+"\n", want+"\n") {
+		if want := fmt.Sprintf("%.2f s\n%s", line.Xs[i]/1000, value(line, i)); !strings.HasPrefix(said+"\n", want+
+			"\n") {
 			t.Errorf("%q, want %q", said, want)
 		}
 	}
@@ -364,10 +369,12 @@ func fitsAPhone(t *testing.T, browser context.Context, file string) {
 	p := open(t, browser, file, chromedp.EmulateViewport(360, 740))
 	p.openAll()
 	if width := ask[int](p, `document.documentElement.scrollWidth`); width > 360 {
-		p.none("wider than the phone", `[...document.querySelectorAll('body *')].filter(e => !e.closest('.scroll') && e.getBoundingClientRect().right > 361).map(e => e.outerHTML.slice(0, 120))`)
+		p.none("wider than the phone",
+			`[...document.querySelectorAll('body *')].filter(e => !e.closest('.scroll') && e.getBoundingClientRect().right > 361).map(e => e.outerHTML.slice(0, 120))`)
 		t.Errorf("the page is %d wide", width)
 	}
-	p.none("scrolls, and cannot be scrolled by keyboard", `[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth && !(e.tabIndex === 0 && e.ariaLabel)).map(e => e.outerHTML.slice(0, 120))`)
+	p.none("scrolls, and cannot be scrolled by keyboard",
+		`[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth && !(e.tabIndex === 0 && e.ariaLabel)).map(e => e.outerHTML.slice(0, 120))`)
 }
 
 // contrast lists the texts that stand out too little from what is behind them: less
@@ -402,7 +409,9 @@ func pageHasContrast(t *testing.T, browser context.Context, file string, _ *resu
 
 func hasContrast(t *testing.T, browser context.Context, file string) {
 	for _, theme := range []string{"light", "dark"} {
-		p := open(t, browser, file, sent(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}}}))
+		p := open(t, browser, file, sent(emulation.SetEmulatedMedia,
+			emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme",
+				Value: theme}}}))
 		p.openAll()
 		p.none(theme, contrast)
 		page := ask[string](p, `getComputedStyle(document.body).backgroundColor`)
@@ -423,13 +432,16 @@ func pageIsAccessible(t *testing.T, browser context.Context, file string, _ *res
 		{"a reference to nowhere", `[...document.querySelectorAll('[aria-labelledby]')].map(e => e.getAttribute('aria-labelledby')).filter(id => !document.getElementById(id))`},
 		{"a header without scope", `[...document.querySelectorAll('th')].filter(th => !['row', 'col'].includes(th.scope)).map(th => th.outerHTML)`},
 		{"a table without caption", `[...document.querySelectorAll('table')].filter(t => !t.caption).map(t => t.outerHTML.slice(0, 120))`},
-		{"a table whose lines differ in length", `[...document.querySelectorAll('table')].filter(t => new Set([...t.rows].map(r => r.cells.length)).size > 1).map(t => t.outerHTML.slice(0, 120))`},
+		{"a table whose lines differ in length",
+			`[...document.querySelectorAll('table')].filter(t => new Set([...t.rows].map(r => r.cells.length)).size > 1).map(t => t.outerHTML.slice(0, 120))`},
 		{"a control without a label", `[...document.querySelectorAll('input')].filter(i => !i.labels.length).map(i => i.outerHTML)`},
-		{"a heading that skips a level", `(hs => hs.filter((h, i) => i && +h.tagName[1] > +hs[i - 1].tagName[1] + 1).map(h => h.outerHTML))([...document.querySelectorAll('h1, h2, h3, h4, h5')])`},
+		{"a heading that skips a level",
+			`(hs => hs.filter((h, i) => i && +h.tagName[1] > +hs[i - 1].tagName[1] + 1).map(h => h.outerHTML))([...document.querySelectorAll('h1, h2, h3, h4, h5')])`},
 		{"landmarks", `['main', 'nav', 'h1', 'header', 'footer'].filter(s => document.querySelectorAll(s).length !== 1)`},
 		{"a language and a title", `document.documentElement.lang === 'en' && document.title ? [] : ['none']`},
 		{"text outside of landmarks", `[...document.body.children].filter(e => !e.matches('header, nav, main, footer, script, .skip')).map(e => e.outerHTML.slice(0, 120))`},
-		{"a target that is too small to hit", `[...document.querySelectorAll('button, summary, input')].filter(e => e.checkVisibility() && e.getBoundingClientRect().height < 12).map(e => e.outerHTML)`},
+		{"a target that is too small to hit",
+			`[...document.querySelectorAll('button, summary, input')].filter(e => e.checkVisibility() && e.getBoundingClientRect().height < 12).map(e => e.outerHTML)`},
 	} {
 		p.none(rule.what, rule.broken)
 	}
@@ -488,10 +500,14 @@ func TestComparisonInChromium(t *testing.T) {
 	p.openAll()
 	for _, rule := range []struct{ what, broken string }{
 		{"a header without scope", `[...document.querySelectorAll('th')].filter(th => !['row', 'col'].includes(th.scope)).map(th => th.outerHTML)`},
-		{"a table whose lines differ in length", `[...document.querySelectorAll('table')].filter(t => new Set([...t.rows].map(r => r.cells.length)).size > 1).map(t => t.outerHTML.slice(0, 120))`},
-		{"a region that is called as another", `(names => names.filter((n, i) => !n || names.indexOf(n) !== i))([...document.querySelectorAll('[role=region]')].map(e => e.ariaLabel))`},
-		{"a heading that skips a level", `(hs => hs.filter((h, i) => i && +h.tagName[1] > +hs[i - 1].tagName[1] + 1).map(h => h.outerHTML))([...document.querySelectorAll('h1, h2, h3, h4, h5')])`},
-		{"a table that cannot be scrolled by keyboard", `[...document.querySelectorAll('table')].filter(t => t.parentElement.tabIndex !== 0).map(t => t.outerHTML.slice(0, 120))`},
+		{"a table whose lines differ in length",
+			`[...document.querySelectorAll('table')].filter(t => new Set([...t.rows].map(r => r.cells.length)).size > 1).map(t => t.outerHTML.slice(0, 120))`},
+		{"a region that is called as another",
+			`(names => names.filter((n, i) => !n || names.indexOf(n) !== i))([...document.querySelectorAll('[role=region]')].map(e => e.ariaLabel))`},
+		{"a heading that skips a level",
+			`(hs => hs.filter((h, i) => i && +h.tagName[1] > +hs[i - 1].tagName[1] + 1).map(h => h.outerHTML))([...document.querySelectorAll('h1, h2, h3, h4, h5')])`},
+		{"a table that cannot be scrolled by keyboard",
+			`[...document.querySelectorAll('table')].filter(t => t.parentElement.tabIndex !== 0).map(t => t.outerHTML.slice(0, 120))`},
 		{"text outside of main", `[...document.body.children].filter(e => !e.matches('main')).map(e => e.outerHTML.slice(0, 120))`},
 	} {
 		p.none(rule.what, rule.broken)
@@ -504,7 +520,8 @@ func TestComparisonInChromium(t *testing.T) {
 }
 
 // named are the roles that mean nothing without a name.
-var named = []string{"link", "button", "radio", "slider", "image", "table", "heading", "navigation", "region", "DisclosureTriangle", "columnheader", "rowheader", "group", "RootWebArea"}
+var named = []string{"link", "button", "radio", "slider", "image", "table", "heading", "navigation", "region",
+	"DisclosureTriangle", "columnheader", "rowheader", "group", "RootWebArea"}
 
 func checkTree(t *testing.T, nodes []*accessibility.Node) {
 	t.Helper()
@@ -519,12 +536,14 @@ func checkTree(t *testing.T, nodes []*accessibility.Node) {
 			t.Errorf("a %s without a name: node %d", role, n.BackendDOMNodeID)
 		}
 		for _, p := range n.Properties {
-			if p.Name == accessibility.PropertyNameFocusable && axText(p.Value) == "true" && strings.TrimSpace(name) == "" && role != "main" {
+			if p.Name == accessibility.PropertyNameFocusable && axText(p.Value) == "true" &&
+				strings.TrimSpace(name) == "" && role != "main" {
 				t.Errorf("the focus comes to a %s without a name", role)
 			}
 		}
 	}
-	for _, role := range []string{"link", "button", "radio", "slider", "image", "table", "heading", "main", "navigation", "banner", "contentinfo"} {
+	for _, role := range []string{"link", "button", "radio", "slider", "image", "table", "heading", "main",
+		"navigation", "banner", "contentinfo"} {
 		if seen[role] == 0 {
 			t.Errorf("no %s is there; there are %v", role, seen)
 		}
@@ -543,7 +562,9 @@ func axText(v *accessibility.Value) string {
 }
 
 func pagePrints(t *testing.T, browser context.Context, file string, _ *result.Run) {
-	p := open(t, browser, file, withoutScript, sent(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: "print"}))
+	p := open(t, browser, file, withoutScript,
+		sent(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: "print"}))
 	p.none("not on paper", `[...document.querySelectorAll('details.arm .body')].filter(e => !e.checkVisibility({contentVisibilityAuto: true}) || !e.getBoundingClientRect().height).map(e => e.parentElement.id)`)
-	p.none("on paper, and of no use there", `[...document.querySelectorAll('nav, .filter, .skip')].filter(e => e.checkVisibility()).map(e => e.outerHTML.slice(0, 80))`)
+	p.none("on paper, and of no use there",
+		`[...document.querySelectorAll('nav, .filter, .skip')].filter(e => e.checkVisibility()).map(e => e.outerHTML.slice(0, 80))`)
 }

@@ -22,7 +22,8 @@ var (
 
 var compareTemplate = sync.OnceValue(func() *template.Template {
 	return template.Must(template.New("compare").Funcs(template.FuncMap{
-		"sections": view.Sections, "remarks": view.Remarks, "counted": view.Counted, "runLine": view.RunLine, "on": view.On, "groups": groups,
+		"sections": view.Sections, "remarks": view.Remarks, "counted": view.Counted, "runLine": view.RunLine,
+		"on": view.On, "groups": groups,
 	}).Parse(compareMarkup))
 })
 
@@ -30,7 +31,9 @@ var compareTemplate = sync.OnceValue(func() *template.Template {
 // font, no network, which its Content-Security-Policy also forbids.
 func Compare(w io.Writer, c *compare.Comparison) error {
 	var b bytes.Buffer
-	if err := compareTemplate().Execute(&b, map[string]any{"C": c, "Style": template.CSS(baseCSS + compareCSS), "Policy": policy(baseCSS+compareCSS, "")}); err != nil {
+	if err := compareTemplate().Execute(&b,
+		map[string]any{"C": c, "Style": template.CSS(baseCSS + compareCSS),
+			"Policy": policy(baseCSS+compareCSS, "")}); err != nil {
 		return fmt.Errorf("compare: html: %w", err)
 	}
 	_, err := io.WriteString(w, text.Printable(b.String()))

@@ -49,7 +49,8 @@ var (
 	nodeLine = regexp.MustCompile(`^\tn(\d{1,3})(\(\[|\[)"([^"]*)"(?:\]\)|\])$`)
 	edgeLine = regexp.MustCompile(`^\tn(\d{1,3}) (-->|-\.->)\|"([^"]*)"\| n(\d{1,3})$`)
 	// What waitgraph writes for what Mermaid would take for its own.
-	fromMermaid = strings.NewReplacer(`#35;`, `#`, `#quot;`, `"`, `#lt;`, `<`, `#gt;`, `>`, `#amp;`, `&`, `#96;`, "`", `#92;`, `\`)
+	fromMermaid = strings.NewReplacer(`#35;`, `#`, `#quot;`, `"`, `#lt;`, `<`, `#gt;`, `>`, `#amp;`, `&`, `#96;`, "`",
+		`#92;`, `\`)
 )
 
 // parseGraph reads a drawing as waitgraph writes it. Anything else is an error: a run
@@ -177,14 +178,17 @@ func (g *graph) drawEdge(b *strings.Builder, e graphEdge) {
 		class = "holds"
 	}
 	const long, wide = 10, 0.4 // of an arrow's head, in units and radians
-	fmt.Fprintf(b, `<path class="%s" d="M%.1f %.1fL%.1f %.1f"/>`, class, x1, y1, x2-5*math.Cos(angle), y2-5*math.Sin(angle))
+	fmt.Fprintf(b, `<path class="%s" d="M%.1f %.1fL%.1f %.1f"/>`, class, x1, y1, x2-5*math.Cos(angle),
+		y2-5*math.Sin(angle))
 	fmt.Fprintf(b, `<path class="tip" d="M%.1f %.1fL%.1f %.1fL%.1f %.1fz"/>`, x2, y2,
-		x2-long*math.Cos(angle-wide), y2-long*math.Sin(angle-wide), x2-long*math.Cos(angle+wide), y2-long*math.Sin(angle+wide))
+		x2-long*math.Cos(angle-wide), y2-long*math.Sin(angle-wide), x2-long*math.Cos(angle+wide),
+		y2-long*math.Sin(angle+wide))
 }
 
 func (g *graph) drawLabel(b *strings.Builder, e graphEdge) {
 	x1, y1, x2, y2 := g.ends(e)
-	fmt.Fprintf(b, `<text class="label" x="%.1f" y="%.1f">%s</text>`, x1+alongEdge*(x2-x1), y1+alongEdge*(y2-y1)+4, html.EscapeString(middleOut(e.label)))
+	fmt.Fprintf(b, `<text class="label" x="%.1f" y="%.1f">%s</text>`, x1+alongEdge*(x2-x1), y1+alongEdge*(y2-y1)+4,
+		html.EscapeString(middleOut(e.label)))
 }
 
 func drawNode(b *strings.Builder, n graphNode) {
@@ -193,7 +197,8 @@ func drawNode(b *strings.Builder, n graphNode) {
 		class, corner = "resource", 3
 	}
 	fmt.Fprintf(b, `<g class="%s"><title>%s</title><rect x="%.1f" y="%.1f" width="%d" height="%d" rx="%d"/><text x="%.1f" y="%.1f">%s</text></g>`,
-		class, html.EscapeString(n.label), n.x-graphBox/2, n.y-graphHeight/2, graphBox, graphHeight, corner, n.x, n.y+5, html.EscapeString(middleOut(n.label)))
+		class, html.EscapeString(n.label), n.x-graphBox/2, n.y-graphHeight/2, graphBox, graphHeight, corner, n.x, n.y+5,
+		html.EscapeString(middleOut(n.label)))
 }
 
 // middleOut cuts the middle out of a long label: names differ at their ends.

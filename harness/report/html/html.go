@@ -53,7 +53,8 @@ func policy(css, script string) string {
 	if script != "" {
 		scripts = fmt.Sprintf(" script-src '%s';", sourceHash(script))
 	}
-	return fmt.Sprintf("default-src 'none'; style-src '%s';%s base-uri 'none'; form-action 'none'", sourceHash(css), scripts)
+	return fmt.Sprintf("default-src 'none'; style-src '%s';%s base-uri 'none'; form-action 'none'", sourceHash(css),
+		scripts)
 }
 
 func sourceHash(s string) string {

@@ -79,8 +79,10 @@ func TestPageOpensWithTheAnswer(t *testing.T) {
 func TestPageIsHostileProof(t *testing.T) {
 	plainRoot, _ := pageOf(t, hostileRun(t, "text"))
 	for _, evil := range []string{
-		`<script>alert(1)</script>`, `</script><img src=x onerror=alert(1)>`, `" onmouseover="alert(1)`, `javascript:alert(1)`,
-		`</style><style>*{display:none}`, `<!--`, "]]>", `{{.}}`, "\x1b[31m\x00\u202egnp", `'"&lt;`, "../../../etc/passwd", "`x`",
+		`<script>alert(1)</script>`, `</script><img src=x onerror=alert(1)>`, `" onmouseover="alert(1)`,
+		`javascript:alert(1)`,
+		`</style><style>*{display:none}`, `<!--`, "]]>", `{{.}}`, "\x1b[31m\x00\u202egnp", `'"&lt;`,
+		"../../../etc/passwd", "`x`",
 	} {
 		root, shown := pageOf(t, hostileRun(t, evil))
 		if got, want := shape(root), shape(plainRoot); got != want && evil != "`x`" { // backticks tell names from words
@@ -91,7 +93,8 @@ func TestPageIsHostileProof(t *testing.T) {
 		}
 		for n := range root.Descendants() {
 			for _, a := range n.Attr {
-				if a.Key == "href" && !inside(a.Val) || a.Key == "src" || strings.HasPrefix(a.Key, "on") || a.Key == "style" {
+				if a.Key == "href" && !inside(a.Val) || a.Key == "src" || strings.HasPrefix(a.Key, "on") ||
+					a.Key == "style" {
 					t.Errorf("%q: <%s %s=%q>", evil, n.Data, a.Key, a.Val)
 				}
 			}
@@ -105,7 +108,8 @@ func inside(href string) bool {
 		return true
 	}
 	u, err := url.Parse(href)
-	return err == nil && u.Scheme == "" && u.Host == "" && strings.HasPrefix(href, "./") && filepath.IsLocal(path.Clean(u.Path))
+	return err == nil && u.Scheme == "" && u.Host == "" && strings.HasPrefix(href, "./") &&
+		filepath.IsLocal(path.Clean(u.Path))
 }
 
 // shape is a page's elements with the names of their attributes.
@@ -136,7 +140,8 @@ func hostileRun(t *testing.T, evil string) *result.Run {
 			t.Fatal(err)
 		}
 	}
-	for _, file := range []string{"etc/environment.json", "etc/history.ndjson.zst", "run/" + slug(evil) + "/server.log"} {
+	for _, file := range []string{"etc/environment.json", "etc/history.ndjson.zst", "run/" + slug(evil) +
+		"/server.log"} {
 		if err := os.WriteFile(filepath.Join(out, file), []byte(`{"server":{"version":"SECRET"}}`), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -157,7 +162,8 @@ func hostileRun(t *testing.T, evil string) *result.Run {
 		a.Probes = []result.Probe{{Did: evil, Because: evil}}
 		a.Signals[0].Name, a.Signals[0].Unavailable, a.Signals[0].Expected = evil, evil, evil
 		a.Credit = &result.Credit{Because: evil}
-		a.Deadlock = &result.Deadlock{Sentence: evil, Kind: evil, Graph: "flowchart LR\n\tn0([\"" + strings.ReplaceAll(evil, `"`, "#quot;") + "\"])\n"}
+		a.Deadlock = &result.Deadlock{Sentence: evil, Kind: evil, Graph: "flowchart LR\n\tn0([\"" +
+			strings.ReplaceAll(evil, `"`, "#quot;") + "\"])\n"}
 		a.Phases = []result.Phase{{Name: evil, Classes: map[string]int64{evil: 1}}}
 	}
 	c := &r.Claims[0]
@@ -171,7 +177,8 @@ func TestPageReadsNothingOutsideOfItsFolder(t *testing.T) {
 	if strings.Contains(text, "SECRET") {
 		t.Error("a file outside of the run's folder was read")
 	}
-	for _, want := range []string{"No charts: the arm's folder is not within the run's.", "No charts: history.ndjson.zst is not there."} {
+	for _, want := range []string{"No charts: the arm's folder is not within the run's.",
+		"No charts: history.ndjson.zst is not there."} {
 		if !strings.Contains(textOf(root), want) {
 			t.Errorf("no %q", want)
 		}
@@ -200,7 +207,8 @@ func TestPageOfAPart(t *testing.T) {
 	r := sample.Run()
 	r.Folder = t.TempDir()
 	r.Status, r.Because, r.Outcome = result.Interrupted, "SIGINT", result.Inconclusive
-	for _, arm := range []string{"slot-lock-deadlock/control", "slot-lock-deadlock/rollout", "slot-lock-deadlock/rollout.attempt-1"} {
+	for _, arm := range []string{"slot-lock-deadlock/control", "slot-lock-deadlock/rollout",
+		"slot-lock-deadlock/rollout.attempt-1"} {
 		folder := filepath.Join(r.Folder, arm)
 		if err := os.MkdirAll(folder, 0o755); err != nil {
 			t.Fatal(err)
@@ -237,7 +245,8 @@ func TestPageFoldsRepeats(t *testing.T) {
 	r.Scenarios[0].Arms = []result.Arm{arm, again, odd}
 	root, text := pageOf(t, r)
 	got := textOf(root)
-	for _, want := range []string{"✕ no-effect 2/3 ↻ relapsed 1/3", "Charts of repeat 1", "Charts of repeat 3", "● 3 of 3 120 ms", "Verdicts that differ between 3 repeats slot-lock-deadlock / control : no-effect 2/3, relapsed 1/3"} {
+	for _, want := range []string{"✕ no-effect 2/3 ↻ relapsed 1/3", "Charts of repeat 1", "Charts of repeat 3",
+		"● 3 of 3 120 ms", "Verdicts that differ between 3 repeats slot-lock-deadlock / control : no-effect 2/3, relapsed 1/3"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)
 		}
@@ -251,7 +260,8 @@ func TestPageOfSeveralImages(t *testing.T) {
 	root, _ := pageOf(t, sample.OnTwo())
 	got := textOf(root)
 	for _, want := range []string{
-		"scenario arm redis:6 valkey:9 differs slot-lock-deadlock control", "On redis:6: cured, at the price of safety, by raise",
+		"scenario arm redis:6 valkey:9 differs slot-lock-deadlock control",
+		"On redis:6: cured, at the price of safety, by raise",
 		"raise on valkey:9 ✕ no-effect", "✓ confirmed", "on redis:6 slot-lock-deadlock/control on redis:6",
 	} {
 		if !strings.Contains(got, want) {
@@ -268,7 +278,8 @@ func TestGraphIsDrawn(t *testing.T) {
 	}
 	svg := string(g.svg(`"title"`))
 	for _, want := range []string{
-		`aria-label="&#34;title&#34;"`, ">29 &lt;b&gt; workers</text>", "<title>lock lock:{a-very-long-name-of-a-tenant}:7</title>", ">lock lock:{a-…f-a-tenant}:7</text>",
+		`aria-label="&#34;title&#34;"`, ">29 &lt;b&gt; workers</text>",
+		"<title>lock lock:{a-very-long-name-of-a-tenant}:7</title>", ">lock lock:{a-…f-a-tenant}:7</text>",
 		`class="waits"`, `class="holds"`, ">29 wait</text>", ">held by</text>",
 	} {
 		if !strings.Contains(svg, want) {

@@ -180,7 +180,8 @@ func (b *builder) chapters() []chapter {
 	for _, sc := range b.run.Scenarios {
 		s := chapter{ID: b.id("scenario", sc.Name), Name: sc.Name, Title: sc.Title, Chip: outcomeChip(result.Pass)}
 		for _, short := range view.InShortOn(b.run, sc) {
-			s.Short = append(s.Short, sentence{On: strings.ReplaceAll(strings.TrimPrefix(short.On, ", on "), "`", ""), Spans: spans(short.Said)})
+			s.Short = append(s.Short, sentence{On: strings.ReplaceAll(strings.TrimPrefix(short.On, ", on "), "`", ""),
+				Spans: spans(short.Said)})
 		}
 		n := len(view.Rows(&result.Run{Scenarios: []result.Scenario{sc}}))
 		for _, one := range next[:n] {
@@ -234,7 +235,8 @@ func (b *builder) notPassed() []doubt {
 				continue
 			}
 			why := strings.Join(a.Reasons, "; ")
-			all = append(all, doubt{Chip: outcomeChip(a.Outcome), Arm: b.armLink(sc.Name, a.Name, a.Image, sc.Name+" / "+a.Name+view.On(a.Image)),
+			all = append(all, doubt{Chip: outcomeChip(a.Outcome),
+				Arm: b.armLink(sc.Name, a.Name, a.Image, sc.Name+" / "+a.Name+view.On(a.Image)),
 				Why: cmp.Or(why, "no reason is recorded"), RepeatOne: view.RepeatOf(a, b.run)})
 		}
 	}
@@ -246,7 +248,8 @@ func (b *builder) flapping() []doubt {
 	var all []doubt
 	for _, one := range view.Rows(b.run) {
 		if view.Distinct(one) > 1 {
-			all = append(all, doubt{Arm: b.armLink(one.Scenario, one.Arm, one.Image, one.Scenario+" / "+one.Name()), Why: one.Verdict()})
+			all = append(all, doubt{Arm: b.armLink(one.Scenario, one.Arm, one.Image, one.Scenario+" / "+one.Name()),
+				Why: one.Verdict()})
 		}
 	}
 	return all
@@ -281,7 +284,8 @@ func (b *builder) tallies(p *htmlPage) []tally {
 	for _, c := range b.run.Claims {
 		counts[c.Verdict]++
 	}
-	for _, v := range []struct{ verdict, tone string }{{result.Confirmed, "good"}, {result.Conditional, "mid"}, {result.Refuted, "poor"}} {
+	for _, v := range []struct{ verdict, tone string }{{result.Confirmed, "good"}, {result.Conditional, "mid"},
+		{result.Refuted, "poor"}} {
 		if n := counts[v.verdict]; n > 0 {
 			tallies = append(tallies, tally{fmt.Sprint(n), text.Noun(n, "claim") + " " + v.verdict, "#claims", v.tone})
 		}

@@ -151,7 +151,8 @@ func (b *builder) matrixCell(column, said string, arms []view.Row) field {
 
 // claims is the scorecard of the runbook, and what this run could not test.
 func (b *builder) claims() (grid, string) {
-	g := grid{ID: "claims-table", Caption: "The runbook's claims", Columns: []string{"claim", "the runbook", "verdict", "what was measured", "shown by"}}
+	g := grid{ID: "claims-table", Caption: "The runbook's claims",
+		Columns: []string{"claim", "the runbook", "verdict", "what was measured", "shown by"}}
 	var untested []string
 	for _, c := range b.run.Claims {
 		if c.Verdict == result.Untested {
@@ -181,7 +182,8 @@ func (b *builder) shown(c result.Claim) field {
 	var items []entry
 	add := func(image string, evidence []result.Evidence) {
 		for _, e := range evidence {
-			items = append(items, entry{Arm: b.armLink(e.Scenario, e.Arm, image, e.Scenario+"/"+e.Arm+view.On(image)), Gains: brieflyMeasured(e)})
+			items = append(items, entry{Arm: b.armLink(e.Scenario, e.Arm, image, e.Scenario+"/"+e.Arm+view.On(image)),
+				Gains: brieflyMeasured(e)})
 		}
 	}
 	add("", c.Evidence)

@@ -99,7 +99,8 @@ func junitArm(r *result.Run, scenarioName string, a *result.Arm) junitSuite {
 	}
 	s := junitSuite{
 		Name: name, Timestamp: r.Started.UTC().Format("2006-01-02T15:04:05"), Time: seconds(a.Took()),
-		Properties: []junitProperty{{"folder", a.Folder}, {"outcome", string(a.Outcome)}, {"verdict", string(a.Verdict)}, {"as expected", a.AsExpected()}},
+		Properties: []junitProperty{{"folder", a.Folder}, {"outcome", string(a.Outcome)},
+			{"verdict", string(a.Verdict)}, {"as expected", a.AsExpected()}},
 	}
 	told := map[string]bool{}
 	for _, x := range a.Signals {
@@ -152,7 +153,8 @@ func junitVerdict(a *result.Arm, class string, told map[string]bool) junitCase {
 		return c
 	}
 	if open := a.NotChecked(); open != "" && a.Outcome == result.Pass && a.Expected == "" {
-		c.Skipped = &junitResult{Message: fmt.Sprintf("%s: the scenario has no expect for it; found: %s", open, a.Finding()), Text: a.Because}
+		c.Skipped = &junitResult{Message: fmt.Sprintf("%s: the scenario has no expect for it; found: %s", open,
+			a.Finding()), Text: a.Because}
 	}
 	return c
 }
@@ -160,7 +162,8 @@ func junitVerdict(a *result.Arm, class string, told map[string]bool) junitCase {
 // settle makes a case a failure, or skips it where the arm proves nothing.
 func (c *junitCase) settle(a *result.Arm, why, body string) {
 	if why == "" {
-		why = cmp.Or(strings.Join(a.Reasons, "; "), "the arm's outcome is "+strings.TrimSpace(string(a.Outcome))+", and no reason is recorded")
+		why = cmp.Or(strings.Join(a.Reasons, "; "), "the arm's outcome is "+strings.TrimSpace(string(a.Outcome))+
+			", and no reason is recorded")
 	}
 	verdict := &junitResult{Message: why, Text: body}
 	if a.Outcome == result.Inconclusive {

@@ -22,19 +22,23 @@ func TestJUnit(t *testing.T) {
 	detect := 95.0
 	arm := func(name string, o result.Outcome, reasons ...string) result.Arm {
 		return result.Arm{
-			Name: name, Remedy: "restart-server", Repeat: 1, Reproduced: sample.Yes(), Outcome: o, Reasons: reasons, Verdict: result.Relapsed, Expected: result.Cured,
+			Name: name, Remedy: "restart-server", Repeat: 1, Reproduced: sample.Yes(), Outcome: o, Reasons: reasons,
+			Verdict: result.Relapsed, Expected: result.Cured,
 			Phases: []result.Phase{{EndMS: 2500}},
 			Signals: []result.Signal{
 				{Name: "client-saturation", Expected: "fire", Met: true, Fired: true, DetectMS: &detect},
-				{Name: "goodput-collapse", Expected: "silent", Met: o == result.Pass, Fired: true, Figures: map[string]float64{"goodput_per_s": 12}},
+				{Name: "goodput-collapse", Expected: "silent", Met: o == result.Pass, Fired: true,
+					Figures: map[string]float64{"goodput_per_s": 12}},
 				{Name: "deadlock", Expected: "any", Met: true},
 				{Name: "lock-set-retries", Expected: "fire", Unavailable: "the user may not run MONITOR"},
 			},
 		}
 	}
-	silent, verdict := "signal goodput-collapse was to stay silent and fired after 95 ms", "remedy restart-server was expected to be cured and was relapsed <&\x01"
+	silent, verdict := "signal goodput-collapse was to stay silent and fired after 95 ms",
+		"remedy restart-server was expected to be cured and was relapsed <&\x01"
 	r := &result.Run{ID: "x", Status: result.Completed, Scenarios: []result.Scenario{{Name: "s", Arms: []result.Arm{
-		arm("good", result.Pass), arm("bad", result.Fail, silent, verdict), arm("unclear", result.Inconclusive, silent, "the machine was too busy"),
+		arm("good", result.Pass), arm("bad", result.Fail, silent, verdict),
+		arm("unclear", result.Inconclusive, silent, "the machine was too busy"),
 	}}}}
 	var b bytes.Buffer
 	if err := Write(&b, r); err != nil {
@@ -44,14 +48,17 @@ func TestJUnit(t *testing.T) {
 	if err != nil || len(suites) != 3 {
 		t.Fatalf("%v, %d suites:\n%s", err, len(suites), &b)
 	}
-	for i, want := range []junit.Totals{{Tests: 4, Passed: 3, Skipped: 1}, {Tests: 4, Passed: 1, Skipped: 1, Failed: 2}, {Tests: 3 + 1, Skipped: 4}} {
+	for i, want := range []junit.Totals{{Tests: 4, Passed: 3, Skipped: 1}, {Tests: 4, Passed: 1, Skipped: 1, Failed: 2},
+		{Tests: 3 + 1, Skipped: 4}} {
 		got := suites[i].Totals
-		if got.Tests != want.Tests || got.Passed != want.Passed || got.Skipped != want.Skipped || got.Failed != want.Failed {
+		if got.Tests != want.Tests || got.Passed != want.Passed || got.Skipped != want.Skipped ||
+			got.Failed != want.Failed {
 			t.Errorf("%s: %+v, want %+v", suites[i].Name, got, want)
 		}
 	}
 	for _, want := range []struct{ name, message string }{
-		{"signal goodput-collapse: silent", silent}, {"remedy restart-server: cured", strings.Replace(verdict, "\x01", "\uFFFD", 1)},
+		{"signal goodput-collapse: silent", silent},
+		{"remedy restart-server: cured", strings.Replace(verdict, "\x01", "\uFFFD", 1)},
 	} {
 		found := false
 		for _, c := range suites[1].Tests {
@@ -66,11 +73,13 @@ func TestJUnit(t *testing.T) {
 // A run that was cut short is not green for want of arms that failed.
 func TestJUnitOfARunThatWasCutShort(t *testing.T) {
 	var b bytes.Buffer
-	if err := Write(&b, &result.Run{ID: "x", Status: result.Interrupted, Because: "interrupted by SIGINT"}); err != nil {
+	if err := Write(&b, &result.Run{ID: "x", Status: result.Interrupted,
+		Because: "interrupted by SIGINT"}); err != nil {
 		t.Fatal(err)
 	}
 	suites, err := junit.Ingest(b.Bytes())
-	if err != nil || len(suites) != 1 || suites[0].Totals.Failed != 1 || !strings.Contains(b.String(), "the run was interrupted: interrupted by SIGINT") {
+	if err != nil || len(suites) != 1 || suites[0].Totals.Failed != 1 ||
+		!strings.Contains(b.String(), "the run was interrupted: interrupted by SIGINT") {
 		t.Errorf("%v\n%s", err, &b)
 	}
 }
@@ -153,8 +162,10 @@ func attributesAllowed(t *testing.T, x xml.StartElement, allowed string) {
 func TestJUnitOfADamagedOutcome(t *testing.T) {
 	for _, outcome := range []result.Outcome{result.Fail, "weird", ""} {
 		var b bytes.Buffer
-		err := Write(&b, &result.Run{ID: "x", Status: result.Completed, Scenarios: []result.Scenario{{Name: "s", Arms: []result.Arm{{Name: "a", Outcome: outcome}}}}})
-		if err != nil || !strings.Contains(b.String(), `failures="1"`) || !strings.Contains(b.String(), "no reason is recorded") {
+		err := Write(&b, &result.Run{ID: "x", Status: result.Completed,
+			Scenarios: []result.Scenario{{Name: "s", Arms: []result.Arm{{Name: "a", Outcome: outcome}}}}})
+		if err != nil || !strings.Contains(b.String(), `failures="1"`) ||
+			!strings.Contains(b.String(), "no reason is recorded") {
 			t.Errorf("%q: %v\n%s", outcome, err, &b)
 		}
 	}

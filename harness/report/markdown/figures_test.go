@@ -40,10 +40,12 @@ func TestSentencesAndTablesAgree(t *testing.T) {
 				t.Errorf("%s/%s: %q in the table, and in the text %q", one.Scenario, one.Arm, cells, because)
 			}
 		}
-		if m := level.FindStringSubmatch(because); m != nil && !strings.Contains(cells, "| "+m[1]+"% (") && !strings.Contains(cells, "| "+m[1]+"% |") {
+		if m := level.FindStringSubmatch(because); m != nil && !strings.Contains(cells, "| "+m[1]+"% (") &&
+			!strings.Contains(cells, "| "+m[1]+"% |") {
 			t.Errorf("%s/%s: %q in the table, and in the text %q", one.Scenario, one.Arm, cells, because)
 		}
-		if m := back.FindStringSubmatch(because); m != nil && one.Repeats[0].Verdict == result.Cured && !strings.Contains(cells, "| "+m[1]+" |") {
+		if m := back.FindStringSubmatch(because); m != nil && one.Repeats[0].Verdict == result.Cured &&
+			!strings.Contains(cells, "| "+m[1]+" |") {
 			t.Errorf("%s/%s: %q in the table, and in the text %q", one.Scenario, one.Arm, cells, because)
 		}
 	}
@@ -55,7 +57,8 @@ func TestSentencesAndTablesAgree(t *testing.T) {
 		for _, a := range sc.Arms {
 			for _, p := range a.Phases {
 				if p.Name == "baseline" && p.GoodputPerS != *a.Goodput.Before {
-					t.Errorf("%s/%s: %v/s in the baseline's phase, %v/s before", sc.Name, a.Name, p.GoodputPerS, *a.Goodput.Before)
+					t.Errorf("%s/%s: %v/s in the baseline's phase, %v/s before", sc.Name, a.Name, p.GoodputPerS,
+						*a.Goodput.Before)
 				}
 			}
 		}

@@ -55,7 +55,8 @@ after the cause is gone. The reply's first word says what it is: a run's report,
 func Guide(all []*scenario.Scenario) []byte {
 	var b bytes.Buffer
 	b.WriteString(guideHead)
-	failures := slices.DeleteFunc(slices.Clone(all), func(s *scenario.Scenario) bool { return s.Trigger.Kind == triggers.None })
+	failures := slices.DeleteFunc(slices.Clone(all),
+		func(s *scenario.Scenario) bool { return s.Trigger.Kind == triggers.None })
 	sightings(&b, failures)
 	b.WriteString(guideRefusals)
 	for _, s := range failures {
@@ -68,7 +69,9 @@ func Guide(all []*scenario.Scenario) []byte {
 func sightings(b *bytes.Buffer, failures []*scenario.Scenario) {
 	var names []string
 	for _, s := range signals.All() {
-		if slices.ContainsFunc(failures, func(f *scenario.Scenario) bool { return f.Signals[s.Name].Expect == scenario.Fire }) || s.Name == "error-replies" {
+		if slices.ContainsFunc(failures,
+			func(f *scenario.Scenario) bool { return f.Signals[s.Name].Expect == scenario.Fire }) ||
+			s.Name == "error-replies" {
 			names = append(names, s.Name)
 		}
 	}
@@ -76,7 +79,8 @@ func sightings(b *bytes.Buffer, failures []*scenario.Scenario) {
 	for _, f := range failures {
 		cells := []string{f.Name}
 		for _, name := range names {
-			cells = append(cells, map[scenario.Expect]string{scenario.Fire: "fires", scenario.Silent: "silent"}[f.Signals[name].Expect])
+			cells = append(cells, map[scenario.Expect]string{scenario.Fire: "fires",
+				scenario.Silent: "silent"}[f.Signals[name].Expect])
 		}
 		table(b, cells...)
 	}

@@ -48,8 +48,11 @@ func TestGuide(t *testing.T) {
 	}
 	text := string(Guide([]*scenario.Scenario{sc, stall, quiet}))
 	for _, want := range []string{
-		"| slot-lock-deadlock | fires |", "- Cannot be carried out: `release-stale-locks`\n", "- Cures, and mutual exclusion is broken: `raise-maxclients-restart`\n",
-		"The wait-for graph proves it: deadlock.", "- Ends by itself, with nothing done about it\n- Cures, and mutual exclusion is broken: `restart-server`\n", "`lockjam show slot-lock-deadlock` says why",
+		"| slot-lock-deadlock | fires |", "- Cannot be carried out: `release-stale-locks`\n",
+		"- Cures, and mutual exclusion is broken: `raise-maxclients-restart`\n",
+		"The wait-for graph proves it: deadlock.",
+		"- Ends by itself, with nothing done about it\n- Cures, and mutual exclusion is broken: `restart-server`\n",
+		"`lockjam show slot-lock-deadlock` says why",
 	} {
 		if !bytes.Contains([]byte(text), []byte(want)) {
 			t.Errorf("it does not say %q:\n%s", want, text)

@@ -46,7 +46,8 @@ func Within(w io.Writer, r *result.Run, most int) error {
 func opening(r *result.Run) string {
 	s := fmt.Sprintf("# lockjam run %s: %s\n\n", view.Cell(r.ID), strings.ToUpper(view.Cell(string(r.Outcome))))
 	if r.Status != result.Completed {
-		s += fmt.Sprintf("**The run was %s.** What follows is what had been recorded until then. %s\n\n", view.Cell(string(r.Status)), view.Cell(r.Because))
+		s += fmt.Sprintf("**The run was %s.** What follows is what had been recorded until then. %s\n\n",
+			view.Cell(string(r.Status)), view.Cell(r.Because))
 	}
 	if open := view.Unchecked(r, func(one view.Row) string {
 		return "`" + view.Code(one.Scenario) + "` / `" + view.Code(one.Name()) + "`"
@@ -67,7 +68,8 @@ func inShortLines(r *result.Run) string {
 	var lines []string
 	for _, sc := range r.Scenarios {
 		for _, s := range view.InShortOn(r, sc) {
-			lines = append(lines, fmt.Sprintf("- **%s** (%s)%s: %s\n", view.Cell(view.Cut(sc.Name, view.LongestName)), view.Cell(sc.Title), s.On, s.Said))
+			lines = append(lines, fmt.Sprintf("- **%s** (%s)%s: %s\n", view.Cell(view.Cut(sc.Name, view.LongestName)),
+				view.Cell(sc.Title), s.On, s.Said))
 		}
 	}
 	if len(lines) == 0 {
@@ -107,9 +109,11 @@ func armTable(r *result.Run) string {
 	if len(all) == 0 {
 		return ""
 	}
-	table(&b, "scenario", "arm", "verdict", "goodput before", "during", "after", "of the baseline", "back after", "safety faults", "as expected")
+	table(&b, "scenario", "arm", "verdict", "goodput before", "during", "after", "of the baseline", "back after",
+		"safety faults", "as expected")
 	for _, row := range all {
-		table(&b, row.Scenario, row.Name(), bold(row.Verdict()), row.Before(), row.During(), row.After(), row.Ratio(), row.Restored(), row.Faults(), row.AsExpected())
+		table(&b, row.Scenario, row.Name(), bold(row.Verdict()), row.Before(), row.During(), row.After(), row.Ratio(),
+			row.Restored(), row.Faults(), row.AsExpected())
 	}
 	b.WriteString("\nGoodput is rate-limit decisions completed per second: in the baseline, at the end of the incident, and after the remedy; then as a share of the baseline, with its 95% interval, from the restoration on (of a prevention: from the trigger on).\n")
 	b.WriteString("*cured*: back at the baseline's level, and it lasted. *relapsed*: work went on for a moment and stopped again. " +
@@ -129,7 +133,8 @@ func whys(p *pages, r *result.Run) {
 	for _, row := range view.Rows(r) {
 		if a := row.Repeats[0]; a.Because != "" {
 			lines[row.Scenario] = append(lines[row.Scenario], fmt.Sprintf("- `%s`%s: %s%s%s%s%s%s\n",
-				view.Code(row.Name()), view.RepeatOf(a, r), view.Cell(a.Because), earned(a), view.Left(a), harm(a), view.Cell(view.Company(a)), view.Cell(view.Refusals(a))))
+				view.Code(row.Name()), view.RepeatOf(a, r), view.Cell(a.Because), earned(a), view.Left(a), harm(a),
+				view.Cell(view.Company(a)), view.Cell(view.Refusals(a))))
 		}
 	}
 	for _, sc := range r.Scenarios {
@@ -153,7 +158,8 @@ func errorReplies(r *result.Run) string {
 				table(&b, "scenario", "arm", "prefix", "replies", "in the incident", "the first of them")
 			}
 			for _, reply := range a.ErrorReplies {
-				table(&b, row.Scenario, row.Name()+view.RepeatOf(a, r), reply.Prefix, text.Grouped(reply.Count), text.Grouped(inIncident(a, reply.Prefix)), reply.First)
+				table(&b, row.Scenario, row.Name()+view.RepeatOf(a, r), reply.Prefix, text.Grouped(reply.Count),
+					text.Grouped(inIncident(a, reply.Prefix)), reply.First)
 			}
 			break
 		}
@@ -213,7 +219,8 @@ func standstills(p *pages, r *result.Run) {
 		if i < 0 {
 			if i = slices.IndexFunc(sc.Arms, func(a result.Arm) bool { return a.Deadlock != nil }); i >= 0 {
 				d := sc.Arms[i].Deadlock
-				p.add("## What stands still, and why", fmt.Sprintf("**%s**: %s\n\n%s", view.Cell(sc.Name), view.Cell(view.Unproved(d)), drawing(d.Graph)))
+				p.add("## What stands still, and why",
+					fmt.Sprintf("**%s**: %s\n\n%s", view.Cell(sc.Name), view.Cell(view.Unproved(d)), drawing(d.Graph)))
 			}
 			continue
 		}
@@ -261,7 +268,8 @@ func doubts(r *result.Run) string {
 	for _, sc := range r.Scenarios {
 		for _, a := range sc.Arms {
 			for _, why := range a.Reasons {
-				line := fmt.Sprintf("- %s: `%s` / `%s`%s: %s\n", view.Cell(string(a.Outcome)), view.Code(sc.Name), view.Code(a.Name+view.On(a.Image)), view.RepeatOf(a, r), view.Cell(why))
+				line := fmt.Sprintf("- %s: `%s` / `%s`%s: %s\n", view.Cell(string(a.Outcome)), view.Code(sc.Name),
+					view.Code(a.Name+view.On(a.Image)), view.RepeatOf(a, r), view.Cell(why))
 				if a.Outcome == result.Fail {
 					failed = append(failed, line)
 				} else {
@@ -284,7 +292,8 @@ func stability(r *result.Run) string {
 	var flap []string
 	for _, row := range view.Rows(r) {
 		if view.Distinct(row) > 1 {
-			flap = append(flap, fmt.Sprintf("- `%s` / `%s`: %s\n", view.Code(row.Scenario), view.Code(row.Name()), view.Cell(row.Verdict())))
+			flap = append(flap, fmt.Sprintf("- `%s` / `%s`: %s\n", view.Code(row.Scenario), view.Code(row.Name()),
+				view.Cell(row.Verdict())))
 		}
 	}
 	if len(flap) == 0 {
@@ -314,12 +323,14 @@ func probes(p *pages, r *result.Run) {
 	var b bytes.Buffer
 	for _, row := range view.Rows(r) {
 		for _, p := range row.Repeats[0].Probes {
-			fmt.Fprintf(&b, "- `%s` / `%s`, `%s`: %s\n", view.Code(row.Scenario), view.Code(row.Name()), view.Code(p.Did), view.Cell(p.Because))
+			fmt.Fprintf(&b, "- `%s` / `%s`, `%s`: %s\n", view.Code(row.Scenario), view.Code(row.Name()),
+				view.Code(p.Did), view.Cell(p.Because))
 		}
 	}
 	if b.Len() > 0 {
-		p.add("## What was asked afterwards", "In the failure that nothing had been done about, when its recovery was judged. None of this counts for a verdict. What grep would let through is counted by lockjam, so that it can tell what redis-cli printed.\n\n"+
-			folded("questions and answers", b.String()+"\n"))
+		p.add("## What was asked afterwards",
+			"In the failure that nothing had been done about, when its recovery was judged. None of this counts for a verdict. What grep would let through is counted by lockjam, so that it can tell what redis-cli printed.\n\n"+
+				folded("questions and answers", b.String()+"\n"))
 	}
 }
 
@@ -339,7 +350,8 @@ func ranOn(r *result.Run) string {
 	table(&b, "machine", fmt.Sprintf("%s, %d cores", e.OS, e.CPUs))
 	table(&b, "seed", fmt.Sprint(r.Seed))
 	if r.Finished != nil {
-		table(&b, "took", fmt.Sprintf("%.0f s, from %s", r.Finished.Sub(r.Started).Seconds(), r.Started.Format("2006-01-02 15:04:05 MST")))
+		table(&b, "took", fmt.Sprintf("%.0f s, from %s", r.Finished.Sub(r.Started).Seconds(),
+			r.Started.Format("2006-01-02 15:04:05 MST")))
 	}
 	b.WriteString("\nPer arm, beside this file: the scenario, what it ran with, the recorded history, the verdict, the server's log. " +
 		"`lockjam judge` reads these again without a Redis.\n\n")

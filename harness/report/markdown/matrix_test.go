@@ -31,7 +31,8 @@ func TestMatrices(t *testing.T) {
 		Claims: []result.Claim{{ID: "P1"}, {ID: "P2"}},
 		Scenarios: []result.Scenario{
 			{Name: "x", Arms: []result.Arm{
-				arm("control", "none", result.NoEffect), arm("release-stale-locks", "release-stale-locks", result.Blocked), harmful, cured,
+				arm("control", "none", result.NoEffect),
+				arm("release-stale-locks", "release-stale-locks", result.Blocked), harmful, cured,
 				prevention("backoff", "P1", result.NotPrevented), prevention("script", "", result.Prevented),
 			}},
 			{Name: "quiet", Arms: []result.Arm{{Name: "control", Remedy: "none", Repeat: 1}}},
@@ -47,7 +48,8 @@ func TestMatrices(t *testing.T) {
 			{"x", "no-effect", "cured, 102% (97-108), after 1.2 s", "blocked; reserved: relapsed, UNSAFE, 4 faults"},
 			{"y", "no-effect", "-", "-"},
 		}},
-		{view.PreventionMatrix(r), []string{"P1", view.Beyond}, [][]string{{"x", "backoff: not-prevented", "script: prevented, -"}}},
+		{view.PreventionMatrix(r), []string{"P1", view.Beyond},
+			[][]string{{"x", "backoff: not-prevented", "script: prevented, -"}}},
 	} {
 		if !slices.Equal(c.m.Columns, c.columns) || len(c.m.Lines) != len(c.lines) {
 			t.Fatalf("%+v", c.m)
@@ -72,7 +74,8 @@ func TestReadmeShowsTheReference(t *testing.T) {
 		t.Fatal(err)
 	}
 	made := string(there)
-	for name, m := range map[string]view.Matrix{"remedies": view.RemedyMatrix(r), "preventions": view.PreventionMatrix(r)} {
+	for name, m := range map[string]view.Matrix{"remedies": view.RemedyMatrix(r),
+		"preventions": view.PreventionMatrix(r)} {
 		var b bytes.Buffer
 		b.WriteString("\n\n") // a table begins after an empty line
 		table(&b, append([]string{"scenario"}, m.Columns...)...)

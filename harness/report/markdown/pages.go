@@ -105,5 +105,6 @@ var inSummary = strings.NewReplacer("`", "&#96;", "[", "&#91;", "]", "&#93;", "*
 
 // folded is text behind a line that opens it. Markdown inside needs the empty lines.
 func folded(summary, text string) string {
-	return fmt.Sprintf("<details><summary>%s</summary>\n\n%s</details>\n\n", inSummary.Replace(html.EscapeString(view.Cut(view.Plain(summary), 2*view.LongestName))), text)
+	return fmt.Sprintf("<details><summary>%s</summary>\n\n%s</details>\n\n",
+		inSummary.Replace(html.EscapeString(view.Cut(view.Plain(summary), 2*view.LongestName))), text)
 }

@@ -50,7 +50,8 @@ func TestAnyRunFitsIntoAComment(t *testing.T) {
 		sc := result.Scenario{Name: fmt.Sprint(evil, i), Title: evil}
 		for k := range 10 {
 			one := arm
-			one.Name, one.Because, one.Deadlock = fmt.Sprint(evil, k), evil, &result.Deadlock{Proved: true, Sentence: evil, Graph: evil}
+			one.Name, one.Because, one.Deadlock = fmt.Sprint(evil, k), evil,
+				&result.Deadlock{Proved: true, Sentence: evil, Graph: evil}
 			one.Reasons = []string{evil}
 			sc.Arms = append(sc.Arms, one)
 		}
@@ -100,7 +101,8 @@ func TestDrawingStaysOne(t *testing.T) {
 	if got := drawing("flowchart LR\n``````` x\n"); strings.Count(got, "`") != 6 {
 		t.Errorf("%q", got)
 	}
-	for _, evil := range []string{"flowchart LR\nClick a href \"javascript:alert(1)\"\n", "%%{init: {}}%%\nflowchart LR\n"} {
+	for _, evil := range []string{"flowchart LR\nClick a href \"javascript:alert(1)\"\n",
+		"%%{init: {}}%%\nflowchart LR\n"} {
 		if got := drawing(evil); got != "" {
 			t.Errorf("%q is drawn: %q", evil, got)
 		}

@@ -69,7 +69,8 @@ func signalTable(b *bytes.Buffer, sc result.Scenario) {
 		return
 	}
 	slices.SortStableFunc(lines, func(a, b line) int { return cmp.Compare(a.detect, b.detect) })
-	table(b, "signal", "claim", "expected", "fired in", "time to detect", "false alarms before", "cleared after a cure", "what it read")
+	table(b, "signal", "claim", "expected", "fired in", "time to detect", "false alarms before", "cleared after a cure",
+		"what it read")
 	for _, l := range lines {
 		table(b, l.cells...)
 	}
@@ -110,7 +111,8 @@ func signalLine(sc result.Scenario, s string) (cells []string, fastest float64) 
 	if one.Unavailable != "" {
 		in = "not available: " + one.Unavailable
 	}
-	return []string{s, view.OrDash(one.Claim), one.Expected, in, detect, fmt.Sprint(alarms), clear, view.Figures(sc.Arms[0].Figures(s))}, fastest
+	return []string{s, view.OrDash(one.Claim), one.Expected, in, detect, fmt.Sprint(alarms), clear,
+		view.Figures(sc.Arms[0].Figures(s))}, fastest
 }
 
 // falseAlarms sums up the runs in which nothing was wrong.

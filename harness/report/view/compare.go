@@ -87,7 +87,8 @@ func Remarks(c *compare.Comparison) []string {
 			said = append(said, text)
 		}
 		if n := side.of.Inconclusive; n > 0 {
-			said = append(said, fmt.Sprintf("%d of %d arms of the %s run are inconclusive, and left out.", n, side.of.Arms, side.which))
+			said = append(said, fmt.Sprintf("%d of %d arms of the %s run are inconclusive, and left out.", n,
+				side.of.Arms, side.which))
 		}
 	}
 	var distort []string
@@ -97,7 +98,8 @@ func Remarks(c *compare.Comparison) []string {
 		}
 	}
 	if len(distort) > 0 {
-		said = append(said, fmt.Sprintf("The inputs differ (%s): differences may be due to that.", strings.Join(distort, ", ")))
+		said = append(said, fmt.Sprintf("The inputs differ (%s): differences may be due to that.",
+			strings.Join(distort, ", ")))
 	}
 	return said
 }
@@ -119,7 +121,8 @@ func Counted(c *compare.Comparison) string {
 
 // RunLine names a run and what it ran on.
 func RunLine(r compare.RunInfo) string {
-	return fmt.Sprintf("%s, %s, %d arms, go-redis %s, %s", r.ID, r.Started.UTC().Format("2006-01-02 15:04 MST"), r.Arms, r.GoRedis, r.Server)
+	return fmt.Sprintf("%s, %s, %d arms, go-redis %s, %s", r.ID, r.Started.UTC().Format("2006-01-02 15:04 MST"), r.Arms,
+		r.GoRedis, r.Server)
 }
 
 // PlaceOf is "scenario / arm on image".

@@ -15,7 +15,8 @@ const Longest = 600
 // markup are the characters that mean something to Markdown, to HTML, or to GitHub's
 // renderer, which knows formulas and strikes out. What a server or a scenario file says
 // is text, never markup.
-var markup = strings.NewReplacer("\\", "\\\\", "|", "\\|", "<", "&lt;", ">", "&gt;", "&", "&amp;", "`", "\\`", "[", "\\[", "]", "\\]",
+var markup = strings.NewReplacer("\\", "\\\\", "|", "\\|", "<", "&lt;", ">", "&gt;", "&", "&amp;", "`", "\\`", "[",
+	"\\[", "]", "\\]",
 	"*", "\\*", "~", "\\~", "$", "\\$")
 
 // Cell is text for Markdown, on one line and cut to the longest. What is between two

@@ -31,7 +31,8 @@ func ImageMatrix(r *result.Run, images []string) Matrix {
 			cells = append(cells, one.came())
 			arms = append(arms, []Row{one})
 		}
-		m.Lines = append(m.Lines, matrixLine{Scenario: line.Scenario, Cells: append(cells, Mark(line.Answers())), Arms: append(arms, nil)})
+		m.Lines = append(m.Lines, matrixLine{Scenario: line.Scenario, Cells: append(cells, Mark(line.Answers())),
+			Arms: append(arms, nil)})
 	}
 	return m
 }
@@ -235,7 +236,8 @@ func OfServer(s result.Server) string {
 	for _, part := range []struct {
 		verb  string
 		names []string
-	}{{"has", has}, {"lacks", lacks}, {"does not say whether it has", unknown}, {"settings not as asked or not read back:", s.NotReadBack}} {
+	}{{"has", has}, {"lacks", lacks}, {"does not say whether it has", unknown},
+		{"settings not as asked or not read back:", s.NotReadBack}} {
 		if len(part.names) > 0 {
 			words += fmt.Sprintf("; %s %s", part.verb, strings.Join(part.names, ", "))
 		}

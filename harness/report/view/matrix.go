@@ -116,7 +116,8 @@ func (r Row) Within(column string) string {
 func (r Row) Gains() []string {
 	var parts []string
 	a := r.Repeats[0]
-	if a.Verdict == result.Cured || a.Verdict == result.Partial || a.Verdict == result.Prevented || a.Verdict == result.Mitigated {
+	if a.Verdict == result.Cured || a.Verdict == result.Partial || a.Verdict == result.Prevented ||
+		a.Verdict == result.Mitigated {
 		parts = append(parts, r.Ratio())
 		if back := r.Restored(); back != "-" {
 			parts = append(parts, "after "+back)

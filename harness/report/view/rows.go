@@ -32,7 +32,8 @@ func Rows(r *result.Run) []Row {
 		for _, arm := range sc.Arms {
 			i := slices.IndexFunc(all[first:], func(r Row) bool { return r.Arm == arm.Name && r.Image == arm.Image })
 			if i < 0 {
-				all = append(all, Row{Scenario: sc.Name, Arm: arm.Name, Image: arm.Image, remedy: arm.Remedy, prevention: arm.Prevention, claim: arm.Claim})
+				all = append(all, Row{Scenario: sc.Name, Arm: arm.Name, Image: arm.Image, remedy: arm.Remedy,
+					prevention: arm.Prevention, claim: arm.Claim})
 				i = len(all) - 1 - first
 			}
 			all[first+i].Repeats = append(all[first+i].Repeats, arm)
@@ -195,14 +196,16 @@ func (r Row) medianOf(of func(result.Arm) (float64, bool)) (float64, bool) {
 func Unchecked(r *result.Run, name func(Row) string) string {
 	var open []string
 	for _, one := range Rows(r) {
-		if slices.ContainsFunc(one.Repeats, func(a result.Arm) bool { return a.Outcome == result.Pass && a.NotChecked() != "" }) {
+		if slices.ContainsFunc(one.Repeats,
+			func(a result.Arm) bool { return a.Outcome == result.Pass && a.NotChecked() != "" }) {
 			open = append(open, name(one))
 		}
 	}
 	if len(open) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d %s not checked, for want of an `expect` in the scenario: %s", len(open), text.Noun(len(open), "arm"), text.FirstOf(open, ", ", MaxNames))
+	return fmt.Sprintf("%d %s not checked, for want of an `expect` in the scenario: %s", len(open),
+		text.Noun(len(open), "arm"), text.FirstOf(open, ", ", MaxNames))
 }
 
 // Live is a scenario's arms by which a signal is told: those with the failure, and those

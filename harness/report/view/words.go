@@ -21,11 +21,13 @@ func inShort(arms []Row) string {
 		is    func(verdict result.Verdict, unsafe bool) bool
 	}{
 		{"prevented by", func(v result.Verdict, unsafe bool) bool { return v == result.Prevented && !unsafe }},
-		{"prevented, at the price of safety, by", func(v result.Verdict, unsafe bool) bool { return v == result.Prevented && unsafe }},
+		{"prevented, at the price of safety, by",
+			func(v result.Verdict, unsafe bool) bool { return v == result.Prevented && unsafe }},
 		{"mitigated by", func(v result.Verdict, _ bool) bool { return v == result.Mitigated }},
 		{"not prevented by", func(v result.Verdict, _ bool) bool { return v == result.NotPrevented }},
 		{"cured by", func(v result.Verdict, unsafe bool) bool { return v == result.Cured && !unsafe }},
-		{"cured, at the price of safety, by", func(v result.Verdict, unsafe bool) bool { return v == result.Cured && unsafe }},
+		{"cured, at the price of safety, by",
+			func(v result.Verdict, unsafe bool) bool { return v == result.Cured && unsafe }},
 		{"better but not cured with", func(v result.Verdict, _ bool) bool { return v == result.Partial }},
 		{"briefly recovered after", func(v result.Verdict, _ bool) bool { return v == result.Relapsed }},
 		{"no help:", func(v result.Verdict, _ bool) bool { return v == result.NoEffect }},
@@ -160,7 +162,8 @@ func Figures(f map[string]float64) string {
 		if strings.HasSuffix(name, "monitored_ms") || strings.HasSuffix(name, "_decisions") {
 			continue
 		}
-		all = append(all, fmt.Sprintf("%s %s", strings.ReplaceAll(name, "_", " "), strconv.FormatFloat(f[name], 'f', -1, 64)))
+		all = append(all, fmt.Sprintf("%s %s", strings.ReplaceAll(name, "_", " "),
+			strconv.FormatFloat(f[name], 'f', -1, 64)))
 	}
 	return strings.Join(all, ", ")
 }

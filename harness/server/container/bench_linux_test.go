@@ -27,7 +27,8 @@ func BenchmarkLife(b *testing.B) {
 			}
 			before := busy(b)
 			for b.Loop() {
-				s, err := start(b.Context(), server.Spec{Config: small, Image: image, Workspace: workspace, Name: "life"})
+				s, err := start(b.Context(), server.Spec{Config: small, Image: image, Workspace: workspace,
+					Name: "life"})
 				if err != nil {
 					b.Fatal(err)
 				}

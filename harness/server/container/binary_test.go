@@ -23,7 +23,8 @@ func programs(t *testing.T, names ...string) string {
 	}
 	dir := t.TempDir()
 	for _, name := range names {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\nexec "+real+" \"$@\"\n"), 0o700); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\nexec "+real+" \"$@\"\n"),
+			0o700); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -122,7 +122,8 @@ func (b *box) configure(ctx context.Context, c server.Config, port int) error {
 	if err = errors.Join(err, w.Close()); err != nil {
 		return err
 	}
-	_, err = b.docker.CopyToContainer(ctx, b.name, client.CopyToContainerOptions{DestinationPath: "/", Content: &archive})
+	_, err = b.docker.CopyToContainer(ctx, b.name,
+		client.CopyToContainerOptions{DestinationPath: "/", Content: &archive})
 	if err != nil {
 		return b.fail("copy redis.conf into", err)
 	}

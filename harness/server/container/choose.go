@@ -78,7 +78,8 @@ func ChooseAll(ctx context.Context, kind string, images []string, say func(strin
 		_, image, err := Choose(ctx, server.KindContainer, named, say)
 		resolved = append(resolved, image)
 		// That Docker does not answer is reported once.
-		if err != nil && !slices.ContainsFunc(errs, func(e error) bool { return e != nil && e.Error() == err.Error() }) {
+		if err != nil && !slices.ContainsFunc(errs,
+			func(e error) bool { return e != nil && e.Error() == err.Error() }) {
 			errs = append(errs, err)
 		}
 	}

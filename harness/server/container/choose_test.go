@@ -92,7 +92,8 @@ func TestWithoutDocker(t *testing.T) {
 			if !errors.Is(err, server.ErrUnavailable) {
 				t.Errorf("not ErrUnavailable: %v", err)
 			}
-			_, err = container.Start(t.Context(), server.Spec{Config: small, Workspace: newWorkspace(t), Name: "no-docker"})
+			_, err = container.Start(t.Context(),
+				server.Spec{Config: small, Workspace: newWorkspace(t), Name: "no-docker"})
 			wantOneLine(t, err, host)
 
 			t.Run("auto is a process", func(t *testing.T) {

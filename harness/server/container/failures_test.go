@@ -117,7 +117,8 @@ func TestBadDirectiveConcurrently(t *testing.T) {
 		for range 6 {
 			wg.Go(func() {
 				for range 2 {
-					if _, err := starter(t.Context(), spec); err == nil || !strings.Contains(err.Error(), "no-such-directive") {
+					if _, err := starter(t.Context(), spec); err == nil ||
+						!strings.Contains(err.Error(), "no-such-directive") {
 						t.Errorf("the error does not name the directive: %v", err)
 					}
 				}

@@ -23,7 +23,8 @@ func TestNetworkOfAContainer(t *testing.T) {
 		{"Docker Desktop on WSL has this machine's kernel", func(i *system.Info) { i.Name = "docker-desktop" }, false},
 		{"a virtual machine may copy the name", func(i *system.Info) { i.KernelVersion = "6.6.12-linuxkit" }, false},
 		{"rootless", func(i *system.Info) { i.SecurityOptions = append(i.SecurityOptions, "name=rootless") }, false},
-		{"users are remapped", func(i *system.Info) { i.SecurityOptions = append(i.SecurityOptions, "name=userns") }, false},
+		{"users are remapped", func(i *system.Info) { i.SecurityOptions = append(i.SecurityOptions, "name=userns") },
+			false},
 	} {
 		info := here
 		info.SecurityOptions = slices.Clone(here.SecurityOptions)

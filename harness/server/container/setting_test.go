@@ -41,8 +41,9 @@ func TestSettingsAreReadBack(t *testing.T) {
 				t.Errorf("differ: %v, unread: %v", differ, unread)
 			}
 			for directive, value := range map[string]string{
-				"save": "3600 1", "appendonly": "yes", "maxmemory": "2500001", "client-output-buffer-limit": "normal 1mb 512kb 11",
-				"notify-keyspace-events": "Kx", "timeout": "7", "requirepass": "another",
+				"save": "3600 1", "appendonly": "yes", "maxmemory": "2500001",
+				"client-output-buffer-limit": "normal 1mb 512kb 11",
+				"notify-keyspace-events":     "Kx", "timeout": "7", "requirepass": "another",
 			} {
 				if err := c.ConfigSet(t.Context(), directive, value).Err(); err != nil {
 					t.Fatal(err)

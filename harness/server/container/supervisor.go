@@ -39,7 +39,8 @@ func (s *supervisor) launch(ctx context.Context, e server.Endpoint, reserve int)
 	if err := s.checkNetwork(ctx); err != nil {
 		return nil, err
 	}
-	return node.Launched{Endpoint: e, Alive: s.box.died, Poll: throttled(s.box.died), Ours: s.isOurs}.Await(ctx, reserve)
+	return node.Launched{Endpoint: e, Alive: s.box.died, Poll: throttled(s.box.died), Ours: s.isOurs}.Await(ctx,
+		reserve)
 }
 
 // throttled calls ask at most once per pollInterval.

@@ -162,7 +162,8 @@ func TestSweepOfTopologies(t *testing.T) {
 	needProcess(t)
 	t.Setenv("TMPDIR", t.TempDir())
 	t.Setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
-	_, addrs := deadRun(t, server.KindProcess+"+"+string(server.Sentinel), server.KindProcess+"+"+string(server.Cluster))
+	_, addrs := deadRun(t, server.KindProcess+"+"+string(server.Sentinel), server.KindProcess+"+"+
+		string(server.Cluster))
 	wantSwept(t, server.Swept{Runs: 1, Processes: 6, Folders: 1})
 	for _, addr := range addrs {
 		if _, err := net.Dial("tcp", addr); !errors.Is(err, syscall.ECONNREFUSED) {
@@ -283,7 +284,8 @@ func foreignContainers(t *testing.T) (unharmed func()) {
 		}
 		ids = append(ids, created.ID)
 		t.Cleanup(func() {
-			c.ContainerRemove(context.Background(), created.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+			c.ContainerRemove(context.Background(), created.ID,
+				client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
 		})
 	}
 	return func() {

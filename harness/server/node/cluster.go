@@ -94,7 +94,8 @@ func (s *cluster) introduce(ctx context.Context, i int) error {
 func (s *cluster) complete(ctx context.Context, c *redis.Client) (bool, error) {
 	info, err := c.ClusterInfo(ctx).Result()
 	for _, line := range []string{
-		"cluster_state:ok", fmt.Sprintf("cluster_slots_ok:%d", hashSlots), fmt.Sprintf("cluster_known_nodes:%d", shards),
+		"cluster_state:ok", fmt.Sprintf("cluster_slots_ok:%d", hashSlots),
+		fmt.Sprintf("cluster_known_nodes:%d", shards),
 	} {
 		if !strings.Contains(info, line+"\r\n") {
 			return false, err

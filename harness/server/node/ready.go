@@ -69,7 +69,8 @@ func AwaitPing(
 		case <-time.After(pollInterval):
 		case <-ctx.Done():
 			CloseAll(kept)
-			return nil, fmt.Errorf("wait for %s: %w (last attempt: %v)", e.Addr, context.Cause(ctx), cmp.Or(lastAnswer, err))
+			return nil, fmt.Errorf("wait for %s: %w (last attempt: %v)", e.Addr, context.Cause(ctx),
+				cmp.Or(lastAnswer, err))
 		}
 	}
 }

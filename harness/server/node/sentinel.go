@@ -139,7 +139,8 @@ func (s *sentinelPair) monitor(ctx context.Context) error {
 	}
 	found := func(ctx context.Context, c *redis.Client) (bool, error) {
 		replicas, err := c.Do(ctx, "SENTINEL", "REPLICAS", server.PrimaryName).Slice()
-		return err == nil && len(replicas) == 1 && strings.Contains(fmt.Sprint(replicas...), "master-link-status ok"), err
+		return err == nil && len(replicas) == 1 && strings.Contains(fmt.Sprint(replicas...), "master-link-status ok"),
+			err
 	}
 	return eventually(ctx, s.sentinel, server.ReadyLimit, "the Sentinel to find the replica", found)
 }

@@ -32,7 +32,8 @@ type program struct {
 // to the folder that the process starts in.
 func (p program) configure(c server.Config, port int) error {
 	c = c.With(server.Config{
-		"bind": "127.0.0.1", "port": strconv.Itoa(port), "dir": "./", "daemonize": "no", "supervised": "no", "logfile": `""`,
+		"bind": "127.0.0.1", "port": strconv.Itoa(port), "dir": "./", "daemonize": "no", "supervised": "no",
+		"logfile": `""`,
 	})
 	return replaceFile(filepath.Join(p.dir, "redis.conf"), c.File())
 }
