@@ -375,14 +375,14 @@ func (l *observer) sight(last bool) Reading {
 	}
 	l.mu.Unlock()
 	for _, signal := range signals.All() {
-		s.Signals = append(s.Signals, l.sightSignal(signal, v, stale, now))
+		s.Signals = append(s.Signals, readSignal(l, signal, v, stale, now))
 	}
 	l.unknown(&s, now, last)
 	return s
 }
 
-// sightSignal asks one signal.
-func (l *observer) sightSignal(signal signals.Signal, v signals.View, stale string, now time.Duration) SignalReading {
+// readSignal asks one signal.
+func readSignal(l *observer, signal signals.Signal, v signals.View, stale string, now time.Duration) SignalReading {
 	seen := SignalReading{Name: signal.Name, Claim: signal.Claim}
 	params := signal.Params.With(l.o.Params[signal.Name])
 	compared := l.compared(signal, v, now)
@@ -390,7 +390,7 @@ func (l *observer) sightSignal(signal signals.Signal, v signals.View, stale stri
 		v.Baseline = compared.baseline
 	}
 	if seen.Unavailable = signal.Unavailable(v); seen.Unavailable == "" {
-		l.fires(&seen, compared.after(signal.Firings(v, params)))
+		addFirings(l, &seen, compared.after(signal.Firings(v, params)))
 		seen.Unavailable = outdated(signal, v, stale, now)
 	}
 	compared.wait(&seen, signal, v, params)
@@ -476,9 +476,9 @@ func unheard(samples []history.Sample, now time.Duration) string {
 	return fmt.Sprintf("nothing has answered the canary for %.0f s", (now - since).Seconds())
 }
 
-// fires adds up what is new since the last time. What ended long ago has been
+// addFirings adds up what is new since the last time. What ended long ago has been
 // counted, and where the samples around it are forgotten it may look new.
-func (l *observer) fires(s *SignalReading, firings []signals.Firing) {
+func addFirings(l *observer, s *SignalReading, firings []signals.Firing) {
 	on := false
 	s.Firing = &on
 	for _, f := range firings {

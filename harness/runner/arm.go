@@ -195,7 +195,7 @@ func (a *armRun) trigger(ctx context.Context) error {
 		Note:           func(words string) { a.rec.mark(history.NoteMark, "", words) },
 		Begin:          func(what func(context.Context)) { a.going.Go(func() { what(during) }) },
 		Admin:          func() *redis.Client { return a.host.control.Admin },
-		Restart:        a.restartAsItWas,
+		Restart:        func(ctx context.Context) error { return restartAsItWas(ctx, a) },
 		Reconfigurable: a.host.reconfigurable(),
 		Failover:       func(ctx context.Context, lag time.Duration) error { return failover(ctx, a, lag) },
 		Ours:           a.host.ours(),
@@ -281,7 +281,7 @@ func (a *armRun) orphans(ctx context.Context) (map[string]string, error) {
 				return nil, err
 			}
 		}
-		if looks[i] = a.counter().census(ctx, a.host.control.Admin); looks[i].Error != "" {
+		if looks[i] = newCounter(a).census(ctx, a.host.control.Admin); looks[i].Error != "" {
 			return nil, fmt.Errorf("read the holders of the locks: %s", looks[i].Error)
 		}
 	}
@@ -323,7 +323,7 @@ func (a *armRun) restart(ctx context.Context, c server.Config) error {
 
 // restartAsItWas is the restart of a trigger: a server that does not come back leaves
 // nothing to be judged.
-func (a *armRun) restartAsItWas(ctx context.Context) error {
+func restartAsItWas(ctx context.Context, a *armRun) error {
 	err := a.restart(ctx, a.host.config)
 	switch {
 	case err == nil || errors.Is(err, server.ErrNotOurs) || errors.Is(err, server.ErrWillNotStop):

@@ -15,7 +15,7 @@ import (
 	"github.com/lockjam/lockjam/harness/swarm"
 )
 
-// counter takes censuses of a swarm and its server.
+// newCounter takes censuses of a swarm and its server.
 type counter struct {
 	host       *host
 	swarm      *swarm.Swarm
@@ -23,7 +23,7 @@ type counter struct {
 	maxClients int
 }
 
-func (a *armRun) counter() counter {
+func newCounter(a *armRun) counter {
 	return counter{host: a.host, swarm: a.swarm, rec: a.rec, maxClients: a.sc.Server.MaxClients}
 }
 

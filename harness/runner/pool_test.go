@@ -53,7 +53,7 @@ func TestRealPoolDeadlockIsProved(t *testing.T) {
 	var taken []history.Census
 	for a.rec.elapsed() < 10*time.Second && !f.Proved {
 		time.Sleep(200 * time.Millisecond)
-		taken = append(taken, a.counter().census(t.Context(), control.Sampler))
+		taken = append(taken, newCounter(a).census(t.Context(), control.Sampler))
 		if p := standstill.Decisive(standstill.Prover{Scenario: &sc}.Prove(taken),
 			history.Span{From: 0, To: time.Minute}); p != nil {
 			f = p.Analysis

@@ -121,7 +121,7 @@ func newWatcher(a *armRun) *sampler.Sampler {
 	w := a.sc.Watch
 	c := sampler.Config{
 		Elapsed: a.rec.elapsed, Record: a.rec.sampled, Swarm: a.swarm.Snapshot, RecordCensus: a.rec.counted,
-		Census:     func(c *redis.Client) history.Census { return a.counter().census(context.Background(), c) },
+		Census:     func(c *redis.Client) history.Census { return newCounter(a).census(context.Background(), c) },
 		LockPrefix: strings.TrimSuffix(a.host.lockPattern(), "*"),
 		LocksEvery: w.LocksMS.Duration(), CanaryEvery: w.CanaryMS.Duration(),
 		MonitorEvery: w.MonitorMS.Duration(), MonitorFor: w.MonitorForMS.Duration(),

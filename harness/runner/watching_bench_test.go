@@ -91,7 +91,7 @@ func cpuSeconds(b *testing.B, a *armRun) (sum float64) {
 func benchConfig(a *armRun) sampler.Config {
 	return sampler.Config{
 		Elapsed: a.rec.elapsed, Record: func(history.Sample) {}, Swarm: a.swarm.Snapshot, LockPrefix: "lock:",
-		Census:       func(c *redis.Client) history.Census { return a.counter().census(context.Background(), c) },
+		Census:       func(c *redis.Client) history.Census { return newCounter(a).census(context.Background(), c) },
 		RecordCensus: func(history.Census) {},
 	}
 }

@@ -216,7 +216,7 @@ func (l *Listener) settle(ctx context.Context, heard *tally) error {
 	return nil
 }
 
-// take is given every line. What MONITOR tells begins with a time, and no
+// takeAnswer is given every line. What MONITOR tells begins with a time, and no
 // answer does; what is neither of the two is skipped.
 func (l *Listener) take(line []byte, heard *tally) error {
 	switch {

@@ -148,7 +148,7 @@ func (w *Sampler) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	if w.config.Swarm != nil {
-		wg.Go(func() { w.watchClock(ctx) })
+		wg.Go(func() { measureDelays(ctx, w) })
 	}
 	if w.canary != nil {
 		wg.Go(func() { w.canary.run(ctx) })
@@ -179,9 +179,9 @@ const (
 	grace = time.Millisecond
 )
 
-// watchClock adds up how late it is woken (as jHiccup does). Goodput that is
+// measureDelays adds up how late it is woken (as jHiccup does). Goodput that is
 // lost while lockjam itself does not run says nothing about Redis.
-func (w *Sampler) watchClock(ctx context.Context) {
+func measureDelays(ctx context.Context, w *Sampler) {
 	for ctx.Err() == nil {
 		begun := time.Now()
 		time.Sleep(nap)
@@ -271,7 +271,7 @@ func (w *Sampler) ask(ctx context.Context) reading {
 	// may do so once in seconds. It is as old as the time between two samples at most.
 	if w.late && w.config.Elapsed()-w.answered < Every {
 		defer w.mu.Unlock()
-		return w.take()
+		return takeAnswer(w)
 	}
 	if w.asked == nil {
 		w.asked = make(chan struct{})
@@ -287,7 +287,7 @@ func (w *Sampler) ask(ctx context.Context) reading {
 	case <-asked:
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		return w.take()
+		return takeAnswer(w)
 	case <-timer.C:
 		return reading{took: patience, err: errNoAnswer}
 	case <-ctx.Done():
@@ -295,9 +295,9 @@ func (w *Sampler) ask(ctx context.Context) reading {
 	}
 }
 
-// take returns the latest reading and its waiters, and marks it consumed. The caller
+// takeAnswer returns the latest reading and its waiters, and marks it consumed. The caller
 // holds the sampler's mu.
-func (w *Sampler) take() reading {
+func takeAnswer(w *Sampler) reading {
 	w.late = false
 	return w.answer
 }
@@ -316,7 +316,7 @@ func (w *Sampler) query(c *redis.Client, done chan struct{}) {
 		r.locks = &locks
 		w.rest(&w.locks, w.config.Elapsed()-begun)
 	}
-	if err == nil && w.censusDue() {
+	if err == nil && censusDue(w) {
 		taken := w.config.Census(c)
 		census = &taken
 		w.rest(&w.census, taken.Took)
@@ -388,7 +388,7 @@ func (w *Sampler) Count(on bool) {
 	w.counting = on
 }
 
-func (w *Sampler) censusDue() bool {
+func censusDue(w *Sampler) bool {
 	w.mu.Lock()
 	counting := w.counting
 	w.mu.Unlock()

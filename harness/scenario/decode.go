@@ -100,13 +100,13 @@ func (d *decoder) value(key string, n ast.Node, into reflect.Value) {
 	case reflect.Slice:
 		d.list(key, n, into)
 	case reflect.String:
-		d.text(key, n, into)
+		decodeText(d, key, n, into)
 	case reflect.Bool:
-		d.boolean(key, n, into)
+		decodeBoolean(d, key, n, into)
 	case reflect.Int, reflect.Int64:
-		d.whole(key, n, into)
+		decodeWhole(d, key, n, into)
 	case reflect.Float64:
-		d.real(key, n, into)
+		decodeReal(d, key, n, into)
 	default:
 		panic(fmt.Sprintf("scenario: no YAML for %s, the type of %s", into.Type(), key))
 	}
@@ -144,7 +144,7 @@ func (d *decoder) table(key string, n ast.Node, into reflect.Value) {
 	d.pairs(key, n, func(name string, _ place, value ast.Node) {
 		v := reflect.New(into.Type().Elem()).Elem()
 		if into.Type() == reflect.TypeFor[server.Config]() {
-			d.directive(join(key, name), name, value, v)
+			decodeDirective(d, join(key, name), name, value, v)
 		} else {
 			d.value(join(key, name), value, v)
 		}
@@ -203,7 +203,7 @@ func valuePlace(key place, value ast.Node) place {
 	return nodePlace(value)
 }
 
-func (d *decoder) text(key string, n ast.Node, into reflect.Value) {
+func decodeText(d *decoder, key string, n ast.Node, into reflect.Value) {
 	var s string
 	switch n := n.(type) {
 	case *ast.StringNode:
@@ -225,10 +225,10 @@ func (d *decoder) text(key string, n ast.Node, into reflect.Value) {
 	into.SetString(s)
 }
 
-// directive takes a text, or a list of texts where redis.conf has the directive several times.
-func (d *decoder) directive(key, name string, n ast.Node, into reflect.Value) {
+// checkDirective takes a text, or a list of texts where redis.conf has the directive several times.
+func decodeDirective(d *decoder, key, name string, n ast.Node, into reflect.Value) {
 	if _, list := n.(*ast.SequenceNode); !list || !SeveralLines(name) {
-		if d.text(key, n, into); strings.Contains(into.String(), "\n") {
+		if decodeText(d, key, n, into); strings.Contains(into.String(), "\n") {
 			d.reject(key, "%s: want one line", quote(into.String()))
 		}
 		return
@@ -243,7 +243,7 @@ func (d *decoder) directive(key, name string, n ast.Node, into reflect.Value) {
 	into.SetString(strings.Join(lines, "\n"))
 }
 
-func (d *decoder) boolean(key string, n ast.Node, into reflect.Value) {
+func decodeBoolean(d *decoder, key string, n ast.Node, into reflect.Value) {
 	b, ok := n.(*ast.BoolNode)
 	if !ok {
 		d.reject(key, "want true or false, not %s", kind(n))
@@ -252,7 +252,7 @@ func (d *decoder) boolean(key string, n ast.Node, into reflect.Value) {
 	into.SetBool(b.Value)
 }
 
-func (d *decoder) whole(key string, n ast.Node, into reflect.Value) {
+func decodeWhole(d *decoder, key string, n ast.Node, into reflect.Value) {
 	plain, ok := plainText(n)
 	if !ok || !wholeNumber.MatchString(plain) {
 		d.reject(key, "want a whole number, not %s", kind(n))
@@ -266,7 +266,7 @@ func (d *decoder) whole(key string, n ast.Node, into reflect.Value) {
 	into.SetInt(v)
 }
 
-func (d *decoder) real(key string, n ast.Node, into reflect.Value) {
+func decodeReal(d *decoder, key string, n ast.Node, into reflect.Value) {
 	plain, ok := plainText(n)
 	if !ok || !number.MatchString(plain) {
 		d.reject(key, "want a number, not %s", kind(n))

@@ -9,8 +9,8 @@ import (
 	"github.com/lockjam/lockjam/harness/server"
 )
 
-// directives are those of redis.conf that a scenario may set: what a failure is made of. Nothing in it makes the
-// server dial, listen, load or write anything beyond its folder.
+// checkDirectives are those of redis.conf that a scenario may set: what a failure is made of. Nothing in it makes the
+// checkServer dial, listen, load or write anything beyond its folder.
 var directives = wordsOf(`
 	timeout tcp-keepalive tcp-backlog hz dynamic-hz databases
 	save appendonly appendfsync appendfilename appenddirname dbfilename no-appendfsync-on-rewrite stop-writes-on-bgsave-error
@@ -98,7 +98,7 @@ func Directives() []string { return slices.Clone(directives) }
 // SeveralLines reports whether redis.conf may have a directive on several lines.
 func SeveralLines(directive string) bool { return slices.Contains(several, directive) }
 
-func (c *checker) directives(of string, config map[string]string) {
+func checkDirectives(c *checker, of string, config map[string]string) {
 	for directive, value := range config {
 		// redis.conf has other words for what YAML calls true and false, and no directive takes these.
 		if word, boolean := map[string]string{"true": "yes", "false": "no"}[value]; boolean {
@@ -121,13 +121,13 @@ func (c *checker) directives(of string, config map[string]string) {
 			c.fail(on(key), "want a directive of redis.conf, in lower case")
 		}
 		for line := range strings.SplitSeq(value, "\n") {
-			c.directive(key, directive, line)
+			checkDirective(c, key, directive, line)
 		}
 	}
 }
 
-// directive checks one line of redis.conf.
-func (c *checker) directive(key, directive, line string) {
+// checkDirective checks one line of redis.conf.
+func checkDirective(c *checker, key, directive, line string) {
 	words, ok := server.ConfigWords(line)
 	switch {
 	case !ok:

@@ -242,7 +242,7 @@ func TestParseRefusesWrongTypes(t *testing.T) {
 }
 
 // What YAML has types for, redis.conf and a remedy's parameters have not: a number is the
-// text that stands in the file, and true and false are Redis's yes and no.
+// decodeText that stands in the file, and true and false are Redis's yes and no.
 func TestParseTakesNumbersForText(t *testing.T) {
 	for value, want := range map[string]string{
 		"yes": "yes", "no": "no", "true": "yes", "false": "no", `"true"`: "yes", "100": "100", `"100"`: "100",

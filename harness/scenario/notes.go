@@ -49,7 +49,7 @@ func dedent(text string) string {
 	return strings.TrimPrefix(strings.ReplaceAll("\n"+text, "\n"+margin, "\n"), "\n")
 }
 
-// head are the lines of the first block of comments, as they follow the comment
+// checkHead are the lines of the first block of comments, as they follow the comment
 // sign and a space.
 func head(source string) []string {
 	var lines []string

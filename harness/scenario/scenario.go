@@ -1,5 +1,5 @@
 // Package scenario reads scenario files: one failure each, with the server and
-// swarm that it takes, what starts it, and what is expected of every signal
+// checkSwarm that it takes, what starts it, and what is expected of every signal
 // and remedy. Loading is strict: an unknown key or a bad value is an error with
 // file, line and column, before anything starts.
 package scenario
@@ -95,7 +95,7 @@ type Watch struct {
 // Incident says when the failure counts as reproduced: goodput over the last
 // ForMS milliseconds of the incident phase is at most GoodputRatio of the
 // baseline's, or there were at least Faults safety faults in that time. Without a
-// trigger there is no incident to reproduce.
+// checkTrigger there is no incident to reproduce.
 type Incident struct {
 	// Kind is what the wait-for graph has to prove (deadlock, orphaned, ...); ""
 	// expects nothing.

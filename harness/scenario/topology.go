@@ -8,8 +8,8 @@ import (
 	"github.com/lockjam/lockjam/harness/triggers"
 )
 
-// topology checks what depends on how many nodes the server has.
-func (c *checker) topology(s *Scenario) {
+// checkTopology checks what depends on how many nodes the server has.
+func checkTopology(c *checker, s *Scenario) {
 	const at = "server.topology"
 	c.check(s, topologyFields)
 	if t, ok := triggers.Find(s.Trigger.Kind); ok && len(t.Topologies) > 0 &&
@@ -38,8 +38,8 @@ func (c *checker) topology(s *Scenario) {
 	}
 }
 
-// oneNode refuses in an arm what only a single server can do, and a topology of its own.
-func (c *checker) oneNode(key string, s *Scenario, a *Arm) {
+// checkOneNode refuses in an arm what only a single server can do, and a topology of its own.
+func checkOneNode(c *checker, key string, s *Scenario, a *Arm) {
 	if a.Server != nil && a.Server.Topology != s.Server.Topology {
 		c.fail(on(key+".server.topology", "server.topology"), "%s: an arm has the scenario's, %s", a.Server.Topology,
 			s.Server.Topology)

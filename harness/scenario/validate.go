@@ -79,20 +79,20 @@ func (c *checker) has(key string) bool { return c.decoder.has(c.at(key)) }
 // scenario checks everything. It takes the name that the scenario must have;
 // "" leaves it free.
 func (c *checker) scenario(s *Scenario, name string) {
-	c.head(s, name)
-	c.server(s)
-	c.swarm(s)
-	c.client(s)
-	c.lock(s)
-	c.arrivals(s)
-	c.trigger(s)
-	c.topology(s)
-	c.measures(s)
-	c.phases(s)
-	c.watch(s)
-	c.claims(s.Claims)
-	c.signals(s)
-	c.arms(s)
+	checkHead(c, s, name)
+	checkServer(c, s)
+	checkSwarm(c, s)
+	checkClient(c, s)
+	checkLock(c, s)
+	checkArrivals(c, s)
+	checkTrigger(c, s)
+	checkTopology(c, s)
+	checkMeasures(c, s)
+	checkPhases(c, s)
+	checkWatch(c, s)
+	checkClaims(c, s.Claims)
+	checkSignals(c, s)
+	checkArms(c, s)
 }
 
 // fail complains about the first of the keys. The others are what it was
@@ -217,7 +217,7 @@ func (c *checker) line(key, text string) {
 	}
 }
 
-func (c *checker) head(s *Scenario, name string) {
+func checkHead(c *checker, s *Scenario, name string) {
 	c.name("name", s.Name)
 	if name != "" && s.Name != name {
 		c.fail(on("name"), "%s: want %q, as the file is called", quote(s.Name), name)
@@ -231,15 +231,15 @@ func (c *checker) head(s *Scenario, name string) {
 	c.line("title", s.Title)
 }
 
-func (c *checker) server(s *Scenario) {
+func checkServer(c *checker, s *Scenario) {
 	c.check(s, serverFields)
-	c.directives("server.config", s.Server.Config)
-	c.directives("server.config_if_known", s.Server.ConfigIfKnown)
+	checkDirectives(c, "server.config", s.Server.Config)
+	checkDirectives(c, "server.config_if_known", s.Server.ConfigIfKnown)
 }
 
-// trigger checks what every trigger's settings have in common, and asks the trigger
+// checkTrigger checks what every trigger's settings have in common, and asks the trigger
 // itself for the rest.
-func (c *checker) trigger(s *Scenario) {
+func checkTrigger(c *checker, s *Scenario) {
 	const kind, instances = "trigger.kind", "trigger.instances"
 	c.oneOf(kind, s.Trigger.Kind, triggers.Names())
 	t, ok := triggers.Find(s.Trigger.Kind)
@@ -255,14 +255,14 @@ func (c *checker) trigger(s *Scenario) {
 			c.fail(on(key, kind), "the trigger %s has no %s", quote(t.Name), name)
 		}
 	}
-	c.triggerBounds(s, t, has)
+	checkTriggerBounds(c, s, t, has)
 	if slices.Contains(t.Uses, "instances") {
-		c.workers(instances, s.Trigger.Instances, &s.Swarm)
+		checkWorkers(c, instances, s.Trigger.Instances, &s.Swarm)
 	}
 	if slices.Contains(t.Uses, "workers") {
 		under := s.Swarm
 		under.WorkersPerInstance = s.Trigger.Workers
-		c.workers("trigger.workers", under.Instances, &under)
+		checkWorkers(c, "trigger.workers", under.Instances, &under)
 	}
 	if t.Check == nil {
 		return
@@ -272,9 +272,9 @@ func (c *checker) trigger(s *Scenario) {
 	}
 }
 
-// triggerBounds checks the settings that a trigger uses. What an arm's own kind wants its
+// checkTriggerBounds checks the settings that a trigger uses. What an arm's own kind wants its
 // scenario may not have.
-func (c *checker) triggerBounds(s *Scenario, t triggers.Trigger, has func(key string) bool) {
+func checkTriggerBounds(c *checker, s *Scenario, t triggers.Trigger, has func(key string) bool) {
 	for _, f := range triggerFields {
 		if f.Range == nil || !slices.Contains(t.Uses, strings.TrimPrefix(f.Key, "trigger.")) {
 			continue
@@ -297,9 +297,9 @@ func names(settings any) []string {
 	return all
 }
 
-// measures checks what counts as reproduced and as cured. Some ranges are open
+// checkMeasures checks what counts as reproduced and as cured. Some ranges are open
 // at an end: no cure at a ratio of 0, no incident at the baseline's goodput.
-func (c *checker) measures(s *Scenario) {
+func checkMeasures(c *checker, s *Scenario) {
 	c.check(s, measureFields)
 	if s.Incident.Faults > 0 && s.Incident.Kind != "" {
 		c.fail(on("incident.faults", "incident.kind"), "%d: broken safety is no standstill that could be proved %s",
@@ -324,7 +324,7 @@ func (c *checker) measures(s *Scenario) {
 	}
 }
 
-func (c *checker) phases(s *Scenario) {
+func checkPhases(c *checker, s *Scenario) {
 	const baseline, baselineMax, incident, recovery = "phases.baseline_ms", "phases.baseline_max_ms",
 		"phases.incident_ms", "phases.recovery_ms"
 	p := s.Phases
@@ -344,9 +344,9 @@ func (c *checker) phases(s *Scenario) {
 	}
 }
 
-// watch bounds how often the server is looked at. A burst of MONITOR has to end
+// checkWatch bounds how often the server is looked at. A burst of MONITOR has to end
 // before the next begins, with time left to compare it with.
-func (c *checker) watch(s *Scenario) {
+func checkWatch(c *checker, s *Scenario) {
 	const every, length = "watch.monitor_ms", "watch.monitor_for_ms"
 	c.check(s, watchFields)
 	if w := s.Watch; w.MonitorMS > 0 && w.MonitorForMS > w.MonitorMS/2 {
@@ -355,8 +355,8 @@ func (c *checker) watch(s *Scenario) {
 	}
 }
 
-// claims refuses what the runbook does not say.
-func (c *checker) claims(ids []string) {
+// checkClaims refuses what the runbook does not say.
+func checkClaims(c *checker, ids []string) {
 	for i, id := range ids {
 		key := fmt.Sprintf("claims[%d]", i)
 		switch {
@@ -368,7 +368,7 @@ func (c *checker) claims(ids []string) {
 	}
 }
 
-func (c *checker) signals(s *Scenario) {
+func checkSignals(c *checker, s *Scenario) {
 	for name, signal := range s.Signals {
 		key := join("signals", name)
 		params, ok := c.vocabulary.signals[name]

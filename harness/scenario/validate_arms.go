@@ -10,7 +10,7 @@ import (
 
 func remedied(a Arm) bool { return a.Remedy != "" && a.Remedy != noRemedy }
 
-func (c *checker) arms(s *Scenario) {
+func checkArms(c *checker, s *Scenario) {
 	if len(s.Arms) == 0 {
 		c.fail(on("arms"), "missing: want at least a %s arm", ControlArm)
 		return
@@ -27,22 +27,22 @@ func (c *checker) arms(s *Scenario) {
 		} else {
 			first[a.Name] = i
 		}
-		c.remedy(key, a)
-		c.prevention(key, a)
-		c.changes(key, s, a)
-		c.oneNode(key, s, a)
+		checkRemedy(c, key, a)
+		checkPrevention(c, key, a)
+		checkChanges(c, key, s, a)
+		checkOneNode(c, key, s, a)
 	}
 	for i := range s.Arms {
-		c.against(fmt.Sprintf("arms[%d]", i), &s.Arms[i], first)
+		checkAgainst(c, fmt.Sprintf("arms[%d]", i), &s.Arms[i], first)
 	}
 	if _, controlled := first[ControlArm]; !controlled && slices.ContainsFunc(s.Arms, remedied) {
-		c.uncontrolled(s)
+		checkUncontrolled(c, s)
 	}
 }
 
-// uncontrolled complains that there is no control arm. What is wrong with other settings
+// checkUncontrolled complains that there is no control arm. What is wrong with other settings
 // of the arms does not change that; a name that could not be read may.
-func (c *checker) uncontrolled(s *Scenario) {
+func checkUncontrolled(c *checker, s *Scenario) {
 	keys := on("arms")
 	for i := range s.Arms {
 		if slices.ContainsFunc(c.bad, func(bad string) bool { return under(fmt.Sprintf("arms[%d].name", i), bad) }) {
@@ -53,8 +53,8 @@ func (c *checker) uncontrolled(s *Scenario) {
 	c.complain(c.place(keys[0]), "arms: no arm is called %s: without it no remedy can earn credit", ControlArm)
 }
 
-// against refuses comparisons with arms that are not there, or compare nothing.
-func (c *checker) against(key string, a *Arm, arms map[string]int) {
+// checkAgainst refuses comparisons with arms that are not there, or compare nothing.
+func checkAgainst(c *checker, key string, a *Arm, arms map[string]int) {
 	for i, name := range a.Against {
 		at := fmt.Sprintf("%s.against[%d]", key, i)
 		switch _, there := arms[name]; {
@@ -70,9 +70,9 @@ func (c *checker) against(key string, a *Arm, arms map[string]int) {
 	}
 }
 
-// prevention checks what is in force in one arm from the start. An arm either
+// checkPrevention checks what is in force in one arm from the start. An arm either
 // prevents or remedies: an arm that does both shows neither.
-func (c *checker) prevention(key string, a *Arm) {
+func checkPrevention(c *checker, key string, a *Arm) {
 	changed := a.Swarm != nil || a.Server != nil || a.Trigger != nil || a.Phases != nil || len(a.Signals) > 0
 	switch {
 	case a.Prevention != "" && len(a.Signals) > 0:
@@ -96,30 +96,30 @@ func (c *checker) prevention(key string, a *Arm) {
 	}
 }
 
-// changes checks the scenario as the arm runs it, as far as the arm changes it.
-func (c *checker) changes(key string, s *Scenario, a *Arm) {
+// checkChanges checks the scenario as the arm runs it, as far as the arm changes it.
+func checkChanges(c *checker, key string, s *Scenario, a *Arm) {
 	under := s.For(*a)
 	if a.Remedy == RolloutRemedy && a.Swarm != nil {
 		under.Swarm = *a.Swarm
 	}
 	of := &checker{decoder: c.decoder, vocabulary: c.vocabulary, failed: map[string]bool{}, arm: key + "."}
 	if a.Server != nil {
-		of.server(under)
+		checkServer(of, under)
 	}
 	if a.Swarm != nil {
-		of.swarm(under)
-		of.client(under)
-		of.lock(under)
-		of.arrivals(under)
+		checkSwarm(of, under)
+		checkClient(of, under)
+		checkLock(of, under)
+		checkArrivals(of, under)
 	}
 	if a.Swarm != nil || a.Trigger != nil {
-		of.trigger(under)
-		of.topology(under)
+		checkTrigger(of, under)
+		checkTopology(of, under)
 	}
 	if a.Phases != nil {
-		of.phases(under)
+		checkPhases(of, under)
 	}
-	of.signals(under)
+	checkSignals(of, under)
 	for name, signal := range a.Signals {
 		if signal.Expect == "" {
 			of.fail(on(join("signals", name)), "say what is to be expected")
@@ -127,9 +127,9 @@ func (c *checker) changes(key string, s *Scenario, a *Arm) {
 	}
 }
 
-// remedy checks what is done in one arm, and the verdict that is expected of it.
-func (c *checker) remedy(key string, a *Arm) {
-	c.verdict(key, a)
+// checkRemedy checks what is done in one arm, and the verdict that is expected of it.
+func checkRemedy(c *checker, key string, a *Arm) {
+	checkVerdict(c, key, a)
 	params, ok := c.vocabulary.remedies[a.Remedy]
 	switch {
 	case !ok && remedied(*a):
@@ -151,8 +151,8 @@ func (c *checker) remedy(key string, a *Arm) {
 	}
 }
 
-// verdict checks the verdict that is expected of an arm.
-func (c *checker) verdict(key string, a *Arm) {
+// checkVerdict checks the verdict that is expected of an arm.
+func checkVerdict(c *checker, key string, a *Arm) {
 	verdicts, others, mistaken := c.vocabulary.verdicts, c.vocabulary.preventions,
 		"of a remedy: it is one of preventions"
 	if a.Prevention != "" {

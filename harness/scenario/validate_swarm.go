@@ -2,7 +2,7 @@ package scenario
 
 import "github.com/lockjam/lockjam/harness/swarm"
 
-func (c *checker) swarm(of *Scenario) {
+func checkSwarm(c *checker, of *Scenario) {
 	c.check(of, swarmFields)
 	s := &of.Swarm
 	if s.Checkout == swarm.CheckoutNested && s.Client.PoolSize < 2 {
@@ -10,23 +10,23 @@ func (c *checker) swarm(of *Scenario) {
 			"%s: a decision takes two connections, and the pool has %d",
 			quote(string(s.Checkout)), s.Client.PoolSize)
 	}
-	c.workers("swarm.instances", s.Instances, s)
+	checkWorkers(c, "swarm.instances", s.Instances, s)
 	if s.ClientsPerInstance > s.WorkersPerInstance {
 		c.fail(on("swarm.clients_per_instance", "swarm.workers_per_instance"),
 			"%d: more clients than the %d workers per instance leaves some idle", s.ClientsPerInstance,
 			s.WorkersPerInstance)
 	}
 	if s.Holder == swarm.HolderRedials {
-		c.hangsUp("swarm.holder", "a holder that redials", s)
+		checkHangsUp(c, "swarm.holder", "a holder that redials", s)
 	}
 	if s.Lock.OnGiveUp == swarm.GiveUpCloses {
-		c.hangsUp("swarm.lock.on_give_up", "a worker that gives up", s)
+		checkHangsUp(c, "swarm.lock.on_give_up", "a worker that gives up", s)
 	}
 }
 
-// hangsUp checks that a worker which closes its client, as the setting at key has it, closes
+// checkHangsUp checks that a worker which closes its client, as the setting at key has it, closes
 // no other worker's connection with it.
-func (c *checker) hangsUp(key, who string, s *swarm.Settings) {
+func checkHangsUp(c *checker, key, who string, s *swarm.Settings) {
 	if s.ClientsPerInstance < s.WorkersPerInstance {
 		c.fail(on("swarm.clients_per_instance", "swarm.workers_per_instance", key),
 			"%d: %s closes its client, so each of the %d workers per instance needs its own",
@@ -38,8 +38,8 @@ func (c *checker) hangsUp(key, who string, s *swarm.Settings) {
 	}
 }
 
-// workers bounds how many workers so many instances have.
-func (c *checker) workers(key string, instances int, s *swarm.Settings) {
+// checkWorkers bounds how many workers so many instances have.
+func checkWorkers(c *checker, key string, instances int, s *swarm.Settings) {
 	// A factor so large that the product overflows has failed by itself.
 	if n := instances * s.WorkersPerInstance; n > maxWorkers {
 		c.fail(on(key, "swarm.workers_per_instance"), "%d instances of %d workers are %d workers: want at most %d",
@@ -47,10 +47,10 @@ func (c *checker) workers(key string, instances int, s *swarm.Settings) {
 	}
 }
 
-// client keeps out the zeros that go-redis replaces by defaults of its own,
+// checkClient keeps out the zeros that go-redis replaces by defaults of its own,
 // which no run would have on record, and negative durations: go-redis knows -1
 // nanosecond, but not -1 millisecond.
-func (c *checker) client(s *Scenario) {
+func checkClient(c *checker, s *Scenario) {
 	c.check(s, clientFields)
 	o := s.Swarm.Client
 	if o.MinRetryBackoffMS > o.MaxRetryBackoffMS {
@@ -63,7 +63,7 @@ func (c *checker) client(s *Scenario) {
 	}
 }
 
-func (c *checker) lock(s *Scenario) {
+func checkLock(c *checker, s *Scenario) {
 	c.check(s, lockFields)
 	l := s.Swarm.Lock
 	if l.RenewMS > 0 && l.RenewMS >= l.TTLMS {
@@ -71,7 +71,7 @@ func (c *checker) lock(s *Scenario) {
 			"%s: want less than ttl_ms, %s, or there is nothing to renew",
 			figure(float64(l.RenewMS)), figure(float64(l.TTLMS)))
 	}
-	c.pair(&s.Swarm)
+	checkPair(c, &s.Swarm)
 	if l.OnGiveUp == swarm.GiveUpCloses && l.AcquireTimeoutMS == 0 {
 		c.fail(on("swarm.lock.on_give_up", "swarm.lock.acquire_timeout_ms"),
 			"%s: without an acquire_timeout_ms no worker gives up", quote(string(l.OnGiveUp)))
@@ -83,8 +83,8 @@ func (c *checker) lock(s *Scenario) {
 	}
 }
 
-// pair checks decisions that take two locks.
-func (c *checker) pair(s *swarm.Settings) {
+// checkPair checks decisions that take two locks.
+func checkPair(c *checker, s *swarm.Settings) {
 	const pair, gap, wait = "swarm.lock.pair", "swarm.lock.pair_gap_ms", "swarm.lock.pair_wait_ms"
 	l := s.Lock
 	if l.Pair == swarm.PairNone {
@@ -104,7 +104,7 @@ func (c *checker) pair(s *swarm.Settings) {
 	}
 }
 
-func (c *checker) arrivals(s *Scenario) {
+func checkArrivals(c *checker, s *Scenario) {
 	const kind, rate, queue, think = "swarm.arrivals.kind", "swarm.arrivals.rate_per_s", "swarm.arrivals.queue",
 		"swarm.arrivals.think_ms"
 	const tenant, deadline, retries, budget, ramp = "swarm.arrivals.tenant", "swarm.arrivals.deadline_ms",
@@ -125,7 +125,7 @@ func (c *checker) arrivals(s *Scenario) {
 		if c.has(ramp) {
 			c.fail(on(ramp, kind), "only closed arrivals have workers that make their own requests")
 		}
-		c.callers(a)
+		checkCallers(c, a)
 	case swarm.Closed:
 		for _, key := range []string{rate, queue, deadline, retries, budget} {
 			if c.has(key) {
@@ -135,8 +135,8 @@ func (c *checker) arrivals(s *Scenario) {
 	}
 }
 
-// callers checks how callers without an answer ask again.
-func (c *checker) callers(a *swarm.ArrivalSettings) {
+// checkCallers checks how callers without an answer ask again.
+func checkCallers(c *checker, a *swarm.ArrivalSettings) {
 	const deadline, retries, budget = "swarm.arrivals.deadline_ms", "swarm.arrivals.retries",
 		"swarm.arrivals.retry_budget"
 	if a.Retries > 0 && a.DeadlineMS == 0 {

@@ -9,7 +9,7 @@ import (
 	"github.com/lockjam/lockjam/harness/triggers"
 )
 
-// whole is a scenario in which every part is there to be spoilt.
+// decodeWhole is a scenario in which every part is there to be spoilt.
 const whole = `name: whole
 title: Every part is there
 server:
