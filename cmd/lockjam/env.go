@@ -65,7 +65,7 @@ func applyEnvironment(cmd *cobra.Command, lookup func(string) (string, bool)) er
 	return errors.Join(errs...)
 }
 
-// given says whether a flag has a value of the user's.
+// given reports whether a flag has a value of the user's.
 func given(cmd *cobra.Command, flag string) bool {
 	f := cmd.Flags().Lookup(flag)
 	return f.Changed || len(f.Annotations[fromEnvironment]) > 0

@@ -58,7 +58,7 @@ func networkOf(host string) string {
 	return "tcp6"
 }
 
-// isPort says whether it is a number that a port may have; 0 is any that is free.
+// isPort reports whether it is a number that a port may have; 0 is any that is free.
 func isPort(s string) bool {
 	_, err := strconv.ParseUint(s, 10, 16)
 	return err == nil

@@ -26,7 +26,7 @@ import (
 
 const watchHelp = `Run the signals against a Redis that runs already: in staging, on a game day.
 It only reads, over one connection that it opens at the start and keeps, since a
-full server lets nobody in. Ten times a second it asks for INFO. Once a second it
+full server admits no client. Ten times a second it asks for INFO. Once a second it
 looks for lock keys with SCAN, at 20,000 keys at most; it goes on where it was, and
 the count is of the last time that it came through the whole keyspace. Of the locks
 it asks the first 200 for their TTL and idle time. Its own commands are left out of
@@ -129,7 +129,7 @@ func (f *watchFlags) run(cmd *cobra.Command, url string) error {
 		}
 		broken = errors.Join(broken, f.print(out, "sighting", s))
 		if broken != nil {
-			cancel() // nobody reads any more
+			cancel() // no reader is left
 		}
 	}
 	last, err := observe.Run(ctx, o)

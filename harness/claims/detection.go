@@ -19,10 +19,10 @@ type reading struct {
 	result.Signal
 }
 
-// failing says whether the arm had the failure.
+// failing reports whether the arm had the failure.
 func (r reading) failing() bool { return r.arm.Reproduced != nil && *r.arm.Reproduced }
 
-// quiet says whether nothing was wrong in the arm.
+// quiet reports whether nothing was wrong in the arm.
 func (r reading) quiet() bool { return r.arm.Reproduced == nil && r.arm.Prevention == "" }
 
 // readings yields what some signals did in one scenario, where they could say

@@ -149,7 +149,7 @@ const (
 )
 
 // interval replaces the range of a single repeat by the 95% interval that its judge
-// gave the ratio, and says whether those of two single ones are apart, and whether all
+// gave the ratio, and reports whether those of two single ones are apart, and whether all
 // repeats of one run are so far from all of the other that no test is needed.
 func (p *pair) interval(r *Row) {
 	p.farApart(r)

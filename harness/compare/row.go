@@ -158,13 +158,13 @@ func (r *Row) turn(towards int) {
 	}
 }
 
-// open says whether the row may hide a regression. What is no figure and went the other
+// open reports whether the row may hide a regression. What is no figure and went the other
 // way does not: a verdict that was better more often was not worse.
 func (r *Row) open() bool {
 	return r.Finding == Unclear && (r.Figures != nil || r.better*r.towards <= 0)
 }
 
-// regression says whether the row is one by this rule.
+// regression reports whether the row is one by this rule.
 func (r *Row) regression(l Limit) bool {
 	if r.Rule == Claim {
 		return r.Finding == Changed

@@ -42,7 +42,7 @@ func attribute(arms []result.Arm) {
 	}
 }
 
-// sameLot says whether two arms ran for one comparison: in the same repeat, on the
+// sameLot reports whether two arms ran for one comparison: in the same repeat, on the
 // same image.
 func sameLot(a, b *result.Arm) bool { return a.Repeat == b.Repeat && a.Image == b.Image }
 
@@ -90,7 +90,7 @@ func creditRemedy(a, control *result.Arm) *result.Credit {
 	return c
 }
 
-// sooner says whether a cure was quicker than doing nothing, by half of the time at
+// sooner reports whether a cure was quicker than doing nothing, by half of the time at
 // least. Where an incident has an end of its own there is no other credit to earn.
 func sooner(a, control *result.Arm) bool {
 	if a.Verdict != result.Cured || control.Verdict != result.Cured || a.Recovery == nil || control.Recovery == nil ||

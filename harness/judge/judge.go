@@ -308,7 +308,7 @@ func blame(e Evidence, out *ruling, in history.Span, key, format string, args ..
 	out.reason(key, fmt.Sprintf(format, args...))
 }
 
-// tooBusy says whether goodput may have been lost to the machine, and if so
+// tooBusy reports whether goodput may have been lost to the machine, and if so
 // that nothing can be concluded.
 func tooBusy(e Evidence, out *ruling, in history.Span) bool {
 	at, share := busiest(e, in)

@@ -31,7 +31,7 @@ func tailOf(e Evidence, in history.Span) history.Span {
 	return history.Span{From: max(in.From, in.To-e.Scenario.Incident.ForMS.Duration()), To: in.To}
 }
 
-// violationsReproduced says whether the incident took place. What happened before the
+// violationsReproduced reports whether the incident took place. What happened before the
 // trigger is not its doing.
 func violationsReproduced(e Evidence, out *ruling) bool {
 	n := violationsIn(e, tailOf(e, e.Time.incident))

@@ -158,7 +158,7 @@ func (a *account) of(signal string, now time.Duration) (all []Gap, total time.Du
 	return all, total, true, !alike(all, servers)
 }
 
-// alike says whether gaps are the same but for what comes of looking once a second.
+// alike reports whether gaps are the same but for what comes of looking once a second.
 func alike(a, b []Gap) bool {
 	if len(a) != len(b) {
 		return false

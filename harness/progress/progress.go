@@ -44,13 +44,13 @@ func New(asJSON, quiet bool, stdout, stderr io.Writer, fail func(error)) Progres
 	return newPlain(stderr, false)
 }
 
-// isLive says whether lines can be redrawn in place. CI systems often have a
+// isLive reports whether lines can be redrawn in place. CI systems often have a
 // terminal for whatever they run, and keep its output in a file.
 func isLive(fd int, getenv func(string) string) bool {
 	return term.IsTerminal(fd) && getenv("CI") == "" && getenv("TERM") != "dumb"
 }
 
-// isUTF8 says whether the locale has more than ASCII. The first of these that is set
+// isUTF8 reports whether the locale has more than ASCII. The first of these that is set
 // decides (POSIX, 8.2 Internationalization Variables).
 func isUTF8(getenv func(string) string) bool {
 	locale := strings.ToLower(cmp.Or(getenv("LC_ALL"), getenv("LC_CTYPE"), getenv("LANG")))

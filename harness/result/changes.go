@@ -7,7 +7,7 @@ type Change struct {
 	Lost     error // why it could not: what was recorded of it is not there, or cannot be read
 }
 
-// Turned says whether it is more than figures that changed.
+// Turned reports whether it is more than figures that changed.
 func (c Change) Turned() bool {
 	return c.Was.Outcome != c.Now.Outcome || c.Was.Verdict != c.Now.Verdict || c.Was.Unsafe != c.Now.Unsafe
 }

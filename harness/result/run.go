@@ -157,7 +157,7 @@ type Place struct {
 	Column int    `json:"column"`
 }
 
-// Served says whether goodput is everybody's: how many of the workers completed a
+// Served reports whether goodput is everybody's: how many of the workers completed a
 // decision in the last part of a prevention's arm.
 type Served struct {
 	Workers int64 `json:"workers"`
@@ -233,7 +233,7 @@ type Probe struct {
 	Because   string  `json:"because,omitempty"` // what it shows, in a sentence
 }
 
-// Control says whether nothing was done in this arm, neither before nor after, and it
+// Control reports whether nothing was done in this arm, neither before nor after, and it
 // ran the scenario as it is: others without a remedy may have another trigger.
 func (a Arm) Control() bool {
 	return a.Name == ControlArm && a.Remedy == NoRemedy && a.Prevention == ""

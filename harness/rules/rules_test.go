@@ -88,7 +88,7 @@ func did(run *result.Run, claim, signal string) (fires, silent []string) {
 	return fires, silent
 }
 
-// firedIn says whether a signal fired in a scenario, and if it could be read at all.
+// firedIn reports whether a signal fired in a scenario, and if it could be read at all.
 func firedIn(sc result.Scenario, signal string) (fired, read bool) {
 	for _, a := range sc.Arms {
 		if a.Reproduced == nil || !*a.Reproduced || a.Prevention != "" {

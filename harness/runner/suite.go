@@ -372,7 +372,7 @@ func (s *suite) keep(t *task, r *result.Arm, env result.Server) error {
 	return s.save()
 }
 
-// complete says whether every arm has a result.
+// complete reports whether every arm has a result.
 func (s *suite) complete() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -184,7 +184,7 @@ func errorStats(info map[string]string) history.Replies {
 	return replies
 }
 
-// noWork says whether a command does nothing for anybody: INFO, which only those
+// noWork reports whether a command does nothing for anybody: INFO, which only those
 // that watching asks for, and what connections say of themselves when they are opened.
 // They are short, and would make the mean of the others look better than it is. DEBUG
 // is what a swarm has for handshakes that take long, which Redis counts nowhere.

@@ -116,7 +116,7 @@ func (l *Listener) burst(ctx context.Context, d time.Duration, elapsed func() ti
 	return err
 }
 
-// begin writes MONITOR and awaits the answer. It says whether MONITOR may be in
+// begin writes MONITOR and awaits the answer. It reports whether MONITOR may be in
 // force from now on, and so has to be ended.
 func (l *Listener) begin(ctx context.Context, heard *tally) (begun bool, err error) {
 	release := l.readUntil(ctx, time.Now().Add(monitorPatience))

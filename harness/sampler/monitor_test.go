@@ -41,7 +41,7 @@ func newListener(t testing.TB, e server.Endpoint) *Listener {
 	return l
 }
 
-// hasReset says whether the server knows RESET, as Redis does since 6.2.
+// hasReset reports whether the server knows RESET, as Redis does since 6.2.
 func hasReset(t *testing.T, admin *redis.Client) bool {
 	t.Helper()
 	info, err := admin.Do(t.Context(), "COMMAND", "INFO", "RESET").Slice()

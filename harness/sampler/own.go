@@ -123,7 +123,7 @@ func (h ownHook) count(cmd redis.Cmder, err error) {
 	}
 }
 
-// executed says whether Redis counts a command with this outcome: one that it
+// executed reports whether Redis counts a command with this outcome: one that it
 // turned down before it ran is in none of its counts, and neither is one that it
 // never got (server.c, processCommand).
 func executed(err error) bool {

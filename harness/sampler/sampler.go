@@ -351,7 +351,7 @@ type pace struct {
 	took time.Duration // the last time
 }
 
-// due says whether it is time for something that is looked at every so often.
+// due reports whether it is time for something that is looked at every so often.
 func (p *pace) due(now, every time.Duration) bool {
 	if every <= 0 || now < p.next {
 		return false

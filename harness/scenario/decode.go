@@ -336,19 +336,19 @@ func nearestPlace(places map[string]place, key string) place {
 	}
 }
 
-// has says whether a key is in the file.
+// has reports whether a key is in the file.
 func (d *decoder) has(key string) bool {
 	_, ok := d.places[key]
 	return ok
 }
 
-// spoilt says whether a key's value, what it is part of, or a part of it could
+// spoilt reports whether a key's value, what it is part of, or a part of it could
 // not be used.
 func (d *decoder) spoilt(key string) bool {
 	return slices.ContainsFunc(d.bad, func(bad string) bool { return under(key, bad) || under(bad, key) })
 }
 
-// under says whether a key is another one or lies under it.
+// under reports whether a key is another one or lies under it.
 func under(key, above string) bool {
 	rest, ok := strings.CutPrefix(key, above)
 	return ok && (above == "" || rest == "" || rest[0] == '.' || rest[0] == '[')

@@ -232,7 +232,7 @@ func (g *generator) rangeOf(at string) *scenario.Range {
 	return f.Range
 }
 
-// required says whether a key must be there, or has something in it that must. What
+// required reports whether a key must be there, or has something in it that must. What
 // an arm leaves out is the scenario's.
 func (g *generator) required(at string) bool {
 	for key, f := range g.fields {

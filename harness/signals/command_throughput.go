@@ -71,7 +71,7 @@ func processed(h View) counter {
 	return all.without(served(samples, func(s *history.Server) int64 { return s.Own }))
 }
 
-// Of fewer commands than these, all told or in a second, a baseline says nothing:
+// Of fewer commands than these, in total or in a second, a baseline says nothing:
 // whether one comes in the next second is a matter of chance, and how many of the
 // last few were lockjam's own is not known to the command.
 const (

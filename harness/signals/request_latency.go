@@ -185,5 +185,5 @@ func (r *recent) count(op *history.Op, n int) {
 	}
 }
 
-// slow says whether their p99 is too long: whether more than one in a hundred is.
+// slow reports whether their p99 is too long: whether more than one in a hundred is.
 func (r *recent) slow() bool { return r.over > r.all/100 }

@@ -182,7 +182,7 @@ func TestP99IsThatOfTheSorted(t *testing.T) {
 	})
 }
 
-// To judge a million operations again may take a second, all told.
+// To judge a million operations again may take a second, in total.
 func BenchmarkRequestLatency(b *testing.B) {
 	v := series(100, func(_ int, s *history.Sample) { s.Swarm.Oldest = ms })
 	v.Baseline.To = 2000 * ms

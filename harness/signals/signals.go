@@ -30,7 +30,7 @@ type Signal struct {
 	// one. nil for a signal that compares nothing, or in runs alone, where goodput says
 	// which stretch is steady.
 	Unsteady func(h View, in Span) string
-	// Undecided says whether what was read last means something only when it is compared
+	// Undecided reports whether what was read last means something only when it is compared
 	// with a baseline. nil: it always does.
 	Undecided func(h View, p Params) bool
 	// Unavailable says why nothing can be said of this history: what the signal
@@ -208,7 +208,7 @@ func only(samples []history.Sample, has part) []history.Sample {
 	return some
 }
 
-// seek says whether any sample has a part and, where none does, the first
+// seek reports whether any sample has a part and, where none does, the first
 // reason that one gives.
 func seek(samples []history.Sample, has part) (found bool, why string) {
 	for i := range samples {

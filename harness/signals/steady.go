@@ -28,7 +28,7 @@ type piece struct {
 	took  float64 // in any unit
 }
 
-// even says whether counts are those of one steady rate: none is far from its share of
+// even reports whether counts are those of one steady rate: none is far from its share of
 // all, and neither is what came first. At a ramp it is the latter that shows.
 func even(all []piece) bool {
 	var sum, first piece
@@ -100,7 +100,7 @@ func unsteadyKeys(looks []history.Sample) string {
 	return notSteady(low, high, "lock keys")
 }
 
-// rising says whether counts only grow, and by more than a little. A few of them may do so
+// rising reports whether counts only grow, and by more than a little. A few of them may do so
 // by chance; a later stretch is steady then.
 func rising(all []piece) bool {
 	up := slices.IsSortedFunc(all, func(a, b piece) int { return cmp.Compare(a.count, b.count) })

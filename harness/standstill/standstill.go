@@ -65,14 +65,14 @@ func (v Prover) proof(a, b history.Census, rules waitgraph.Thresholds) Proof {
 	return Proof{Before: a, Now: b, Analysis: waitgraph.Analyze(before, now, act, rules)}
 }
 
-// givesBack says whether requests may give a lock back and still want it: those that
+// givesBack reports whether requests may give a lock back and still want it: those that
 // take two do, where they keep the first for so long only.
 func (v Prover) givesBack() bool {
 	l := v.Scenario.Swarm.Lock
 	return (l.Pair == swarm.PairOrdered || l.Pair == swarm.PairOwnFirst) && l.PairWaitMS > 0
 }
 
-// anyEnded says whether a request came to an end after from and not after to.
+// anyEnded reports whether a request came to an end after from and not after to.
 func (v Prover) anyEnded(from, to time.Duration) bool {
 	return slices.ContainsFunc(v.Ops, func(op history.Op) bool {
 		return op.Outcome != history.Unknown && op.Ended > from && op.Ended <= to

@@ -73,7 +73,7 @@ func Ratio(after, before []float64, work time.Duration) Interval {
 // the mean. A wider baseline could not tell 90% of itself from 100%.
 const steadyWithin = 0.15
 
-// Steady says whether bins are a baseline that something can be compared with, where
+// Steady reports whether bins are a baseline that something can be compared with, where
 // a piece of work takes that long.
 func Steady(bins []float64, work time.Duration) bool {
 	if len(bins) < 4 || Mean(bins) == 0 {

@@ -81,7 +81,7 @@ func (a *arrivals) call(ctx context.Context, r request, tries int, elapsed func(
 	})
 }
 
-// late tells the caller of a request that it is answered, and says whether it has
+// late tells the caller of a request that it is answered, and reports whether it has
 // gone by then.
 func (r request) late(now time.Duration) bool {
 	if r.call == nil {

@@ -12,7 +12,7 @@ type crashes struct{ due []atomic.Int32 }
 
 func newCrashes(tenants int) *crashes { return &crashes{due: make([]atomic.Int32, tenants)} }
 
-// take says whether the holder that asks is to crash, and counts it.
+// take reports whether the holder that asks is to crash, and counts it.
 func (c *crashes) take(tenant int32) bool {
 	due := &c.due[tenant]
 	for n := due.Load(); n > 0; n = due.Load() {
@@ -25,7 +25,7 @@ func (c *crashes) take(tenant int32) bool {
 
 func (c *crashes) pending() bool { return c.left() > 0 }
 
-// left is how many still have to, all told.
+// left is how many still have to, in total.
 func (c *crashes) left() (n int) {
 	for i := range c.due {
 		n += int(c.due[i].Load())

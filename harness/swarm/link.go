@@ -157,7 +157,7 @@ func (t *tally) addTo(s *history.Swarm) {
 	}
 }
 
-// sleep waits, and says whether the context is still alive.
+// sleep waits, and reports whether the context is still alive.
 func sleep(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
 		return ctx.Err() == nil

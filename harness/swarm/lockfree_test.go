@@ -12,7 +12,7 @@ import (
 
 var lockfree = []Decision{DecisionTransaction, DecisionScript}
 
-// checkCounts says whether every count was written once, and no window admitted
+// checkCounts reports whether every count was written once, and no window admitted
 // more than the limit. It returns how many were admitted.
 func checkCounts(t *testing.T, ops []history.Op, limit int64) (admitted int64) {
 	t.Helper()

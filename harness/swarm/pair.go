@@ -43,7 +43,7 @@ func (w *worker) takeBoth(ctx context.Context, op *history.Op, t *trying, partne
 }
 
 // takeSecond tries for the second lock of a pair, for as long as the first is kept.
-// Where it is not granted it says whether there is more to try.
+// Where it is not granted it reports whether there is more to try.
 func (w *worker) takeSecond(ctx context.Context, op *history.Op, t *trying, tenant int32) (granted, more bool) {
 	keep := w.settings.Lock.PairWaitMS.Duration()
 	if keep == 0 {

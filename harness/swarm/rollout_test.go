@@ -124,7 +124,7 @@ func TestRolloutUnderLoad(t *testing.T) {
 	checkPlaces(t, s, b.ops)
 }
 
-// checkPlaces says whether everybody kept to the tenant of his place.
+// checkPlaces reports whether everybody kept to the tenant of his place.
 func checkPlaces(t *testing.T, s *Swarm, ops []history.Op) {
 	t.Helper()
 	places := map[string]int{}

@@ -129,7 +129,7 @@ type LockSettings struct {
 	// that fails. (SET with NX and GET tells it in one, from Redis 7.0 on.)
 	Verify bool `yaml:"verify" json:"verify"`
 
-	// Pair says whether a decision takes the lock of its tenant's partner as well, and
+	// Pair reports whether a decision takes the lock of its tenant's partner as well, and
 	// which of the two first.
 	Pair      Pair   `yaml:"pair" json:"pair"`
 	PairGapMS Millis `yaml:"pair_gap_ms" json:"pair_gap_ms"` // the work between the first lock and the second
@@ -222,7 +222,7 @@ const (
 	DecisionScript Decision = "script"
 )
 
-// locks says whether decisions are made under a lock.
+// locks reports whether decisions are made under a lock.
 func (l LimiterSettings) locks() bool {
 	return l.Decision != DecisionTransaction && l.Decision != DecisionScript
 }

@@ -24,7 +24,7 @@ type Target struct {
 	Shards []string
 }
 
-// beside says whether an address is not the watched server's. After a failover that
+// beside reports whether an address is not the watched server's. After a failover that
 // is at another address: of those that share the work none but the Sentinels
 // stands beside it.
 func (t Target) beside(addr string) bool {

@@ -58,7 +58,7 @@ func drop(ctx context.Context, in *Incident) {
 	}
 }
 
-// wait lets time pass, and says whether all of it did.
+// wait lets time pass, and reports whether all of it did.
 func wait(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

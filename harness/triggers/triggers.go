@@ -114,7 +114,7 @@ type Incident struct {
 	Ours string
 }
 
-// spares says whether the server is one that must be left in peace, and notes why: with leave to change it, it is one
+// spares reports whether the server is one that must be left in peace, and notes why: with leave to change it, it is one
 // while other applications use it.
 func (in *Incident) spares(ctx context.Context) bool {
 	why := in.Reconfigurable

@@ -102,7 +102,7 @@ func TestPageIsHostileProof(t *testing.T) {
 	}
 }
 
-// inside says whether a link stays in the page or in its folder.
+// inside reports whether a link stays in the page or in its folder.
 func inside(href string) bool {
 	if strings.HasPrefix(href, "#") {
 		return true

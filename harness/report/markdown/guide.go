@@ -150,14 +150,14 @@ func listArms(b *bytes.Buffer, s *scenario.Scenario, e effect, unsafe bool) {
 	fmt.Fprintf(b, "- %s: %s\n", said, strings.Join(arms, ", "))
 }
 
-// endsByItself says whether the incident is over with nothing done about it.
+// endsByItself reports whether the incident is over with nothing done about it.
 func endsByItself(s *scenario.Scenario) bool {
 	return slices.ContainsFunc(s.Arms, func(a scenario.Arm) bool {
 		return !acts(a) && result.Verdict(a.Expect.Verdict) == result.Cured
 	})
 }
 
-// acts says whether anything is done in an arm.
+// acts reports whether anything is done in an arm.
 func acts(a scenario.Arm) bool {
 	return a.Prevention != "" || a.Remedy != "" && a.Remedy != remedies.NoRemedy
 }
