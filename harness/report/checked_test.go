@@ -66,7 +66,7 @@ func TestArmWithoutAVerdictSaysWhatWasFound(t *testing.T) {
 	arm.Verdict, arm.Expected, arm.Because, arm.Checked = "", "", "", []string{"signals"}
 	arm.FaultsPerS, arm.Safety = &result.Goodput{During: sample.Num(26)}, result.Safety{Overlaps: 39}
 	md, page := markdownOf(t, r), inFormat(t, "html", r)
-	for _, want := range []string{"| slot-lock-deadlock | reproduced, 39 faults |", "| control | **reproduced** |",
+	for _, want := range []string{"| slot-lock-deadlock | reproduced, 39 violations |", "| control | **reproduced** |",
 		"| 39 | yes |"} {
 		if !strings.Contains(md, want) {
 			t.Errorf("no %q in\n%s", want, md)

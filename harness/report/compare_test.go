@@ -84,8 +84,8 @@ func TestReferenceComparedWithItself(t *testing.T) {
 	same := planted(t, func(*result.Run) {})
 	rules, _ := compare.ParseRules([]string{"any"})
 	c := compare.Runs(same, same, rules)
-	if c.Outcome != result.Pass || c.Compared != 121 || len(c.Environment) > 0 || len(view.Sections(c)) > 0 {
-		t.Errorf("%s, %d sections", c.Answer, len(view.Sections(c)))
+	if c.Outcome != result.Pass || c.Compared != 121 || len(c.Environment) > 0 || len(view.OfComparison(c).Sections) > 0 {
+		t.Errorf("%s, %d sections", c.Answer, len(view.OfComparison(c).Sections))
 	}
 }
 
@@ -246,7 +246,7 @@ func TestLoadForComparison(t *testing.T) {
 	}}
 	write := func() {
 		data, _ := json.Marshal(run)
-		if err := os.WriteFile(filepath.Join(folder, "run.json"), data, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(folder, rundir.RunFile), data, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -13,14 +13,14 @@ import (
 
 // compareText writes a comparison for a terminal: the answer, what the runs differ in
 // to begin with, and what came of it.
-func compareText(w io.Writer, c *compare.Comparison) error {
+func compareText(w io.Writer, c *view.Comparison) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s\n\n", view.Plain(c.Answer))
-	fmt.Fprintf(&b, "before  %s\nafter   %s\n", view.Plain(view.RunLine(c.Before)), view.Plain(view.RunLine(c.After)))
+	fmt.Fprintf(&b, "before  %s\nafter   %s\n", view.Plain(c.First), view.Plain(c.Second))
 	for _, d := range c.Environment {
 		fmt.Fprintf(&b, "differs %s: %s -> %s\n", view.Plain(d.What), view.Plain(d.Before), view.Plain(d.After))
 	}
-	for _, said := range view.Remarks(c) {
+	for _, said := range c.Remarks {
 		fmt.Fprintf(&b, "note    %s\n", view.Plain(said))
 	}
 	for _, j := range c.Rules {
@@ -29,7 +29,7 @@ func compareText(w io.Writer, c *compare.Comparison) error {
 	for _, said := range c.Passed() {
 		fmt.Fprintf(&b, "not gated: %s\n", view.Plain(said))
 	}
-	for _, s := range view.Sections(c) {
+	for _, s := range c.Sections {
 		fmt.Fprintf(&b, "\n%s\n", strings.ToUpper(s.Title))
 		t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 		for _, r := range s.Rows {
@@ -41,7 +41,7 @@ func compareText(w io.Writer, c *compare.Comparison) error {
 			return err
 		}
 	}
-	fmt.Fprintf(&b, "\n%s\n", view.Counted(c))
+	fmt.Fprintf(&b, "\n%s\n", c.Counted)
 	_, err := w.Write(b.Bytes())
 	return err
 }

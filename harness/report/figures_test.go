@@ -7,6 +7,7 @@ import (
 
 	"github.com/lockjam/lockjam/harness/report/markdown"
 	"github.com/lockjam/lockjam/harness/report/sample"
+	"github.com/lockjam/lockjam/harness/report/view"
 	"github.com/lockjam/lockjam/harness/result"
 	"github.com/lockjam/lockjam/harness/runbook"
 )
@@ -36,7 +37,7 @@ func TestTimesToDetectAgree(t *testing.T) {
 func markdownOf(t *testing.T, r *result.Run) string {
 	t.Helper()
 	var b bytes.Buffer
-	if err := markdown.Write(&b, r); err != nil {
+	if err := markdown.Write(&b, view.Of(r)); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/lockjam/lockjam/harness/report/markdown"
 	"github.com/lockjam/lockjam/harness/report/sample"
+	"github.com/lockjam/lockjam/harness/report/view"
 	"github.com/lockjam/lockjam/harness/result"
 	"github.com/lockjam/lockjam/harness/text"
 )
@@ -45,7 +46,7 @@ func FuzzFormats(f *testing.F) {
 			}
 		}
 		var md, summary, commands, text bytes.Buffer
-		for _, err := range []error{markdown.Write(&md, &r), GitHub(&summary, &commands, &r), Table(&text, &r)} {
+		for _, err := range []error{markdown.Write(&md, view.Of(&r)), GitHub(&summary, &commands, &r), Table(&text, &r)} {
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -27,14 +27,15 @@ const maxAnnotations = 10
 // reason why the run did not pass: an error for an expectation that was not met, a
 // warning where nothing can be said, and one notice for all arms that were not checked.
 func GitHub(summary, commands io.Writer, r *result.Run) error {
-	if err := markdown.Within(summary, r, maxSummary); err != nil {
-		return err
-	}
-	return annotations(commands, r)
+	return github(summary, commands, view.Of(r))
 }
 
-// github writes both to one place.
-func github(w io.Writer, r *result.Run) error { return GitHub(w, w, r) }
+func github(summary, commands io.Writer, v *view.Run) error {
+	if err := markdown.Within(summary, v, maxSummary); err != nil {
+		return err
+	}
+	return annotations(commands, v)
+}
 
 // annotation is a message of GitHub's about a line of a file.
 type annotation struct {
@@ -45,47 +46,43 @@ type annotation struct {
 	message      string
 }
 
-func annotations(w io.Writer, r *result.Run) error {
+func annotations(w io.Writer, v *view.Run) error {
 	var errors, warnings []annotation
-	if r.Status != result.Completed {
+	if v.Status != result.Completed {
 		errors = append(errors, annotation{kind: "error", title: "lockjam: the run did not complete",
-			message: fmt.Sprintf("The run was %s: %s", r.Status, r.Because)})
+			message: fmt.Sprintf("The run was %s: %s", v.Status, v.Because)})
 	}
-	for _, sc := range r.Scenarios {
-		for _, a := range sc.Arms {
-			for _, why := range a.Reasons {
-				one := annotate(r, sc, a, why)
-				if one.kind == "error" {
-					errors = append(errors, one)
-				} else {
-					warnings = append(warnings, one)
-				}
-			}
+	for _, r := range v.Reasons {
+		one := annotate(r, fmt.Sprintf("lockjam: %s / %s%s%s", r.Scenario.Name, r.Arm.Name, view.On(r.Arm.Image),
+			v.RepeatOf(r.Arm)))
+		if one.kind == "error" {
+			errors = append(errors, one)
+		} else {
+			warnings = append(warnings, one)
 		}
 	}
 	var b bytes.Buffer
 	all := append(summedUp(errors), summedUp(warnings)...)
-	if open := view.Unchecked(r, func(one view.Row) string { return one.Scenario + " / " + one.Name() }); open != "" {
+	if open := v.Unchecked(func(one view.Row) string { return one.Scenario + " / " + one.Name }); open != "" {
 		all = append(all, annotation{kind: "notice", title: "lockjam: not checked", message: open})
 	}
 	for _, one := range all {
 		b.WriteString(one.command() + "\n")
 	}
-	_, err := w.Write(b.Bytes())
+	_, err := b.WriteTo(w)
 	return err
 }
 
 // annotate says why an arm did not pass, at the line of the file that the user named. A
 // scenario of the catalogue is in lockjam, and not in the user's repository: then the
 // message says where.
-func annotate(r *result.Run, sc result.Scenario, a result.Arm, why string) annotation {
-	one := annotation{kind: "warning",
-		title:   fmt.Sprintf("lockjam: %s / %s%s%s", sc.Name, a.Name, view.On(a.Image), view.RepeatOf(a, r)),
-		message: why}
+func annotate(r view.Reason, title string) annotation {
+	sc, a := r.Scenario, r.Arm
+	one := annotation{kind: "warning", title: title, message: r.Why}
 	if a.Outcome == result.Fail {
 		one.kind = "error"
 	}
-	i := slices.IndexFunc(a.Places, func(p result.Place) bool { return p.Reason == why })
+	i := slices.IndexFunc(a.Places, func(p result.Location) bool { return p.Reason == r.Why })
 	switch {
 	case sc.File != "":
 		one.file = inWorkspace(sc.File)

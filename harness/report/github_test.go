@@ -58,7 +58,7 @@ func TestAnnotations(t *testing.T) {
 	t.Chdir(workspace)
 	r := sample.Run()
 	why := r.Scenarios[0].Arms[2].Reasons[0]
-	r.Scenarios[0].Arms[2].Places = []result.Place{{Reason: why, Key: "arms[2].expect.verdict", Line: 41, Column: 18}}
+	r.Scenarios[0].Arms[2].Places = []result.Location{{Reason: why, Key: "arms[2].expect.verdict", Line: 41, Column: 18}}
 	for _, c := range []struct {
 		file, want, message string
 	}{

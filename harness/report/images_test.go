@@ -13,7 +13,7 @@ import (
 
 func TestMarkdownOfSeveralImages(t *testing.T) {
 	var b bytes.Buffer
-	if err := markdown.Write(&b, sample.OnTwo()); err != nil {
+	if err := markdown.Write(&b, view.Of(sample.OnTwo())); err != nil {
 		t.Fatal(err)
 	}
 	got := b.String()
@@ -22,7 +22,7 @@ func TestMarkdownOfSeveralImages(t *testing.T) {
 		"- **slot-lock-deadlock** (Slots and locks), on `valkey:9`: no help: `raise`\n",
 		"## Image by image\n\n| scenario | arm | redis:6 | valkey:9 | differs |\n|---|---|---|---|---|\n" +
 			"| slot-lock-deadlock | control | no-effect | no-effect | no |\n" +
-			"| slot-lock-deadlock | raise | cured, UNSAFE, 100%, after 0.8 s, 6 faults | no-effect | **yes** |\n",
+			"| slot-lock-deadlock | raise | cured, UNSAFE, 100%, after 0.8 s, 6 violations | no-effect | **yes** |\n",
 		"| slot-lock-deadlock | raise on valkey:9 | **no-effect** |",
 		"- `raise on redis:6`: Goodput was back.",
 		"- A1 on redis:6: slot-lock-deadlock/control: detect ms 1\n",
@@ -50,7 +50,7 @@ func TestImagesThatAgree(t *testing.T) {
 	r.Scenarios[0].Arms[3] = r.Scenarios[0].Arms[2]
 	r.Scenarios[0].Arms[3].Image = "valkey:9"
 	var md, table bytes.Buffer
-	if err := markdown.Write(&md, r); err != nil {
+	if err := markdown.Write(&md, view.Of(r)); err != nil {
 		t.Fatal(err)
 	}
 	if want := "- **slot-lock-deadlock** (Slots and locks): cured, at the price of safety, by `raise`\n"; strings.Count(md.String(), "- **slot-lock-deadlock** (") != 1 || !strings.Contains(md.String(), want) {
@@ -91,23 +91,23 @@ func TestWhatSaysNothingDoesNotDiffer(t *testing.T) {
 		!strings.Contains(table.String(), "\n0 of 2 arms can be compared between all 2 images, and none differs\n") {
 		t.Errorf("%v\n%s", err, &table)
 	}
-	m := view.ImageMatrix(r, r.Images())
+	m := view.Of(r).Matrices[0]
 	for i, want := range []string{"control | no-effect | inconclusive | -",
-		"raise | cured, UNSAFE, 100%, after 0.8 s, 6 faults | - | -"} {
+		"raise | cured, UNSAFE, 100%, after 0.8 s, 6 violations | - | -"} {
 		if got := strings.Join(m.Lines[i].Cells, " | "); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
 	// A verdict that is in doubt is shown, and is not compared.
 	arms[1].Verdict = result.Cured
-	if got := strings.Join(view.ImageMatrix(r, r.Images()).Lines[0].Cells,
+	if got := strings.Join(view.Of(r).Matrices[0].Lines[0].Cells,
 		" | "); got != "control | no-effect | cured, -, inconclusive | -" {
 		t.Errorf("got %q", got)
 	}
 	arms[1].Verdict = ""
 	// Where there is no verdict to reach, what was found is compared, and the outcome.
 	arms[0].Verdict, arms[1].Outcome = "", result.Fail
-	if got := strings.Join(view.ImageMatrix(r, r.Images()).Lines[0].Cells,
+	if got := strings.Join(view.Of(r).Matrices[0].Lines[0].Cells,
 		" | "); got != "control | reproduced | reproduced, fail | **yes**" {
 		t.Errorf("got %q", got)
 	}
@@ -122,13 +122,13 @@ func TestStabilityIsWithinAnImage(t *testing.T) {
 		r.Scenarios[0].Arms = append(r.Scenarios[0].Arms, a)
 	}
 	var b bytes.Buffer
-	if err := markdown.Write(&b, r); err != nil ||
+	if err := markdown.Write(&b, view.Of(r)); err != nil ||
 		!strings.Contains(b.String(), "## Verdicts that differ between 2 repeats\n\nNone.\n") {
 		t.Errorf("%v\n%s", err, &b)
 	}
 	r.Scenarios[0].Arms[7].Verdict = result.Relapsed
 	b.Reset()
-	if err := markdown.Write(&b, r); err != nil ||
+	if err := markdown.Write(&b, view.Of(r)); err != nil ||
 		!strings.Contains(b.String(), "repeats\n\n- `slot-lock-deadlock` / `raise on valkey:9`: no-effect 1/2, relapsed 1/2\n\n") {
 		t.Errorf("%v\n%s", err, &b)
 	}
@@ -140,7 +140,7 @@ func TestMarkdownOfOneImage(t *testing.T) {
 	r := sample.Run()
 	r.Environment.Server = sample.OnTwo().Environment.Servers[0]
 	var b bytes.Buffer
-	if err := markdown.Write(&b, r); err != nil {
+	if err := markdown.Write(&b, view.Of(r)); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(b.String(), "| server | redis 6.0.16, container redis:6; lacks DELIFEQ, RESET |\n") ||
@@ -161,7 +161,7 @@ func TestImageNamesAreText(t *testing.T) {
 	}
 	r.Claims[0].Images[0].Image = evil
 	var b bytes.Buffer
-	if err := markdown.Write(&b, r); err != nil {
+	if err := markdown.Write(&b, view.Of(r)); err != nil {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(b.String()) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/lockjam/lockjam/harness/history"
 	"github.com/lockjam/lockjam/harness/report/markdown"
+	"github.com/lockjam/lockjam/harness/report/view"
 	"github.com/lockjam/lockjam/harness/result"
 )
 
@@ -53,7 +54,7 @@ func TestErrorRepliesAreReported(t *testing.T) {
 	}
 	r.Scenarios[0].Arms = r.Scenarios[0].Arms[1:]
 	var b bytes.Buffer
-	if err := markdown.Write(&b, r); err != nil || strings.Contains(b.String(), "with an error") {
+	if err := markdown.Write(&b, view.Of(r)); err != nil || strings.Contains(b.String(), "with an error") {
 		t.Errorf("without error replies (%v):\n%s", err, b.String())
 	}
 }

@@ -10,12 +10,13 @@ import (
 
 	"github.com/lockjam/lockjam/harness/report/markdown"
 	"github.com/lockjam/lockjam/harness/report/sample"
+	"github.com/lockjam/lockjam/harness/report/view"
 	"github.com/lockjam/lockjam/harness/result"
 )
 
 func TestMarkdownOpensWithTheAnswer(t *testing.T) {
 	var b bytes.Buffer
-	if err := markdown.Write(&b, sample.Run()); err != nil {
+	if err := markdown.Write(&b, view.Of(sample.Run())); err != nil {
 		t.Fatal(err)
 	}
 	got := b.String()
@@ -68,7 +69,7 @@ func TestMarkdownIsHostileProof(t *testing.T) {
 	}
 	r.Environment.Server.Version = evil
 	var b bytes.Buffer
-	if err := markdown.Write(&b, r); err != nil {
+	if err := markdown.Write(&b, view.Of(r)); err != nil {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(b.String()) {
@@ -107,7 +108,7 @@ func TestRepeatsAreFolded(t *testing.T) {
 
 func TestJSONIsTheRun(t *testing.T) {
 	var b bytes.Buffer
-	if err := JSON(&b, sample.Run()); err != nil {
+	if err := Write(&b, "json", sample.Run()); err != nil {
 		t.Fatal(err)
 	}
 	var back result.Run
@@ -147,7 +148,7 @@ func TestMarkdownListsVerdictsThatDiffer(t *testing.T) {
 	} {
 		r.Scenarios[0].Arms[1].Verdict = verdict
 		var b bytes.Buffer
-		if err := markdown.Write(&b, r); err != nil || !strings.Contains(b.String(), want) {
+		if err := markdown.Write(&b, view.Of(r)); err != nil || !strings.Contains(b.String(), want) {
 			t.Errorf("%q: %v, no %q in\n%s", verdict, err, want, b.String())
 		}
 	}

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/lockjam/lockjam/harness/history"
-	"github.com/lockjam/lockjam/harness/report/chart"
 	"github.com/lockjam/lockjam/harness/report/sample"
 	"github.com/lockjam/lockjam/harness/result"
 	"github.com/lockjam/lockjam/harness/rundir"
@@ -89,7 +88,7 @@ func BenchmarkReports(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(folder, "run.json"), data, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(folder, rundir.RunFile), data, 0o644); err != nil {
 		b.Fatal(err)
 	}
 	measure(b, folder)
@@ -128,7 +127,7 @@ func recordBusy(dir string, n int, seed uint64) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	r, err := history.Create(filepath.Join(dir, chart.HistoryFile),
+	r, err := history.Create(filepath.Join(dir, rundir.HistoryFile),
 		history.Header{Scenario: "busy", Arm: filepath.Base(dir)})
 	if err != nil {
 		return err

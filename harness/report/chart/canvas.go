@@ -14,7 +14,7 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// ink is a colour by name. It becomes a class of the SVG, to which chartCSS gives a
+// ink is a colour by name. It becomes a class of the SVG, to which CSS gives a
 // colour in each theme.
 type ink string
 
@@ -25,6 +25,7 @@ func (ink) RGBA() (r, g, b, a uint32) { return color.Black.RGBA() }
 // a size in points and fourteen digits. A unit of the viewBox is a point, coordinates
 // have one decimal and the origin is at the top, not at the bottom as in gonum.
 type canvas struct {
+	upright
 	width, height vg.Length
 	svg           []byte
 	ink           ink
@@ -59,6 +60,7 @@ func tenths(v vg.Length) string {
 	return strconv.FormatFloat(math.Round(float64(v)*10)/10, 'f', -1, 64)
 }
 
+// SetLineWidth is of the lines that Stroke draws from then on; so are the next two.
 func (c *canvas) SetLineWidth(w vg.Length) { c.line = w }
 
 func (c *canvas) SetLineDash(pattern []vg.Length, _ vg.Length) {
@@ -78,15 +80,17 @@ func (c *canvas) SetColor(to color.Color) {
 	}
 }
 
-// Charts are upright, in one scale and without images, and the drawing sets all that it
-// relies on.
-func (c *canvas) Rotate(float64)                         {}
-func (c *canvas) Translate(vg.Point)                     {}
-func (c *canvas) Scale(float64, float64)                 {}
-func (c *canvas) Push()                                  {}
-func (c *canvas) Pop()                                   {}
-func (c *canvas) DrawImage(vg.Rectangle, image.Image)    {}
-func (c *canvas) FillString(font.Face, vg.Point, string) {} // texts come by write
+// upright is what gonum can ask of a canvas and charts do without: they are in one scale and
+// without images, and the drawing sets all that it relies on.
+type upright struct{}
+
+func (upright) Rotate(float64)                         {}
+func (upright) Translate(vg.Point)                     {}
+func (upright) Scale(float64, float64)                 {}
+func (upright) Push()                                  {}
+func (upright) Pop()                                   {}
+func (upright) DrawImage(vg.Rectangle, image.Image)    {}
+func (upright) FillString(font.Face, vg.Point, string) {} // texts come by write
 
 // Stroke draws a path as a line.
 func (c *canvas) Stroke(p vg.Path) {

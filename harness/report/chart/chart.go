@@ -10,12 +10,12 @@ import (
 	"github.com/lockjam/lockjam/harness/result"
 )
 
-// figure is one chart of an arm, ready for the page.
-type figure struct {
+// Figure is one chart of an arm, ready for the page.
+type Figure struct {
 	ID    string        // goodput, clients, rejections or response: unique within an arm
 	Title string        // with the unit
-	Alt   string        // what it shows in a sentence, with figures, for those who do not see it; not escaped
-	SVG   template.HTML // one svg element of class chart; it scales with its box, and chartCSS colours it
+	Alt   string        // what it shows in a sentence, with figures, for screen readers; not escaped
+	SVG   template.HTML // one svg element of class chart; it scales with its box, and CSS colours it
 	Hover *hover        // values under the cursor; nil where there is none
 }
 
@@ -71,7 +71,7 @@ func appendValue(b []byte, v float64) []byte {
 // FiguresOf draws the charts of an arm from its history; folder is the run folder.
 // Where the history is damaged or missing it returns the figures of what is there,
 // and an error that says what is missing.
-func FiguresOf(folder string, a result.Arm) ([]figure, error) {
+func FiguresOf(folder string, a result.Arm) ([]Figure, error) {
 	s, err := readSeries(folder, a)
 	if s == nil {
 		return nil, err
@@ -80,8 +80,8 @@ func FiguresOf(folder string, a result.Arm) ([]figure, error) {
 }
 
 // figures draws the charts for which there is something to show.
-func (s *series) figures(a result.Arm) []figure {
-	var all []figure
+func (s *series) figures(a result.Arm) []Figure {
+	var all []Figure
 	if s.end <= 0 {
 		return nil
 	}

@@ -31,7 +31,7 @@ type element struct {
 }
 
 // elements reads an SVG as XML, strictly.
-func elements(t *testing.T, f figure) []element {
+func elements(t *testing.T, f Figure) []element {
 	t.Helper()
 	var all []element
 	var open []int
@@ -74,7 +74,7 @@ func texts(all []element) []string {
 }
 
 // chartsOfAll are the charts of an arm with one of everything.
-func chartsOfAll(t *testing.T) map[string]figure {
+func chartsOfAll(t *testing.T) map[string]Figure {
 	h, a := incident()
 	return charted(t, h, a)
 }
@@ -111,7 +111,7 @@ func incident() (history.History, result.Arm) {
 	return h, a
 }
 
-func charted(t *testing.T, h history.History, a result.Arm) map[string]figure {
+func charted(t *testing.T, h history.History, a result.Arm) map[string]Figure {
 	t.Helper()
 	folder, at := recorded(t, h)
 	a.Folder = at.Folder
@@ -119,7 +119,7 @@ func charted(t *testing.T, h history.History, a result.Arm) map[string]figure {
 	if err != nil {
 		t.Fatal(err)
 	}
-	by := map[string]figure{}
+	by := map[string]Figure{}
 	for _, f := range all {
 		by[f.ID] = f
 	}
@@ -277,7 +277,7 @@ func TestManyStepsTakeLittleRoom(t *testing.T) {
 type drawn struct {
 	result.Arm
 	series *series
-	charts []figure
+	charts []Figure
 }
 
 // reference draws the recorded run once for all tests.

@@ -133,8 +133,8 @@ func (f *frame) say(x, y vg.Length, align text.XAlignment, txt string) {
 func (f *frame) width(txt string) vg.Length { return 1.12 * f.style.Width(txt) }
 
 // figure is what the frame has become.
-func (f *frame) figure(id, title, alt string) figure {
-	return figure{ID: id, Title: title, Alt: alt, SVG: template.HTML(f.canvas.close())}
+func (f *frame) figure(id, title, alt string) Figure {
+	return Figure{ID: id, Title: title, Alt: alt, SVG: template.HTML(f.canvas.close())}
 }
 
 // label is a text beside a place on the horizontal axis.

@@ -16,7 +16,7 @@ import (
 const headroom = 1.15
 
 // goodputChart has a lane below it with the signals, each where it fired.
-func goodputChart(s *series, a result.Arm) figure {
+func goodputChart(s *series, a result.Arm) Figure {
 	l := s.goodput()
 	baseline, steady := s.phase(history.Baseline)
 	firings := s.firings(a)
@@ -86,7 +86,7 @@ func goodputInWords(s *series, firings []firing) string {
 }
 
 // clientsChart goes up to what was connected; a limit far above that is only written.
-func clientsChart(s *series) figure {
+func clientsChart(s *series) Figure {
 	clients, limit := s.clients()
 	lowest := math.Inf(1)
 	for _, y := range limit.y {
@@ -197,7 +197,7 @@ func clientsInWords(s *series, clients, limit line) string {
 
 // rejectionsChart has what the counter grew by. Where the server did not answer it is
 // the average of that time.
-func rejectionsChart(s *series) figure {
+func rejectionsChart(s *series) Figure {
 	l := s.rejected.perSecond()
 	total := 0.0
 	for _, n := range s.rejected.grown {

@@ -8,6 +8,7 @@ import (
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
 
 	"github.com/lockjam/lockjam/harness/history"
 	words "github.com/lockjam/lockjam/harness/text"
@@ -30,7 +31,7 @@ var percentiles = []percentile{
 
 func nines(percent float64) float64 { return math.Log10(1 / (1 - percent/100)) }
 
-// look tells phases apart without colour.
+// looks tell phases apart without colour.
 var looks = map[string]struct {
 	dash    []vg.Length
 	corners []vg.Point // of its marker, of which the middle is the origin
@@ -41,7 +42,7 @@ var looks = map[string]struct {
 }
 
 // responseChart has a line for each judged phase.
-func responseChart(s *series) figure {
+func responseChart(s *series) Figure {
 	alt := responseInWords(s)
 	f := newFrame()
 	f.plot.X.Min, f.plot.X.Max = percentiles[0].place-0.1, percentiles[len(percentiles)-1].place+0.15
@@ -53,7 +54,7 @@ func responseChart(s *series) figure {
 	}
 	f.plot.X.Tick.Marker = marks
 	f.plot.Y.Scale = plot.LogScale{}
-	f.logAxis(s)
+	logAxis(&f.plot.Y, s)
 	hung := s.hung()
 	f.spread(alt, 1+min(len(hung), 1), 0)
 	f.axes()
@@ -73,7 +74,7 @@ func responseChart(s *series) figure {
 
 // logAxis spans all response times, with a name at each power of ten or, where these
 // are few, at more.
-func (f *frame) logAxis(s *series) {
+func logAxis(y *plot.Axis, s *series) {
 	low, high := math.Inf(1), 0.0
 	for _, p := range s.phases {
 		if p.response != nil && p.response.TotalCount() > 0 {
@@ -98,7 +99,7 @@ func (f *frame) logAxis(s *series) {
 			}
 		}
 	}
-	f.plot.Y.Min, f.plot.Y.Max, f.plot.Y.Tick.Marker = low, high, marks
+	y.Min, y.Max, y.Tick.Marker = low, high, marks
 }
 
 // roundDown and roundUp go to the next 1, 2 or 5 times a power of ten.
@@ -144,17 +145,17 @@ func (f *frame) responses(p phase) {
 	for i, q := range percentiles {
 		if q.name != "" {
 			f.canvas.title = fmt.Sprintf("%s, %s: %s ms", p.name, q.name, numeral(p.at(q)))
-			f.marker(in, look.corners, points[i])
+			marker(f.area, in, look.corners, points[i])
 		}
 	}
 }
 
-func (f *frame) marker(in ink, corners []vg.Point, at vg.Point) {
+func marker(c draw.Canvas, in ink, corners []vg.Point, at vg.Point) {
 	shape := make([]vg.Point, len(corners))
-	for i, c := range corners {
-		shape[i] = c.Add(at)
+	for i, corner := range corners {
+		shape[i] = corner.Add(at)
 	}
-	f.area.FillPolygon(in, shape)
+	c.FillPolygon(in, shape)
 }
 
 // legend names a phase at x, above the plot, and returns where there is room again.
@@ -163,7 +164,7 @@ func (f *frame) legend(x vg.Length, p phase) vg.Length {
 	in, look := ink("of-"+p.name), looks[p.name]
 	y := f.canvas.height - lineHeight/2
 	f.stroke(in, thick, look.dash, vg.Point{X: x, Y: y}, vg.Point{X: x + sample, Y: y})
-	f.marker(in, look.corners, vg.Point{X: x + sample/2, Y: y})
+	marker(f.area, in, look.corners, vg.Point{X: x + sample/2, Y: y})
 	says := p.name + " (" + numeral(float64(p.response.TotalCount())) + ")"
 	if p.response.TotalCount() == 0 {
 		says = p.name + ": none"

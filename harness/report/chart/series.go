@@ -19,8 +19,6 @@ import (
 )
 
 const (
-	HistoryFile = "history.ndjson.zst" // in an arm's folder
-
 	// Charts have a value for each tenth of a second, as the judge and the sampler do.
 	// A longer arm has longer bins: more of them than this cannot be told apart.
 	finestBin = 100 * time.Millisecond
@@ -64,9 +62,9 @@ type reading struct {
 // readSeries reads an arm's history. With an error the series holds what could be
 // read; it is nil where that is nothing.
 func readSeries(folder string, a result.Arm) (*series, error) {
-	f, err := rundir.OpenFile(folder, filepath.Join(a.Folder, HistoryFile))
+	f, err := rundir.OpenFile(folder, filepath.Join(a.Folder, rundir.HistoryFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no history: %s is missing", HistoryFile)
+		return nil, fmt.Errorf("there is no history: %s is missing", rundir.HistoryFile)
 	}
 	if err != nil {
 		return nil, err

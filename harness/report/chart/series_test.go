@@ -11,6 +11,7 @@ import (
 
 	"github.com/lockjam/lockjam/harness/history"
 	"github.com/lockjam/lockjam/harness/result"
+	"github.com/lockjam/lockjam/harness/rundir"
 )
 
 const ms = time.Millisecond
@@ -24,7 +25,7 @@ func recorded(t testing.TB, h history.History) (folder string, a result.Arm) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	r, err := history.Create(filepath.Join(dir, HistoryFile), h.Header)
+	r, err := history.Create(filepath.Join(dir, rundir.HistoryFile), h.Header)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +227,7 @@ func TestHistoriesThatAreNotWhole(t *testing.T) {
 	}
 	folder, a := recorded(t, h)
 	a.Phases = phasesOf(1000, 2000)
-	path := filepath.Join(folder, a.Folder, HistoryFile)
+	path := filepath.Join(folder, a.Folder, rundir.HistoryFile)
 	whole, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

@@ -172,7 +172,7 @@ func goldenRun(t *testing.T) *result.Run {
 func pageFile(t *testing.T, r *result.Run) string {
 	t.Helper()
 	var b bytes.Buffer
-	if err := Write(&b, r); err != nil {
+	if err := Write(&b, view.Of(r)); err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "report.html")
@@ -229,7 +229,7 @@ func pageWithoutScript(t *testing.T, browser context.Context, file string, r *re
 	}](p, `({Arms: document.querySelectorAll('details.arm').length, Charts: document.querySelectorAll('.plot svg').length,
 		Tables: document.querySelectorAll('details.arm table').length, Graphs: document.querySelectorAll('svg.graph').length,
 		Dead: [...document.querySelectorAll('button, input, [role=slider]')].filter(e => e.checkVisibility()).length})`)
-	arms := len(view.Rows(r))
+	arms := len(view.Of(r).Rows)
 	if there.Arms != arms || there.Charts < 3*arms || there.Tables < 3*arms || there.Graphs < 8 || there.Dead != 0 {
 		t.Errorf("of %d arms: %+v", arms, there)
 	}
@@ -246,8 +246,8 @@ func pageByKeyboard(t *testing.T, browser context.Context, file string, r *resul
 	for _, id := range ask[[]string](p, `[...document.querySelectorAll('details.arm')].map(d => d.id)`) {
 		want[id] = true
 	}
-	if len(want) != len(view.Rows(r)) {
-		t.Fatalf("%d arms, %d of them with an id of their own", len(view.Rows(r)), len(want))
+	if len(want) != len(view.Of(r).Rows) {
+		t.Fatalf("%d arms, %d of them with an id of their own", len(view.Of(r).Rows), len(want))
 	}
 	const stops = 1500
 	for range stops {
@@ -305,11 +305,15 @@ func pageSortsAndFilters(t *testing.T, browser context.Context, file string, r *
 		}
 	}
 	odd, broken := 0, 0
-	for _, one := range view.Rows(r) {
-		odd += count(one.Repeats[0].Outcome != result.Pass)
-		broken += count(unsafe(one))
+	for _, one := range view.Of(r).Rows {
+		if one.Repeats[0].Outcome != result.Pass {
+			odd++
+		}
+		if one.Unsafe {
+			broken++
+		}
 	}
-	for choice, want := range map[string]int{"odd": odd, "unsafe": broken, "all": len(view.Rows(r))} {
+	for choice, want := range map[string]int{"odd": odd, "unsafe": broken, "all": len(view.Of(r).Rows)} {
 		shown := ask[int](p, fmt.Sprintf(`document.querySelector('input[value=%s]').click(), [...document.querySelectorAll('details.arm')].filter(d => d.checkVisibility()).length`, choice))
 		if shown != want || want == 0 {
 			t.Errorf("%s: %d arms are shown, want %d", choice, shown, want)
@@ -481,7 +485,7 @@ func compared(t *testing.T) []byte {
 		}
 	}
 	var b bytes.Buffer
-	if err := Compare(&b, compare.Runs(sides[0], sides[1], rules)); err != nil {
+	if err := Compare(&b, view.OfComparison(compare.Runs(sides[0], sides[1], rules))); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()

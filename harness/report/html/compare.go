@@ -21,19 +21,17 @@ var (
 )
 
 var compareTemplate = sync.OnceValue(func() *template.Template {
-	return template.Must(template.New("compare").Funcs(template.FuncMap{
-		"sections": view.Sections, "remarks": view.Remarks, "counted": view.Counted, "runLine": view.RunLine,
-		"on": view.On, "groups": groups,
-	}).Parse(compareMarkup))
+	return template.Must(template.New("compare").Funcs(template.FuncMap{"on": view.On, "groups": groups}).
+		Parse(compareMarkup))
 })
 
-// compareHTML writes a comparison as one page that needs nothing else: no script, no
+// Compare writes a comparison as one page that needs nothing else: no script, no
 // font, no network, which its Content-Security-Policy also forbids.
-func Compare(w io.Writer, c *compare.Comparison) error {
+func Compare(w io.Writer, c *view.Comparison) error {
+	css := baseCSS + compareCSS
 	var b bytes.Buffer
 	if err := compareTemplate().Execute(&b,
-		map[string]any{"C": c, "Style": template.CSS(baseCSS + compareCSS),
-			"Policy": policy(baseCSS+compareCSS, "")}); err != nil {
+		map[string]any{"C": c, "Style": template.CSS(css), "Policy": policy(css, "")}); err != nil {
 		return fmt.Errorf("compare: html: %w", err)
 	}
 	_, err := io.WriteString(w, text.Printable(b.String()))

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/lockjam/lockjam/harness/report/chart"
 	"github.com/lockjam/lockjam/harness/report/view"
 	"github.com/lockjam/lockjam/harness/result"
 	"github.com/lockjam/lockjam/harness/rundir"
@@ -19,14 +18,12 @@ import (
 
 // armFiles are what an arm leaves behind, in the order in which they are read.
 var armFiles = []struct{ name, what string }{
-	{"verdict.json", "verdict"},
-	{"scenario.yaml", "scenario as it was run"},
-	{environmentFile, "environment"},
-	{"server.log", "what the server said"},
-	{chart.HistoryFile, "recorded history"},
+	{rundir.VerdictFile, "verdict"},
+	{rundir.ScenarioFile, "scenario as it was run"},
+	{rundir.EnvironmentFile, "environment"},
+	{rundir.LogFile, "what the server said"},
+	{rundir.HistoryFile, "recorded history"},
 }
-
-const environmentFile = "environment.json"
 
 // runFolder is the folder that a run is recorded in. What a run says of its folders may
 // be anything: nothing outside of this one is looked at, whatever it is called and
@@ -97,17 +94,17 @@ const maxEnvironment = 1 << 20
 
 // serverOf is what an arm ran on, in words.
 func (f *runFolder) serverOf(armFolder string) string {
-	if why := f.missing(armFolder, environmentFile); why != "" {
+	if why := f.missing(armFolder, rundir.EnvironmentFile); why != "" {
 		return "not known: " + why
 	}
-	file, err := rundir.OpenFile(f.path, filepath.Join(armFolder, environmentFile))
+	file, err := rundir.OpenFile(f.path, filepath.Join(armFolder, rundir.EnvironmentFile))
 	if err != nil {
-		return "not known: " + environmentFile + " cannot be read"
+		return "not known: " + rundir.EnvironmentFile + " cannot be read"
 	}
 	defer func() { _ = file.Close() }()
 	var e result.Environment
 	if err := json.NewDecoder(io.LimitReader(file, maxEnvironment)).Decode(&e); err != nil {
-		return "not known: " + environmentFile + " is damaged"
+		return "not known: " + rundir.EnvironmentFile + " is damaged"
 	}
 	words := view.OfServer(e.Server)
 	if e.Server.MaxClients > 0 {
@@ -128,7 +125,7 @@ func (f *runFolder) unjudged(r *result.Run) []string {
 			known[filepath.ToSlash(a.Folder)] = true
 		}
 	}
-	found, _ := fs.Glob(f.root.FS(), "*/*/"+chart.HistoryFile) // the pattern is a good one
+	found, _ := fs.Glob(f.root.FS(), "*/*/"+rundir.HistoryFile) // the pattern is a good one
 	var arms []string
 	for _, name := range found {
 		if arm := path.Dir(name); !known[arm] && !strings.Contains(arm, ".attempt-") {

@@ -12,7 +12,7 @@ import (
 	"sync"
 
 	"github.com/lockjam/lockjam/harness/report/chart"
-	"github.com/lockjam/lockjam/harness/result"
+	"github.com/lockjam/lockjam/harness/report/view"
 	"github.com/lockjam/lockjam/harness/text"
 )
 
@@ -26,18 +26,18 @@ var (
 	//go:embed page.js
 	pageScript string
 
-	pageStyle = baseCSS + pageCSS + chart.ChartCSS
+	pageStyle = baseCSS + pageCSS + chart.CSS
 )
 
 var pageTemplate = sync.OnceValue(func() *template.Template {
 	return template.Must(template.New("page").Parse(pageText))
 })
 
-// HTML writes report.html: one file that asks nothing of a network, with the answer
-// first and every arm below it. Charts are drawn from the histories in r.Folder, and
+// Write writes report.html: one file that asks nothing of a network, with the answer
+// first and every arm below it. Charts are drawn from the histories in v.Folder, and
 // links lead to what is there; without it the page says what it has to leave out.
-func Write(w io.Writer, r *result.Run) error {
-	p := newPage(r)
+func Write(w io.Writer, v *view.Run) error {
+	p := newPage(v)
 	var b bytes.Buffer
 	if err := pageTemplate().Execute(&b, p); err != nil {
 		return fmt.Errorf("report: html: %w", err)

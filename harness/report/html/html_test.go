@@ -14,8 +14,8 @@ import (
 
 	"golang.org/x/net/html"
 
-	"github.com/lockjam/lockjam/harness/report/chart"
 	"github.com/lockjam/lockjam/harness/report/sample"
+	"github.com/lockjam/lockjam/harness/report/view"
 	"github.com/lockjam/lockjam/harness/result"
 	"github.com/lockjam/lockjam/harness/rundir"
 	"github.com/lockjam/lockjam/harness/text"
@@ -25,7 +25,7 @@ import (
 func pageOf(t *testing.T, r *result.Run) (*html.Node, string) {
 	t.Helper()
 	var b bytes.Buffer
-	if err := Write(&b, r); err != nil {
+	if err := Write(&b, view.Of(r)); err != nil {
 		t.Fatal(err)
 	}
 	root, err := html.Parse(bytes.NewReader(b.Bytes()))
@@ -53,11 +53,11 @@ func TestPageOpensWithTheAnswer(t *testing.T) {
 	for _, want := range []string{
 		"lockjam run 20260504-030201-beef ✕ fail 2 of 3 arms as expected 1 claim conditional",
 		"What did not pass ✕ fail slot-lock-deadlock / restart : remedy restart-server was expected to be cured and was relapsed",
-		"What works", "slot-lock-deadlock", "✕ no-effect", "cured ⚠ UNSAFE 100%, after 0.8 s, 6 faults",
+		"What works", "slot-lock-deadlock", "✕ no-effect", "cured ⚠ UNSAFE 100%, after 0.8 s, 6 violations",
 		"A1 Connected clients > 80% ◐ conditional It fires here. → instead Watch goodput. 2 figures slot-lock-deadlock/control detect ms 120 healthy/control",
 		"Untested by this run: P1.",
 		"cured, at the price of safety, by raise ; briefly recovered after restart",
-		"201/s → 0/s → 213/s · 100% of the baseline · back after 0.8 s · 6 safety faults as expected: yes",
+		"201/s → 0/s → 213/s · 100% of the baseline · back after 0.8 s · 6 safety violations as expected: yes",
 		"Unsafe: 4 double grants, 2 lost updates.",
 		"No charts: the run's folder is not there.",
 		"client-saturation A1 fire ● yes 80 ms yes 0 ✓ yes connected max 31, ratio max 0.97",
@@ -140,8 +140,8 @@ func hostileRun(t *testing.T, evil string) *result.Run {
 			t.Fatal(err)
 		}
 	}
-	for _, file := range []string{"etc/environment.json", "etc/history.ndjson.zst", "run/" + slug(evil) +
-		"/server.log"} {
+	for _, file := range []string{"etc/" + rundir.EnvironmentFile, "etc/" + rundir.HistoryFile,
+		"run/" + slug(evil) + "/" + rundir.LogFile} {
 		if err := os.WriteFile(filepath.Join(out, file), []byte(`{"server":{"version":"SECRET"}}`), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -213,7 +213,7 @@ func TestPageOfAPart(t *testing.T) {
 		if err := os.MkdirAll(folder, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(folder, chart.HistoryFile), []byte("cut"), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(folder, rundir.HistoryFile), []byte("cut"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -334,7 +334,7 @@ func BenchmarkHTML(b *testing.B) {
 	size := counter(0)
 	for b.Loop() {
 		size = 0
-		if err := Write(&size, r); err != nil {
+		if err := Write(&size, view.Of(r)); err != nil {
 			b.Fatal(err)
 		}
 	}

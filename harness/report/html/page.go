@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"html/template"
+	"slices"
 	"strings"
 
 	"github.com/lockjam/lockjam/harness/report/view"
@@ -17,21 +18,17 @@ type htmlPage struct {
 	Script template.JS
 	Policy string
 
-	ID        string
+	Run       *view.Run
 	Outcome   chip
-	Status    string // how it ended, where it did not complete
-	Because   string
+	Status    string   // how it ended, where it did not complete
 	Unjudged  []string // arms' folders
 	Tallies   []tally
-	Facts     []fact
+	Facts     facts
 	NotPassed []doubt
 	Matrices  []grid
 	Claims    grid
-	Untested  string
 	Signals   grid
-	Quiet     string // false alarms in all
 	Flapping  []doubt
-	Repeat    int
 	Scenarios []chapter
 }
 
@@ -40,8 +37,6 @@ type htmlPage struct {
 type chip struct{ Mark, Words, Tone string }
 
 type tally struct{ Number, Words, Href, Tone string }
-
-type fact struct{ Name, Text string }
 
 // doubt is an arm and why it needs a look.
 type doubt struct {
@@ -105,7 +100,7 @@ type span struct {
 
 // builder makes a page of a run.
 type builder struct {
-	run    *result.Run
+	run    *view.Run
 	folder *runFolder
 	used   map[string]bool // ids
 	arms   map[armKey]string
@@ -113,24 +108,22 @@ type builder struct {
 
 type armKey struct{ scenario, arm, image string }
 
-func newPage(r *result.Run) *htmlPage {
-	b := &builder{run: r, folder: openRunFolder(r.Folder), used: map[string]bool{}, arms: map[armKey]string{}}
+func newPage(v *view.Run) *htmlPage {
+	b := &builder{run: v, folder: openRunFolder(v.Folder), used: map[string]bool{}, arms: map[armKey]string{}}
 	defer b.folder.close()
 	p := &htmlPage{
 		Style: template.CSS(pageStyle), Script: template.JS(pageScript), Policy: policy(pageStyle, pageScript), // ours
-		ID: r.ID, Outcome: outcomeChip(r.Outcome), Repeat: r.Repeat, Because: r.Because, Unjudged: b.folder.unjudged(r),
+		Run: v, Outcome: outcomeChip(v.Outcome), Unjudged: b.folder.unjudged(v.Run), Facts: ranOn(v), Tallies: tallies(v),
+		Scenarios: b.chapters(),
 	}
-	if r.Status != result.Completed {
-		p.Status = cmp.Or(string(r.Status), "cut short")
+	if v.Status != result.Completed {
+		p.Status = cmp.Or(string(v.Status), "cut short")
 	}
-	p.Scenarios = b.chapters()
-	p.Facts = b.facts()
-	p.NotPassed = b.notPassed()
-	p.Matrices = b.matrices()
-	p.Claims, p.Untested = b.claims()
-	p.Signals, p.Quiet = b.signals(), quiet(r)
-	p.Flapping = b.flapping()
-	p.Tallies = b.tallies(p)
+	for _, m := range v.Matrices {
+		p.Matrices = append(p.Matrices, b.matrix(m))
+	}
+	p.NotPassed, p.Flapping = b.notPassed(), b.flapping() // these and the tables lead to arms of the chapters
+	p.Claims, p.Signals = b.claims(), signals(v)
 	return p
 }
 
@@ -176,55 +169,61 @@ func (b *builder) armLink(scenario, arm, image, text string) link {
 func (b *builder) chapters() []chapter {
 	var all []chapter
 	var drawn []*armView
-	next := view.Rows(b.run)
-	for _, sc := range b.run.Scenarios {
-		s := chapter{ID: b.id("scenario", sc.Name), Name: sc.Name, Title: sc.Title, Chip: outcomeChip(result.Pass)}
-		for _, short := range view.InShortOn(b.run, sc) {
-			s.Short = append(s.Short, sentence{On: strings.ReplaceAll(strings.TrimPrefix(short.On, ", on "), "`", ""),
-				Spans: spans(short.Said)})
+	for _, c := range b.run.Chapters {
+		s := chapter{ID: b.id("scenario", c.Name), Name: c.Name, Title: c.Title, Chip: outcomeChip(result.Pass)}
+		for _, short := range c.Short {
+			s.Short = append(s.Short, sentence{On: strings.Join(short.Images, ", "), Spans: spans(short.Effects)})
 		}
-		n := len(view.Rows(&result.Run{Scenarios: []result.Scenario{sc}}))
-		for _, one := range next[:n] {
+		for _, one := range c.Rows {
 			a := b.arm(one)
 			s.Chip = worse(s.Chip, a.Outcome)
 			s.Arms = append(s.Arms, a)
 		}
-		next = next[n:]
 		drawn = append(drawn, s.Arms...)
 		all = append(all, s)
 	}
-	b.drawAll(drawn)
+	drawAll(b.folder, drawn)
 	return all
 }
 
-// spans tells what stands between backticks from what does not. Names have none.
-func spans(said string) []span {
+// spans tells the names in a sentence from its other words.
+func spans(effects []view.Effect) []span {
 	var all []span
-	for i, part := range strings.Split(said, "`") {
-		if part != "" {
-			all = append(all, span{Text: part, Code: i%2 == 1})
+	for i, e := range effects {
+		words := e.Words + " "
+		if i > 0 {
+			words = "; " + words
+		}
+		for k, name := range e.Arms[:min(len(e.Arms), view.MaxNames)] {
+			if k > 0 {
+				words = ", "
+			}
+			all = append(all, span{Text: words}, span{Text: name, Code: true})
+		}
+		if more := len(e.Arms) - view.MaxNames; more > 0 {
+			all = append(all, span{Text: fmt.Sprintf(" and %d more", more)})
 		}
 	}
 	return all
 }
 
-func (b *builder) facts() []fact {
-	e := b.run.Environment
-	servers := e.Servers
-	if len(servers) == 0 {
-		servers = []result.Server{e.Server}
+type facts []view.Fact
+
+// add adds a fact, unless there is nothing to say.
+func (f *facts) add(name, text string) {
+	if text != "" {
+		*f = append(*f, view.Fact{Name: name, Text: strings.TrimSpace(text)})
 	}
-	var all []fact
-	for _, s := range servers {
-		all = append(all, fact{"server", view.OfServer(s)})
+}
+
+// ranOn is what the run ran on, and when.
+func ranOn(v *view.Run) facts {
+	all, name, text := slices.Clone(facts(v.Facts)), "began", v.Started.UTC().Format("2006-01-02 15:04:05 MST")
+	if v.Finished != nil {
+		name, text = "took", fmt.Sprintf("%.0f s, from %s", v.Finished.Sub(v.Started).Seconds(), text)
 	}
-	all = append(all, fact{"client", "go-redis " + e.GoRedis}, fact{"lockjam", e.Lockjam + ", " + e.Go},
-		fact{"machine", fmt.Sprintf("%s, %d cores", e.OS, e.CPUs)}, fact{"seed", fmt.Sprint(b.run.Seed)})
-	began := b.run.Started.UTC().Format("2006-01-02 15:04:05 MST")
-	if b.run.Finished == nil {
-		return append(all, fact{"began", began})
-	}
-	return append(all, fact{"took", fmt.Sprintf("%.0f s, from %s", b.run.Finished.Sub(b.run.Started).Seconds(), began)})
+	all.add(name, text)
+	return all
 }
 
 func (b *builder) notPassed() []doubt {
@@ -234,10 +233,9 @@ func (b *builder) notPassed() []doubt {
 			if a.Outcome == result.Pass {
 				continue
 			}
-			why := strings.Join(a.Reasons, "; ")
 			all = append(all, doubt{Chip: outcomeChip(a.Outcome),
 				Arm: b.armLink(sc.Name, a.Name, a.Image, sc.Name+" / "+a.Name+view.On(a.Image)),
-				Why: cmp.Or(why, "no reason is recorded"), RepeatOne: view.RepeatOf(a, b.run)})
+				Why: cmp.Or(strings.Join(a.Reasons, "; "), "no reason is recorded"), RepeatOne: b.run.RepeatOf(&a)})
 		}
 	}
 	return all
@@ -246,18 +244,18 @@ func (b *builder) notPassed() []doubt {
 // flapping lists the arms whose verdict differs between repeats.
 func (b *builder) flapping() []doubt {
 	var all []doubt
-	for _, one := range view.Rows(b.run) {
-		if view.Distinct(one) > 1 {
-			all = append(all, doubt{Arm: b.armLink(one.Scenario, one.Arm, one.Image, one.Scenario+" / "+one.Name()),
-				Why: one.Verdict()})
+	for _, one := range b.run.Rows {
+		if one.Flaps() {
+			all = append(all, doubt{Arm: b.armLink(one.Scenario, one.Arm, one.Image, one.Scenario+" / "+one.Name),
+				Why: one.Verdict})
 		}
 	}
 	return all
 }
 
-func (b *builder) tallies(p *htmlPage) []tally {
+func tallies(v *view.Run) []tally {
 	met, all, open, failed := 0, 0, 0, false
-	for _, sc := range b.run.Scenarios {
+	for _, sc := range v.Scenarios {
 		for _, a := range sc.Arms {
 			all++
 			switch {
@@ -281,13 +279,13 @@ func (b *builder) tallies(p *htmlPage) []tally {
 		tallies = append(tallies, tally{fmt.Sprint(open), text.Noun(open, "arm") + " not checked", "#scenarios", "mid"})
 	}
 	counts := map[string]int{}
-	for _, c := range b.run.Claims {
+	for _, c := range v.Claims {
 		counts[c.Verdict]++
 	}
-	for _, v := range []struct{ verdict, tone string }{{result.Confirmed, "good"}, {result.Conditional, "mid"},
-		{result.Refuted, "poor"}} {
-		if n := counts[v.verdict]; n > 0 {
-			tallies = append(tallies, tally{fmt.Sprint(n), text.Noun(n, "claim") + " " + v.verdict, "#claims", v.tone})
+	for _, verdict := range []string{result.Confirmed, result.Conditional, result.Refuted} {
+		if n := counts[verdict]; n > 0 {
+			tallies = append(tallies, tally{fmt.Sprint(n), text.Noun(n, "claim") + " " + verdict, "#claims",
+				claimChip(verdict).Tone})
 		}
 	}
 	return tallies

@@ -119,11 +119,13 @@
   // What an arm holds is made ready when it is opened first.
   const ready = new WeakSet();
   const prepare = arm => {
+    if (!ready.has(arm)) {
+      ready.add(arm);
+      all('table', arm).forEach(sortable);
+      all('.charts figure', arm).forEach(explorable);
+    }
+    // After the buttons of its headings, which can make a table wider.
     all('.scroll', arm).forEach(scrollable);
-    if (ready.has(arm)) return;
-    ready.add(arm);
-    all('table', arm).forEach(sortable);
-    all('.charts figure', arm).forEach(explorable);
   };
   const arms = all('details.arm');
   arms.forEach(arm => {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/lockjam/lockjam/harness/report/markdown"
 	"github.com/lockjam/lockjam/harness/report/sample"
+	"github.com/lockjam/lockjam/harness/report/view"
 	"github.com/lockjam/lockjam/harness/result"
 )
 
@@ -20,7 +21,7 @@ func TestStandstillThatIsNotProvedIsTold(t *testing.T) {
 	}
 	r.Scenarios[0].Arms[1].Foreign = []result.Foreign{{Name: "cron", Host: "10.0.0.7", Connections: 2}}
 	var b bytes.Buffer
-	if err := markdown.Write(&b, r); err != nil {
+	if err := markdown.Write(&b, view.Of(r)); err != nil {
 		t.Fatal(err)
 	}
 	root, _ := pageOf(t, r)

@@ -86,35 +86,20 @@ func chips(r view.Row) []chip {
 			all[i].Words = fmt.Sprintf("%s %d/%d", c.Words, counts[c], len(r.Repeats))
 		}
 	}
-	if unsafe(r) {
+	if r.Unsafe {
 		all = append(all, chip{"⚠", "UNSAFE", "harm"})
 	}
 	return all
 }
 
-func unsafe(r view.Row) bool {
-	return slices.ContainsFunc(r.Repeats, func(a result.Arm) bool { return a.Unsafe })
-}
-
-func (b *builder) matrices() []grid {
-	var all []grid
-	add := func(id, caption string, m view.Matrix) {
-		if len(m.Lines) > 0 {
-			all = append(all, b.matrix(id, caption, m))
-		}
-	}
-	if images := b.run.Images(); len(images) > 0 {
-		add("images", "What came of each arm, image by image", view.ImageMatrix(b.run, images))
-		return all
-	}
-	add("remedies", "Remedies and results", view.RemedyMatrix(b.run))
-	add("preventions", "Preventions", view.PreventionMatrix(b.run))
-	return all
+var captions = map[view.Kind]string{
+	view.ByImage: "What came of each arm, image by image", view.ByRemedy: "Remedies and results",
+	view.ByPrevention: "Preventions",
 }
 
 // matrix makes every arm in a cell a link to its part of the page.
-func (b *builder) matrix(id, caption string, m view.Matrix) grid {
-	g := grid{ID: id, Caption: caption, Columns: append([]string{"scenario"}, m.Columns...)}
+func (b *builder) matrix(m view.Matrix) grid {
+	g := grid{ID: string(m.By), Caption: captions[m.By], Columns: append([]string{"scenario"}, m.Columns...)}
 	for _, l := range m.Lines {
 		line := []field{{Text: l.Scenario, Code: true}}
 		for i, said := range l.Cells {
@@ -126,7 +111,7 @@ func (b *builder) matrix(id, caption string, m view.Matrix) grid {
 }
 
 // keepUnits keeps a number and its unit on one line of a narrow cell.
-var keepUnits = strings.NewReplacer(" s", "\u00a0s", " faults", "\u00a0faults", "after ", "after\u00a0")
+var keepUnits = strings.NewReplacer(" s", "\u00a0s", " violations", "\u00a0violations", "after ", "after\u00a0")
 
 func (b *builder) matrixCell(column, said string, arms []view.Row) field {
 	var f field
@@ -149,16 +134,11 @@ func (b *builder) matrixCell(column, said string, arms []view.Row) field {
 	return f
 }
 
-// claims is the scorecard of the runbook, and what this run could not test.
-func (b *builder) claims() (grid, string) {
+// claims is the scorecard of the runbook.
+func (b *builder) claims() grid {
 	g := grid{ID: "claims-table", Caption: "The runbook's claims",
 		Columns: []string{"claim", "the runbook", "verdict", "what was measured", "shown by"}}
-	var untested []string
-	for _, c := range b.run.Claims {
-		if c.Verdict == result.Untested {
-			untested = append(untested, c.ID)
-			continue
-		}
+	for _, c := range b.run.Tested {
 		because := field{Text: c.Because, Wide: true}
 		if c.Instead != "" {
 			because.Entries = []entry{{Chips: []chip{{"→", "instead", "plain"}}, Gains: c.Instead}}
@@ -167,7 +147,7 @@ func (b *builder) claims() (grid, string) {
 			{Text: c.ID}, {Text: c.Words, Wide: true}, {Chips: []chip{claimChip(c.Verdict)}}, because, b.shown(c),
 		})
 	}
-	return g, strings.Join(untested, ", ")
+	return g
 }
 
 func claimChip(verdict string) chip {
@@ -194,8 +174,7 @@ func (b *builder) shown(c result.Claim) field {
 	if len(items) == 0 {
 		return field{Text: "-"}
 	}
-	summary := fmt.Sprintf("%d %s", len(items), text.Noun(len(items), "figure"))
-	return field{Sort: fmt.Sprint(len(items)), More: &more{Summary: summary, Items: items}}
+	return field{Sort: fmt.Sprint(len(items)), More: &more{Summary: text.Plural(len(items), "figure"), Items: items}}
 }
 
 // wordLong is how long a text is that is a word and no sentence, in bytes.
@@ -210,26 +189,18 @@ func brieflyMeasured(e result.Evidence) string {
 
 // signals says which signal fires in which failure, and after how long. Preventions are
 // left out: there the incident may not have come.
-func (b *builder) signals() grid {
-	g := grid{ID: "signals-table", Caption: "Signals by failure: the median time to detect, and silence"}
-	var names []string
-	for _, sc := range b.run.Scenarios {
-		for _, name := range view.SignalNames(sc) {
-			if !slices.Contains(names, name) {
-				names = append(names, name)
-			}
-		}
-	}
-	slices.Sort(names)
-	g.Columns = append([]string{"scenario"}, names...)
-	images := b.run.Images()
+func signals(v *view.Run) grid {
+	names := slices.Sorted(slices.Values(v.Signals))
+	g := grid{ID: "signals-table", Caption: "Signals by failure: the median time to detect, and silence",
+		Columns: append([]string{"scenario"}, names...)}
+	images := v.On
 	if len(images) == 0 {
 		images = []string{""}
 	}
-	for _, sc := range b.run.Scenarios {
+	for _, sc := range v.Scenarios {
 		for _, image := range images {
 			failing := view.Live(sc.On(image))
-			if len(failing.Repeats) == 0 {
+			if len(failing) == 0 {
 				continue
 			}
 			line := []field{{Text: sc.Name + view.On(image), Code: true}}
@@ -243,35 +214,23 @@ func (b *builder) signals() grid {
 }
 
 // sees is what one signal did in the arms of a failure.
-func sees(r view.Row, name string) field {
-	d := r.Did(name)
-	_, fired, detect := r.Signal(name)
-	var c chip
-	switch d.Kind {
+func sees(failing []result.Arm, name string) field {
+	read := view.Read(failing, name)
+	c := chip{"●", read.Detect, "fires"}
+	switch kind := read.Kind(); kind {
 	case "":
 		return field{Text: "-"}
 	case "not available":
-		return field{Text: "not available"}
+		return field{Text: kind}
 	case "silent":
-		c = chip{"○", "silent", "quiet"}
-	default:
-		c = chip{"●", detect, "fires"}
+		c = chip{"○", kind, "quiet"}
 	}
-	f := field{Chips: []chip{c}, Sort: strings.TrimSuffix(detect, " ms")}
-	if fired > 0 && fired < len(r.Repeats) {
-		f.Beside = fmt.Sprintf("%d of %d", fired, len(r.Repeats))
+	f := field{Chips: []chip{c}, Sort: strings.TrimSuffix(read.Detect, " ms")}
+	if read.Fired > 0 && read.Fired < len(failing) {
+		f.Beside = fmt.Sprintf("%d of %d", read.Fired, len(failing))
 	}
-	if strings.Contains(d.Words, "false alarm") {
+	if read.Alarms > 0 {
 		f.Chips = append(f.Chips, chip{"⚠", "false alarm", "harm"})
 	}
 	return f
-}
-
-// quiet sums up the runs in which nothing was wrong.
-func quiet(r *result.Run) string {
-	alarmed, of := view.AlarmsOfQuiet(r)
-	if of == 0 {
-		return ""
-	}
-	return fmt.Sprintf("Where nothing was wrong, a signal fired in %d of %d runs.", alarmed, of)
 }

@@ -15,20 +15,20 @@ import (
 	"github.com/lockjam/lockjam/harness/text"
 )
 
-// JUnit writes junit.xml, as CI servers read it (junit-10.xsd of Jenkins' xUnit plugin):
+// Write writes junit.xml, as CI servers read it (junit-10.xsd of Jenkins' xUnit plugin):
 // a suite for each arm, with a case for each signal of which something is expected,
 // and one for everything else that is: the incident, the verdict, safety. What was not
 // met is a failure. Where nothing can be said, or the scenario expects no verdict of the
 // arm, the case is skipped, with the reason.
-func Write(w io.Writer, r *result.Run) error {
-	all := junitRun{Name: "lockjam " + r.ID}
-	for _, sc := range r.Scenarios {
+func Write(w io.Writer, v *view.Run) error {
+	all := junitRun{Name: "lockjam " + v.ID}
+	for _, sc := range v.Scenarios {
 		for i := range sc.Arms {
-			all.add(junitArm(r, sc.Name, &sc.Arms[i]))
+			all.add(junitArm(v, sc.Name, &sc.Arms[i]))
 		}
 	}
-	if r.Status != result.Completed {
-		all.add(cutShort(r))
+	if v.Status != result.Completed {
+		all.add(cutShort(v))
 	}
 	body, err := xml.MarshalIndent(all, "", "  ")
 	if err != nil {
@@ -92,13 +92,10 @@ func (all *junitRun) add(s junitSuite) {
 	all.Suites = append(all.Suites, s)
 }
 
-func junitArm(r *result.Run, scenarioName string, a *result.Arm) junitSuite {
-	name := scenarioName + "." + a.Name + strings.ReplaceAll(view.On(a.Image), " ", "-")
-	if r.Repeat > 1 {
-		name += fmt.Sprintf(" (repeat %d)", a.Repeat)
-	}
+func junitArm(v *view.Run, scenarioName string, a *result.Arm) junitSuite {
+	name := scenarioName + "." + a.Name + strings.ReplaceAll(view.On(a.Image), " ", "-") + v.RepeatOf(a)
 	s := junitSuite{
-		Name: name, Timestamp: r.Started.UTC().Format("2006-01-02T15:04:05"), Time: seconds(a.Took()),
+		Name: name, Timestamp: began(v), Time: seconds(a.Took()),
 		Properties: []junitProperty{{"folder", a.Folder}, {"outcome", string(a.Outcome)},
 			{"verdict", string(a.Verdict)}, {"as expected", a.AsExpected()}},
 	}
@@ -187,10 +184,12 @@ func about(a *result.Arm, signal string, told map[string]bool) string {
 
 // cutShort is a suite of one case that says why a run has no more of them: a CI server
 // that sees only what did run would call it green.
-func cutShort(r *result.Run) junitSuite {
-	why := fmt.Sprintf("the run was %s: %s", r.Status, r.Because)
-	return junitSuite{Name: "run", Time: "0", Timestamp: r.Started.UTC().Format("2006-01-02T15:04:05"),
+func cutShort(v *view.Run) junitSuite {
+	why := fmt.Sprintf("the run was %s: %s", v.Status, v.Because)
+	return junitSuite{Name: "run", Time: "0", Timestamp: began(v),
 		Cases: []junitCase{{Name: "all arms have run", Class: "run", Time: "0", Failure: &junitResult{Message: why}}}}
 }
+
+func began(v *view.Run) string { return v.Started.UTC().Format("2006-01-02T15:04:05") }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.3f", d.Seconds()) }

@@ -12,6 +12,7 @@ import (
 	"github.com/joshdk/go-junit"
 
 	"github.com/lockjam/lockjam/harness/report/sample"
+	"github.com/lockjam/lockjam/harness/report/view"
 	"github.com/lockjam/lockjam/harness/result"
 	"github.com/lockjam/lockjam/harness/rundir"
 )
@@ -41,7 +42,7 @@ func TestJUnit(t *testing.T) {
 		arm("unclear", result.Inconclusive, silent, "the machine was too busy"),
 	}}}}
 	var b bytes.Buffer
-	if err := Write(&b, r); err != nil {
+	if err := Write(&b, view.Of(r)); err != nil {
 		t.Fatal(err)
 	}
 	suites, err := junit.Ingest(b.Bytes())
@@ -73,8 +74,8 @@ func TestJUnit(t *testing.T) {
 // A run that was cut short is not green for want of arms that failed.
 func TestJUnitOfARunThatWasCutShort(t *testing.T) {
 	var b bytes.Buffer
-	if err := Write(&b, &result.Run{ID: "x", Status: result.Interrupted,
-		Because: "interrupted by SIGINT"}); err != nil {
+	if err := Write(&b, view.Of(&result.Run{ID: "x", Status: result.Interrupted,
+		Because: "interrupted by SIGINT"})); err != nil {
 		t.Fatal(err)
 	}
 	suites, err := junit.Ingest(b.Bytes())
@@ -106,7 +107,7 @@ func TestJUnitIsWhatJenkinsReads(t *testing.T) {
 	r.Scenarios[0].Arms[1].Outcome = result.Inconclusive
 	r.Status = result.Interrupted
 	var b bytes.Buffer
-	if err := Write(&b, r); err != nil {
+	if err := Write(&b, view.Of(r)); err != nil {
 		t.Fatal(err)
 	}
 	seen := map[string]bool{}
@@ -162,8 +163,8 @@ func attributesAllowed(t *testing.T, x xml.StartElement, allowed string) {
 func TestJUnitOfADamagedOutcome(t *testing.T) {
 	for _, outcome := range []result.Outcome{result.Fail, "weird", ""} {
 		var b bytes.Buffer
-		err := Write(&b, &result.Run{ID: "x", Status: result.Completed,
-			Scenarios: []result.Scenario{{Name: "s", Arms: []result.Arm{{Name: "a", Outcome: outcome}}}}})
+		err := Write(&b, view.Of(&result.Run{ID: "x", Status: result.Completed,
+			Scenarios: []result.Scenario{{Name: "s", Arms: []result.Arm{{Name: "a", Outcome: outcome}}}}}))
 		if err != nil || !strings.Contains(b.String(), `failures="1"`) ||
 			!strings.Contains(b.String(), "no reason is recorded") {
 			t.Errorf("%q: %v\n%s", outcome, err, &b)

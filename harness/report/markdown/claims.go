@@ -10,34 +10,27 @@ import (
 )
 
 // scorecard holds the runbook's claims against what was measured.
-func scorecard(r *result.Run) string {
+func scorecard(v *view.Run) string {
 	var b bytes.Buffer
-	var untested []string
-	for _, c := range r.Claims {
-		if c.Verdict == result.Untested {
-			untested = append(untested, c.ID)
-			continue
+	if len(v.Tested) > 0 {
+		table(&b, "claim", "the runbook", "verdict", "because")
+		for _, c := range v.Tested {
+			table(&b, c.ID, c.Words, bold(c.Verdict), c.Because)
 		}
-		if b.Len() == 0 {
-			table(&b, "claim", "the runbook", "verdict", "because")
-		}
-		table(&b, c.ID, c.Words, bold(c.Verdict), c.Because)
-	}
-	if b.Len() > 0 {
 		b.WriteString("\n")
 	}
-	if len(untested) > 0 {
-		fmt.Fprintf(&b, "Untested by this run: %s.\n\n", view.Cell(strings.Join(untested, ", ")))
+	if v.Untested != "" {
+		fmt.Fprintf(&b, "Untested by this run: %s.\n\n", cell(v.Untested))
 	}
 	return b.String()
 }
 
 // instead is what to do where the runbook does not hold.
-func instead(r *result.Run) string {
+func instead(v *view.Run) string {
 	var b strings.Builder
-	for _, c := range r.Claims {
+	for _, c := range v.Claims {
 		if c.Instead != "" {
-			fmt.Fprintf(&b, "- **%s**: %s\n", view.Cell(c.ID), view.Cell(c.Instead))
+			fmt.Fprintf(&b, "- **%s**: %s\n", cell(c.ID), cell(c.Instead))
 		}
 	}
 	if b.Len() == 0 {
@@ -47,15 +40,15 @@ func instead(r *result.Run) string {
 }
 
 // shown lists the figures that the scorecard rests on.
-func shown(r *result.Run) string {
+func shown(v *view.Run) string {
 	var b strings.Builder
-	for _, c := range r.Claims {
+	for _, c := range v.Claims {
 		if by := shownBy(c.Evidence); by != "" {
-			fmt.Fprintf(&b, "- %s: %s\n", view.Cell(c.ID), view.Words(by))
+			fmt.Fprintf(&b, "- %s: %s\n", cell(c.ID), words(by))
 		}
 		for _, on := range c.Images {
 			if by := shownBy(on.Evidence); by != "" {
-				fmt.Fprintf(&b, "- %s on %s: %s\n", view.Cell(c.ID), view.Cell(on.Image), view.Words(by))
+				fmt.Fprintf(&b, "- %s on %s: %s\n", cell(c.ID), cell(on.Image), words(by))
 			}
 		}
 	}

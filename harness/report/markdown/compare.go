@@ -6,31 +6,30 @@ import (
 	"io"
 	"strings"
 
-	"github.com/lockjam/lockjam/harness/compare"
 	"github.com/lockjam/lockjam/harness/report/view"
 )
 
-// compareMarkdown writes a comparison that fits in a pull request's comment: the answer
+// Compare writes a comparison that fits in a pull request's comment: the answer
 // first, the details folded, and a line for what is left out where there are too many.
-func Compare(w io.Writer, c *compare.Comparison) error {
+func Compare(w io.Writer, c *view.Comparison) error {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "## lockjam: %s\n\n", view.Cell(c.Answer))
-	for _, said := range view.Remarks(c) {
-		fmt.Fprintf(&b, "> %s\n\n", view.Cell(said))
+	fmt.Fprintf(&b, "## lockjam: %s\n\n", cell(c.Answer))
+	for _, said := range c.Remarks {
+		fmt.Fprintf(&b, "> %s\n\n", cell(said))
 	}
 	table(&b, "", "before", "after")
-	table(&b, "run", view.RunLine(c.Before), view.RunLine(c.After))
+	table(&b, "run", c.First, c.Second)
 	for _, d := range c.Environment {
 		table(&b, d.What, d.Before, d.After)
 	}
 	b.WriteString("\n")
 	left := 0
-	for _, s := range view.Sections(c) {
+	for _, s := range c.Sections {
 		part, out := foldedSection(s, MaxComment-2000-b.Len())
 		b.WriteString(part)
 		left += out
 	}
-	fmt.Fprintf(&b, "%s\n", view.Cell(view.Counted(c)))
+	fmt.Fprintf(&b, "%s\n", cell(c.Counted))
 	if left > 0 {
 		fmt.Fprintf(&b, "\n%d more rows do not fit here; `lockjam compare --format html` has them all.\n", left)
 	}
@@ -42,18 +41,18 @@ func Compare(w io.Writer, c *compare.Comparison) error {
 		}
 	}
 	for _, said := range c.Passed() {
-		fmt.Fprintf(&b, "\nNot gated: %s.\n", view.Cell(said))
+		fmt.Fprintf(&b, "\nNot gated: %s.\n", cell(said))
 	}
 	_, err := w.Write(b.Bytes())
 	return err
 }
 
 // foldedSection is a section in at most room bytes, and how many of its rows do not fit.
-// Regressions stand open, all else is folded.
+// An open one is not folded.
 func foldedSection(s view.Section, room int) (string, int) {
 	whole := func(rows string) string { return folded(fmt.Sprintf("%s: %d", s.Title, len(s.Rows)), rows+"\n") }
-	if s.Title == "Regressions" {
-		whole = func(rows string) string { return "### Regressions\n\n" + rows + "\n" }
+	if s.Open {
+		whole = func(rows string) string { return "### " + s.Title + "\n\n" + rows + "\n" }
 	}
 	var b bytes.Buffer
 	table(&b, "scenario", "arm", "what", "before", "after", "difference", "")

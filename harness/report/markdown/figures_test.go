@@ -20,14 +20,14 @@ func TestSentencesAndTablesAgree(t *testing.T) {
 		t.Fatal(err)
 	}
 	var md bytes.Buffer
-	if err := Within(&md, r, 1<<20); err != nil {
+	if err := Within(&md, view.Of(r), 1<<20); err != nil {
 		t.Fatal(err)
 	}
 	interval := regexp.MustCompile(`(\d+)% of the baseline \(95% interval (\d+) to (\d+)%\)`)
 	level := regexp.MustCompile(`Goodput was (\d+)% of the baseline: `)
 	back := regexp.MustCompile(`was back after (\d+\.\d s)`)
 	compared := 0
-	for _, one := range view.Rows(r) {
+	for _, one := range view.Of(r).Rows {
 		because := one.Repeats[0].Because
 		line := fmt.Sprintf("| %s | %s | ", one.Scenario, one.Arm)
 		_, cells, found := strings.Cut(md.String(), line)

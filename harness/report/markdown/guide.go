@@ -94,14 +94,14 @@ func sightings(b *bytes.Buffer, failures []*scenario.Scenario) {
 
 // page says what a failure is and what to do about it.
 func page(b *bytes.Buffer, s *scenario.Scenario) {
-	fmt.Fprintf(b, "## %s\n\n%s.", view.Cell(s.Name), view.Cell(s.Title))
+	fmt.Fprintf(b, "## %s\n\n%s.", cell(s.Name), cell(s.Title))
 	if s.Incident.Kind != "" {
-		fmt.Fprintf(b, " The wait-for graph proves it: %s.", view.Cell(s.Incident.Kind))
+		fmt.Fprintf(b, " The wait-for graph proves it: %s.", cell(s.Incident.Kind))
 	}
 	b.WriteString("\n\n")
 	for _, n := range s.Notes() {
 		if n.Heading == "Take away" {
-			fmt.Fprintf(b, "%s\n\n", view.Words(n.Text))
+			fmt.Fprintf(b, "%s\n\n", words(n.Text))
 		}
 	}
 	if endsByItself(s) {
@@ -112,7 +112,7 @@ func page(b *bytes.Buffer, s *scenario.Scenario) {
 			listArms(b, s, e, unsafe)
 		}
 	}
-	fmt.Fprintf(b, "\n`lockjam show %s` says why; `lockjam run %[1]s` shows it.\n\n", view.Code(s.Name))
+	fmt.Fprintf(b, "\n`lockjam show %s` says why; `lockjam run %[1]s` shows it.\n\n", view.Name(s.Name))
 }
 
 // effects are what can be said of an arm by its verdict, in the order in which it is said.
@@ -137,7 +137,7 @@ func listArms(b *bytes.Buffer, s *scenario.Scenario, e effect, unsafe bool) {
 	for _, a := range s.Arms {
 		broken := a.Expect.Unsafe != nil && *a.Expect.Unsafe
 		if acts(a) && broken == unsafe && slices.Contains(e.verdicts, result.Verdict(a.Expect.Verdict)) {
-			arms = append(arms, "`"+view.Code(a.Name)+"`")
+			arms = append(arms, code(a.Name))
 		}
 	}
 	if len(arms) == 0 {

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/lockjam/lockjam/harness/history"
@@ -14,44 +13,55 @@ import (
 	"github.com/lockjam/lockjam/harness/text"
 )
 
-// Markdown writes report.md, which fits into a comment on GitHub: the answer first and
+// Write writes report.md, which fits into a comment on GitHub: the answer first and
 // what did not pass, then tables, then what is there to look up, folded. What there is no
 // room for is left out from the end, and a line says so.
-func Write(w io.Writer, r *result.Run) error { return Within(w, r, MaxComment) }
+func Write(w io.Writer, v *view.Run) error { return Within(w, v, MaxComment) }
 
-// markdownWithin writes at most so many bytes.
-func Within(w io.Writer, r *result.Run, most int) error {
+// Within writes at most so many bytes.
+func Within(w io.Writer, v *view.Run, most int) error {
 	var p pages
-	p.must("", opening(r))
-	p.must("## Which remedy works", inShortLines(r))
-	p.must("## What did not pass", doubts(r))
-	p.must(fmt.Sprintf("## Verdicts that differ between %d repeats", r.Repeat), stability(r))
-	matrices(&p, r)
-	p.add("## Arm by arm", armTable(r))
-	p.add("## What the runbook says, and what was measured", scorecard(r))
-	p.add("## What to do instead", instead(r))
-	p.add("## Which signal fires", overview(r))
-	p.add("## What it ran on", ranOn(r))
-	p.add("## What Redis answered with an error", errorReplies(r))
-	standstills(&p, r)
-	whys(&p, r)
-	signalTables(&p, r)
-	p.add("## What the verdicts on the runbook rest on", shown(r))
-	logs(&p, r)
-	probes(&p, r)
+	p.must("", opening(v))
+	p.must("## Which remedy works", inShort(v))
+	p.must("## What did not pass", doubts(v))
+	p.must(fmt.Sprintf("## Verdicts that differ between %d repeats", v.Repeat), stability(v))
+	for _, m := range v.Matrices {
+		p.add(headings[m.By], pinned(m))
+	}
+	p.add("## Arm by arm", armTable(v))
+	p.add("## What the runbook says, and what was measured", scorecard(v))
+	p.add("## What to do instead", instead(v))
+	p.add("## Which signal fires", overview(v))
+	p.add("## What it ran on", ranOn(v))
+	p.add("## What Redis answered with an error", errorReplies(v))
+	standstills(&p, v)
+	whys(&p, v)
+	signalTables(&p, v)
+	p.add("## What the verdicts on the runbook rest on", shown(v))
+	logs(&p, v)
+	probes(&p, v)
 	_, err := io.WriteString(w, p.within(most))
 	return err
 }
 
-func opening(r *result.Run) string {
-	s := fmt.Sprintf("# lockjam run %s: %s\n\n", view.Cell(r.ID), strings.ToUpper(view.Cell(string(r.Outcome))))
-	if r.Status != result.Completed {
+// headings are those of the matrices.
+var headings = map[view.Kind]string{
+	view.ByImage: "## Image by image", view.ByRemedy: "## Remedies", view.ByPrevention: "## Preventions",
+}
+
+// arm is an arm in a list, with its scenario.
+func arm(scenario, name string) string { return code(scenario) + " / " + code(name) }
+
+// code is a name as code.
+func code(name string) string { return "`" + view.Name(name) + "`" }
+
+func opening(v *view.Run) string {
+	s := fmt.Sprintf("# lockjam run %s: %s\n\n", cell(v.ID), strings.ToUpper(cell(string(v.Outcome))))
+	if v.Status != result.Completed {
 		s += fmt.Sprintf("**The run was %s.** What follows is what had been recorded until then. %s\n\n",
-			view.Cell(string(r.Status)), view.Cell(r.Because))
+			cell(string(v.Status)), cell(v.Because))
 	}
-	if open := view.Unchecked(r, func(one view.Row) string {
-		return "`" + view.Code(one.Scenario) + "` / `" + view.Code(one.Name()) + "`"
-	}); open != "" {
+	if open := v.Unchecked(func(one view.Row) string { return arm(one.Scenario, one.Name) }); open != "" {
 		s += open + ".\n\n"
 	}
 	return s
@@ -64,18 +74,35 @@ const (
 	maxFlaps  = 6_000
 )
 
-func inShortLines(r *result.Run) string {
+func inShort(v *view.Run) string {
 	var lines []string
-	for _, sc := range r.Scenarios {
-		for _, s := range view.InShortOn(r, sc) {
-			lines = append(lines, fmt.Sprintf("- **%s** (%s)%s: %s\n", view.Cell(view.Cut(sc.Name, view.LongestName)),
-				view.Cell(sc.Title), s.On, s.Said))
+	for _, c := range v.Chapters {
+		for _, s := range c.Short {
+			on := ""
+			if len(s.Images) > 0 {
+				on = ", on " + strings.Join(quoted(s.Images), ", ")
+			}
+			var said []string
+			for _, e := range s.Effects {
+				said = append(said, e.Words+" "+text.FirstOf(quoted(e.Arms), ", ", view.MaxNames))
+			}
+			lines = append(lines, fmt.Sprintf("- **%s** (%s)%s: %s\n", cell(view.Cut(c.Name, view.LongestName)),
+				cell(c.Title), on, strings.Join(said, "; ")))
 		}
 	}
 	if len(lines) == 0 {
 		return "Nothing was tried that bears on it.\n\n"
 	}
 	return bounded(lines, maxShort)
+}
+
+// quoted are names as code.
+func quoted(names []string) []string {
+	all := make([]string, len(names))
+	for i, name := range names {
+		all[i] = code(name)
+	}
+	return all
 }
 
 // bounded is a list, as far as it fits into most bytes.
@@ -91,29 +118,19 @@ func bounded(lines []string, most int) string {
 	return b.String() + "\n"
 }
 
-func matrices(p *pages, r *result.Run) {
-	if images := r.Images(); len(images) > 0 {
-		p.add("## Image by image", pinned(view.ImageMatrix(r, images)))
-		return
-	}
-	p.add("## Remedies", pinned(view.RemedyMatrix(r)))
-	p.add("## Preventions", pinned(view.PreventionMatrix(r)))
-}
-
 // openRows is how many arms a table has that is not folded.
 const openRows = 30
 
-func armTable(r *result.Run) string {
+func armTable(v *view.Run) string {
 	var b bytes.Buffer
-	all := view.Rows(r)
-	if len(all) == 0 {
+	if len(v.Rows) == 0 {
 		return ""
 	}
 	table(&b, "scenario", "arm", "verdict", "goodput before", "during", "after", "of the baseline", "back after",
-		"safety faults", "as expected")
-	for _, row := range all {
-		table(&b, row.Scenario, row.Name(), bold(row.Verdict()), row.Before(), row.During(), row.After(), row.Ratio(),
-			row.Restored(), row.Faults(), row.AsExpected())
+		"safety violations", "as expected")
+	for _, row := range v.Rows {
+		table(&b, row.Scenario, row.Name, bold(row.Verdict), row.Before, row.During, row.After, row.Ratio, row.Restored,
+			row.Violations, row.AsExpected)
 	}
 	b.WriteString("\nGoodput is rate-limit decisions completed per second: in the baseline, at the end of the incident, and after the remedy; then as a share of the baseline, with its 95% interval, from the restoration on (of a prevention: from the trigger on).\n")
 	b.WriteString("*cured*: back at the baseline's level, and it lasted. *relapsed*: work went on for a moment and stopped again. " +
@@ -121,35 +138,33 @@ func armTable(r *result.Run) string {
 		"*prevented*: what was in force from the start kept goodput up through the trigger; *mitigated*: it suffered, and did not stay down; *not-prevented*: the incident took place. " +
 		"Where nothing was tried: *reproduced*: the incident took place; *no incident*: none was to be there. *not checked*: the scenario expects nothing of it. " +
 		"*UNSAFE*: two workers relied on one lock, a lock went from under its holder, an update was lost, or a fencing token did not rise.\n\n")
-	if len(all) <= openRows {
+	if len(v.Rows) <= openRows {
 		return b.String()
 	}
-	return folded(fmt.Sprintf("%d arms", len(all)), b.String())
+	return folded(fmt.Sprintf("%d arms", len(v.Rows)), b.String())
 }
 
 // whys has the verdicts in sentences, scenario by scenario.
-func whys(p *pages, r *result.Run) {
-	lines := map[string][]string{}
-	for _, row := range view.Rows(r) {
-		if a := row.Repeats[0]; a.Because != "" {
-			lines[row.Scenario] = append(lines[row.Scenario], fmt.Sprintf("- `%s`%s: %s%s%s%s%s%s\n",
-				view.Code(row.Name()), view.RepeatOf(a, r), view.Cell(a.Because), earned(a), view.Left(a), harm(a),
-				view.Cell(view.Company(a)), view.Cell(view.Refusals(a))))
+func whys(p *pages, v *view.Run) {
+	for _, c := range v.Chapters {
+		var said strings.Builder
+		for _, row := range c.Rows {
+			if a := &row.Repeats[0]; a.Because != "" {
+				fmt.Fprintf(&said, "- %s%s: %s%s%s%s%s%s\n", code(row.Name), v.RepeatOf(a), cell(a.Because), earned(a),
+					view.Left(*a), harm(a), cell(view.Company(*a)), cell(view.Refusals(*a)))
+			}
 		}
-	}
-	for _, sc := range r.Scenarios {
-		if said := lines[sc.Name]; said != nil {
-			p.add("## Why", folded(sc.Name, strings.Join(said, "")+"\n"))
-			delete(lines, sc.Name)
+		if said.Len() > 0 {
+			p.add("## Why", folded(c.Name, said.String()+"\n"))
 		}
 	}
 }
 
 // errorReplies says of each arm what Redis answered its workers with an error: of the
 // first repeat with any.
-func errorReplies(r *result.Run) string {
+func errorReplies(v *view.Run) string {
 	var b bytes.Buffer
-	for _, row := range view.Rows(r) {
+	for _, row := range v.Rows {
 		for _, a := range row.Repeats {
 			if len(a.ErrorReplies) == 0 {
 				continue
@@ -158,7 +173,7 @@ func errorReplies(r *result.Run) string {
 				table(&b, "scenario", "arm", "prefix", "replies", "in the incident", "the first of them")
 			}
 			for _, reply := range a.ErrorReplies {
-				table(&b, row.Scenario, row.Name()+view.RepeatOf(a, r), reply.Prefix, text.Grouped(reply.Count),
+				table(&b, row.Scenario, row.Name+v.RepeatOf(&a), reply.Prefix, text.Grouped(reply.Count),
 					text.Grouped(inIncident(a, reply.Prefix)), reply.First)
 			}
 			break
@@ -195,51 +210,45 @@ func pinned(m view.Matrix) string {
 }
 
 // earned says by which comparison a cure or a prevention earned the credit.
-func earned(a result.Arm) string {
+func earned(a *result.Arm) string {
 	if a.Credit == nil {
 		return ""
 	}
-	return " " + view.Cell(a.Credit.Because)
+	return " " + cell(a.Credit.Because)
 }
 
 // harm says what was broken.
-func harm(a result.Arm) string {
+func harm(a *result.Arm) string {
 	if !a.Unsafe {
 		return ""
 	}
-	return " **Unsafe:** " + view.Broken(a) + "."
+	return " **Unsafe:** " + view.Broken(*a) + "."
 }
 
 // standstills says of every scenario what its incident is, with a drawing of
-// the wait-for graph. Arms of one scenario share their incident: the first that
-// has a proof speaks for them, or else the first of which anything is known.
-func standstills(p *pages, r *result.Run) {
-	for _, sc := range r.Scenarios {
-		i := slices.IndexFunc(sc.Arms, func(a result.Arm) bool { return a.Deadlock != nil && a.Deadlock.Proved })
-		if i < 0 {
-			if i = slices.IndexFunc(sc.Arms, func(a result.Arm) bool { return a.Deadlock != nil }); i >= 0 {
-				d := sc.Arms[i].Deadlock
-				p.add("## What stands still, and why",
-					fmt.Sprintf("**%s**: %s\n\n%s", view.Cell(sc.Name), view.Cell(view.Unproved(d)), drawing(d.Graph)))
-			}
+// the wait-for graph. Arms of one scenario share their incident.
+func standstills(p *pages, v *view.Run) {
+	for _, sc := range v.Scenarios {
+		d := view.Standstill(sc.Arms)
+		if d == nil {
 			continue
 		}
-		proved, all := 0, 0
-		for _, a := range sc.Arms {
-			if a.Reproduced != nil && *a.Reproduced {
-				all++
-				if a.Deadlock != nil && a.Deadlock.Proved {
-					proved++
+		said := cell(view.Unproved(d))
+		if d.Proved {
+			proved, all := 0, 0
+			for _, a := range sc.Arms {
+				if a.Reproduced != nil && *a.Reproduced {
+					all++
+					if a.Deadlock != nil && a.Deadlock.Proved {
+						proved++
+					}
 				}
 			}
+			said = fmt.Sprintf("%s Proved in %d of %d arms, here %.1f s after the trigger and %s", cell(d.Sentence),
+				proved, all, d.AfterMS/1000, view.Late(d))
 		}
-		d := sc.Arms[i].Deadlock
-		said := fmt.Sprintf("**%s**: %s Proved in %d of %d arms, here %.1f s after the trigger and %.0f ms after the rules first allow it",
-			view.Cell(sc.Name), view.Cell(d.Sentence), proved, all, d.AfterMS/1000, d.LateMS)
-		if d.Checked {
-			said += "; the locks' tokens and CLIENT LIST in Redis agree"
-		}
-		p.add("## What stands still, and why", said+".\n\n"+drawing(d.Graph))
+		p.add("## What stands still, and why",
+			fmt.Sprintf("**%s**: %s\n\n%s", cell(sc.Name), said, drawing(d.Graph)))
 	}
 }
 
@@ -263,19 +272,15 @@ func drawing(graph string) string {
 }
 
 // doubts lists what did not pass, what failed first.
-func doubts(r *result.Run) string {
+func doubts(v *view.Run) string {
 	var failed, rest []string
-	for _, sc := range r.Scenarios {
-		for _, a := range sc.Arms {
-			for _, why := range a.Reasons {
-				line := fmt.Sprintf("- %s: `%s` / `%s`%s: %s\n", view.Cell(string(a.Outcome)), view.Code(sc.Name),
-					view.Code(a.Name+view.On(a.Image)), view.RepeatOf(a, r), view.Cell(why))
-				if a.Outcome == result.Fail {
-					failed = append(failed, line)
-				} else {
-					rest = append(rest, line)
-				}
-			}
+	for _, r := range v.Reasons {
+		line := fmt.Sprintf("- %s: %s%s: %s\n", cell(string(r.Arm.Outcome)),
+			arm(r.Scenario.Name, r.Arm.Name+view.On(r.Arm.Image)), v.RepeatOf(r.Arm), cell(r.Why))
+		if r.Arm.Outcome == result.Fail {
+			failed = append(failed, line)
+		} else {
+			rest = append(rest, line)
 		}
 	}
 	if all := append(failed, rest...); len(all) > 0 {
@@ -285,15 +290,14 @@ func doubts(r *result.Run) string {
 }
 
 // stability lists the arms whose verdict differs between repeats.
-func stability(r *result.Run) string {
-	if r.Repeat < 2 {
+func stability(v *view.Run) string {
+	if v.Repeat < 2 {
 		return ""
 	}
 	var flap []string
-	for _, row := range view.Rows(r) {
-		if view.Distinct(row) > 1 {
-			flap = append(flap, fmt.Sprintf("- `%s` / `%s`: %s\n", view.Code(row.Scenario), view.Code(row.Name()),
-				view.Cell(row.Verdict())))
+	for _, row := range v.Rows {
+		if row.Flaps() {
+			flap = append(flap, fmt.Sprintf("- %s: %s\n", arm(row.Scenario, row.Name), cell(row.Verdict)))
 		}
 	}
 	if len(flap) == 0 {
@@ -303,8 +307,8 @@ func stability(r *result.Run) string {
 }
 
 // logs reads like an incident log: what each remedy did, and the answers.
-func logs(p *pages, r *result.Run) {
-	for _, row := range view.Rows(r) {
+func logs(p *pages, v *view.Run) {
+	for _, row := range v.Rows {
 		a := row.Repeats[0]
 		if len(a.Steps) == 0 {
 			continue
@@ -314,17 +318,16 @@ func logs(p *pages, r *result.Run) {
 		for _, s := range a.Steps {
 			table(&b, fmt.Sprintf("%.1f s", s.AtMS/1000), s.Did, s.Answer)
 		}
-		p.add("## What the remedies did", folded(row.Scenario+" / "+row.Name(), b.String()+"\n"))
+		p.add("## What the remedies did", folded(row.Scenario+" / "+row.Name, b.String()+"\n"))
 	}
 }
 
 // probes are questions that were asked when all was over.
-func probes(p *pages, r *result.Run) {
+func probes(p *pages, v *view.Run) {
 	var b bytes.Buffer
-	for _, row := range view.Rows(r) {
+	for _, row := range v.Rows {
 		for _, p := range row.Repeats[0].Probes {
-			fmt.Fprintf(&b, "- `%s` / `%s`, `%s`: %s\n", view.Code(row.Scenario), view.Code(row.Name()),
-				view.Code(p.Did), view.Cell(p.Because))
+			fmt.Fprintf(&b, "- %s, %s: %s\n", arm(row.Scenario, row.Name), code(p.Did), cell(p.Because))
 		}
 	}
 	if b.Len() > 0 {
@@ -334,24 +337,15 @@ func probes(p *pages, r *result.Run) {
 	}
 }
 
-func ranOn(r *result.Run) string {
+func ranOn(v *view.Run) string {
 	var b bytes.Buffer
-	e := r.Environment
 	table(&b, "what", "")
-	servers := e.Servers
-	if len(servers) == 0 {
-		servers = []result.Server{e.Server}
+	for _, f := range v.Facts {
+		table(&b, f.Name, f.Text)
 	}
-	for _, s := range servers {
-		table(&b, "server", view.OfServer(s))
-	}
-	table(&b, "client", "go-redis "+e.GoRedis)
-	table(&b, "lockjam", e.Lockjam+", "+e.Go)
-	table(&b, "machine", fmt.Sprintf("%s, %d cores", e.OS, e.CPUs))
-	table(&b, "seed", fmt.Sprint(r.Seed))
-	if r.Finished != nil {
-		table(&b, "took", fmt.Sprintf("%.0f s, from %s", r.Finished.Sub(r.Started).Seconds(),
-			r.Started.Format("2006-01-02 15:04:05 MST")))
+	if v.Finished != nil {
+		table(&b, "took", fmt.Sprintf("%.0f s, from %s", v.Finished.Sub(v.Started).Seconds(),
+			v.Started.Format("2006-01-02 15:04:05 MST")))
 	}
 	b.WriteString("\nPer arm, beside this file: the scenario, what it ran with, the recorded history, the verdict, the server's log. " +
 		"`lockjam judge` reads these again without a Redis.\n\n")
@@ -362,7 +356,7 @@ func ranOn(r *result.Run) string {
 func table(b *bytes.Buffer, cells ...string) {
 	atStart := b.Len() == 0 || bytes.HasSuffix(b.Bytes(), []byte("\n\n"))
 	for _, c := range cells {
-		b.WriteString("| " + view.Cell(c) + " ")
+		b.WriteString("| " + cell(c) + " ")
 	}
 	b.WriteString("|\n")
 	if atStart {

@@ -39,16 +39,17 @@ func TestMatrices(t *testing.T) {
 			{Name: "y", Arms: []result.Arm{arm("control", "none", result.NoEffect)}},
 		},
 	}
+	matrices := view.Of(r).Matrices
 	for _, c := range []struct {
 		m       view.Matrix
 		columns []string
 		lines   [][]string
 	}{
-		{view.RemedyMatrix(r), []string{"none", "raise-maxclients-live", "release-stale-locks"}, [][]string{
-			{"x", "no-effect", "cured, 102% (97-108), after 1.2 s", "blocked; reserved: relapsed, UNSAFE, 4 faults"},
+		{matrices[0], []string{"none", "raise-maxclients-live", "release-stale-locks"}, [][]string{
+			{"x", "no-effect", "cured, 102% (97-108), after 1.2 s", "blocked; reserved: relapsed, UNSAFE, 4 violations"},
 			{"y", "no-effect", "-", "-"},
 		}},
-		{view.PreventionMatrix(r), []string{"P1", view.Beyond},
+		{matrices[1], []string{"P1", view.Beyond},
 			[][]string{{"x", "backoff: not-prevented", "script: prevented, -"}}},
 	} {
 		if !slices.Equal(c.m.Columns, c.columns) || len(c.m.Lines) != len(c.lines) {
@@ -74,8 +75,8 @@ func TestReadmeShowsTheReference(t *testing.T) {
 		t.Fatal(err)
 	}
 	made := string(there)
-	for name, m := range map[string]view.Matrix{"remedies": view.RemedyMatrix(r),
-		"preventions": view.PreventionMatrix(r)} {
+	for _, m := range view.Of(r).Matrices {
+		name := string(m.By)
 		var b bytes.Buffer
 		b.WriteString("\n\n") // a table begins after an empty line
 		table(&b, append([]string{"scenario"}, m.Columns...)...)

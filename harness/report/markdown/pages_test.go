@@ -22,7 +22,7 @@ func TestReferenceFitsIntoAComment(t *testing.T) {
 		t.Fatal(err)
 	}
 	var b bytes.Buffer
-	if err := Write(&b, r); err != nil {
+	if err := Write(&b, view.Of(r)); err != nil {
 		t.Fatal(err)
 	}
 	if b.Len() >= MaxComment {
@@ -61,10 +61,10 @@ func TestAnyRunFitsIntoAComment(t *testing.T) {
 	last.Name, last.Outcome, last.Reasons = "the-last", result.Fail, []string{"it failed"}
 	r.ID, r.Status, r.Because, r.Environment.Server.Version = evil, result.Aborted, evil, evil
 	var first, again bytes.Buffer
-	if err := Write(&first, r); err != nil {
+	if err := Write(&first, view.Of(r)); err != nil {
 		t.Fatal(err)
 	}
-	if err := Write(&again, r); err != nil || !bytes.Equal(first.Bytes(), again.Bytes()) {
+	if err := Write(&again, view.Of(r)); err != nil || !bytes.Equal(first.Bytes(), again.Bytes()) {
 		t.Errorf("%v, or the same run gives another text", err)
 	}
 	got := first.String()
@@ -90,7 +90,7 @@ func TestWords(t *testing.T) {
 		{"a\x00b\x1b[31m\u2028c\xffd", "a b \\[31m c�d"},
 		{"$x$ ~~y~~ *z*", `\$x\$ \~\~y\~\~ \*z\*`},
 	} {
-		if got := view.Words(c.s); got != c.want {
+		if got := words(c.s); got != c.want {
 			t.Errorf("%q: %q, want %q", c.s, got, c.want)
 		}
 	}

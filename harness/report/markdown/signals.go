@@ -8,28 +8,23 @@ import (
 
 	"github.com/lockjam/lockjam/harness/report/view"
 	"github.com/lockjam/lockjam/harness/result"
+	"github.com/lockjam/lockjam/harness/text"
 )
 
 // overview is scenarios by signals: after how long each fires.
-func overview(r *result.Run) string {
-	var names []string
-	for _, sc := range r.Scenarios {
-		for _, name := range view.SignalNames(sc) {
-			if !slices.Contains(names, name) {
-				names = append(names, name)
-			}
-		}
-	}
-	if len(names) == 0 {
+func overview(v *view.Run) string {
+	if len(v.Signals) == 0 {
 		return ""
 	}
 	var b bytes.Buffer
-	falseAlarms(&b, r)
-	table(&b, append([]string{"scenario"}, names...)...)
-	for _, sc := range r.Scenarios {
-		cells := []string{sc.Name}
-		for _, name := range names {
-			cells = append(cells, view.Live(sc).Did(name).Brief())
+	if v.Quiet != "" {
+		b.WriteString(v.Quiet + "\n\n")
+	}
+	table(&b, append([]string{"scenario"}, v.Signals...)...)
+	for _, sc := range v.Scenarios {
+		cells, live := []string{sc.Name}, view.Live(sc)
+		for _, name := range v.Signals {
+			cells = append(cells, view.Read(live, name).Brief())
 		}
 		table(&b, cells...)
 	}
@@ -39,36 +34,47 @@ func overview(r *result.Run) string {
 
 // signalTables has one table per scenario, quickest signal first. Arms of one
 // scenario share their incident, so their readings are folded together.
-func signalTables(p *pages, r *result.Run) {
-	const heading = "## What the signals read"
-	images := r.Images()
-	for _, sc := range r.Scenarios {
+func signalTables(p *pages, v *view.Run) {
+	for _, sc := range v.Scenarios {
 		var b bytes.Buffer
-		if len(images) > 0 {
-			signalsByImage(&b, sc, images)
+		if len(v.On) > 0 {
+			signalsByImage(&b, sc, v.On)
 		} else {
 			signalTable(&b, sc)
 		}
 		if b.Len() > 0 {
-			p.add(heading, folded(sc.Name, b.String()+"\n"))
+			p.add("## What the signals read", folded(sc.Name, b.String()+"\n"))
 		}
 	}
 }
 
 func signalTable(b *bytes.Buffer, sc result.Scenario) {
 	type line struct {
-		cells  []string
-		detect float64
+		cells   []string
+		fastest float64
 	}
 	var lines []line
-	for _, s := range view.SignalNames(sc) {
-		cells, fastest := signalLine(sc, s)
-		lines = append(lines, line{cells, fastest})
+	live := view.Live(sc)
+	for _, name := range view.SignalNames(sc.Arms) {
+		read, all := view.Read(live, name), view.Read(sc.Arms, name)
+		one := read.Last
+		if one.Name == "" { // no arm had the failure
+			one = all.First
+		}
+		in, cleared := fmt.Sprintf("%d of %d", read.Fired, len(live)), "-"
+		if one.Unavailable != "" {
+			in = "not available: " + one.Unavailable
+		}
+		if all.Cured > 0 {
+			cleared = fmt.Sprintf("%d of %d", all.Cleared, all.Cured)
+		}
+		lines = append(lines, line{[]string{name, text.Dash(one.Claim), one.Expected, in, read.Detect,
+			fmt.Sprint(all.Alarms), cleared, view.Figures(sc.Arms[0].Figures(name))}, all.Fastest})
 	}
 	if len(lines) == 0 {
 		return
 	}
-	slices.SortStableFunc(lines, func(a, b line) int { return cmp.Compare(a.detect, b.detect) })
+	slices.SortStableFunc(lines, func(a, b line) int { return cmp.Compare(a.fastest, b.fastest) })
 	table(b, "signal", "claim", "expected", "fired in", "time to detect", "false alarms before", "cleared after a cure",
 		"what it read")
 	for _, l := range lines {
@@ -76,67 +82,21 @@ func signalTable(b *bytes.Buffer, sc result.Scenario) {
 	}
 }
 
-// signalLine is what a signal did in all arms of a scenario, and when it was the
-// quickest, in milliseconds.
-func signalLine(sc result.Scenario, s string) (cells []string, fastest float64) {
-	failing := view.Live(sc)
-	one, fired, detect := failing.Signal(s)
-	alarms, cleared, cured := 0, 0, 0
-	fastest = 1e12
-	for _, a := range sc.Arms {
-		for _, x := range a.Signals {
-			if x.Name != s {
-				continue
-			}
-			alarms += x.BaselineFirings
-			if one.Name == "" { // no arm had the failure
-				one = x
-			}
-			if x.DetectMS != nil {
-				fastest = min(fastest, *x.DetectMS)
-			}
-			if a.Verdict == result.Cured && x.Fired {
-				cured++
-				if x.Cleared {
-					cleared++
-				}
-			}
-		}
-	}
-	clear := "-"
-	if cured > 0 {
-		clear = fmt.Sprintf("%d of %d", cleared, cured)
-	}
-	in := fmt.Sprintf("%d of %d", fired, len(failing.Repeats))
-	if one.Unavailable != "" {
-		in = "not available: " + one.Unavailable
-	}
-	return []string{s, view.OrDash(one.Claim), one.Expected, in, detect, fmt.Sprint(alarms), clear,
-		view.Figures(sc.Arms[0].Figures(s))}, fastest
-}
-
-// falseAlarms sums up the runs in which nothing was wrong.
-func falseAlarms(b *bytes.Buffer, r *result.Run) {
-	if alarmed, quiet := view.AlarmsOfQuiet(r); quiet > 0 {
-		fmt.Fprintf(b, "Where nothing was wrong, a signal fired in %d of %d runs.\n\n", alarmed, quiet)
-	}
-}
-
 // signalsByImage has a line for each signal and a column for each image: in how many
 // arms it fired there, after how long, and what else it did.
 func signalsByImage(b *bytes.Buffer, sc result.Scenario, images []string) {
 	table(b, append(append([]string{"signal", "claim", "expected"}, images...), view.Differs)...)
-	for _, name := range view.SignalNames(sc) {
+	for _, name := range view.SignalNames(sc.Arms) {
 		var cells, kinds []string
 		var s result.Signal
 		for _, image := range images {
-			did := view.Live(sc.On(image)).Did(name)
-			cells = append(cells, did.Words)
-			if did.Kind != "" {
-				kinds = append(kinds, did.Kind)
-				s = did.Signal
+			read := view.Read(view.Live(sc.On(image)), name)
+			cells = append(cells, read.Words())
+			if kind := read.Kind(); kind != "" {
+				kinds = append(kinds, kind)
+				s = read.Last
 			}
 		}
-		table(b, append(append([]string{name, view.OrDash(s.Claim), s.Expected}, cells...), view.Mark(kinds))...)
+		table(b, append(append([]string{name, text.Dash(s.Claim), s.Expected}, cells...), view.Mark(kinds))...)
 	}
 }

@@ -48,11 +48,13 @@ func OnTwo() *result.Run {
 	return r
 }
 
+// Num is a figure that may be missing.
 func Num(v float64) *float64 { return &v }
 
+// Yes is an answer that may be missing.
 func Yes() *bool { b := true; return &b }
 
-// sample is a run with one of everything that reports have to say.
+// Run is a run with one of everything that reports have to say.
 func Run() *result.Run {
 	finished := time.Date(2026, 5, 4, 3, 3, 1, 0, time.UTC)
 	signal := func(fired bool, after float64) []result.Signal {

@@ -9,16 +9,32 @@ import (
 	"github.com/lockjam/lockjam/harness/text"
 )
 
+// Comparison is a comparison of two runs as the formats show it.
+type Comparison struct {
+	*compare.Comparison
+	First, Second string   // the runs, and what they ran on
+	Remarks       []string // what is to be known before anything else
+	Sections      []Section
+	Counted       string // what is not listed row by row
+}
+
 // Section is rows that came out alike.
 type Section struct {
 	Title string
 	Rows  []compare.Row
+	Open  bool // not to be folded away
 }
 
-// Sections are what a reader wants to see of a comparison, the worst first. What
+// OfComparison computes what the formats say of a comparison.
+func OfComparison(c *compare.Comparison) *Comparison {
+	return &Comparison{Comparison: c, First: runLine(c.Before), Second: runLine(c.After), Remarks: remarks(c),
+		Sections: sections(c), Counted: counted(c)}
+}
+
+// sections are what a reader wants to see of a comparison, the worst first. What
 // cannot be told from noise is only counted, unless a rule weighs it and it is no figure, or
 // the intervals are apart.
-func Sections(c *compare.Comparison) []Section {
+func sections(c *compare.Comparison) []Section {
 	var open []compare.Row
 	for _, r := range c.Shown(false, compare.Unclear) {
 		if told(r) {
@@ -27,14 +43,15 @@ func Sections(c *compare.Comparison) []Section {
 	}
 	var some []Section
 	for _, s := range []Section{
-		{"Regressions", c.Shown(true, compare.Worse, compare.Changed)},
-		{"Worse, and no regression by the rules", c.Shown(false, compare.Worse)},
-		{"Improvements", c.Shown(false, compare.Better)},
-		{"Changed, neither better nor worse", c.Shown(false, compare.Changed)},
-		{"Not enough repeats to decide", open},
+		{"Regressions", c.Shown(true, compare.Worse, compare.Changed), true},
+		{"Worse, and no regression by the rules", c.Shown(false, compare.Worse), false},
+		{"Improvements", c.Shown(false, compare.Better), false},
+		{"Changed, neither better nor worse", c.Shown(false, compare.Changed), false},
+		{"Not enough repeats to decide", open, false},
 	} {
 		if len(s.Rows) > 0 {
-			some = append(some, Section{s.Title, gathered(s.Rows)})
+			s.Rows = gathered(s.Rows)
+			some = append(some, s)
 		}
 	}
 	return some
@@ -71,9 +88,9 @@ func told(unclear compare.Row) bool {
 	return unclear.Figures == nil && unclear.Rule != "" || unclear.Apart
 }
 
-// Remarks are what is to be known before anything else: what the runs differ in, and
+// remarks are what is to be known before anything else: what the runs differ in, and
 // how far they came.
-func Remarks(c *compare.Comparison) []string {
+func remarks(c *compare.Comparison) []string {
 	var said []string
 	for _, side := range []struct {
 		which string
@@ -104,8 +121,8 @@ func Remarks(c *compare.Comparison) []string {
 	return said
 }
 
-// Counted sums up what is not listed row by row.
-func Counted(c *compare.Comparison) string {
+// counted sums up what is not listed row by row.
+func counted(c *compare.Comparison) string {
 	same, noise, unclear := len(c.Shown(false, compare.Same)), len(c.Shown(false, compare.Noise)), 0
 	for _, r := range c.Shown(false, compare.Unclear) {
 		if !told(r) {
@@ -119,13 +136,13 @@ func Counted(c *compare.Comparison) string {
 	return said + "."
 }
 
-// RunLine names a run and what it ran on.
-func RunLine(r compare.RunInfo) string {
+// runLine names a run and what it ran on.
+func runLine(r compare.RunInfo) string {
 	return fmt.Sprintf("%s, %s, %d arms, go-redis %s, %s", r.ID, r.Started.UTC().Format("2006-01-02 15:04 MST"), r.Arms,
 		r.GoRedis, r.Server)
 }
 
 // PlaceOf is "scenario / arm on image".
 func PlaceOf(r compare.Row) (scenario, arm string) {
-	return OrDash(r.Scenario), OrDash(r.Arm + On(r.Image))
+	return text.Dash(r.Scenario), text.Dash(r.Arm + On(r.Image))
 }

@@ -1,10 +1,10 @@
 package view
 
 import (
+	"cmp"
 	"fmt"
-	"maps"
+	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/lockjam/lockjam/harness/result"
@@ -14,39 +14,86 @@ import (
 // MaxNames is how many arms a line names of a kind.
 const MaxNames = 16
 
-// inShort says in a line what to do about a scenario, and what not to.
-func inShort(arms []Row) string {
-	groups := []struct {
-		words string
-		is    func(verdict result.Verdict, unsafe bool) bool
-	}{
-		{"prevented by", func(v result.Verdict, unsafe bool) bool { return v == result.Prevented && !unsafe }},
-		{"prevented, at the price of safety, by",
-			func(v result.Verdict, unsafe bool) bool { return v == result.Prevented && unsafe }},
-		{"mitigated by", func(v result.Verdict, _ bool) bool { return v == result.Mitigated }},
-		{"not prevented by", func(v result.Verdict, _ bool) bool { return v == result.NotPrevented }},
-		{"cured by", func(v result.Verdict, unsafe bool) bool { return v == result.Cured && !unsafe }},
-		{"cured, at the price of safety, by",
-			func(v result.Verdict, unsafe bool) bool { return v == result.Cured && unsafe }},
-		{"better but not cured with", func(v result.Verdict, _ bool) bool { return v == result.Partial }},
-		{"briefly recovered after", func(v result.Verdict, _ bool) bool { return v == result.Relapsed }},
-		{"no help:", func(v result.Verdict, _ bool) bool { return v == result.NoEffect }},
-		{"could not be carried out:", func(v result.Verdict, _ bool) bool { return v == result.Blocked }},
-	}
-	var parts []string
-	for _, g := range groups {
+// Short says in a line what to do about a scenario, and what not to.
+type Short struct {
+	Images  []string // on which it holds, where the images do not agree
+	Effects []Effect
+}
+
+// Effect is the arms that came to the same. Their names are as Name makes them.
+type Effect struct {
+	Words string
+	Arms  []string
+}
+
+// effects are the ways in which arms come out, in the order in which they are said.
+var effects = []struct {
+	words   string
+	verdict result.Verdict
+	when    safety
+}{
+	{"prevented by", result.Prevented, safe},
+	{"prevented, at the price of safety, by", result.Prevented, broken},
+	{"mitigated by", result.Mitigated, either},
+	{"not prevented by", result.NotPrevented, either},
+	{"cured by", result.Cured, safe},
+	{"cured, at the price of safety, by", result.Cured, broken},
+	{"better but not cured with", result.Partial, either},
+	{"briefly recovered after", result.Relapsed, either},
+	{"no help:", result.NoEffect, either},
+	{"could not be carried out:", result.Blocked, either},
+}
+
+// safety is which arms an effect is about.
+type safety int
+
+const (
+	either safety = iota
+	safe
+	broken
+)
+
+func inShort(rows []Row, image string) []Effect {
+	var all []Effect
+	for _, e := range effects {
 		var names []string
-		for _, arm := range arms {
-			a := arm.Repeats[0]
-			if !a.Control() && g.is(a.Verdict, a.Unsafe) {
-				names = append(names, "`"+Code(arm.Arm)+"`")
+		for _, r := range rows {
+			a := r.Repeats[0]
+			if a.Image == image && !a.Control() && a.Verdict == e.verdict &&
+				(e.when == either || a.Unsafe == (e.when == broken)) {
+				names = append(names, Name(r.Arm))
 			}
 		}
 		if len(names) > 0 {
-			parts = append(parts, g.words+" "+text.FirstOf(names, ", ", MaxNames))
+			all = append(all, Effect{e.words, names})
 		}
 	}
-	return strings.Join(parts, "; ")
+	return all
+}
+
+// inShortOn says a scenario in short: once where all images agree, else for each
+// group that does.
+func inShortOn(images []string, rows []Row) []Short {
+	if len(images) == 0 {
+		images = []string{""}
+	}
+	var groups []Short
+	for _, image := range images {
+		said := inShort(rows, image)
+		if len(said) == 0 {
+			continue
+		}
+		i := slices.IndexFunc(groups, func(s Short) bool { return reflect.DeepEqual(s.Effects, said) })
+		if i < 0 {
+			groups = append(groups, Short{Effects: said})
+			i = len(groups) - 1
+		}
+		groups[i].Images = append(groups[i].Images, Name(image))
+	}
+	if len(groups) == 1 {
+		groups[0].Images = nil
+	}
+	return groups
 }
 
 // Left says for whom there was nothing, where goodput alone would not show it.
@@ -65,24 +112,30 @@ func Refusals(a result.Arm) string {
 	return ""
 }
 
+// Violations are the kinds of what must not happen.
+var Violations = []struct {
+	one, Many string
+	Of        func(result.Safety) int64
+}{
+	{"double grant", "double grants", func(s result.Safety) int64 { return s.Overlaps }},
+	{"lost update", "lost updates", func(s result.Safety) int64 { return s.LostUpdates }},
+	{"request admitted over the limit", "requests admitted over the limit",
+		func(s result.Safety) int64 { return s.OverAdmitted }},
+	{"lock gone from under its holder", "locks gone from under their holders",
+		func(s result.Safety) int64 { return s.ForeignReleases }},
+	{"fencing token that did not rise", "fencing tokens that did not rise",
+		func(s result.Safety) int64 { return s.FencingRegressions }},
+}
+
 // Broken puts the safety counts that are not zero into words.
 func Broken(a result.Arm) string {
 	var found []string
-	for _, c := range []struct {
-		n         int64
-		one, many string
-	}{
-		{a.Safety.Overlaps, "double grant", "double grants"},
-		{a.Safety.LostUpdates, "lost update", "lost updates"},
-		{a.Safety.OverAdmitted, "request admitted over the limit", "requests admitted over the limit"},
-		{a.Safety.ForeignReleases, "lock gone from under its holder", "locks gone from under their holders"},
-		{a.Safety.FencingRegressions, "fencing token that did not rise", "fencing tokens that did not rise"},
-	} {
-		switch {
-		case c.n == 1:
-			found = append(found, "1 "+c.one)
-		case c.n > 1:
-			found = append(found, fmt.Sprintf("%d %s", c.n, c.many))
+	for _, v := range Violations {
+		switch n := v.Of(a.Safety); {
+		case n == 1:
+			found = append(found, "1 "+v.one)
+		case n > 1:
+			found = append(found, fmt.Sprintf("%d %s", n, v.Many))
 		}
 	}
 	return strings.Join(found, ", ")
@@ -95,9 +148,22 @@ func Company(a result.Arm) string {
 	}
 	var names []string
 	for _, f := range a.Foreign {
-		names = append(names, fmt.Sprintf("%v (%d %s)", f, f.Connections, text.Noun(int(f.Connections), "connection")))
+		names = append(names, fmt.Sprintf("%v (%s)", f, text.Plural(f.Connections, "connection")))
 	}
 	return " Other clients were on the server: " + text.FirstOf(names, ", ", MaxNames) + "."
+}
+
+// Standstill is the deadlock that speaks for arms: of the first with a proof, or else of the
+// first of which anything is known; nil if nothing is.
+func Standstill(arms []result.Arm) *result.Deadlock {
+	var known *result.Deadlock
+	for _, a := range arms {
+		if a.Deadlock != nil && a.Deadlock.Proved {
+			return a.Deadlock
+		}
+		known = cmp.Or(known, a.Deadlock)
+	}
+	return known
 }
 
 // Unproved is what the wait-for graph shows where it proves nothing.
@@ -112,27 +178,14 @@ func Unproved(d *result.Deadlock) string {
 	return said + " This is no proof of a deadlock."
 }
 
-func RepeatOf(a result.Arm, r *result.Run) string {
-	if r.Repeat < 2 {
-		return ""
+// Late ends the sentence on a proof: when it stood, after the rules first allow it, and
+// whether Redis was asked as well.
+func Late(d *result.Deadlock) string {
+	said := fmt.Sprintf("%.0f ms after the rules first allow it", d.LateMS)
+	if d.Checked {
+		said += "; the locks' tokens and CLIENT LIST in Redis agree"
 	}
-	return fmt.Sprintf(" (repeat %d)", a.Repeat)
-}
-
-// Distinct counts the verdicts of an arm's repeats, none at all being one.
-func Distinct(r Row) int {
-	seen := map[string]bool{}
-	for _, a := range r.Repeats {
-		seen[fmt.Sprint(a.Verdict, a.Unsafe)] = true
-	}
-	return len(seen)
-}
-
-func OrDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
+	return said + "."
 }
 
 // Measured is the figures of one piece of evidence; "" for a sentence, which stands in
@@ -150,20 +203,5 @@ func Measured(e result.Evidence) string {
 		}
 		return Figures(read)
 	}
-	field := e.Field[strings.LastIndex(e.Field, ".")+1:]
-	return fmt.Sprintf("%s %v", strings.ReplaceAll(field, "_", " "), e.Value)
-}
-
-// Figures is "name value, name value", with the names' underscores as spaces.
-// What is there for others to pool is left out.
-func Figures(f map[string]float64) string {
-	var all []string
-	for _, name := range slices.Sorted(maps.Keys(f)) {
-		if strings.HasSuffix(name, "monitored_ms") || strings.HasSuffix(name, "_decisions") {
-			continue
-		}
-		all = append(all, fmt.Sprintf("%s %s", strings.ReplaceAll(name, "_", " "),
-			strconv.FormatFloat(f[name], 'f', -1, 64)))
-	}
-	return strings.Join(all, ", ")
+	return fmt.Sprintf("%s %v", spaced(e.Field[strings.LastIndex(e.Field, ".")+1:]), e.Value)
 }
