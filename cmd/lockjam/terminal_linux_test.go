@@ -177,7 +177,7 @@ func onTerminal(t *testing.T, cmd *exec.Cmd) (written string, err error) {
 	read := make(chan string)
 	go func() {
 		var all bytes.Buffer
-		_, _ = all.ReadFrom(master) // ends with EIO once nobody has the other end
+		_, _ = all.ReadFrom(master) // ends with EIO once the other end is closed
 		read <- all.String()
 	}()
 	err = cmd.Run()

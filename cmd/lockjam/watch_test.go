@@ -142,7 +142,7 @@ func TestWatchWithMonitorAndCanary(t *testing.T) {
 	h, o := newHouse(t), theirs(t, "50")
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	go func() { // tries a lock, again and again, that nobody releases
+	go func() { // tries a lock, again and again, that is never released
 		for ctx.Err() == nil {
 			o.client.SetNX(ctx, "lock:a", "me", 0)
 			time.Sleep(5 * time.Millisecond)
@@ -508,7 +508,7 @@ func TestWatchTooLate(t *testing.T) {
 	time.Sleep(100 * time.Millisecond)
 	_, log := h.lockjam(69, "watch", o.url, "--for", "2s")
 	if strings.Count(log, "\n") != 1 || !strings.Contains(log, "max number of clients reached") ||
-		!strings.Contains(log, "begin to watch before the incident") {
+		!strings.Contains(log, "start watching before the incident") {
 		t.Errorf("%s", log)
 	}
 }

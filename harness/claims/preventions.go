@@ -23,7 +23,7 @@ func prevents(card *result.Claim, on []result.Scenario) {
 			name := a.Name + " in " + sc.Name
 			said[a.Verdict] = append(said[a.Verdict], name)
 			if a.Unsafe {
-				harms = append(harms, fmt.Sprintf("%s (%s)", name, text.Plural(a.Safety.Total(), "fault")))
+				harms = append(harms, fmt.Sprintf("%s (%s)", name, text.Plural(a.Safety.Total(), "violation")))
 			}
 			if a.Verdict == result.Prevented && !a.Unsafe {
 				good++

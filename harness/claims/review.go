@@ -21,7 +21,7 @@ func reviewed(card *result.Claim, on []result.Scenario) {
 					result.Evidence{Scenario: sc.Name, Arm: a.Name, Field: "faults_per_s.during",
 						Value: *a.FaultsPerS.During})
 				loud := loud(&a)
-				said := fmt.Sprintf("%s (%.0f safety faults a second, and %s fired)", sc.Name, *a.FaultsPerS.During,
+				said := fmt.Sprintf("%s (%.0f safety violations a second, and %s fired)", sc.Name, *a.FaultsPerS.During,
 					fired(loud, available(&a)))
 				if len(loud) == 0 {
 					unseen = append(unseen, said)
@@ -32,7 +32,7 @@ func reviewed(card *result.Claim, on []result.Scenario) {
 				card.Evidence = append(card.Evidence,
 					result.Evidence{Scenario: sc.Name, Arm: a.Name, Field: "verdict", Value: a.Verdict})
 				said := fmt.Sprintf("%s in %s (%s, %s)", a.Name, sc.Name, a.Verdict,
-					text.Plural(a.Safety.Total(), "fault"))
+					text.Plural(a.Safety.Total(), "violation"))
 				if a.Verdict == result.NotPrevented {
 					not = append(not, said)
 				} else {

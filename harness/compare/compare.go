@@ -56,7 +56,7 @@ type Difference struct {
 	Distorts bool   `json:"distorts"` // differences below may come from it, and not from what was changed
 }
 
-// Place is an arm; empty for what is the whole run's.
+// Location is an arm; empty for what is the whole run's.
 type Place struct {
 	Scenario string `json:"scenario,omitempty"`
 	Arm      string `json:"arm,omitempty"`

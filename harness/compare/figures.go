@@ -43,7 +43,7 @@ var figures = []figure{
 		}
 		return *a.Recovery.RestoredAfterMS, true
 	}},
-	{Faults, "safety faults", "", -1, func(a result.Arm) (float64, bool) { return float64(a.Safety.Total()), true }},
+	{Faults, "safety violations", "", -1, func(a result.Arm) (float64, bool) { return float64(a.Safety.Total()), true }},
 }
 
 func value(v *float64) (float64, bool) {

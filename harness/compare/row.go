@@ -19,7 +19,7 @@ const (
 	Better  Finding = "better"  //
 	Worse   Finding = "worse"   //
 	Changed Finding = "changed" // neither better nor worse
-	Unclear Finding = "unclear" // it differs, and nobody can tell: too few repeats, or nothing to go by
+	Unclear Finding = "unclear" // it differs, and is not decided: too few repeats, or no evidence
 )
 
 // Row is one thing that both runs say something of.

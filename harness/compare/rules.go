@@ -51,7 +51,7 @@ func Rules() []RuleInfo {
 		{Recovery, "goodput is back later after the remedy", true},
 		{Latency, "response times are longer: p50 or p99 of a phase", true},
 		{Detection, "a signal takes longer to fire", true},
-		{Faults, "there are more safety faults", true},
+		{Faults, "there are more safety violations", true},
 	}
 }
 
@@ -303,7 +303,7 @@ func (c *Comparison) answer() {
 		c.Outcome = result.Inconclusive
 		c.Answer = "inconclusive: the second run was " + string(c.After.Status) + ", and nothing regressed until then"
 	case len(open) > 0:
-		c.Answer = "inconclusive: nothing regressed for sure, and " + strings.Join(open, ", ") + " not decided"
+		c.Answer = "inconclusive: nothing regressed for sure, and " + strings.Join(open, ", ") + " is not decided"
 	case len(asked) == 0:
 		c.Answer = count(c.Compared, "arm") + " compared, and no rule was asked for"
 	default:

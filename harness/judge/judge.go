@@ -132,7 +132,7 @@ func (r *ruling) doubt(format string, args ...any) {
 func (r *ruling) reason(key, why string) {
 	line, column := r.of.Place(key)
 	r.Reasons = append(r.Reasons, why)
-	r.Places = append(r.Places, result.Place{Reason: why, Key: key, Line: line, Column: column})
+	r.Places = append(r.Places, result.Location{Reason: why, Key: key, Line: line, Column: column})
 }
 
 // inArm is the key of what is expected of the arm.
@@ -547,8 +547,8 @@ func safeWord(unsafe bool) string {
 func proved(e Evidence) *standstill.Proof { return standstill.Decisive(e.Proofs, e.Time.incident) }
 
 // findings are the proofs as signals see them.
-func findings(e Evidence) []signals.Finding {
-	all := make([]signals.Finding, len(e.Proofs))
+func findings(e Evidence) []signals.Proof {
+	all := make([]signals.Proof, len(e.Proofs))
 	for i, p := range e.Proofs {
 		all[i] = p.ForSignals()
 	}

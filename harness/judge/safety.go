@@ -38,7 +38,7 @@ func violationsFrom(h *history.History, from time.Duration, set swarm.Settings) 
 			byTenant[op.Tenant] = append(byTenant[op.Tenant], op)
 			lock := op.Tenant
 			if partner, ok := set.Lock.Partner(op.Tenant); ok {
-				lock = min(lock, partner) // who has one has both
+				lock = min(lock, partner) // a holder of one has both
 			}
 			byLock[lock] = append(byLock[lock], op)
 		}

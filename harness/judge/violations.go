@@ -39,8 +39,8 @@ func violationsReproduced(e Evidence, out *ruling) bool {
 	out.Reproduced = &reproduced
 	if !reproduced {
 		out.doubt("the incident was not reproduced: %s in the last %v of it (at least %d were to be there)",
-			text.Plural(n, "safety fault"), e.Scenario.Incident.ForMS.Duration(), e.Scenario.Incident.Faults)
-		tooBusy(e, out, e.Time.incident) // who does not get to run breaks nothing
+			text.Plural(n, "safety violation"), e.Scenario.Incident.ForMS.Duration(), e.Scenario.Incident.Faults)
+		tooBusy(e, out, e.Time.incident) // a worker that does not get to run violates nothing
 	}
 	return reproduced
 }
@@ -66,15 +66,15 @@ func violationsRemedied(e Evidence, out *ruling) {
 	case held.High < need && tooBusy(e, out, clean):
 	case held.Low >= need:
 		out.Verdict, out.Unsafe = result.Cured, worsened(e, out, clean.From)
-		out.Because = fmt.Sprintf("The last safety fault was %.1f s after the remedy was begun, and from then on %s.",
+		out.Because = fmt.Sprintf("The last safety violation was %.1f s after the remedy was begun, and from then on %s.",
 			ms/1000, figures)
 	case held.High >= need:
 		out.Straddles = true
-		out.doubt("there was no safety fault any more after %.1f s, and %s: the threshold of %s%% lies between",
+		out.doubt("there was no safety violation any more after %.1f s, and %s: the threshold of %s%% lies between",
 			ms/1000, figures, text.Threshold(need))
 	default:
 		out.Verdict = result.Partial
-		out.Because = fmt.Sprintf("There was no safety fault any more after %.1f s, and %s.", ms/1000, figures)
+		out.Because = fmt.Sprintf("There was no safety violation any more after %.1f s, and %s.", ms/1000, figures)
 	}
 }
 
@@ -103,11 +103,11 @@ func recovered(e Evidence, out *ruling, after, before []float64) {
 func violationsContinue(e Evidence, out *ruling, clean history.Span) {
 	then, now := violationsIn(e, tailOf(e, e.Time.incident)),
 		violationsIn(e, tailOf(e, history.Span{From: e.Time.remedyBegun, To: e.Time.End}))
-	figures := fmt.Sprintf("%s in the last %v, and %d in the incident's.", text.Plural(now, "safety fault"),
+	figures := fmt.Sprintf("%s in the last %v, and %d in the incident's.", text.Plural(now, "safety violation"),
 		e.Scenario.Incident.ForMS.Duration(), then)
 	switch {
 	case now == 0:
-		out.doubt("the last safety fault was %.1f s before the end, too late to see whether that lasts: lengthen recovery_ms", (clean.To - clean.From).Seconds())
+		out.doubt("the last safety violation was %.1f s before the end, too late to see whether that lasts: lengthen recovery_ms", (clean.To - clean.From).Seconds())
 	case float64(now) < e.Scenario.Cure.RelapseRatio*float64(then):
 		out.Verdict, out.Because = result.Partial, figures
 	default:
@@ -137,7 +137,7 @@ func violationsPrevented(e Evidence, out *ruling, left float64, figures string) 
 	in := history.Span{From: e.Time.Trigger, To: e.Time.End}
 	total, tail := violationsIn(e, in), violationsIn(e, tailOf(e, in))
 	said := fmt.Sprintf("From the trigger on there were %s, %d of them in the last %v, and goodput was %s.",
-		text.Plural(total, "safety fault"), tail, e.Scenario.Incident.ForMS.Duration(), figures)
+		text.Plural(total, "safety violation"), tail, e.Scenario.Incident.ForMS.Duration(), figures)
 	switch {
 	case left <= e.Scenario.Incident.GoodputRatio:
 		out.Verdict, out.Because = result.NotPrevented, said+" A stalled workload cannot violate safety."
@@ -147,7 +147,7 @@ func violationsPrevented(e Evidence, out *ruling, left float64, figures string) 
 		out.Verdict, out.Because = result.Mitigated, said
 	default:
 		out.Verdict, out.Because = result.Prevented,
-			fmt.Sprintf("From the trigger on there was no safety fault, and goodput was %s.", figures)
+			fmt.Sprintf("From the trigger on there was no safety violation, and goodput was %s.", figures)
 	}
 }
 

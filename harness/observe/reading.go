@@ -54,7 +54,7 @@ type Standing struct {
 type MonitorReading struct {
 	AttemptsPerS  float64 `json:"attempts_per_s"` // at setting a lock
 	ReleasesPerS  float64 `json:"releases_per_s"`
-	StuckLock     string  `json:"stuck_lock,omitempty"` // tried most, and released by nobody in the burst
+	StuckLock     string  `json:"stuck_lock,omitempty"` // tried most, and never released in the burst
 	StuckAttempts int64   `json:"stuck_attempts"`
 	Error         string  `json:"error,omitempty"`
 }

@@ -45,7 +45,7 @@ type armView struct {
 	label   string
 	phase   string
 	since   time.Duration // when the phase began
-	about   time.Duration // how long it takes at least; 0: nobody knows
+	about   time.Duration // how long it takes at least; 0: not known
 	loads   []loadAt      // over the last second
 	latest  result.Load
 	bins    []int64 // decisions at the end of each bin
@@ -151,7 +151,7 @@ func (a *armView) sample(ms float64, load result.Load) {
 	for len(a.loads) > 2 && a.loads[1].ms <= ms-goodputOver {
 		a.loads = a.loads[1:]
 	}
-	const most = 4 * 60 * 60 * 1000 / binMS // of a clock that has gone wrong nobody needs more
+	const most = 4 * 60 * 60 * 1000 / binMS // more is a clock that has gone wrong
 	for bin := int(ms / binMS); len(a.bins) <= bin && bin < most; {
 		before := int64(0)
 		if n := len(a.bins); n > 0 {

@@ -13,7 +13,7 @@ var (
 )
 
 // again does it as often as the parameters say. The first error ends it.
-func again(ctx context.Context, in *Incident, once func() error) error {
+func again(ctx context.Context, in *Handle, once func() error) error {
 	times, _ := strconv.Atoi(in.Params[timesParam.Name])
 	ms, _ := strconv.Atoi(in.Params[pauseParam.Name])
 	for i := range times {

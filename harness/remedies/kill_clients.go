@@ -30,7 +30,7 @@ var killClients = Remedy{
 		// move kills again.
 		timesParam, pauseParam,
 	},
-	Apply: func(ctx context.Context, in *Incident) error {
+	Apply: func(ctx context.Context, in *Handle) error {
 		return again(ctx, in, func() error { return killOnce(ctx, in) })
 	},
 }
@@ -41,7 +41,7 @@ const (
 	killForeign  = "kill" // takes --allow-destructive as well
 )
 
-func killOnce(ctx context.Context, in *Incident) error {
+func killOnce(ctx context.Context, in *Handle) error {
 	did := "CLIENT LIST"
 	list, err := in.Admin().ClientList(ctx).Result()
 	if err != nil {
@@ -67,7 +67,7 @@ func killOnce(ctx context.Context, in *Incident) error {
 // killEach kills by id, all in one round trip: with one for each, the first victims
 // would have their slots back before the last are cut. A server never uses an id
 // twice, so no client that came after the list is hit.
-func killEach(ctx context.Context, in *Incident, chosen []server.Client, which string) error {
+func killEach(ctx context.Context, in *Handle, chosen []server.Client, which string) error {
 	ids := make([]string, len(chosen))
 	answers := make([]*redis.IntCmd, len(chosen))
 	_, err := in.Admin().Pipelined(ctx, func(p redis.Pipeliner) error {

@@ -148,7 +148,7 @@ func TestKillClientsOfSomebodyElsesServer(t *testing.T) {
 	}
 	b.wantCut(true, ours)
 	b.wantCut(false, theirs)
-	b.logged("4 are somebody else's")
+	b.logged("4 belong to other applications")
 	b.Reconfigurable = errors.New("not ours")
 	if err := b.apply("kill-clients", map[string]string{"foreign": "kill"}); err != nil {
 		t.Fatal(err)

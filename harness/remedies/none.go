@@ -9,5 +9,5 @@ const NoRemedy = "none"
 var none = Remedy{
 	Name:    NoRemedy,
 	Summary: "Nothing is done. If goodput recovers all the same, no remedy earns the credit.",
-	Apply:   func(context.Context, *Incident) error { return nil },
+	Apply:   func(context.Context, *Handle) error { return nil },
 }

@@ -15,7 +15,7 @@ var raiseMaxclientsLive = Remedy{
 	Name:    "raise-maxclients-live",
 	Summary: "Raises maxclients with CONFIG SET over a control connection, and saves it with CONFIG REWRITE. Nothing is restarted, no connection is cut.",
 	Params:  []Param{maxclientsParam},
-	Apply: func(ctx context.Context, in *Incident) error {
+	Apply: func(ctx context.Context, in *Handle) error {
 		want := in.Params["maxclients"]
 		did := fmt.Sprintf("CONFIG SET maxclients %s, over a control connection", want)
 		if in.Reconfigurable != nil {
@@ -46,7 +46,7 @@ var raiseMaxclientsLive = Remedy{
 
 // keepOverRestarts writes the raise into redis.conf. The incident is over without
 // it, so nothing that goes wrong here blocks the remedy.
-func keepOverRestarts(ctx context.Context, in *Incident) {
+func keepOverRestarts(ctx context.Context, in *Handle) {
 	did := "CONFIG REWRITE"
 	if in.Server.Info().Kind == server.KindAddress {
 		// What CONFIG SET did is put back when the run is over. The user's redis.conf,

@@ -17,7 +17,7 @@ var raiseMaxclientsRestart = Remedy{
 	Claim:    "R2",
 	Summary:  "The runbook's option 2: raises maxclients in redis.conf and restarts the server.",
 	Params:   []Param{maxclientsParam},
-	Apply: func(ctx context.Context, in *Incident) error {
+	Apply: func(ctx context.Context, in *Handle) error {
 		want := in.Params["maxclients"]
 		did := fmt.Sprintf("set maxclients %s in redis.conf and restart the server", want)
 		if err := restart(ctx, in, in.Config.With(server.Config{"maxclients": want}), did); err != nil {
@@ -29,7 +29,7 @@ var raiseMaxclientsRestart = Remedy{
 
 // readBack makes sure of the limit in force: Redis lowers it without a word to
 // its clients where file descriptors are short.
-func readBack(ctx context.Context, in *Incident, want string) error {
+func readBack(ctx context.Context, in *Handle, want string) error {
 	did := "CONFIG GET maxclients"
 	got, err := in.Admin().ConfigGet(ctx, "maxclients").Result()
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 var releaseOrphanedLocks = Remedy{
 	Name:    "release-orphaned-locks",
 	Summary: "Deletes the locks whose owner is proved dead, each only if it still holds the dead owner's token, over a control connection.",
-	Apply: func(ctx context.Context, in *Incident) error {
+	Apply: func(ctx context.Context, in *Handle) error {
 		did := "look for locks whose owner is dead"
 		tokens, err := in.Orphans(ctx)
 		if err != nil {
@@ -41,7 +41,7 @@ var deleteIfHolds = redis.NewScript(`if redis.call("GET", KEYS[1]) == ARGV[1] th
 
 // releaseEach goes lock by lock, so that every answer stands in the log beside its
 // lock. Of many locks the log gets the first, then one line for the rest.
-func releaseEach(ctx context.Context, in *Incident, locks []string, tokens map[string]string) error {
+func releaseEach(ctx context.Context, in *Handle, locks []string, tokens map[string]string) error {
 	deleted, beyond, beyondDeleted := 0, 0, 0
 	for i, lock := range locks {
 		did := fmt.Sprintf("delete %s if it still holds %s", lock, tokens[lock])

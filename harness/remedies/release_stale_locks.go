@@ -34,7 +34,7 @@ var releaseStaleLocks = Remedy{
 		// An operator who sees no improvement runs the command again.
 		timesParam, pauseParam,
 	},
-	Apply: func(ctx context.Context, in *Incident) error {
+	Apply: func(ctx context.Context, in *Handle) error {
 		if in.Params["connection"] == "control" {
 			return again(ctx, in, func() error { return scanAndDelete(ctx, in, in.Admin()) })
 		}
@@ -49,7 +49,7 @@ var releaseStaleLocks = Remedy{
 	},
 }
 
-func scanAndDelete(ctx context.Context, in *Incident, c *redis.Client) error {
+func scanAndDelete(ctx context.Context, in *Handle, c *redis.Client) error {
 	did := "SCAN MATCH " + in.Pattern
 	var found []string
 	for it := c.Scan(ctx, 0, in.Pattern, 1000).Iterator(); ; {
@@ -82,7 +82,7 @@ func scanAndDelete(ctx context.Context, in *Incident, c *redis.Client) error {
 const retryEvery = 100 * time.Millisecond
 
 // dialPatiently tries for a connection as an operator would, again and again.
-func dialPatiently(ctx context.Context, in *Incident, patience time.Duration) (net.Conn, error) {
+func dialPatiently(ctx context.Context, in *Handle, patience time.Duration) (net.Conn, error) {
 	addr := in.Server.Endpoint().Addr
 	begun, tries := time.Now(), 0
 	for {

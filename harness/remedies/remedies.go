@@ -31,7 +31,7 @@ type Remedy struct {
 	Restarts bool
 	// Apply acts and returns when the action is complete. An error that is
 	// ErrBlocked makes the arm's verdict "blocked"; any other ends the arm.
-	Apply func(ctx context.Context, in *Incident) error
+	Apply func(ctx context.Context, in *Handle) error
 }
 
 // Param is a setting of a remedy, as scenario files give it.
@@ -41,12 +41,12 @@ type Param struct {
 	Check   func(value string) error // nil allows everything
 }
 
-// Incident is what a remedy may act on.
-type Incident struct {
+// Handle is what a remedy may act on.
+type Handle struct {
 	Server  server.Server
 	Config  server.Config     // what the server was started with
 	Params  map[string]string // complete: defaults filled in
-	Pattern string            // of the lock keys in reach: lock:*, or the run's own on somebody else's server
+	Pattern string            // of the lock keys in reach: lock:*, or the run's own on a server that lockjam did not start
 	// Ours is the prefix of the names in CLIENT LIST of all the run's clients on a server that
 	// lockjam did not start; "" on its own, where there are no others.
 	Ours string

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // a remedy.
 type bench struct {
 	*testing.T
-	Incident
+	Handle
 	control *server.Control
 	log     []string
 	undo    []func(context.Context) error
@@ -82,7 +82,7 @@ func (b *bench) apply(name string, params map[string]string) error {
 	}
 	b.Params = r.Complete(params)
 	b.log = nil
-	return r.Apply(b.Context(), &b.Incident)
+	return r.Apply(b.Context(), &b.Handle)
 }
 
 func (b *bench) fill() {

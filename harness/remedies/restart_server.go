@@ -15,7 +15,7 @@ var restartServer = Remedy{
 	Name:     "restart-server",
 	Restarts: true,
 	Summary:  "Stops the server in good order (SIGTERM, as systemctl restart does) and starts it with the same redis.conf.",
-	Apply: func(ctx context.Context, in *Incident) error {
+	Apply: func(ctx context.Context, in *Handle) error {
 		return restart(ctx, in, in.Config, "restart the server, redis.conf unchanged")
 	},
 }
@@ -23,7 +23,7 @@ var restartServer = Remedy{
 // restart records the step. A server that is not ours to restart blocks it, and so
 // does one that refuses to stop or does not come back. If it is back and something else failed, the
 // fault may be lockjam's, and the error ends the arm.
-func restart(ctx context.Context, in *Incident, c server.Config, did string) error {
+func restart(ctx context.Context, in *Handle, c server.Config, did string) error {
 	begun := time.Now()
 	err := in.Restart(ctx, c)
 	switch {
@@ -58,7 +58,7 @@ func answers(ctx context.Context, e server.Endpoint) bool {
 	}
 	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Now().Add(answerWithin))
-	_, _ = conn.Write([]byte("PING\r\n")) // whoever is refused has something to read all the same
+	_, _ = conn.Write([]byte("PING\r\n")) // a refused client can read all the same
 	n, _ := conn.Read(make([]byte, 1))
 	return n > 0
 }

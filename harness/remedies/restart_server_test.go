@@ -95,7 +95,7 @@ func TestRestartThatIsInterrupted(t *testing.T) {
 		cancel()
 		return errors.Join(b.Server.Kill(ctx), context.Cause(ctx))
 	}
-	if err := r.Apply(ctx, &b.Incident); errors.Is(err, ErrBlocked) || !errors.Is(err, context.Canceled) {
+	if err := r.Apply(ctx, &b.Handle); errors.Is(err, ErrBlocked) || !errors.Is(err, context.Canceled) {
 		t.Errorf("%v; want %v", err, context.Canceled)
 	}
 }

@@ -19,7 +19,7 @@ var rollout = Remedy{
 		{Name: "waves", Default: "4", Check: wholeNumber(1, 100)},
 		{Name: "pause_ms", Default: "250", Check: wholeNumber(0, 60_000)}, // from the end of a wave to the next
 	},
-	Apply: func(ctx context.Context, in *Incident) error {
+	Apply: func(ctx context.Context, in *Handle) error {
 		waves, _ := strconv.Atoi(in.Params["waves"])
 		ms, _ := strconv.Atoi(in.Params["pause_ms"])
 		did := fmt.Sprintf("roll out in %d waves, %d ms apart", waves, ms)

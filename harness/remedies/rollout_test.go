@@ -28,7 +28,7 @@ func TestRollout(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var log []string
-			in := &Incident{
+			in := &Handle{
 				Params: rollout.Complete(map[string]string{"waves": "10", "pause_ms": "50"}),
 				Step:   func(did, answer string) { log = append(log, did+": "+answer) },
 				Rollout: func(_ context.Context, waves int, pause time.Duration) error {

@@ -115,7 +115,7 @@ type Arm struct {
 	Attempts     int          `json:"attempts"`        // runs it took to get a clear answer
 	Outcome      Outcome      `json:"outcome"`
 	Reasons      []string     `json:"reasons"` // why the outcome is not pass
-	Places       []Place      `json:"places,omitempty"`
+	Places       []Location   `json:"places,omitempty"`
 	Reproduced   *bool        `json:"reproduced"` // null without a trigger
 	Goodput      Goodput      `json:"goodput_per_s"`
 	Phases       []Phase      `json:"phases"`
@@ -134,7 +134,7 @@ type Arm struct {
 	Connections *Connections `json:"connections,omitempty"` // after a remedy
 	Unsafe      bool         `json:"unsafe"`
 	Safety      Safety       `json:"safety"`
-	FaultsPerS  *Goodput     `json:"faults_per_s,omitempty"` // where the incident is safety faults
+	FaultsPerS  *Goodput     `json:"faults_per_s,omitempty"` // where the incident is safety violations
 	Served      *Served      `json:"served,omitempty"`
 	Deadlock    *Deadlock    `json:"deadlock,omitempty"`
 
@@ -147,10 +147,10 @@ type Arm struct {
 	Straddles bool `json:"-"`                   // inconclusive for too wide an interval: worth a longer look
 }
 
-// Place is where in the scenario file a reason has its cause: at the expectation that
+// Location is where in the scenario file a reason has its cause: at the expectation that
 // was not met, or at the arm of which an assumption did not hold. Line and column count
 // from 1, columns in characters.
-type Place struct {
+type Location struct {
 	Reason string `json:"reason"`
 	Key    string `json:"key"` // arms[0].expect.verdict
 	Line   int    `json:"line"`

@@ -21,8 +21,8 @@ import (
 type Severity string
 
 const (
-	Critical Severity = "critical" // somebody has to look at once
-	Warning  Severity = "warning"  // somebody has to look
+	Critical Severity = "critical" // needs a look at once
+	Warning  Severity = "warning"  // needs a look
 	Info     Severity = "info"     // it is there to be compared with the others
 )
 

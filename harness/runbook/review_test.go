@@ -24,7 +24,7 @@ func TestScorecardOnReviewing(t *testing.T) {
 		verdict, says string
 	}{
 		{"nothing shows it, and it helps", []result.Arm{control(false), token(result.Mitigated, 6)}, result.Confirmed,
-			"It finds what no signal shows in x (80 safety faults a second, and none of 1 signals fired); it helps to ask for token in x (mitigated, 6 faults)."},
+			"It finds what no signal shows in x (80 safety violations a second, and none of 1 signals fired); it helps to ask for token in x (mitigated, 6 violations)."},
 		{"a signal shows it too", []result.Arm{control(true), token(result.Prevented, 0)}, result.Conditional,
 			"it is not the only way to see it in x"},
 		{"nothing shows it, and it does not help", []result.Arm{control(false), token(result.NotPrevented, 60)},

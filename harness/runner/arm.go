@@ -30,7 +30,7 @@ const (
 	setUpWithin  = 10 * time.Second // to answer all that is asked before the swarm starts
 	remedyWithin = 30 * time.Second
 	stopWithin   = 20 * time.Second
-	hurryWithin  = 2 * time.Second // to put somebody else's server back, when a signal has ended the run
+	hurryWithin  = 2 * time.Second // to put a server back that lockjam did not start, when a signal has ended the run
 	askWithin    = 5 * time.Second // to answer a question that takes a server no time
 )
 
@@ -190,7 +190,7 @@ func (a *armRun) trigger(ctx context.Context) error {
 	defer cancel()
 	during, end := context.WithCancel(ctx)
 	a.stopTrigger = end
-	in := &triggers.Incident{
+	in := &triggers.Handle{
 		Settings: a.sc.Trigger, Of: a.sc.Swarm, Swarm: a.swarm,
 		Note:           func(words string) { a.rec.mark(history.NoteMark, "", words) },
 		Begin:          func(what func(context.Context)) { a.going.Go(func() { what(during) }) },
@@ -252,8 +252,8 @@ func reason(err error) string {
 }
 
 // incident is what the remedy may act on.
-func (a *armRun) incident() *remedies.Incident {
-	in := &remedies.Incident{
+func (a *armRun) incident() *remedies.Handle {
+	in := &remedies.Handle{
 		Server: a.host.server, Config: a.host.config, Params: a.remedy.Complete(a.arm.Params),
 		Pattern: a.host.lockPattern(),
 		Admin:   func() *redis.Client { return a.host.control.Admin },

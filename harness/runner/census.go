@@ -128,7 +128,7 @@ func (c counter) askLocks(ctx context.Context, over *redis.Client, also func(red
 				held[lock] = token
 			}
 		}
-		if errors.Is(err, redis.Nil) { // a lock that nobody holds
+		if errors.Is(err, redis.Nil) { // a lock without a holder
 			err = nil
 		}
 		return held, err

@@ -45,7 +45,7 @@ type live struct {
 	triggered bool
 	over      time.Duration // what comes later is not judged; history.Never as long as nothing is over
 
-	findings []signals.Finding
+	findings []signals.Proof
 	asked    int // censuses that the proof has been sought in
 	forgot   int // censuses that are gone from the front
 	proved   bool
@@ -199,7 +199,7 @@ func (l *live) prove(taken []history.Census, incident history.Span) {
 	for i := max(l.asked-l.forgot, 1); i < len(taken); i++ {
 		a, b := taken[standstill.Earlier(taken, i, l.prover.Longest())], taken[i]
 		if did := standstill.Activity(a, b); did.Grants > 0 || did.Releases > 0 {
-			l.findings = append(l.findings, signals.Finding{At: b.At})
+			l.findings = append(l.findings, signals.Proof{At: b.At})
 			continue
 		}
 		p := l.prover.At(taken, i)
@@ -213,6 +213,6 @@ func (l *live) prove(taken []history.Census, incident history.Span) {
 	l.asked = l.forgot + len(taken)
 	if n := len(l.findings); n > 0 {
 		since := l.findings[n-1].At - l.back
-		l.findings = slices.DeleteFunc(l.findings, func(f signals.Finding) bool { return f.At < since })
+		l.findings = slices.DeleteFunc(l.findings, func(f signals.Proof) bool { return f.At < since })
 	}
 }

@@ -36,7 +36,7 @@ const (
 type canary struct {
 	dial  func(context.Context) (net.Conn, error)
 	every time.Duration
-	ran   func(words ...string) // told of every PING that the server executes; nil: nobody counts
+	ran   func(words ...string) // told of every PING that the server executes; nil: not counted
 	// turnedDown is told of every error reply to a PING; nil: they are not counted.
 	turnedDown func(text string)
 

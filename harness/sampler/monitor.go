@@ -49,7 +49,7 @@ type Listener struct {
 	username, password string
 	name               string // "": the connection has none
 	db                 int
-	ran                func(words ...string) // told of every command that was executed; nil: nobody counts
+	ran                func(words ...string) // told of every command that was executed; nil: not counted
 }
 
 // NewListener takes over an authenticated, idle, raw RESP2 connection to the
@@ -105,7 +105,7 @@ func (l *Listener) burst(ctx context.Context, d time.Duration, elapsed func() ti
 		err = l.listen(ctx, d, heard)
 		m.To = elapsed()
 	} else {
-		heard = nil // it may begin yet, but nobody knows when
+		heard = nil // it may begin yet, but it is not known when
 	}
 	if l.over != nil {
 		return err

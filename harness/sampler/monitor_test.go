@@ -412,7 +412,7 @@ func TestListenAndServerIsPausedMeanwhile(t *testing.T) {
 	if err := s.Resume(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	do(t, admin, "SET", "lock:late", "1") // after RESET: nobody hears it
+	do(t, admin, "SET", "lock:late", "1") // after RESET: not heard
 	if got := during(t, l, admin, func() {}); got.Error != "" || got.Attempts != 0 {
 		t.Errorf("afterwards: %+v", got)
 	}

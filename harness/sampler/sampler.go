@@ -59,7 +59,7 @@ type Sampler struct {
 	asked    chan struct{} // closed when the query under way is answered; nil if there is none
 	answer   reading
 	answered time.Duration    // when
-	late     bool             // nobody has taken the answer yet
+	late     bool             // the answer is not taken yet
 	heard    *history.Monitor // since the last sample
 	queries  sync.WaitGroup
 	stolen   atomic.Int64 // ns, since the last sample
@@ -323,11 +323,11 @@ func (w *Sampler) query(c *redis.Client, done chan struct{}) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if census != nil && w.counting { // the recorder may be closed once nobody counts any more
+	if census != nil && w.counting { // the recorder may be closed once counting has ended
 		w.config.RecordCensus(*census)
 	}
 	w.answer, w.answered = r, w.config.Elapsed()
-	w.late = w.over.Client == c // until somebody takes it
+	w.late = w.over.Client == c // until it is taken
 	w.asked = nil
 	close(done)
 	// The connection has no timeouts: unless we closed it ourselves, an error that

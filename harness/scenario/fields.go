@@ -671,7 +671,7 @@ var measureFields = []Field{
 		Text: "cure says when goodput counts as restored: the lower bound of the 95% interval of " +
 			"goodput over baseline is at least ratio from some moment on, and no window of " +
 			"relapse_window_ms falls under relapse_ratio. At least hold_ms of the recovery must lie " +
-			"behind that moment. Where the incident is safety faults, it is over when there are no " +
+			"behind that moment. Where the incident is safety violations, it is over when there are no " +
 			"more of them, and ratio is of the goodput at the end of the incident: to exclude each " +
 			"other again may cost what not to do so had gained.",
 	},
@@ -697,7 +697,7 @@ var measureFields = []Field{
 		Key: "incident",
 		Text: "incident says when the failure counts as reproduced: goodput over the last for_ms " +
 			"milliseconds of the incident phase is at most goodput_ratio of the baseline's, or there " +
-			"were at least faults safety faults in that time. Without a trigger there is no incident " +
+			"were at least faults safety violations in that time. Without a trigger there is no incident " +
 			"to reproduce.",
 	},
 	{

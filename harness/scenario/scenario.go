@@ -38,7 +38,7 @@ type Scenario struct {
 	places map[string]place `yaml:"-"` // of every key in the file
 }
 
-// Place is where a key stands in the file, line and column counted from 1, columns in
+// Location is where a key stands in the file, line and column counted from 1, columns in
 // characters: of "signals.deadlock.expect" or "arms[0].expect.verdict". A key that the
 // file leaves out is at the nearest one above it.
 func (s *Scenario) Place(key string) (line, column int) {
@@ -94,7 +94,7 @@ type Watch struct {
 
 // Incident says when the failure counts as reproduced: goodput over the last
 // ForMS milliseconds of the incident phase is at most GoodputRatio of the
-// baseline's, or there were at least Faults safety faults in that time. Without a
+// baseline's, or there were at least Faults safety violations in that time. Without a
 // checkTrigger there is no incident to reproduce.
 type Incident struct {
 	// Kind is what the wait-for graph has to prove (deadlock, orphaned, ...); ""
@@ -110,7 +110,7 @@ type Incident struct {
 // Cure says when goodput counts as restored: the lower bound of the 95%
 // interval of goodput over baseline is at least Ratio from some moment on, and
 // no window of RelapseWindowMS falls under RelapseRatio. At least HoldMS of the
-// recovery must lie behind that moment. Where the incident is safety faults, it is
+// recovery must lie behind that moment. Where the incident is safety violations, it is
 // over when there are no more of them, and Ratio is of the goodput at the end of the
 // incident: to exclude each other again may cost what not to do so had gained.
 type Cure struct {

@@ -307,7 +307,7 @@ func checkMeasures(c *checker, s *Scenario) {
 	}
 	if s.Incident.Faults > 0 && s.Trigger.Kind == triggers.None {
 		c.fail(on("incident.faults", "trigger.kind"),
-			"%d: without a trigger there is no incident, and any fault fails the run", s.Incident.Faults)
+			"%d: without a trigger there is no incident, and any safety violation fails the run", s.Incident.Faults)
 	}
 	if k := s.Incident.Kind; k != "" && !slices.Contains(c.vocabulary.kinds, k) {
 		c.fail(on("incident.kind"), "unknown kind of standstill %s; %s", quote(k), hint(k, c.vocabulary.kinds))

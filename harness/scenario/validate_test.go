@@ -333,7 +333,7 @@ func TestValidationPointsAtTheNearestKey(t *testing.T) {
 			"trigger: {kind: surge, instances: 9}\nincident: {kind: deadlock, faults: 3}\narms:",
 			`x.yaml:5:36: incident.faults: 3: broken safety is no standstill that could be proved "deadlock"`},
 		{"faults of nothing", "arms:", "incident: {faults: 3}\narms:",
-			"x.yaml:4:20: incident.faults: 3: without a trigger there is no incident, and any fault fails the run"},
+			"x.yaml:4:20: incident.faults: 3: without a trigger there is no incident, and any safety violation fails the run"},
 		{"less than none", "arms:", "trigger: {kind: surge, instances: 9}\nincident: {faults: -1}\narms:",
 			"x.yaml:5:20: incident.faults: -1: want 0 to 1000000000"},
 		{"slow without saying how", "arms:", "trigger: {kind: slow-work}\narms:",

@@ -60,7 +60,7 @@ func incident() View {
 	for tenth := 16; tenth < 40; tenth += 2 {
 		v.Census = append(v.Census, count(tenth, orphan, 8))
 		v.Findings = append(v.Findings,
-			Finding{At: time.Duration(tenth) * 100 * ms, Deadlock: tenth >= 28,
+			Proof{At: time.Duration(tenth) * 100 * ms, Deadlock: tenth >= 28,
 				Still: time.Duration(tenth-16) * 100 * ms, Waiting: 16})
 	}
 	return v
@@ -140,7 +140,7 @@ func TestDeadlockFires(t *testing.T) {
 	v := View{}
 	for tenth := 10; tenth < 40; tenth++ {
 		v.Findings = append(v.Findings,
-			Finding{At: time.Duration(tenth) * 100 * ms, Deadlock: tenth >= 22 && tenth < 30})
+			Proof{At: time.Duration(tenth) * 100 * ms, Deadlock: tenth >= 22 && tenth < 30})
 	}
 	if got := spans(deadlock.Firings(v, nil)); got != "2200-3000" {
 		t.Errorf("fired %q", got)

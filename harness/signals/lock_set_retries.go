@@ -116,7 +116,7 @@ func addCost(figures map[string]float64, h View, in Span) {
 			continue
 		}
 		off.add(h.Ops, Span{rest.From, from})
-		if s.Monitor.Error == "" { // else nobody knows how long it was on
+		if s.Monitor.Error == "" { // else it is not known how long it was on
 			on.add(h.Ops, Span{from, to})
 		}
 		rest.From = to

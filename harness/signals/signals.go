@@ -72,13 +72,13 @@ type View struct {
 	Samples  []history.Sample
 	Ops      []history.Op // in the order of Ended
 	Census   []history.Census
-	Findings []Finding // what the wait-for graph says of the censuses, in order of time
-	Baseline Span      // the steady stretch before the trigger; empty if there was none
+	Findings []Proof // what the wait-for graph says of the censuses, in order of time
+	Baseline Span    // the steady stretch before the trigger; empty if there was none
 }
 
-// Finding is what the wait-for graph of one census, compared with an earlier one,
+// Proof is what the wait-for graph of one census, compared with an earlier one,
 // shows.
-type Finding struct {
+type Proof struct {
 	// Unknown names the foreign clients that could end a standstill that is one but for
 	// them: there may be a deadlock, and there may be none. "" where there are none.
 	Unknown string

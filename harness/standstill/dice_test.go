@@ -27,7 +27,7 @@ type dice struct {
 	open     []int // connections of each client
 	locks    map[string]string
 	progress history.Progress
-	cuts     bool // connections that are kept by who waits are cut as well
+	cuts     bool // connections that waiters keep are cut as well
 }
 
 // die is one worker.

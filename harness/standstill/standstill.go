@@ -108,8 +108,8 @@ func Decisive(proofs []Proof, incident history.Span) *Proof {
 }
 
 // ForSignals is a proof as signals see it.
-func (p *Proof) ForSignals() signals.Finding {
-	f := signals.Finding{
+func (p *Proof) ForSignals() signals.Proof {
+	f := signals.Proof{
 		At: p.Now.At, Deadlock: p.Proved && p.Kind == waitgraph.Deadlock, Waiting: p.Waiting,
 		Unknown: strings.Join(p.Foreign, ", "),
 	}
@@ -256,7 +256,7 @@ type drawing struct {
 	unaware map[int32]bool   // workers that wait for a lock that they have
 	claimed map[string]bool  // locks that a living worker has
 	known   map[string]bool  // names of clients, and "worker ID" of the living
-	latest  map[string]int64 // the number of each living worker's request, by its ID; not of who is between two
+	latest  map[string]int64 // the number of each living worker's request, by its ID; not of a worker between two
 }
 
 // resource is what a resource is known by; a lock and a pool may have one name.

@@ -42,7 +42,7 @@ type dialer struct {
 	elapsed func() time.Duration
 	// is told that this machine has no file descriptor or port left to dial with; may be nil
 	short  func(error)
-	beside func(addr string) bool // who else is dialled than the server that is watched; nil: nobody
+	beside func(addr string) bool // reports addresses other than the watched server; nil: none
 	open   atomic.Int64           // connections that the watched server has let in and that are not closed
 	opened atomic.Int64           // ns: when the last of them was let in
 

@@ -15,7 +15,7 @@ func TestRelease(t *testing.T) {
 		next  string
 	}{
 		ReleaseToken: {history.Conflict, "the next ones wait for somebody, and give up"},
-		ReleaseBlind: {history.None, "the next ones come in"}, // and who let them in does not know
+		ReleaseBlind: {history.None, "the next ones come in"}, // and the worker that let them in does not know
 	} {
 		t.Run(string(how), func(t *testing.T) {
 			b := newBench(t, 32)
@@ -23,7 +23,7 @@ func TestRelease(t *testing.T) {
 			set.Lock.Release, set.Lock.AcquireTimeoutMS = how, 20
 			first := true
 			s := b.startWith(set, func(int) {
-				if first { // its lease has run out, and somebody came
+				if first { // its lease has run out, and another worker came
 					b.control.Admin.Set(context.Background(), "lock:t:0", "somebody", 0)
 				}
 				first = false

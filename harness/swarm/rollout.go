@@ -160,6 +160,6 @@ func (in *instance) retire(ctx context.Context) {
 	case <-grace.C:
 	case <-ctx.Done():
 	}
-	in.kill(errKilled) // of who is gone already it leaves no trace but closed connections
+	in.kill(errKilled) // of an instance that has ended it only closes connections
 	<-gone
 }

@@ -38,7 +38,7 @@ type Swarm struct {
 	dials    atomic.Int64
 	replies  replies
 	crashes  *crashes
-	severs   *crashes // who is to lose its connection, and not its life
+	severs   *crashes // holders that are to lose their connection, and live on
 	slow     *slow
 	arrivals *arrivals
 	failed   chan error

@@ -15,7 +15,7 @@ var crashHolders = Trigger{
 	Say: func(_ Settings, of swarm.Settings) string {
 		return fmt.Sprintf("one holder of each of %d locks crashes", of.Lock.Tenants)
 	},
-	Fire: func(ctx context.Context, in *Incident) error {
+	Fire: func(ctx context.Context, in *Handle) error {
 		bounded, cancel := context.WithTimeout(ctx, FireWithin)
 		defer cancel()
 		if err := in.Swarm.CrashHolders(bounded); err != nil && ctx.Err() == nil {

@@ -19,7 +19,7 @@ var crowd = Trigger{
 	Say: func(s Settings, _ swarm.Settings) string {
 		return fmt.Sprintf("a crowd of %d connections comes for %g ms", s.Count, float64(s.ForMS))
 	},
-	Fire: func(_ context.Context, in *Incident) error {
+	Fire: func(_ context.Context, in *Handle) error {
 		in.Swarm.Crowd(in.Settings.Count, in.Settings.ForMS.Duration())
 		return nil
 	},

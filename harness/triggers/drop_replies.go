@@ -39,14 +39,14 @@ var dropReplies = Trigger{
 		return fmt.Sprintf("replies vanish for %v, every %v, for %v", s.DropMS.Duration(), s.EveryMS.Duration(),
 			s.ForMS.Duration())
 	},
-	Fire: func(ctx context.Context, in *Incident) error {
+	Fire: func(ctx context.Context, in *Handle) error {
 		in.Begin(func(ctx context.Context) { drop(ctx, in) })
 		return ctx.Err()
 	},
 }
 
 // drop begins and ends the drops.
-func drop(ctx context.Context, in *Incident) {
+func drop(ctx context.Context, in *Handle) {
 	length, each, every := in.Settings.ForMS.Duration(), in.Settings.DropMS.Duration(), in.Settings.EveryMS.Duration()
 	for begun := time.Duration(0); ; begun += every {
 		in.Network.DropReplies()

@@ -48,7 +48,7 @@ func TestDropReplies(t *testing.T) {
 				defer end()
 				done := make(chan struct{})
 				err := dropReplies.Fire(t.Context(),
-					&Incident{Settings: c.set, Network: f, Begin: func(what func(context.Context)) {
+					&Handle{Settings: c.set, Network: f, Begin: func(what func(context.Context)) {
 						go func() { defer close(done); what(during) }()
 					}})
 				<-done

@@ -22,7 +22,7 @@ var failover = Trigger{
 		return fmt.Sprintf("the replica lags, %v later the primary is killed, and after the failover %s",
 			s.LagMS.Duration(), surge.Say(s, of))
 	},
-	Fire: func(ctx context.Context, in *Incident) error {
+	Fire: func(ctx context.Context, in *Handle) error {
 		if err := in.Failover(ctx, in.Settings.LagMS.Duration()); err != nil {
 			return err
 		}

@@ -17,7 +17,7 @@ func TestFailoverScalesOutAfterwards(t *testing.T) {
 		s := swarm.Start(t.Context(), swarm.Config{Settings: set, Target: swarm.Target{Addr: "127.0.0.1:1"},
 			Elapsed: func() time.Duration { return 0 }, Record: nil})
 		var lag time.Duration
-		err := failover.Fire(t.Context(), &Incident{
+		err := failover.Fire(t.Context(), &Handle{
 			Settings: Settings{LagMS: 30, Instances: 3}, Of: set, Swarm: s,
 			Failover: func(_ context.Context, l time.Duration) error { lag = l; return fails },
 		})

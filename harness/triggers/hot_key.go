@@ -22,7 +22,7 @@ var hotKey = Trigger{
 	Say: func(_ Settings, of swarm.Settings) string {
 		return fmt.Sprintf("all requests are for one of %d tenants", of.Lock.Tenants)
 	},
-	Fire: func(_ context.Context, in *Incident) error {
+	Fire: func(_ context.Context, in *Handle) error {
 		in.Swarm.Focus(0)
 		return nil
 	},

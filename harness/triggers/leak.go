@@ -34,7 +34,7 @@ var leak = Trigger{
 		}
 		return words
 	},
-	Fire: func(_ context.Context, in *Incident) error {
+	Fire: func(_ context.Context, in *Handle) error {
 		in.Swarm.Leak(swarm.Leak{PerS: in.Settings.RatePerS, Count: in.Settings.Count, PoolSize: in.Settings.PoolSize})
 		return nil
 	},

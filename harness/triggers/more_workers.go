@@ -28,7 +28,7 @@ var moreWorkers = Trigger{
 	Say: func(s Settings, of swarm.Settings) string {
 		return fmt.Sprintf("%d workers in each instance become %d", of.WorkersPerInstance, s.Workers)
 	},
-	Fire: func(_ context.Context, in *Incident) error {
+	Fire: func(_ context.Context, in *Handle) error {
 		in.Swarm.Staff(in.Settings.Workers)
 		return nil
 	},

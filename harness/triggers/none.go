@@ -11,5 +11,5 @@ var none = Trigger{
 	Name:    None,
 	Summary: "Nothing happens: a control for false alarms.",
 	Say:     func(Settings, swarm.Settings) string { return "nothing happens" },
-	Fire:    func(context.Context, *Incident) error { return nil },
+	Fire:    func(context.Context, *Handle) error { return nil },
 }

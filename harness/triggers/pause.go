@@ -22,7 +22,7 @@ var pause = Trigger{
 	Say: func(s Settings, _ swarm.Settings) string {
 		return fmt.Sprintf("the server answers no client for %v", s.ForMS.Duration())
 	},
-	Fire: func(ctx context.Context, in *Incident) error {
+	Fire: func(ctx context.Context, in *Handle) error {
 		if in.spares(ctx) {
 			return ctx.Err()
 		}

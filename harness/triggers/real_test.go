@@ -22,7 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // bench is a real server, and what the harness would hand a trigger.
 type bench struct {
 	*testing.T
-	Incident
+	Handle
 	server  server.Server
 	control *server.Control
 	mu      sync.Mutex
@@ -78,7 +78,7 @@ func (b *bench) fire(s Settings) string {
 		b.Fatalf("%s is not in the catalogue", s.Kind)
 	}
 	b.Settings = s
-	if err := t.Fire(b.Context(), &b.Incident); err != nil {
+	if err := t.Fire(b.Context(), &b.Handle); err != nil {
 		b.Fatal(err)
 	}
 	return strings.Join(b.noted(), "; ")
@@ -205,7 +205,7 @@ func TestRestart(t *testing.T) {
 		t.Errorf("%q", note)
 	}
 	answer = errors.New("it is gone")
-	if err := restart.Fire(t.Context(), &b.Incident); !errors.Is(err, answer) {
+	if err := restart.Fire(t.Context(), &b.Handle); !errors.Is(err, answer) {
 		t.Errorf("%v", err)
 	}
 }

@@ -18,7 +18,7 @@ var restart = Trigger{
 	Say: func(_ Settings, of swarm.Settings) string {
 		return fmt.Sprintf("the server is restarted, and its %d workers dial again", of.Workers())
 	},
-	Fire: func(ctx context.Context, in *Incident) error {
+	Fire: func(ctx context.Context, in *Handle) error {
 		err := in.Restart(ctx)
 		if errors.Is(err, server.ErrNotOurs) || errors.Is(err, server.ErrWillNotStop) {
 			in.Note(fmt.Sprintf("the trigger restart was not fired: %v", err))

@@ -31,7 +31,7 @@ var severHolders = Trigger{
 		return fmt.Sprintf("%d instances become %d; once the slots are taken, one holder of each of %d locks loses its connection",
 			of.Instances, s.Instances, of.Lock.Tenants)
 	},
-	Fire: func(ctx context.Context, in *Incident) error {
+	Fire: func(ctx context.Context, in *Handle) error {
 		bounded, cancel := context.WithTimeout(ctx, FireWithin)
 		defer cancel()
 		in.Swarm.Scale(in.Settings.Instances)

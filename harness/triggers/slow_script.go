@@ -27,7 +27,7 @@ var slowScript = Trigger{
 	Say: func(s Settings, _ swarm.Settings) string {
 		return fmt.Sprintf("scripts of %v each keep the server busy for %v", s.ScriptMS.Duration(), s.ForMS.Duration())
 	},
-	Fire: func(ctx context.Context, in *Incident) error {
+	Fire: func(ctx context.Context, in *Handle) error {
 		if in.spares(ctx) {
 			return ctx.Err()
 		}

@@ -24,7 +24,7 @@ var slowWork = Trigger{
 		return fmt.Sprintf("the work under a lock takes %v instead of %v", s.HoldMS.Duration(),
 			of.Lock.HoldMS.Duration())
 	},
-	Fire: func(_ context.Context, in *Incident) error {
+	Fire: func(_ context.Context, in *Handle) error {
 		in.Swarm.SlowWork(in.Settings.HoldMS.Duration())
 		return nil
 	},

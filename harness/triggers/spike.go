@@ -27,7 +27,7 @@ var spike = Trigger{
 		return fmt.Sprintf("%g requests per second become %g, for %v", of.Arrivals.RatePerS, s.RatePerS,
 			s.ForMS.Duration())
 	},
-	Fire: func(ctx context.Context, in *Incident) error {
+	Fire: func(ctx context.Context, in *Handle) error {
 		in.Swarm.Spike(ctx, in.Settings.RatePerS, in.Settings.ForMS.Duration())
 		return ctx.Err()
 	},

@@ -25,7 +25,7 @@ var stallHolders = Trigger{
 		return fmt.Sprintf("one holder of each of %d locks of %d works for %v instead of %v, once",
 			s.Count, of.Lock.Tenants, s.HoldMS.Duration(), of.Lock.HoldMS.Duration())
 	},
-	Fire: func(ctx context.Context, in *Incident) error {
+	Fire: func(ctx context.Context, in *Handle) error {
 		bounded, cancel := context.WithTimeout(ctx, FireWithin)
 		defer cancel()
 		if err := in.Swarm.StallHolders(bounded, in.Settings.Count, in.Settings.HoldMS.Duration()); err != nil &&

@@ -22,7 +22,7 @@ var surge = Trigger{
 	Say: func(s Settings, of swarm.Settings) string {
 		return fmt.Sprintf("%d instances become %d", of.Instances, s.Instances)
 	},
-	Fire: func(_ context.Context, in *Incident) error {
+	Fire: func(_ context.Context, in *Handle) error {
 		in.Swarm.Scale(in.Settings.Instances)
 		return nil
 	},

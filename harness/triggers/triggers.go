@@ -71,7 +71,7 @@ type Trigger struct {
 	Say func(s Settings, of swarm.Settings) string
 	// Fire acts and returns once the incident has been started. An error of the
 	// context's ends the arm; what the trigger could not do it notes.
-	Fire func(ctx context.Context, in *Incident) error
+	Fire func(ctx context.Context, in *Handle) error
 }
 
 // Problem is one thing that is wrong with a trigger's settings. The first of the
@@ -81,8 +81,8 @@ type Problem struct {
 	Message string
 }
 
-// Incident is what a trigger may act on.
-type Incident struct {
+// Handle is what a trigger may act on.
+type Handle struct {
 	Settings Settings
 	Of       swarm.Settings // of the swarm as the arm runs it
 	Swarm    *swarm.Swarm
@@ -116,7 +116,7 @@ type Incident struct {
 
 // spares reports whether the server is one that must be left in peace, and notes why: with leave to change it, it is one
 // while other applications use it.
-func (in *Incident) spares(ctx context.Context) bool {
+func (in *Handle) spares(ctx context.Context) bool {
 	why := in.Reconfigurable
 	if why == nil && in.Ours != "" {
 		why = Foreign(ctx, in.Admin(), in.Ours)
