@@ -1,7 +1,7 @@
 # Every target does its own set-up: scripts/setup.sh makes a Redis available.
 GO ?= go
 
-.PHONY: demo test test-race lint bench build false-alarms stability catalogue reference
+.PHONY: demo test test-race lint bench build false-alarms stability catalogue reference agreement coverage
 
 build:
 	$(GO) build -o bin/lockjam ./cmd/lockjam
@@ -59,6 +59,19 @@ reference: build
 	./bin/lockjam run --all --server process
 	mkdir -p results/reference
 	cp results/latest/run.json results/latest/report.md results/reference/
+
+# Records the runbook suite thirty times and the catalogue three times with whole phases, and
+# replays on each recording the looks that end an arm once it is decided: forty minutes. What
+# is recorded already is kept, so that it can be interrupted, and run again for more.
+agreement: build
+	./scripts/setup.sh --tests
+	./scripts/agreement.sh
+
+# Measures how often the interval of a look covers the truth, on the baselines of a recorded
+# run (results/latest) and in simulation.
+coverage:
+	$(GO) test ./harness/runner -run TestCoverage -count 1 -v -timeout 1h -args \
+		-coverage-rounds 4000 -coverage-run $(CURDIR)/results/latest
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...

@@ -30,13 +30,18 @@ its verdict rests on (cure.ratio, a signal's within_ms), a tenth lower and a
 tenth higher, all else being as it was. What turns is listed: unless it is the
 same in every run, it flaps on another machine or in the hundredth one. A full
 cure is near 1, so a cure.ratio of 0.9 is always listed at 10. Nothing is
-rewritten for it.`
+rewritten for it.
+
+With --looks the looks that end an arm once its verdict is decided are replayed on a
+run that was recorded with run --thorough, and every verdict that would differ is
+listed. Nothing is rewritten for it either.`
 
 // maxMargin is as far as a number can be lowered.
 const maxMargin = 99
 
 func newJudge() *cobra.Command {
 	var margin int
+	var looks bool
 	cmd := &cobra.Command{
 		Use:   "judge RUN-DIR",
 		Short: "Judge a recorded run again, offline",
@@ -45,14 +50,15 @@ func newJudge() *cobra.Command {
   lockjam judge results/latest --margin 10`,
 		Args:              exactly(1, "RUN-DIR"),
 		ValidArgsFunction: completeRuns,
-		RunE:              func(cmd *cobra.Command, args []string) error { return judge(cmd, args[0], margin) },
+		RunE:              func(cmd *cobra.Command, args []string) error { return judge(cmd, args[0], margin, looks) },
 	}
 	cmd.Flags().IntVar(&margin, "margin", 0,
 		fmt.Sprintf("list what turns where a number is `N` percent off, 1 to %d; 0 leaves it out", maxMargin))
+	cmd.Flags().BoolVar(&looks, "looks", false, "list which verdicts would differ, had the arms ended once they were decided")
 	return cmd
 }
 
-func judge(cmd *cobra.Command, folder string, margin int) error {
+func judge(cmd *cobra.Command, folder string, margin int, looks bool) error {
 	if margin < 0 || margin > maxMargin {
 		return badUsage(cmd, "%s: %d is not between 0 and %d", origin(cmd, "margin"), margin, maxMargin)
 	}
@@ -80,6 +86,11 @@ func judge(cmd *cobra.Command, folder string, margin int) error {
 			return err
 		}
 	}
+	if looks {
+		if err := writeReplays(&b, folder); err != nil {
+			return err
+		}
+	}
 	fmt.Fprintf(&b, "report: %s\n", path)
 	if err := put(cmd.OutOrStdout(), []byte(text.Printable(b.String()))); err != nil {
 		return err
@@ -100,4 +111,12 @@ func writeMargins(w io.Writer, folder string, share float64) error {
 		return err
 	}
 	return report.Margins(w, margins, share)
+}
+
+func writeReplays(w io.Writer, folder string) error {
+	replays, err := runner.Replays(folder)
+	if err != nil {
+		return err
+	}
+	return report.Replays(w, replays)
 }

@@ -41,6 +41,11 @@ foreign: kill).
 
 ` + addressHelp + `
 
+An arm ends once what it shows is decided: its last phase is looked at four times,
+at moments that are fixed beforehand, and intervals are wider for it; an incident
+ends once it is shown, where the control arm of the same run waits for the signals.
+--thorough lets every phase take the scenario's time.
+
 With several images every arm runs once on each, side by side; the report has
 them in columns, and says where their verdicts differ.
 
@@ -73,6 +78,7 @@ type runFlags struct {
 	images           []string
 	parallel         int
 	repeat           int
+	thorough         bool
 	seed             uint64
 	out              string
 	json             bool
@@ -107,6 +113,7 @@ func newRun() *cobra.Command {
 		"`REF` of the container's image; may be repeated, and every arm runs on each; default "+server.DefaultImage)
 	flags.IntVar(&f.parallel, "parallel", 3, fmt.Sprintf("run up to `N` arms side by side, 1 to %d", maxParallel))
 	flags.IntVar(&f.repeat, "repeat", 1, fmt.Sprintf("run every arm `N` times, 1 to %d", maxRepeat))
+	flags.BoolVar(&f.thorough, "thorough", false, "let every phase take the scenario's time, whatever is decided before")
 	flags.Uint64Var(&f.seed, "seed", 0, "seed `N` of every random choice; 0 draws one, prints and stores it")
 	flags.StringVar(&f.out, "out", "results", "make the run's folder in `DIR`")
 	flags.BoolVar(&f.json, "json", false, "print a stream of events, one JSON object a line, and no summary")
@@ -232,7 +239,7 @@ func (f *runFlags) start(ctx context.Context, cmd *cobra.Command, chosen []*scen
 	}
 	return runner.Run(ctx, runner.Options{
 		Scenarios: chosen, Arms: f.arms, Start: starter, Images: images, Parallel: f.parallel, Repeat: f.repeat,
-		Seed: f.seed, Out: f.out, AllowDestructive: f.allowDestructive, Observe: figures.beside(watch.Observe),
+		Thorough: f.thorough, Seed: f.seed, Out: f.out, AllowDestructive: f.allowDestructive, Observe: figures.beside(watch.Observe),
 	})
 }
 

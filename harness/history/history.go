@@ -347,6 +347,7 @@ const (
 	TriggerMark MarkKind = "trigger" // start of the incident; Name is the trigger
 	RemedyMark  MarkKind = "remedy"  // start or end of the remedy; Name is Begun, Applied, Blocked or NotOurs
 	StepMark    MarkKind = "step"    // step of a remedy; Detail is the server's answer
+	LookMark    MarkKind = "look"    // look at the record so far; Name is the phase
 	NoteMark    MarkKind = "note"    // any other remark
 )
 
@@ -371,6 +372,10 @@ type Mark struct {
 	Kind   MarkKind
 	Name   string
 	Detail string
+
+	// Of a look only. Its At is the moment up to which it saw the record.
+	Until time.Duration // when the phase is to end at the latest
+	Ops   int64         // operations that it saw
 }
 
 // Header is the first line of a journal.

@@ -47,6 +47,8 @@ type markLine struct {
 	Kind   MarkKind `json:"kind"`
 	Name   string   `json:"name,omitempty"`
 	Detail string   `json:"detail,omitempty"`
+	Until  int64    `json:"until_us,omitempty"`
+	Ops    int64    `json:"ops,omitempty"`
 }
 
 type sampleLine struct {
@@ -155,13 +157,14 @@ func decodeHeader(line []byte) (Header, error) {
 
 func encodeMark(m Mark) ([]byte, error) {
 	return encodeLine(objectLine{Mark: &markLine{
-		At: toMicros(m.At), Kind: m.Kind, Name: m.Name, Detail: m.Detail,
+		At: toMicros(m.At), Kind: m.Kind, Name: m.Name, Detail: m.Detail, Until: toMicros(m.Until), Ops: m.Ops,
 	}})
 }
 
 func decodeMark(l *markLine) (m Mark, ok bool) {
-	at, ok := fromMicros(l.At)
-	return Mark{At: at, Kind: l.Kind, Name: l.Name, Detail: l.Detail}, ok
+	at, atFits := fromMicros(l.At)
+	until, untilFits := fromMicros(l.Until)
+	return Mark{At: at, Kind: l.Kind, Name: l.Name, Detail: l.Detail, Until: until, Ops: l.Ops}, atFits && untilFits
 }
 
 func encodeSample(s Sample) ([]byte, error) {

@@ -120,7 +120,7 @@ func genSample(times *rapid.Generator[time.Duration]) *rapid.Generator[Sample] {
 func genMark(times *rapid.Generator[time.Duration]) *rapid.Generator[Mark] {
 	return rapid.Custom(func(t *rapid.T) Mark {
 		return Mark{times.Draw(t, "at"), MarkKind(rapid.String().Draw(t, "kind")), rapid.String().Draw(t, "name"),
-			rapid.String().Draw(t, "detail")}
+			rapid.String().Draw(t, "detail"), times.Draw(t, "until"), rapid.Int64Min(0).Draw(t, "ops")}
 	})
 }
 

@@ -50,8 +50,7 @@ type Evidence struct {
 
 // Gather reads an arm's evidence from its history. The scenario is the arm's: see [scenario.Scenario.For].
 func Gather(sc *scenario.Scenario, arm scenario.Arm, h *history.History) Evidence {
-	e := Evidence{Scenario: sc, Arm: arm, Time: ReadTimeline(h.Marks, LastMoment(h))}
-	e.History = until(h, e.Time.End)
+	e := outline(sc, arm, h)
 	e.Proofs = prover(e).Prove(e.History.Census)
 	e.Seen = view(e)
 	remedy, _ := remedies.Find(arm.Remedy)
@@ -60,7 +59,16 @@ func Gather(sc *scenario.Scenario, arm scenario.Arm, h *history.History) Evidenc
 		Outcome: result.Pass, Reasons: []string{}, Expected: result.Verdict(arm.Expect.Verdict), Against: arm.Against,
 		Steps: e.Time.steps, Truncated: h.Truncated, Signals: []result.Signal{}, Checked: []string{},
 		Phases: phaseResults(e), ErrorReplies: errorReplies(e), Probes: probes(e), Foreign: foreignClients(e),
+		Early: early(e),
 	}
+	return e
+}
+
+// outline is the part of the evidence that costs little: what happened when, and no proofs.
+func outline(sc *scenario.Scenario, arm scenario.Arm, h *history.History) Evidence {
+	e := Evidence{Scenario: sc, Arm: arm, Time: ReadTimeline(h.Marks, LastMoment(h))}
+	e.History = until(h, e.Time.End)
+	e.facts.Outcome = result.Pass
 	return e
 }
 
@@ -363,6 +371,14 @@ func judgeSignal(e Evidence, out *ruling, s signals.Signal) {
 			r.Cleared = false
 		}
 	}
+	if answered := e.Time.answered; answered != nil && !r.Fired && r.BaselineFirings == 0 {
+		// Silence of a shortened incident says nothing.
+		r.AnsweredBy = answered.Detail
+		r.Unavailable = "the incident ended once it was shown, and " + answered.Detail + " waits for this signal"
+		r.Met, r.Cleared = true, true
+		out.Signals = append(out.Signals, r)
+		return
+	}
 	// What a firing is compared with may be the machine's doing as well.
 	sighted := history.Span{From: e.Time.Baseline.From, To: e.Time.incident.To}
 	switch {
@@ -528,7 +544,7 @@ func expectations(e Evidence, out *ruling) {
 
 // ratio compares goodput with goodput.
 func ratio(e Evidence, after, before []float64) stats.Interval {
-	return stats.Ratio(after, before, e.Scenario.Swarm.Lock.HoldMS.Duration())
+	return stats.Ratio(after, before, e.Scenario.Swarm.Lock.HoldMS.Duration(), stats.Level)
 }
 
 // perSecond is the mean of bins in decisions per second, as run.json keeps it.

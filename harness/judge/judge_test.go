@@ -226,15 +226,15 @@ func TestNoCreditWhereTheControlRecovers(t *testing.T) {
 
 func TestRatioInterval(t *testing.T) {
 	even := []float64{20, 20, 20, 20, 20, 20}
-	if r := stats.Ratio(even, even, stats.Bin); r.Mid != 1 || r.Low != 1 || r.High != 1 {
+	if r := stats.Ratio(even, even, stats.Bin, stats.Level); r.Mid != 1 || r.Low != 1 || r.High != 1 {
 		t.Errorf("equal bins without noise: %+v", r)
 	}
 	noisy := []float64{15, 25, 14, 26, 20, 20}
-	r := stats.Ratio(noisy, even, stats.Bin)
+	r := stats.Ratio(noisy, even, stats.Bin, stats.Level)
 	if r.Mid != 1 || r.Low >= 1 || r.High <= 1 || r.Low < 0.6 {
 		t.Errorf("noise must widen the interval around 1: %+v", r)
 	}
-	if r := stats.Ratio([]float64{0, 0, 0}, even, stats.Bin); r.Mid != 0 || r.High != 0 {
+	if r := stats.Ratio([]float64{0, 0, 0}, even, stats.Bin, stats.Level); r.Mid != 0 || r.High != 0 {
 		t.Errorf("nothing after: %+v", r)
 	}
 }
@@ -309,7 +309,7 @@ func TestWorkLongerThanABinIsNoNoise(t *testing.T) {
 		t.Errorf("locks in step: steady by bins %v, by batches of a piece of work %v; want false, true",
 			stats.Steady(inStep(15), stats.Bin), stats.Steady(inStep(15), work))
 	}
-	byBins, byWork := stats.Ratio(inStep(25), inStep(15), stats.Bin), stats.Ratio(inStep(25), inStep(15), work)
+	byBins, byWork := stats.Ratio(inStep(25), inStep(15), stats.Bin, stats.Level), stats.Ratio(inStep(25), inStep(15), work, stats.Level)
 	if byWork.Low < 0.8 || byWork.High > 1.25 || byBins.Low > 0.7 || byBins.Mid != byWork.Mid {
 		t.Errorf("the same work before and after: %+v by batches, %+v by bins", byWork, byBins)
 	}

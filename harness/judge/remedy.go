@@ -48,7 +48,8 @@ func remedy(e Evidence, out *ruling) {
 	}
 	ms := text.Millis(time.Duration(restored) * stats.Bin)
 	lasted := after[restored:]
-	held := ratio(e, lasted, before)
+	from := e.Time.remedyBegun + time.Duration(restored)*stats.Bin
+	held := stats.Ratio(lasted, before, e.Scenario.Swarm.Lock.HoldMS.Duration(), level(e, from))
 	out.Recovery = recoveryOf(held)
 	out.Recovery.RestoredAfterMS = &ms
 	lost := firstWindowUnder(lasted, window, e.Scenario.Cure.RelapseRatio*normal)

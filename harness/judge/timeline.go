@@ -24,6 +24,9 @@ type timeline struct {
 	notes                                []string
 	cut                                  string // why the arm ended before its time
 	End                                  time.Duration
+
+	looks    []history.Mark // at the phase that the verdict comes from
+	answered *history.Mark  // the look that ended the incident; nil if it took its time
 }
 
 // phaseResults lists the phases that took place, in order.
@@ -49,6 +52,7 @@ type namedSpan struct {
 func ReadTimeline(marks []history.Mark, last time.Duration) timeline {
 	t := timeline{Trigger: history.Never, remedyBegun: history.Never, remedyApplied: history.Never, End: last}
 	starts := map[string]time.Duration{}
+	var looks []history.Mark
 	for _, m := range marks {
 		switch m.Kind {
 		case history.PhaseMark:
@@ -64,6 +68,8 @@ func ReadTimeline(marks []history.Mark, last time.Duration) timeline {
 			}
 		case history.TriggerMark:
 			t.Trigger = m.At
+		case history.LookMark:
+			looks = append(looks, m)
 		case history.RemedyMark:
 			switch m.Name {
 			case history.Begun:
@@ -81,6 +87,7 @@ func ReadTimeline(marks []history.Mark, last time.Duration) timeline {
 			t.notes = append(t.notes, m.Detail)
 		}
 	}
+	t.readLooks(looks, starts)
 	end := t.End
 	until := func(name string, to *history.Span) {
 		if at, ok := starts[name]; ok {
@@ -93,6 +100,20 @@ func ReadTimeline(marks []history.Mark, last time.Duration) timeline {
 	until(history.Baseline, &t.Baseline)
 	until(history.Warmup, &t.warmup)
 	return t
+}
+
+// readLooks tells looks at the last phase, the newest of which is the end of what is judged,
+// from the one that ended the incident before it.
+func (t *timeline) readLooks(looks []history.Mark, starts map[string]time.Duration) {
+	_, recovered := starts[history.Recovery]
+	for i, look := range looks {
+		if recovered && look.Name == history.Incident {
+			t.answered = &looks[i]
+			continue
+		}
+		t.looks = append(t.looks, look)
+		t.End = look.At
+	}
 }
 
 // until is a history as it was at that moment: what was in flight then is cut off

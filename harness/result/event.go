@@ -51,12 +51,13 @@ const (
 	RemedyEvent   EventKind = "remedy"
 	StepEvent     EventKind = "step"
 	NoteEvent     EventKind = "note"
+	LookEvent     EventKind = "look" // at the record so far, at a moment fixed beforehand
 )
 
 // EventKinds lists them all, in about the order in which they come.
 var EventKinds = []EventKind{
 	RunStarted, ArmStarted, PhaseEvent, Sampled, TriggerEvent, SignalEvent, DeadlockEvent,
-	RemedyEvent, StepEvent, NoteEvent, ArmRepeated, ArmFinished, RunFinished,
+	RemedyEvent, StepEvent, LookEvent, NoteEvent, ArmRepeated, ArmFinished, RunFinished,
 }
 
 // Plan is what a run is going to do.
@@ -72,7 +73,7 @@ type PlannedArm struct {
 	Scenario string  `json:"scenario"`
 	Arm      string  `json:"arm"`
 	Image    string  `json:"image,omitempty"` // in a run on several
-	AboutMS  float64 `json:"about_ms"`        // how long its phases take at least; its server's start comes on top
+	AboutMS  float64 `json:"about_ms"`        // how long its phases take by the scenario; its server's start comes on top
 }
 
 // Load is one sample in figures that a person can follow.

@@ -23,6 +23,14 @@ func (s Signal) Checked() bool {
 	return s.Expected != "" && s.Expected != AnyFiring && s.Unavailable == ""
 }
 
+// Silence is why nothing can be said of a signal.
+func (s Signal) Silence() string {
+	if s.AnsweredBy != "" {
+		return "answered by " + s.AnsweredBy
+	}
+	return "not available: " + s.Unavailable
+}
+
 // NotChecked says what was found in an arm without the scenario expecting anything of it;
 // "" if there is no such thing. A verdict that is not expected is a finding, and no pass.
 func (a Arm) NotChecked() string {

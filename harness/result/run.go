@@ -142,9 +142,20 @@ type Arm struct {
 	// most connections that it had.
 	Foreign []Foreign `json:"foreign,omitempty"`
 
+	// Early is what was saved of the scenario's time; absent where every phase took it.
+	Early *Early `json:"early,omitempty"`
+
 	Truncated bool `json:"truncated,omitempty"` // the history ends in the middle
 	Noisy     bool `json:"-"`                   // inconclusive for the machine's noise alone: worth another attempt
 	Straddles bool `json:"-"`                   // inconclusive for too wide an interval: worth a longer look
+}
+
+// Early is how an arm ended before the scenario's time was over.
+type Early struct {
+	AnsweredBy      string  `json:"answered_by,omitempty"` // the arm that waited for the signals that this one did not wait for
+	IncidentSavedMS float64 `json:"incident_saved_ms,omitempty"`
+	Looks           int64   `json:"looks,omitempty"` // at the phase that the verdict comes from
+	VerdictSavedMS  float64 `json:"verdict_saved_ms,omitempty"`
 }
 
 // Location is where in the scenario file a reason has its cause: at the expectation that
@@ -211,6 +222,7 @@ type Signal struct {
 	Cleared         bool     `json:"cleared"`          // silent at the end
 
 	Unavailable string             `json:"unavailable,omitempty"` // why nothing can be said
+	AnsweredBy  string             `json:"answered_by,omitempty"` // the arm that answers for it, where this one did not wait
 	Figures     map[string]float64 `json:"figures,omitempty"`     // what it read during the incident
 
 	// FiguresAfter is what it read in the last second of the recovery.

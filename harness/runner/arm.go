@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -41,6 +42,7 @@ type job struct {
 	image   string // of the server
 	on      string // the same, where the run has several
 	remedy  remedies.Remedy
+	answers string // the arm that waits for this one's signals; "" if it waits itself
 	options *Options
 	folder  string // on disk
 	prefix  string // of every key
@@ -58,6 +60,7 @@ type armRun struct {
 	swarm   *swarm.Swarm
 
 	going       sync.WaitGroup     // what the trigger has begun
+	begun       atomic.Int32       // how much of it has not ended
 	stopTrigger context.CancelFunc // nil before the trigger
 }
 
@@ -65,7 +68,7 @@ type armRun struct {
 func newArm(j job) *armRun {
 	return &armRun{
 		job:  j,
-		rec:  &recording{observe: j.observe, live: newLive(j.sc, j.arm, j.observe), about: j.about},
+		rec:  newRecording(j),
 		host: &host{prefix: j.prefix, allowDestructive: j.options.AllowDestructive},
 	}
 }
@@ -136,9 +139,9 @@ func (a *armRun) phases(ctx context.Context) (err error) {
 		return err
 	}
 	if a.arm.Prevention != "" {
-		return a.wait(ctx, a.sc.Phases.PreventionMS.Duration())
+		return untilDecided(ctx, a, history.Incident, a.sc.Phases.PreventionMS.Duration())
 	}
-	if err := a.wait(ctx, a.sc.Phases.IncidentMS.Duration()); err != nil {
+	if err := untilShown(ctx, a, a.sc.Phases.IncidentMS.Duration()); err != nil {
 		return err
 	}
 	otherShards(ctx, a)
@@ -151,7 +154,7 @@ func (a *armRun) phases(ctx context.Context) (err error) {
 	if err := a.applyRemedy(ctx); err != nil {
 		return err
 	}
-	if err := a.wait(ctx, a.sc.Phases.RecoveryMS.Duration()); err != nil {
+	if err := untilDecided(ctx, a, history.Recovery, a.sc.Phases.RecoveryMS.Duration()); err != nil {
 		return err
 	}
 	return probe(ctx, a)
@@ -192,8 +195,11 @@ func (a *armRun) trigger(ctx context.Context) error {
 	a.stopTrigger = end
 	in := &triggers.Handle{
 		Settings: a.sc.Trigger, Of: a.sc.Swarm, Swarm: a.swarm,
-		Note:           func(words string) { a.rec.mark(history.NoteMark, "", words) },
-		Begin:          func(what func(context.Context)) { a.going.Go(func() { what(during) }) },
+		Note: func(words string) { a.rec.mark(history.NoteMark, "", words) },
+		Begin: func(what func(context.Context)) {
+			a.begun.Add(1)
+			a.going.Go(func() { defer a.begun.Add(-1); what(during) })
+		},
 		Admin:          func() *redis.Client { return a.host.control.Admin },
 		Restart:        func(ctx context.Context) error { return restartAsItWas(ctx, a) },
 		Reconfigurable: a.host.reconfigurable(),

@@ -19,8 +19,20 @@ type recording struct {
 	observe  func(result.Event)
 	about    func(phase string) time.Duration // how long a phase takes at least
 
+	kept *keeper // operations, for looks; nil where there are none
+
 	mu      sync.Mutex
 	samples []history.Sample
+	census  []history.Census
+	marks   []history.Mark
+}
+
+func newRecording(j job) *recording {
+	r := &recording{observe: j.observe, live: newLive(j.sc, j.arm, j.observe), about: j.about}
+	if !j.options.Thorough {
+		r.kept = new(keeper)
+	}
+	return r
 }
 
 // open opens the journal, and is the one start of all offsets.
@@ -42,13 +54,29 @@ func (r *recording) mark(kind history.MarkKind, name, detail string) {
 func (r *recording) step(did, answer string) { r.mark(history.StepMark, did, answer) }
 
 func (r *recording) markAt(at time.Duration, kind history.MarkKind, name, detail string) {
-	r.recorder.Mark(history.Mark{At: at, Kind: kind, Name: name, Detail: detail})
+	r.keep(history.Mark{At: at, Kind: kind, Name: name, Detail: detail})
 	e := result.Event{Kind: result.EventKind(kind), Name: name, Detail: detail, AtMS: text.Millis(at)}
 	if kind == history.PhaseMark {
 		e.AboutMS = text.Millis(r.about(name))
 	}
 	r.live.mark(at, kind, name)
 	r.observe(e)
+}
+
+// keep records a mark.
+func (r *recording) keep(m history.Mark) {
+	r.recorder.Mark(m)
+	r.mu.Lock()
+	r.marks = append(r.marks, m)
+	r.mu.Unlock()
+}
+
+// op records an operation.
+func (r *recording) op(op history.Op) {
+	r.recorder.Op(op)
+	if r.kept != nil {
+		r.kept.op(op)
+	}
 }
 
 // seen returns the samples so far.
@@ -70,4 +98,9 @@ func (r *recording) sampled(s history.Sample) {
 func (r *recording) counted(c history.Census) {
 	r.recorder.Census(c)
 	r.live.count(c)
+	if r.kept != nil {
+		r.mu.Lock()
+		r.census = append(r.census, c)
+		r.mu.Unlock()
+	}
 }

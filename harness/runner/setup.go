@@ -61,7 +61,7 @@ func (a *armRun) setUp(ctx context.Context) (result.Server, error) {
 	a.swarm = swarm.Start(ctx, swarm.Config{
 		Target:   target,
 		Settings: a.sc.Swarm, Prefix: a.prefix, Name: a.host.clientName(), Seed: a.seed, Elapsed: a.rec.elapsed,
-		Record: a.rec.recorder.Op, OnWork: a.options.OnWork,
+		Record: a.rec.op, OnWork: a.options.OnWork,
 	})
 	a.watcher = newWatcher(a)
 	return env, nil

@@ -38,6 +38,7 @@ type Options struct {
 	Start            server.Starter
 	Images           []string // container only; every arm runs once on each
 	Parallel         int      // arms side by side
+	Thorough         bool     // every phase takes the scenario's time, whatever is decided before
 	Repeat           int      // times that every arm runs
 	Seed             uint64
 	Out              string             // run folders are made in it
@@ -61,6 +62,8 @@ type task struct {
 	label  string // of the image, in names; "" where all arms run on the same
 	repeat int
 	result *result.Arm
+
+	answers string // the arm of the same lot that waits for this one's signals; "" if it waits itself
 }
 
 // on is the image that the arm is told apart by.
@@ -168,7 +171,8 @@ func plan(o Options) ([]*task, error) {
 				}
 				used[arm.Name] = true
 				for i := range images {
-					tasks = append(tasks, &task{sc: sc, arm: arm, image: images[i], label: labels[i], repeat: repeat})
+					tasks = append(tasks, &task{sc: sc, arm: arm, image: images[i], label: labels[i], repeat: repeat,
+						answers: answers(o, sc, arm)})
 				}
 			}
 		}
@@ -179,6 +183,17 @@ func plan(o Options) ([]*task, error) {
 		}
 	}
 	return tasks, nil
+}
+
+// answers names the arm that waits for the signals of this one: the control, where it runs
+// as well and has the same incident.
+func answers(o Options, sc *scenario.Scenario, arm scenario.Arm) string {
+	control, there := sc.Arm(scenario.ControlArm)
+	if o.Thorough || !there || arm.Name == control.Name || !sc.SameIncident(control) || !sc.SameIncident(arm) ||
+		len(o.Arms) > 0 && !slices.Contains(o.Arms, control.Name) {
+		return ""
+	}
+	return control.Name
 }
 
 // open makes the run folder and a run.json that says interrupted: that is what
@@ -307,8 +322,9 @@ func (s *suite) runArm(ctx context.Context, t *task, attempt, look int, observe 
 	}
 	remedy, _ := remedies.Find(t.arm.Remedy)
 	a := newArm(job{
-		sc: t.sc.For(t.arm).Longer(look), arm: t.arm, image: t.image, on: t.on(), remedy: remedy, options: &s.options,
-		folder: folder, observe: observe,
+		sc: t.sc.For(t.arm).Longer(look), arm: t.arm, image: t.image, on: t.on(), remedy: remedy, answers: t.answers,
+		options: &s.options,
+		folder:  folder, observe: observe,
 		prefix: fmt.Sprintf("lj-%s-%d", s.run.ID, slices.Index(s.tasks, t)), seed: armSeed(s.run.Seed, t, attempt),
 	})
 	observe(result.Event{Kind: result.ArmStarted, Name: remedy.Name})

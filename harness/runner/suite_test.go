@@ -30,6 +30,9 @@ func (silent) Printf(context.Context, string, ...any) {}
 
 func TestMain(m *testing.M) {
 	redis.SetLogger(silent{})
+	if leanChild() {
+		return
+	}
 	os.Exit(m.Run())
 }
 

@@ -216,6 +216,14 @@ func (s *Scenario) For(a Arm) *Scenario {
 	return &under
 }
 
+// SameIncident reports whether an arm has the control arm's incident, up to the moment at
+// which its remedy is applied.
+func (s *Scenario) SameIncident(a Arm) bool {
+	return a.Prevention == "" && a.Server == nil && a.Trigger == nil && len(a.Signals) == 0 &&
+		(a.Swarm == nil || a.Remedy == RolloutRemedy) &&
+		(a.Phases == nil || a.Phases.IncidentMS == s.Phases.IncidentMS)
+}
+
 // Longer is the scenario with n times as long before the trigger and after what was
 // done about it, so that goodput is known better. The incident is what it was.
 func (s *Scenario) Longer(n int) *Scenario {

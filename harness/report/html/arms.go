@@ -120,6 +120,7 @@ func said(a result.Arm, repeat string) facts {
 	if a.Unsafe {
 		all.add("Unsafe", view.Broken(a)+".")
 	}
+	all.add("Time", view.Early(a))
 	all.add("Error replies", strings.TrimSpace(view.Refusals(a)))
 	if a.Truncated {
 		all.add("Missing", "The history ends in the middle: what came after is not in here.")
@@ -166,7 +167,7 @@ func signalsOf(one view.Row) grid {
 		s := read.First
 		line := []field{{Text: name, Code: true}, {Text: text.Dash(s.Claim)}, {Text: s.Expected}}
 		if s.Unavailable != "" {
-			line = append(line, field{Text: "not available: " + s.Unavailable, Wide: true}, field{Text: "-"},
+			line = append(line, field{Text: s.Silence(), Wide: true}, field{Text: "-"},
 				field{Text: "-"})
 		} else {
 			line = append(line, fires(read.Fired, read.Of),

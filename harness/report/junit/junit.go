@@ -113,7 +113,7 @@ func junitArm(v *view.Run, scenarioName string, a *result.Arm) junitSuite {
 		case a.Outcome == result.Inconclusive: // what it shows is no evidence, whichever way it points
 			c.settle(a, why, view.Figures(x.Figures))
 		case x.Unavailable != "":
-			c.Skipped = &junitResult{Message: "not available: " + x.Unavailable}
+			c.Skipped = &junitResult{Message: x.Silence()}
 		case !x.Met:
 			c.settle(a, why, view.Figures(x.Figures))
 		}

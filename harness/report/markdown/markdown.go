@@ -138,6 +138,9 @@ func armTable(v *view.Run) string {
 		"*prevented*: what was in force from the start kept goodput up through the trigger; *mitigated*: it suffered, and did not stay down; *not-prevented*: the incident took place. " +
 		"Where nothing was tried: *reproduced*: the incident took place; *no incident*: none was to be there. *not checked*: the scenario expects nothing of it. " +
 		"*UNSAFE*: two workers relied on one lock, a lock went from under its holder, an update was lost, or a fencing token did not rise.\n\n")
+	if saved := view.Saved(v.Run); saved != "" {
+		b.WriteString(saved + "\n\n")
+	}
 	if len(v.Rows) <= openRows {
 		return b.String()
 	}
@@ -150,14 +153,22 @@ func whys(p *pages, v *view.Run) {
 		var said strings.Builder
 		for _, row := range c.Rows {
 			if a := &row.Repeats[0]; a.Because != "" {
-				fmt.Fprintf(&said, "- %s%s: %s%s%s%s%s%s\n", code(row.Name), v.RepeatOf(a), cell(a.Because), earned(a),
-					view.Left(*a), harm(a), cell(view.Company(*a)), cell(view.Refusals(*a)))
+				fmt.Fprintf(&said, "- %s%s: %s%s%s%s%s%s%s\n", code(row.Name), v.RepeatOf(a), cell(a.Because), earned(a),
+					view.Left(*a), harm(a), cell(view.Company(*a)), cell(view.Refusals(*a)), early(a))
 			}
 		}
 		if said.Len() > 0 {
 			p.add("## Why", folded(c.Name, said.String()+"\n"))
 		}
 	}
+}
+
+// early says how much of the scenario's time an arm did not take.
+func early(a *result.Arm) string {
+	if said := view.Early(*a); said != "" {
+		return " " + cell(said)
+	}
+	return ""
 }
 
 // errorReplies says of each arm what Redis answered its workers with an error: of the

@@ -61,9 +61,9 @@ func signalTable(b *bytes.Buffer, sc result.Scenario) {
 		if one.Name == "" { // no arm had the failure
 			one = all.First
 		}
-		in, cleared := fmt.Sprintf("%d of %d", read.Fired, len(live)), "-"
+		in, cleared := fmt.Sprintf("%d of %d", read.Fired, read.Of), "-"
 		if one.Unavailable != "" {
-			in = "not available: " + one.Unavailable
+			in = one.Silence()
 		}
 		if all.Cured > 0 {
 			cleared = fmt.Sprintf("%d of %d", all.Cleared, all.Cured)

@@ -31,7 +31,7 @@ func Read(arms []result.Arm, name string) Reading {
 	count := func(yes bool) int { return map[bool]int{true: 1}[yes] }
 	r.Detect = Median(arms, "%.0f ms", func(a result.Arm) (after float64, fired bool) {
 		for _, x := range a.Signals {
-			if x.Name != name {
+			if x.Name != name || x.AnsweredBy != "" { // another of the arms has the answer
 				continue
 			}
 			if r.Of == 0 {
@@ -73,7 +73,7 @@ func (r Reading) Words() string {
 	case "":
 		return "-"
 	case "not available":
-		return "not available: " + r.Last.Unavailable
+		return r.Last.Silence()
 	}
 	words := fmt.Sprintf("%d of %d", r.Fired, r.Of)
 	if r.Fired > 0 {
