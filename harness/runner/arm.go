@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -93,6 +94,9 @@ func (j job) about(phase string) time.Duration {
 // again, whatever happens in between.
 func (a *armRun) run(ctx context.Context) (env result.Server, err error) {
 	defer func() { err = errors.Join(err, a.takeDown(ctx)) }()
+	if a.sc.Swarm.Workers() >= manyWorkers {
+		defer collectSooner()()
+	}
 	if env, err = a.setUp(ctx); err != nil {
 		return env, err
 	}
@@ -132,6 +136,9 @@ func (a *armRun) phases(ctx context.Context) (err error) {
 		return err
 	}
 	a.rec.markAt(stretch.From, history.PhaseMark, history.Baseline, "")
+	if a.sc.Swarm.Workers() >= manyWorkers {
+		debug.FreeOSMemory() // what it took to start them all
+	}
 	a.rec.mark(history.PhaseMark, history.Incident, "")
 	a.watcher.Now(ctx)
 	defer a.endTrigger()

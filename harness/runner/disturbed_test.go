@@ -66,6 +66,7 @@ func handed(t *testing.T, kind string, act func(ctx context.Context, phase strin
 		t.Fatal(err)
 	}
 	o.Scenarios = []*scenario.Scenario{sc}
+	o.Thorough = true // a hand that is slow must not find the arm decided, and over
 	start := o.Start
 	var mu sync.Mutex
 	var on server.Server

@@ -8,10 +8,13 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"runtime"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -31,13 +34,14 @@ import (
 const lean = `
 name: lean
 title: Many workers, each with a client of its own
-server: {maxclients: %d, config: {save: '""'}}
+server: {maxclients: %[1]d, config: {save: '""'}}
 swarm:
-  instances: %d
-  lock: {tenants: %d, hold_ms: 5, poll_ms: 50}
-  arrivals: {tenant: by-worker, think_ms: %d}
+  instances: %[2]d
+  client: {dial_timeout_ms: 5000, read_timeout_ms: 5000, write_timeout_ms: 5000, pool_timeout_ms: 5000}
+  lock: {tenants: %[3]d, hold_ms: 5, poll_ms: 50}
+  arrivals: {tenant: by-worker, think_ms: %[4]d, think_jitter_ms: %[4]d, ramp_ms: %[4]d}
 trigger: {kind: none}
-phases: {baseline_ms: 3000, baseline_max_ms: 10000, incident_ms: 2000}
+phases: {baseline_ms: 3000, baseline_max_ms: 30000, incident_ms: 2000}
 arms:
   - {name: control, remedy: none}
 `
@@ -90,6 +94,7 @@ func leanArm(workers int) error {
 				fmt.Println("connected")
 			case e.Kind == result.PhaseEvent && e.Name == history.End:
 				fmt.Println("over")
+				leanProfile()
 			case e.Kind == result.ArmFinished:
 				fmt.Println("judged", e.Result.Outcome, strings.Join(e.Result.Reasons, "; "))
 			}
@@ -100,6 +105,21 @@ func leanArm(workers int) error {
 	}
 	fmt.Println("done", r.Outcome)
 	return nil
+}
+
+// leanProfile writes where the memory is, where it is asked to.
+func leanProfile() {
+	if path := os.Getenv("LOCKJAM_TEST_LEAN_PROFILE"); path != "" {
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		fmt.Fprintf(os.Stderr, "heap in use %d MiB, idle %d, released %d; stacks %d; live after GC %d; goroutines %d; GCs %d\n", m.HeapInuse>>20,
+			m.HeapIdle>>20, m.HeapReleased>>20, m.StackSys>>20, m.HeapAlloc>>20, runtime.NumGoroutine(), m.NumGC)
+		_ = pprof.Lookup("goroutine").WriteTo(os.Stderr, 1)
+		if f, err := os.Create(path); err == nil {
+			_ = pprof.Lookup("heap").WriteTo(f, 0)
+			_ = f.Close()
+		}
+	}
 }
 
 // leanBare runs as many bare clients with the same options, each in a goroutine that takes
@@ -118,6 +138,7 @@ func leanBare(workers int) error {
 	defer s.Stop(context.Background())
 	fmt.Println("begun")
 	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
 	var running sync.WaitGroup
 	var connected atomic.Int64
 	all := make(chan struct{})
@@ -128,14 +149,22 @@ func leanBare(workers int) error {
 			if rdb.Ping(ctx).Err() == nil && connected.Add(1) == int64(workers) {
 				close(all)
 			}
-			<-all
+			select {
+			case <-all:
+			case <-ctx.Done():
+			}
 			leanLoop(ctx, rdb, i, leanThink(workers))
 		})
 	}
-	<-all
+	select {
+	case <-all:
+	case <-time.After(time.Minute):
+		return fmt.Errorf("%d of %d bare clients connected within a minute (ulimit -n?)", connected.Load(), workers)
+	}
 	fmt.Println("connected")
 	time.Sleep(5 * time.Second)
 	fmt.Println("over")
+	leanProfile()
 	stop()
 	running.Wait()
 	fmt.Println("done")
@@ -189,7 +218,9 @@ type leanFigures struct {
 
 // leanRun runs a child and reads its resident memory whenever it says something.
 func leanRun(b *testing.B, role string, workers int) (f leanFigures) {
-	cmd := exec.CommandContext(b.Context(), os.Args[0])
+	ctx, cancel := context.WithTimeout(b.Context(), 3*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, os.Args[0])
 	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %d", leanRole, role, workers))
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
@@ -199,8 +230,7 @@ func leanRun(b *testing.B, role string, workers int) (f leanFigures) {
 	if err := cmd.Start(); err != nil {
 		b.Fatal(err)
 	}
-	defer cmd.Wait()
-	defer io.Copy(io.Discard, out)
+	defer func() { _, _ = io.Copy(io.Discard, out); _ = cmd.Wait() }()
 	var begun, over time.Time
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		word, rest, _ := strings.Cut(lines.Text(), " ")
@@ -245,8 +275,12 @@ func resident(b *testing.B, pid int, name string) int64 {
 //
 //	go test -run '^$' -bench Lean -benchtime 1x ./harness/runner
 func BenchmarkLean(b *testing.B) {
-	for _, workers := range []int{1000, 10000, 25000} {
+	for _, workers := range []int{1000, 10000, 19000, 25000} {
 		b.Run(strconv.Itoa(workers), func(b *testing.B) {
+			var files syscall.Rlimit
+			if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err == nil && int(files.Max) < workers+600 {
+				b.Skipf("%d workers need as many file descriptors, in this process and in Redis, and the hard limit is %d (ulimit -Hn)", workers, files.Max)
+			}
 			for b.Loop() {
 				bare, arm := leanRun(b, "bare", workers), leanRun(b, "arm", workers)
 				per := func(f leanFigures) float64 { return float64(f.running-f.before) / float64(workers) / 1024 }

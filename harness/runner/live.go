@@ -23,6 +23,8 @@ const (
 	// lookBack is how much of the history is looked at again, beside the baseline. It
 	// bounds what a look costs, however long the arm runs.
 	lookBack = 10 * time.Second
+	// maxStates bounds what is kept of censuses: each has a state of every worker.
+	maxStates = 40_000
 )
 
 // live tells onlookers of the signals and of the proof while an arm runs. It asks the
@@ -162,6 +164,7 @@ func (l *live) tell(name string, firing bool, at time.Duration) {
 func (l *live) view() (v signals.View, incident history.Span) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.thin()
 	// Before the baseline is known everything may belong to it.
 	if n := len(l.samples); n > 0 && l.baseline.To > 0 {
 		l.forget(l.samples[n-1].At - l.back)
@@ -190,6 +193,27 @@ func (l *live) forget(since time.Duration) {
 	}
 	l.census = slices.Delete(l.census, 0, old)
 	l.forgot += old
+}
+
+// thin drops censuses of a large swarm, where they are closest, until what is kept is
+// bounded. It needs l.mu.
+func (l *live) thin() {
+	states := 0
+	for _, c := range l.census {
+		states += len(c.Workers)
+	}
+	for states > maxStates && l.asked-l.forgot > 2 {
+		at := func(i int) time.Duration { return l.census[i].At }
+		closest := 1
+		for i := 2; i < l.asked-l.forgot-1; i++ {
+			if at(i+1)-at(i-1) < at(closest+1)-at(closest-1) {
+				closest = i
+			}
+		}
+		states -= len(l.census[closest].Workers)
+		l.census = slices.Delete(l.census, closest, closest+1)
+		l.forgot++
+	}
 }
 
 // prove compares the censuses that are new with those before them. The first proof in

@@ -11,6 +11,7 @@ import (
 	"github.com/lockjam/lockjam/harness/history"
 	"github.com/lockjam/lockjam/harness/judge"
 	"github.com/lockjam/lockjam/harness/result"
+	"github.com/lockjam/lockjam/harness/standstill"
 	"github.com/lockjam/lockjam/harness/text"
 )
 
@@ -18,9 +19,10 @@ const (
 	// settle is how long an operation may take from its end to the record. A look waits for
 	// it, so that the journal has nothing of an earlier moment that the look did not see.
 	settle = 20 * time.Millisecond
-	// maxKept bounds the operations of an arm that is looked at: judging more would take
-	// processor time that is the swarm's. Beyond it every phase takes the scenario's time.
-	maxKept = 100_000
+	// maxKept bounds the operations, and the states of workers in censuses, of an arm that is
+	// looked at: judging more would take processor time and memory that are the swarm's. Beyond
+	// it every phase takes the scenario's time.
+	maxKept = 50_000
 )
 
 // untilShown lets the incident last until it has shown all that this arm waits for, and for
@@ -34,8 +36,8 @@ func untilShown(ctx context.Context, a *armRun, length time.Duration) error {
 		if err := a.wait(ctx, at+settle-a.rec.elapsed()); err != nil {
 			return err
 		}
-		if a.begun.Load() > 0 {
-			continue // the trigger goes on
+		if a.begun.Load() > 0 || !a.rec.stands() {
+			continue // the trigger goes on, or work does
 		}
 		look := history.Mark{At: at, Kind: history.LookMark, Name: history.Incident, Detail: a.answers, Until: until}
 		h, ok := a.rec.soFar(&look)
@@ -54,6 +56,9 @@ func untilDecided(ctx context.Context, a *armRun, phase string, length time.Dura
 		at := start + m.After
 		if err := a.wait(ctx, at+settle-a.rec.elapsed()); err != nil {
 			return err
+		}
+		if !m.Planned && !a.rec.stands() {
+			continue // nothing but a standstill is settled between the planned looks
 		}
 		look := history.Mark{At: at, Kind: history.LookMark, Name: phase, Until: start + length}
 		h, ok := a.rec.soFar(&look)
@@ -77,13 +82,28 @@ func (r *recording) look(m history.Mark) {
 	r.observe(result.Event{Kind: result.LookEvent, Name: m.Name, AtMS: text.Millis(m.At)})
 }
 
+// stands reports whether no lock was granted or released between the newest two censuses.
+func (r *recording) stands() bool {
+	if r.kept == nil {
+		return false
+	}
+	r.kept.mu.Lock()
+	defer r.kept.mu.Unlock()
+	n := len(r.kept.taken)
+	if n < 2 {
+		return false
+	}
+	did := standstill.Activity(r.kept.taken[n-2], r.kept.taken[n-1])
+	return did.Grants == 0 && did.Releases == 0
+}
+
 // soFar is the record up to a look, as a judge sees it, and notes in the look what it saw.
 // It reports false where the operations have become too many.
 func (r *recording) soFar(look *history.Mark) (*history.History, bool) {
 	if r.kept == nil {
 		return nil, false
 	}
-	ops, ok := r.kept.until(look.At)
+	ops, census, ok := r.kept.until(look.At)
 	if !ok {
 		return nil, false
 	}
@@ -91,15 +111,19 @@ func (r *recording) soFar(look *history.Mark) (*history.History, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return &history.History{
-		Ops: ops, Samples: slices.Clone(r.samples), Census: slices.Clone(r.census),
-		Marks: append(slices.Clone(r.marks), *look),
+		Ops: ops, Samples: slices.Clone(r.samples), Census: census, Marks: append(slices.Clone(r.marks), *look),
 	}, true
 }
 
-// keeper keeps the operations of an arm in memory, up to maxKept of them. Workers share its
-// mutexes as they share a recorder's.
+// keeper keeps the operations and censuses of an arm in memory, up to maxKept. Workers share
+// its mutexes as they share a recorder's.
 type keeper struct {
-	full   atomic.Bool
+	full atomic.Bool
+
+	mu     sync.Mutex
+	taken  []history.Census
+	states int // of workers, in all of them
+
 	shards [8]struct {
 		mu  sync.Mutex
 		ops []history.Op
@@ -122,9 +146,25 @@ func (k *keeper) op(op history.Op) {
 	s.ops = append(s.ops, op)
 }
 
-// until returns the operations that had ended by then, in the order of their ends. It
-// reports false if there were too many to keep.
-func (k *keeper) until(at time.Duration) ([]history.Op, bool) {
+func (k *keeper) census(c history.Census) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.states += len(c.Workers); k.states > maxKept {
+		k.full.Store(true)
+	}
+	if k.full.Load() {
+		k.taken = nil
+		return
+	}
+	k.taken = append(k.taken, c)
+}
+
+// until returns the operations that had ended by then, in the order of their ends, and the
+// censuses so far. It reports false if there were too many to keep.
+func (k *keeper) until(at time.Duration) ([]history.Op, []history.Census, bool) {
+	k.mu.Lock()
+	taken := slices.Clone(k.taken)
+	k.mu.Unlock()
 	var all []history.Op
 	for i := range k.shards {
 		s := &k.shards[i]
@@ -140,5 +180,5 @@ func (k *keeper) until(at time.Duration) ([]history.Op, bool) {
 		s.mu.Unlock()
 	}
 	slices.SortStableFunc(all, func(a, b history.Op) int { return cmp.Compare(a.Ended, b.Ended) })
-	return all, !k.full.Load()
+	return all, taken, !k.full.Load()
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/lockjam/lockjam/harness/result"
 	"github.com/lockjam/lockjam/harness/rundir"
 	"github.com/lockjam/lockjam/harness/text"
+	"github.com/lockjam/lockjam/harness/triggers"
 )
 
 // recording is what becomes of an arm: its journal, and what onlookers are told.
@@ -23,13 +24,12 @@ type recording struct {
 
 	mu      sync.Mutex
 	samples []history.Sample
-	census  []history.Census
 	marks   []history.Mark
 }
 
 func newRecording(j job) *recording {
 	r := &recording{observe: j.observe, live: newLive(j.sc, j.arm, j.observe), about: j.about}
-	if !j.options.Thorough {
+	if !j.options.Thorough && j.sc.Trigger.Kind != triggers.None {
 		r.kept = new(keeper)
 	}
 	return r
@@ -99,8 +99,6 @@ func (r *recording) counted(c history.Census) {
 	r.recorder.Census(c)
 	r.live.count(c)
 	if r.kept != nil {
-		r.mu.Lock()
-		r.census = append(r.census, c)
-		r.mu.Unlock()
+		r.kept.census(c)
 	}
 }

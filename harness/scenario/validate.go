@@ -21,7 +21,7 @@ const MinWindowMS = 200
 
 const (
 	maxServerClients = 100_000
-	maxWorkers       = 20_000
+	maxWorkers       = 30_000
 	maxTenants       = 10_000
 	maxAdmitted      = 1_000_000_000 // requests per tenant and window
 	maxQueue         = 1_000_000

@@ -20,7 +20,7 @@ func (s *Swarm) Crowd(connections int, stay time.Duration) {
 	life, leave := context.WithTimeout(s.life, stay)
 	o := s.config.Settings.Client
 	o.PoolSize = connections
-	c := s.newClient(s.name("crowd"), o, life)
+	c := s.newClient(s.name("crowd"), &o, life)
 	for range connections {
 		s.running.Go(func() {
 			for {

@@ -39,6 +39,7 @@ type dialer struct {
 	refused atomic.Int64 // connections turned away with the server's own words
 	broken  atomic.Int64 // reads and writes that failed, and timeouts with them
 	shakes  handshake    // with every connection
+	source  net.Addr     // nil: the system chooses
 	elapsed func() time.Duration
 	// is told that this machine has no file descriptor or port left to dial with; may be nil
 	short  func(error)
@@ -47,7 +48,7 @@ type dialer struct {
 	opened atomic.Int64           // ns: when the last of them was let in
 
 	mu    sync.Mutex
-	conns map[*watchedConn]struct{} // that are not closed
+	conns []*watchedConn // that are not closed; a set of one, mostly
 }
 
 // over reports whether the dialling instance was killed, or the swarm is stopped.
@@ -62,7 +63,7 @@ func (d *dialer) dial(ctx context.Context, network, addr string) (net.Conn, erro
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
 	defer context.AfterFunc(d.life, cancel)()
-	c, err := (&net.Dialer{KeepAlive: -1}).DialContext(ctx, network, addr)
+	c, err := (&net.Dialer{KeepAlive: -1, LocalAddr: d.source, Control: lateBind(d.source)}).DialContext(ctx, network, addr)
 	if err != nil {
 		// What this machine lacks is no answer of the server's, and nothing can be concluded from it.
 		if machine.Short(err) && d.short != nil {

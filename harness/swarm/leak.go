@@ -88,7 +88,7 @@ func (s *Swarm) leaking(in *instance, l Leak) *client {
 		if o.PoolSize = l.PoolSize; o.PoolSize == 0 {
 			o.PoolSize = l.Count
 		}
-		in.leaks = s.newClient(s.name("%d", in.number)+leakSuffix, o, in.life)
+		in.leaks = s.newClient(s.name("%d", in.number)+leakSuffix, &o, in.life)
 		in.clients = append(in.clients, in.leaks)
 	}
 	return in.leaks

@@ -19,11 +19,11 @@ type client struct {
 
 // newClient makes a client that dials as its instance's settings say, and as long
 // as its instance lives.
-func (s *Swarm) newClient(name string, o ClientOptions, life context.Context) *client {
+func (s *Swarm) newClient(name string, o *ClientOptions, life context.Context) *client {
 	d := &dialer{gate: &s.gate, life: life, timeout: o.DialTimeoutMS.Duration(),
 		tls: s.target.TLS, dials: &s.dials, elapsed: s.config.Elapsed, beside: s.target.beside, short: s.fail,
-		shakes: newHandshake(s.target, o)}
-	open := func() library { return openLibrary(s.target, o, name, d) }
+		shakes: newHandshake(s.target, *o), source: sourceOf(s.target.Addr, s.clients.Add(1))}
+	open := func() library { return openLibrary(s.target, *o, name, d) }
 	return &client{name: name, lib: open(), dial: d, open: open}
 }
 

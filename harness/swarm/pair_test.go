@@ -66,7 +66,10 @@ func TestPairInOppositeOrders(t *testing.T) {
 		}
 		return n
 	}
-	b.eventually("both pairs are stuck", func() bool { x := s.Snapshot(); return holding() == 4 && x.Waiting == 8 })
+	b.eventually("both pairs are stuck, and every worker has a connection", func() bool {
+		x := s.Snapshot()
+		return holding() == 4 && x.Waiting == 8 && s.Census()[0].Connected == 8
+	})
 	was, first := s.Snapshot(), s.Census()
 	time.Sleep(100 * time.Millisecond)
 	if is := s.Snapshot(); is.Grants != was.Grants || is.Releases != was.Releases {
@@ -141,7 +144,7 @@ func TestReleaseWithoutAnAnswer(t *testing.T) {
 	l := b.oneLink(func(s *Settings) { s.Client.ReadTimeoutMS = 100 })
 	set := Defaults()
 	set.RedialMS = 5
-	w := &worker{settings: set, keys: []keys{Target{}.keys("t", 0)}, link: l, rng: rand.New(rand.NewPCG(1, 1)),
+	w := &worker{settings: &set, keys: []keys{Target{}.keys("t", 0)}, link: l, rng: rand.New(rand.NewPCG(1, 1)),
 		elapsed: b.elapsed, token: "1:1:a"}
 	if err := releaseScript.Load(t.Context(), b.control.Admin).Err(); err != nil {
 		t.Fatal(err)

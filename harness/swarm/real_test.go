@@ -127,7 +127,7 @@ func (b *bench) oneLink(change func(*Settings)) *link {
 		change(&set)
 	}
 	s := b.start(set)
-	l := &link{client: s.newClient("test", set.Client, s.life), tally: &tally{}}
+	l := &link{client: s.newClient("test", &set.Client, s.life), tally: &tally{}}
 	b.t.Cleanup(func() {
 		l.letGo()
 		_ = l.client.lib.rdb.Close()

@@ -13,7 +13,7 @@ import (
 // Without jitter workers that failed together try again together; with it they spread.
 func TestRedialJitter(t *testing.T) {
 	wait := func(jitter Millis, id uint64) time.Duration {
-		w := &worker{settings: Settings{RedialMS: 20, RedialJitterMS: jitter}, rng: rand.New(rand.NewPCG(1, id))}
+		w := &worker{settings: &Settings{RedialMS: 20, RedialJitterMS: jitter}, rng: rand.New(rand.NewPCG(1, id))}
 		return w.redial()
 	}
 	const last = 20*time.Millisecond + 300*time.Millisecond
@@ -45,7 +45,7 @@ func TestHandshake(t *testing.T) {
 	s := b.start(set)
 	defer s.Stop()
 	connect := func(o ClientOptions) *link {
-		l := &link{client: s.newClient("test", o, s.life), tally: &tally{}}
+		l := &link{client: s.newClient("test", &o, s.life), tally: &tally{}}
 		t.Cleanup(func() { _ = l.client.lib.rdb.Close() })
 		return l
 	}

@@ -90,10 +90,10 @@ func (s *Swarm) beginRollout(to Settings, waves int) ([]*instance, error) {
 	case waves < 1:
 		return nil, fmt.Errorf("%w in %d waves", ErrNotRolledOut, waves)
 	}
-	if err := replaceable(s.settings, to); err != nil {
+	if err := replaceable(*s.settings, to); err != nil {
 		return nil, err
 	}
-	s.settings, s.rolling = to, true
+	s.settings, s.rolling = &to, true
 	s.running.Add(1) // Stop waits for it
 	return append([]*instance(nil), s.instances...), nil
 }

@@ -237,7 +237,7 @@ func TestAfterARollout(t *testing.T) {
 	generations := map[string]bool{}
 	for _, w := range s.Census() {
 		generations[w.Client[strings.LastIndex(w.Client, "-")+1:]] = true
-		if set := s.workers[w.Worker-1].settings; set != to {
+		if set := *s.workers[w.Worker-1].settings; set != to {
 			t.Errorf("worker %d has other settings than the rollout's: %+v", w.Worker, set)
 		}
 	}
@@ -408,7 +408,8 @@ func TestToldToStopWhileWaiting(t *testing.T) {
 				defer kill()
 				defer stop()
 				begun := time.Now()
-				w := &worker{settings: Defaults(), rng: rand.New(rand.NewPCG(1, 1)), term: term,
+				d := Defaults()
+				w := &worker{settings: &d, rng: rand.New(rand.NewPCG(1, 1)), term: term,
 					elapsed: func() time.Duration { return time.Since(begun) }}
 				op, row := history.Op{Outcome: history.Unknown}, trying{}
 				for i, class := range c.tries {

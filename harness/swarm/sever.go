@@ -2,6 +2,7 @@ package swarm
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/lockjam/lockjam/harness/history"
@@ -10,26 +11,22 @@ import (
 func (d *dialer) keep(c *watchedConn) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.conns == nil {
-		d.conns = map[*watchedConn]struct{}{}
-	}
-	d.conns[c] = struct{}{}
+	d.conns = append(d.conns, c)
 }
 
 func (d *dialer) drop(c *watchedConn) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	delete(d.conns, c)
+	if i := slices.Index(d.conns, c); i >= 0 {
+		d.conns = slices.Delete(d.conns, i, i+1)
+	}
 }
 
 // sever closes the client's connections under it, as a network does that has
 // forgotten them. The next user of one finds out, and dials.
 func (d *dialer) sever() {
 	d.mu.Lock()
-	var open []*watchedConn
-	for c := range d.conns {
-		open = append(open, c)
-	}
+	open := slices.Clone(d.conns)
 	d.mu.Unlock()
 	for _, c := range open {
 		_ = c.Close()

@@ -36,6 +36,7 @@ type Swarm struct {
 	end      context.CancelFunc
 	gate     gate
 	dials    atomic.Int64
+	clients  atomic.Int64 // made so far
 	replies  replies
 	crashes  *crashes
 	severs   *crashes // holders that are to lose their connection, and live on
@@ -45,7 +46,7 @@ type Swarm struct {
 	running  sync.WaitGroup // every goroutine, and a rollout that is under way
 
 	mu        sync.Mutex
-	settings  Settings    // of the next instance
+	settings  *Settings   // of the next instance; never changed, only replaced
 	instances []*instance // by number; a rollout puts new ones in their places
 	workers   []*worker   // the gone as well: what they counted stays counted
 	staff     int         // workers of each instance, where that is more than its settings say
@@ -58,8 +59,8 @@ type Swarm struct {
 // to end it. Its workers are in s.workers, too.
 type instance struct {
 	number     int
-	generation int // how many ran in its place before it
-	settings   Settings
+	generation int             // how many ran in its place before it
+	settings   *Settings       // shared with every instance that started with them
 	life       context.Context // ends with the process: SIGKILL, or the end of the swarm
 	kill       context.CancelCauseFunc
 	term       context.Context // ends when the process is told to stop: SIGTERM
@@ -73,7 +74,7 @@ type instance struct {
 // Start runs the settings' instances and returns at once. Stop ends them; so
 // does the end of ctx.
 func Start(ctx context.Context, c Config) *Swarm {
-	s := &Swarm{settings: c.Settings, target: c.Target, config: c, arrivals: newArrivals(c.Settings),
+	s := &Swarm{settings: &c.Settings, target: c.Target, config: c, arrivals: newArrivals(c.Settings),
 		failed: make(chan error, 1)}
 	s.life, s.end = context.WithCancel(ctx)
 	s.crashes, s.severs = newCrashes(c.Settings.Lock.Tenants), newCrashes(c.Settings.Lock.Tenants)
@@ -122,7 +123,7 @@ func (s *Swarm) startInstance(number, generation int) {
 		if generation > 0 {
 			name += fmt.Sprintf("-g%d", generation)
 		}
-		in.clients = append(in.clients, s.newClient(name, in.settings.Client, in.life))
+		in.clients = append(in.clients, s.newClient(name, &in.settings.Client, in.life))
 	}
 	for i := range max(in.settings.WorkersPerInstance, s.staff) {
 		s.startWorker(in, in.clients[i%len(in.clients)], number*in.settings.WorkersPerInstance+i)
@@ -187,7 +188,7 @@ func (s *Swarm) replace(in *instance, old *worker) {
 	defer s.together()()
 	c := old.link.client
 	if old.owns {
-		c = s.newClient(s.name("r%d", len(s.workers)+1), in.settings.Client, in.life)
+		c = s.newClient(s.name("r%d", len(s.workers)+1), &in.settings.Client, in.life)
 		in.clients = append(in.clients, c)
 	}
 	s.startWorker(in, c, old.place)
@@ -247,7 +248,7 @@ func (s *Swarm) Census() []history.WorkerState {
 	s.mu.Lock()
 	workers := s.workers
 	s.mu.Unlock()
-	var all []history.WorkerState
+	all := make([]history.WorkerState, 0, len(workers))
 	for _, w := range workers {
 		st := w.standing()
 		if st.state == Gone {

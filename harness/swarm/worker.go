@@ -33,7 +33,7 @@ type worker struct {
 	id       int
 	place    int           // its number in the deployment, which a replacement takes over
 	late     time.Duration // before its first request, besides the pause before every one
-	settings Settings
+	settings *Settings     // the instance's
 	keys     []keys
 	link     *link
 	owns     bool // the link's client is this worker's alone
