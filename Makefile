@@ -70,7 +70,7 @@ agreement: build
 # Measures how often the interval of a look covers the truth, on the baselines of a recorded
 # run (results/latest) and in simulation.
 coverage:
-	$(GO) test ./harness/runner -run TestCoverage -count 1 -v -timeout 1h -args \
+	$(GO) test ./harness/runner -run TestCoverage -count 1 -v -timeout 1h \
 		-coverage-rounds 4000 -coverage-run $(CURDIR)/results/latest
 
 bench:
