@@ -54,7 +54,8 @@ func newJudge() *cobra.Command {
 	}
 	cmd.Flags().IntVar(&margin, "margin", 0,
 		fmt.Sprintf("list what turns where a number is `N` percent off, 1 to %d; 0 leaves it out", maxMargin))
-	cmd.Flags().BoolVar(&looks, "looks", false, "list which verdicts would differ, had the arms ended once they were decided")
+	cmd.Flags().BoolVar(&looks, "looks", false,
+		"list which verdicts would differ, had the arms ended once they were decided")
 	return cmd
 }
 

@@ -239,7 +239,8 @@ func (f *runFlags) start(ctx context.Context, cmd *cobra.Command, chosen []*scen
 	}
 	return runner.Run(ctx, runner.Options{
 		Scenarios: chosen, Arms: f.arms, Start: starter, Images: images, Parallel: f.parallel, Repeat: f.repeat,
-		Thorough: f.thorough, Seed: f.seed, Out: f.out, AllowDestructive: f.allowDestructive, Observe: figures.beside(watch.Observe),
+		Thorough: f.thorough, Seed: f.seed, Out: f.out, AllowDestructive: f.allowDestructive,
+		Observe: figures.beside(watch.Observe),
 	})
 }
 

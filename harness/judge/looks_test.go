@@ -32,12 +32,14 @@ func TestDecided(t *testing.T) {
 		decided bool
 	}{
 		{"back at once, and held for long enough", baseline().work(3*second, 6*second, 200), 5100 * time.Millisecond, true},
-		{"back at once, and not held for long enough", baseline().work(3*second, 6*second, 200), 4200 * time.Millisecond, false},
+		{"back at once, and not held for long enough", baseline().work(3*second, 6*second, 200),
+			4200 * time.Millisecond, false},
 		{"back, and under the threshold", baseline().work(3*second, 6*second, 170), 5100 * time.Millisecond, false},
 		{"back, and lost again", baseline().work(3*second, 4*second, 200), 5100 * time.Millisecond, true},
 		// It may come back yet: nothing proves that it cannot.
 		{"not back", baseline(), 5100 * time.Millisecond, false},
-		{"a few grants, and still since", baseline().work(3*second, 3*second+40*time.Millisecond, 200), 5100 * time.Millisecond, false},
+		{"a few grants, and still since", baseline().work(3*second, 3*second+40*time.Millisecond, 200),
+			5100 * time.Millisecond, false},
 		{"better, and no cure", baseline().work(3*second, 6*second, 100), 5100 * time.Millisecond, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -64,7 +66,8 @@ func TestExpectedViolationIsWaitedFor(t *testing.T) {
 	sc, arm := testScenario()
 	unsafe := true
 	arm.Expect.Unsafe = &unsafe
-	h := upTo(newLiteral().work(0, second, 200).work(3*second, 6*second, 200).sampled(), 5100*time.Millisecond, history.Recovery)
+	l := newLiteral().work(0, second, 200).work(3*second, 6*second, 200)
+	h := upTo(l.sampled(), 5100*time.Millisecond, history.Recovery)
 	if Decided(sc, arm, h) {
 		t.Error("decided before the violation that is expected")
 	}
@@ -96,7 +99,8 @@ func TestJudgedFromTheMarks(t *testing.T) {
 		t.Fatalf("verdict %q, early %+v; want a cure 900 ms early", want.Verdict, want.Early)
 	}
 	whole := *seen
-	whole.Marks = append(slices.Clone(seen.Marks), history.Mark{At: 6 * second, Kind: history.PhaseMark, Name: history.End})
+	end := history.Mark{At: 6 * second, Kind: history.PhaseMark, Name: history.End}
+	whole.Marks = append(slices.Clone(seen.Marks), end)
 	if got := Judge(sc, arm, &whole); !reflect.DeepEqual(got, want) {
 		t.Errorf("with what came after the look: %+v\nwithout: %+v", got, want)
 	}
@@ -112,11 +116,12 @@ func TestLooksCostConfidence(t *testing.T) {
 		t.Errorf("a look that could decide nothing costs: level %v", got)
 	}
 	e.Time.looks = append(e.Time.looks, look(5100*time.Millisecond))
-	second1 := level(e, 3*second)
+	early := level(e, 3*second)
 	e.Time.looks = append(e.Time.looks, look(5550*time.Millisecond), look(6*second))
 	last := level(e, 3*second)
-	if !(second1 < last && last < stats.Level) {
-		t.Errorf("levels %v at the second look and %v at the last, want them to rise and stay under %v", second1, last, stats.Level)
+	if !(early < last && last < stats.Level) {
+		t.Errorf("levels %v at the second look and %v at the last, want them to rise and stay under %v", early, last,
+			stats.Level)
 	}
 }
 
@@ -132,7 +137,8 @@ func answered(l *literal) *history.History {
 // A signal that stayed silent in a shortened incident has no answer here, and fails nothing.
 func TestSilenceOfAShortenedIncident(t *testing.T) {
 	sc, arm := testScenario()
-	sc.Signals = map[string]scenario.Signal{"client-saturation": {Expect: scenario.Fire}, "goodput-collapse": {Expect: scenario.Fire}}
+	sc.Signals = map[string]scenario.Signal{"client-saturation": {Expect: scenario.Fire},
+		"goodput-collapse": {Expect: scenario.Fire}}
 	work := func() *literal { return newLiteral().work(0, second, 200).work(3*second, 6*second, 200) }
 	if r := Judge(sc, arm, work().sampled()); r.Outcome != result.Fail {
 		t.Fatalf("outcome %s; where the incident took its time, a signal that stays silent fails the arm", r.Outcome)
@@ -144,7 +150,8 @@ func TestSilenceOfAShortenedIncident(t *testing.T) {
 	for _, s := range r.Signals {
 		switch {
 		case s.Name == "client-saturation" && (s.AnsweredBy != scenario.ControlArm || s.Checked()):
-			t.Errorf("%s: answered by %q, checked %v; want the control's answer, and nothing checked here", s.Name, s.AnsweredBy, s.Checked())
+			t.Errorf("%s: answered by %q, checked %v; want the control's answer, and nothing checked here", s.Name,
+				s.AnsweredBy, s.Checked())
 		case s.Name == "goodput-collapse" && (s.AnsweredBy != "" || !s.Fired):
 			t.Errorf("%s: answered by %q, fired %v; what fired is seen here as well", s.Name, s.AnsweredBy, s.Fired)
 		}

@@ -14,7 +14,8 @@ import (
 // each that differs, and a sum.
 func Replays(w io.Writer, all []result.Replay) error {
 	if len(all) == 0 {
-		_, err := fmt.Fprintln(w, "looks: nothing to replay (the run was not recorded with --thorough, or no arm has a verdict)")
+		_, err := fmt.Fprintln(w,
+			"looks: nothing to replay (the run was not recorded with --thorough, or no arm has a verdict)")
 		return err
 	}
 	var early, differ int

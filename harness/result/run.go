@@ -152,7 +152,8 @@ type Arm struct {
 
 // Early is how an arm ended before the scenario's time was over.
 type Early struct {
-	AnsweredBy      string  `json:"answered_by,omitempty"` // the arm that waited for the signals that this one did not wait for
+	// the arm that waited for the signals that this one did not wait for
+	AnsweredBy      string  `json:"answered_by,omitempty"`
 	IncidentSavedMS float64 `json:"incident_saved_ms,omitempty"`
 	Looks           int64   `json:"looks,omitempty"` // at the phase that the verdict comes from
 	VerdictSavedMS  float64 `json:"verdict_saved_ms,omitempty"`
@@ -221,9 +222,10 @@ type Signal struct {
 	BaselineFirings int      `json:"baseline_firings"` // false alarms
 	Cleared         bool     `json:"cleared"`          // silent at the end
 
-	Unavailable string             `json:"unavailable,omitempty"` // why nothing can be said
-	AnsweredBy  string             `json:"answered_by,omitempty"` // the arm that answers for it, where this one did not wait
-	Figures     map[string]float64 `json:"figures,omitempty"`     // what it read during the incident
+	Unavailable string `json:"unavailable,omitempty"` // why nothing can be said
+	// the arm that answers for it, where this one did not wait
+	AnsweredBy string             `json:"answered_by,omitempty"`
+	Figures    map[string]float64 `json:"figures,omitempty"` // what it read during the incident
 
 	// FiguresAfter is what it read in the last second of the recovery.
 	FiguresAfter map[string]float64 `json:"figures_after,omitempty"`

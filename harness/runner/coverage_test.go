@@ -46,9 +46,11 @@ func recordedBaselines(t *testing.T) (all []recordedGoodput) {
 				t.Fatal(err)
 			}
 			e := judge.Gather(of.For(arm), arm, h)
-			one := recordedGoodput{e.Scenario.Swarm.Lock.HoldMS.Duration(), make([]float64, (e.Time.Baseline.To-e.Time.Baseline.From)/stats.Bin)}
+			baseline := e.Time.Baseline
+			one := recordedGoodput{e.Scenario.Swarm.Lock.HoldMS.Duration(), make([]float64, (baseline.To-baseline.From)/stats.Bin)}
 			for _, op := range h.Ops {
-				if i := int((op.Ended - e.Time.Baseline.From) / stats.Bin); op.Outcome == history.OK && op.Ended >= e.Time.Baseline.From && i < len(one.bins) {
+				i := int((op.Ended - baseline.From) / stats.Bin)
+				if op.Outcome == history.OK && op.Ended >= baseline.From && i < len(one.bins) {
 					one.bins[i]++
 				}
 			}
@@ -181,7 +183,8 @@ func TestCoverage(t *testing.T) {
 			}
 			t.Logf("%s, true ratio %.2f, %d arms: at the end %v; at looks %v", kind.name, truth, fixed.arms, fixed, looked)
 			if looked.coverage() < 1-stats.Level || looked.coverage() < fixed.coverage()-0.01 {
-				t.Errorf("%s, true ratio %.2f: intervals at looks cover the truth less often than they say, or than those at the end", kind.name, truth)
+				t.Errorf("%s, true ratio %.2f: intervals at looks cover the truth less often than they say, or than "+
+					"those at the end", kind.name, truth)
 			}
 			if share := float64(looked.cured) / float64(looked.arms); truth <= threshold && share > stats.Level/2 {
 				t.Errorf("%s, true ratio %.2f: %.1f%% are called cured", kind.name, truth, 100*share)

@@ -50,7 +50,8 @@ arms:
 func leanThink(workers int) time.Duration { return time.Duration(workers) * time.Second / 2500 }
 
 func leanScenario(workers int) (*scenario.Scenario, error) {
-	return scenario.Parse("lean.yaml", fmt.Appendf(nil, lean, workers+500, workers, workers/5, leanThink(workers).Milliseconds()))
+	source := fmt.Appendf(nil, lean, workers+500, workers, workers/5, leanThink(workers).Milliseconds())
+	return scenario.Parse("lean.yaml", source)
 }
 
 // leanRole is what a child process of the benchmark does: bare or arm, and for how many.
@@ -112,9 +113,9 @@ func leanProfile() {
 	if path := os.Getenv("LOCKJAM_TEST_LEAN_PROFILE"); path != "" {
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
-		fmt.Fprintf(os.Stderr, "heap in use %d MiB, idle %d, released %d; stacks %d; live after GC %d; goroutines %d; GCs %d\n", m.HeapInuse>>20,
-			m.HeapIdle>>20, m.HeapReleased>>20, m.StackSys>>20, m.HeapAlloc>>20, runtime.NumGoroutine(), m.NumGC)
-		_ = pprof.Lookup("goroutine").WriteTo(os.Stderr, 1)
+		fmt.Fprintf(os.Stderr, "heap in use %d MiB, idle %d, released %d; stacks %d; allocated %d; goroutines %d; GCs %d\n",
+			m.HeapInuse>>20, m.HeapIdle>>20, m.HeapReleased>>20, m.StackSys>>20, m.HeapAlloc>>20, runtime.NumGoroutine(),
+			m.NumGC)
 		if f, err := os.Create(path); err == nil {
 			_ = pprof.Lookup("heap").WriteTo(f, 0)
 			_ = f.Close()
@@ -279,7 +280,8 @@ func BenchmarkLean(b *testing.B) {
 		b.Run(strconv.Itoa(workers), func(b *testing.B) {
 			var files syscall.Rlimit
 			if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err == nil && int(files.Max) < workers+600 {
-				b.Skipf("%d workers need as many file descriptors, in this process and in Redis, and the hard limit is %d (ulimit -Hn)", workers, files.Max)
+				b.Skipf("%d workers need as many file descriptors, in this process and in Redis, and the hard limit is %d "+
+					"(ulimit -Hn)", workers, files.Max)
 			}
 			for b.Loop() {
 				bare, arm := leanRun(b, "bare", workers), leanRun(b, "arm", workers)

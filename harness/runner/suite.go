@@ -310,7 +310,8 @@ func (t *task) name() string {
 	return name
 }
 
-// runArm runs and judges one attempt, with look times as long to see what goodput is. The result is nil if nothing was recorded.
+// runArm runs and judges one attempt, with look times as long to see what goodput is. The
+// result is nil if nothing was recorded.
 func (s *suite) runArm(ctx context.Context, t *task, attempt, look int, observe func(result.Event)) (*result.Arm,
 	result.Server, error) {
 	folder := filepath.Join(s.folder, t.folder())

@@ -63,7 +63,8 @@ func (d *dialer) dial(ctx context.Context, network, addr string) (net.Conn, erro
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
 	defer context.AfterFunc(d.life, cancel)()
-	c, err := (&net.Dialer{KeepAlive: -1, LocalAddr: d.source, Control: lateBind(d.source)}).DialContext(ctx, network, addr)
+	from := &net.Dialer{KeepAlive: -1, LocalAddr: d.source, Control: lateBind(d.source)}
+	c, err := from.DialContext(ctx, network, addr)
 	if err != nil {
 		// What this machine lacks is no answer of the server's, and nothing can be concluded from it.
 		if machine.Short(err) && d.short != nil {

@@ -59,6 +59,7 @@ func Saved(r *result.Run) string {
 	if ended == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d of %s ended as soon as what they show was decided, %.0f s before their time together; `--thorough` waits for every phase.",
+	return fmt.Sprintf("%d of %s ended as soon as what they show was decided, %.0f s before their time together; "+
+		"`--thorough` waits for every phase.",
 		ended, text.Plural(arms, "arm"), ms/1000)
 }
